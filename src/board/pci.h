@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pci.h - PCI Local Bus 3.0 configuration space, BARs, capabilities, INTx, MSI and MSI-X.
+ *
+ * Configuration mechanism 1 (0xcf8/0xcfc) and ECAM give the same registers. A function is a
+ * `struct pci_dev` inside a device model: the model fills ids and BARs, adds capabilities and
+ * calls pci_add(); from then on the bus answers its configuration space, maps its BARs (the
+ * model's io() gets region = BAR number) and keeps its MSI-X table.
+ */
+#ifndef HOSPES_BOARD_PCI_H
+#define HOSPES_BOARD_PCI_H
+
+#include "board/bus.h"
+#include "board/device.h"
+
+enum pci_bar_kind {
+    PCI_BAR_NONE,
+    PCI_BAR_IO,
+    PCI_BAR_MEM32,
+    PCI_BAR_MEM64,
+    PCI_BAR_MEM64_PREF,
+    PCI_BAR_MEM32_PREF
+};
+
+/* Regions that the bus itself passes to io() are BAR numbers 0-5 and PCI_REGION_ROM. */
+enum { PCI_BARS = 6, PCI_REGION_ROM = 6, PCI_CONFIG_SIZE = 4096 };
+
+struct pci_bar {
+    enum pci_bar_kind kind;
+    uint64_t size; /* a power of two, at least 4 (I/O) or 16 (memory) */
+    void *ram;     /* not NULL: device memory mapped into the guest, no io() calls */
+    uint64_t addr; /* private: where it is decoded now */
+    bool mapped;   /* private */
+};
+
+struct pci_id {
+    uint16_t vendor, device, subvendor, subdevice;
+    uint32_t class_rev; /* class << 24 | subclass << 16 | prog-if << 8 | revision */
+};
+
+struct pci_msix;
+
+struct pci_dev {
+    struct device dev; /* first: a pci_dev is a device */
+    struct pci_bar bar[PCI_BARS];
+    uint8_t config[PCI_CONFIG_SIZE];
+    uint8_t writable[PCI_CONFIG_SIZE]; /* bits the guest may set */
+    uint8_t cap_end;                   /* where the next capability goes */
+    struct pci_msix *msix;
+    struct irq *intx;
+    uint8_t devfn;
+    struct pci_bus *bus;
+    /* May be NULL. After a configuration write, under the device's lock. */
+    void (*config_written)(struct pci_dev *p, unsigned off, unsigned size);
+};
+
+/* Zeroes nothing; p is zeroed by the caller. Sets dev.ops, dev.env and the header. */
+void pci_init(struct pci_dev *p, const struct device_ops *ops, const struct env *env,
+              const struct pci_id *id);
+
+/* Appends a capability of len bytes (the first two are filled in); returns its offset, 0 when the
+ * header is full. write (may be NULL): which bits the guest may set. */
+MUST unsigned pci_add_cap(struct pci_dev *p, uint8_t id, const void *body, const void *write,
+                          unsigned len);
+
+/* MSI-X with `vectors` entries, table and pending bits in BAR `bar`, which it takes whole. */
+MUST int pci_add_msix(struct pci_dev *p, unsigned bar, unsigned vectors, struct err *e);
+MUST int pci_add_msi(struct pci_dev *p, unsigned vectors, struct err *e);
+
+/* Puts p at devfn (slot << 3 | function), or at the first free slot for -1; the bus owns p from
+ * here and destroys it. -EBUSY when the slot is taken. */
+MUST int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e);
+/* Takes p off the bus (surprise removal); the caller destroys it. */
+void pci_remove(struct pci_dev *p);
+
+/* Raises vector v by MSI-X or MSI when the guest has switched that on. false: it has not, so the
+ * model sets its status register and calls pci_intx(). */
+bool pci_notify(struct pci_dev *p, unsigned v);
+bool pci_msix_enabled(const struct pci_dev *p);
+/* The irq of MSI-X vector v (for irqfd use), NULL when there is none. */
+struct irq *pci_msix_irq(struct pci_dev *p, unsigned v);
+void pci_intx(struct pci_dev *p, bool up);
+
+/* Register accessors for models. */
+static inline void pci_config_set16(struct pci_dev *p, unsigned off, uint16_t v)
+{
+    p->config[off] = (uint8_t)v;
+    p->config[off + 1] = (uint8_t)(v >> 8);
+}
+static inline uint16_t pci_config_get16(const struct pci_dev *p, unsigned off)
+{
+    return (uint16_t)(p->config[off] | p->config[off + 1] << 8);
+}
+
+/* --- the bus, for the board --- */
+
+/* Windows that firmware (or, without firmware, the board) puts BARs into. */
+struct pci_windows {
+    uint64_t io_base, io_size, mem_base, mem_size, mem64_base, mem64_size, ecam_base;
+    uint8_t last_bus; /* bus numbers 0..last_bus decode in ECAM */
+};
+
+MUST int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pci_bus **out,
+                        struct err *e);
+void pci_bus_destroy(struct pci_bus *b);
+void pci_bus_reset(struct pci_bus *b);
+/* Gives every BAR an address, as firmware would: for direct kernel boot. */
+MUST int pci_bus_assign(struct pci_bus *b, struct err *e);
+/* The GSI behind pin (0-3) of a slot, for ACPI's _PRT. */
+unsigned pci_gsi(unsigned slot, unsigned pin);
+struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn);
+
+#endif

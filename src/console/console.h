@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * console.h - a byte sink and source: stdio, pty, unix socket, file, or a test's buffer.
+ *
+ * All calls are for the loop's thread, except console_write(), which any thread may call.
+ */
+#ifndef HOSPES_CONSOLE_CONSOLE_H
+#define HOSPES_CONSOLE_CONSOLE_H
+
+#include "core/core.h"
+
+/* Takes up to len bytes; returns how many. After less than len, call console_more() when there is
+ * room again. Runs on the loop. */
+typedef size_t console_take_fn(void *arg, const uint8_t *p, size_t len);
+
+struct console_ops {
+    const char *name;
+    MUST int (*open)(const char *spec, struct loop *l, struct console **out, struct err *e);
+    void (*close)(struct console *n);
+    /* Never blocks. What cannot be written now is kept in a bounded buffer (1 MiB); beyond it the
+     * oldest bytes are dropped when nobody reads, and never on a file or stdio. */
+    void (*write)(struct console *n, const uint8_t *p, size_t len);
+    void (*listen)(struct console *n, console_take_fn *take, void *arg);
+    void (*more)(struct console *n);
+};
+struct console {
+    const struct console_ops *ops;
+};
+extern const struct console_ops *const consoles[]; /* console/table.c, NULL at the end */
+
+/* spec: stdio, none, file=PATH, unix=PATH, pty. */
+MUST int console_open(const char *spec, struct loop *l, struct console **out, struct err *e);
+void console_close(struct console *n);
+void console_write(struct console *n, const uint8_t *p, size_t len);
+void console_listen(struct console *n, console_take_fn *take, void *arg);
+void console_more(struct console *n);
+
+#endif

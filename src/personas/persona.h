@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persona.h - a hypervisor as one guest sees it: CPUID, MSRs, hypercalls, ports and devices.
+ *
+ * A persona is created once per machine, gets the disks and NICs of the plan and decides what they
+ * look like. Its handlers run on vCPU threads; everything else on the loop's thread.
+ */
+#ifndef HOSPES_PERSONAS_PERSONA_H
+#define HOSPES_PERSONAS_PERSONA_H
+
+#include "board/device.h"
+#include "core/core.h"
+#include "host/host.h"
+
+struct disk;
+struct netif;
+struct console;
+struct aml;
+
+/* A disk of the plan. The persona takes `disk` over. */
+struct disk_spec {
+    struct disk *disk;
+    const char *id;  /* "disk0" */
+    const char *bus; /* NULL: the persona's own choice */
+    const char *serial;
+    bool cdrom;
+    unsigned queues;  /* 0: the persona's choice */
+    struct cfg *opts; /* what the front end may read: slot, ... */
+};
+
+struct nic_spec {
+    struct netif *netif; /* taken over */
+    const char *id;
+    const char *model; /* NULL: the persona's own */
+    uint8_t mac[6];
+    struct cfg *opts;
+};
+
+enum persona_ask {
+    ASK_SHUTDOWN, /* by the persona's own channel; the answer comes as an event */
+    ASK_REBOOT,
+    ASK_FREEZE,
+    ASK_THAW,
+    ASK_TIME_SYNC,
+    ASK_MEMORY, /* value: bytes the guest should keep */
+};
+
+enum machine_event {
+    MACHINE_POWEROFF,
+    MACHINE_RESET,
+    MACHINE_CRASH,    /* text says how it was told */
+    MACHINE_ASK_DONE, /* the guest obeyed or answered; text is what it said */
+    MACHINE_ASK_FAILED,
+};
+
+/* What a persona is given. Everything outlives it. */
+struct persona_env {
+    struct env dev; /* for its devices */
+    struct host *host;
+    unsigned cpus;
+    uint64_t memory; /* bytes */
+    const char *name;
+    uint8_t uuid[16];
+    struct cfg *opts;        /* --persona NAME,key=value */
+    struct console *console; /* the guest's serial console; a PV console may share it */
+    /* Tells the machine; any thread. text may be NULL. */
+    void (*event)(void *arg, enum machine_event what, const char *text);
+    void *event_arg;
+};
+
+/* Strings for SMBIOS; NULL keeps the board's. */
+struct smbios_id {
+    const char *bios_vendor, *bios_version, *bios_date;
+    const char *vendor, *product, *version, *serial, *family;
+    const char *board_vendor, *board_product, *chassis_vendor, *asset_tag;
+};
+
+struct persona_ops {
+    const char *name;
+    const char *about;
+    MUST int (*create)(const struct persona_env *env, struct persona **out, struct err *e);
+    void (*destroy)(struct persona *p);
+    void (*reset)(struct persona *p);
+
+    /* What the host must be told before vCPUs exist. May be NULL. */
+    void (*host_needs)(struct cfg *opts, struct host_cfg *c);
+    /* Edits the list that the host offered: removes, changes, appends up to max. */
+    size_t (*cpuid)(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf, size_t n, size_t max);
+    /* After vCPU `cpu` exists and has its CPUID, on its thread, before it runs. May be NULL. */
+    MUST int (*vcpu_ready)(struct persona *p, struct vcpu *v, struct err *e);
+
+    /* On the vCPU's thread; must not block. Any may be NULL. */
+    enum verdict (*msr)(struct persona *p, struct vcpu *v, uint32_t msr, enum access dir,
+                        uint64_t *val);
+    enum verdict (*hypercall)(struct persona *p, struct vcpu *v, struct hcall *h);
+    enum verdict (*port)(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
+                         enum access dir, uint32_t *val);
+    void (*synic)(struct persona *p, struct vcpu *v, const struct host_event_info *info);
+
+    MUST int (*add_disk)(struct persona *p, const struct disk_spec *s, struct err *e);
+    MUST int (*add_nic)(struct persona *p, const struct nic_spec *s, struct err *e);
+    /* All disks and NICs are there; add the rest (balloon, rng, consoles). May be NULL. */
+    MUST int (*finish)(struct persona *p, struct err *e);
+    /* Appends to the DSDT's \_SB scope; see board/aml.h. May be NULL. */
+    void (*acpi)(struct persona *p, struct aml *out);
+    void (*smbios)(struct persona *p, struct smbios_id *out);
+    /* 0: asked, an event will follow; -ENOTSUP: this guest has no such channel (now). */
+    MUST int (*ask)(struct persona *p, enum persona_ask what, uint64_t value, struct err *e);
+    /* What the guest has done, seen from outside: for `hospes info`. */
+    void (*describe)(struct persona *p, struct dump *out);
+};
+
+struct persona {
+    const struct persona_ops *ops;
+    struct persona_env env;
+};
+
+extern const struct persona_ops *const personas[]; /* personas/table.c, NULL at the end */
+const struct persona_ops *persona_find(const char *name);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk.h - what a guest's disk controller, an image format and a filter all speak.
+ *
+ * A format opens a parent disk and is itself a disk; the lowest parent is a host file. A filter
+ * (overlay, error, delay, log, rate) is a disk over a disk likewise, so fault injection stacks on
+ * any format.
+ *
+ * Threads: a disk belongs to one loop. disk_submit() and the completion run on that loop's thread.
+ * disk_try() may be called from any thread and never blocks.
+ */
+#ifndef HOSPES_STORAGE_DISK_H
+#define HOSPES_STORAGE_DISK_H
+
+#include "core/core.h"
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_ZERO, DISK_TRIM };
+
+enum { DISK_SECTOR = 512, DISK_IOV_MAX = 1024 };
+
+/* The caller owns the request and iov until done(). One request may not be submitted twice at
+ * once. Offsets and lengths are bytes and need no alignment below the disk's logical block. */
+struct disk_req {
+    enum disk_op op;
+    bool fua;   /* write or zero: durable before done() */
+    bool unmap; /* zero: may deallocate */
+    uint64_t off, len;
+    struct iovec *iov; /* read and write; their lengths add up to len */
+    unsigned iovcnt;
+    /* 0 or -errno. Called exactly once, on the loop, never from inside disk_submit(). */
+    void (*done)(struct disk_req *r, int res);
+    void *owner;
+    struct disk_req *next; /* the disk's own, while it holds the request */
+    struct disk *disk;     /* likewise */
+};
+
+/* Constant while the disk is open, except that bytes may grow (see disk_events). */
+struct disk_shape {
+    uint64_t bytes;
+    uint32_t logical, physical; /* block sizes */
+    bool readonly;
+    bool trims; /* DISK_TRIM and unmapping DISK_ZERO give space back */
+    bool rotates;
+};
+
+enum extent_kind {
+    EXTENT_DATA, /* stored here or in a parent image */
+    EXTENT_ZERO, /* reads as zeroes, and that is known without reading */
+    EXTENT_HOLE, /* never written: zeroes, nothing stored */
+};
+
+/* One run of [off, off+len); file_off is where it lies in the image file, UINT64_MAX when nowhere
+ * or not contiguous; depth 0 is the top image of a chain. Nonzero stops the walk. */
+struct extent {
+    uint64_t off, len, file_off;
+    enum extent_kind kind;
+    unsigned depth;
+    bool compressed;
+};
+typedef int extent_fn(void *arg, const struct extent *x);
+
+struct disk_ops {
+    const char *name;
+    /* Closes the parent too. All requests have completed. */
+    void (*close)(struct disk *d);
+    void (*shape)(const struct disk *d, struct disk_shape *s);
+    /* r has passed disk_submit()'s checks. */
+    void (*submit)(struct disk *d, struct disk_req *r);
+    /* May be NULL. Does r at once if that needs no waiting: 0 or -errno as done() would get it;
+     * -EAGAIN: not possible now, submit it. done() is not called. Any thread. */
+    int (*try)(struct disk *d, struct disk_req *r);
+    /* Runs fn over [off, off+len) in order, without holes between. May be NULL: all data. */
+    MUST int (*extents)(struct disk *d, uint64_t off, uint64_t len, extent_fn *fn, void *arg);
+};
+
+/* First member of every disk. */
+struct disk {
+    const struct disk_ops *ops;
+    struct loop *loop;
+    uint64_t inflight;
+    struct {
+        uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
+    } stats;
+};
+
+/* Checks range, alignment to the logical block and readonly (-EINVAL, -EROFS) and hands r on. The
+ * error also comes by done(), from the loop. */
+void disk_submit(struct disk *d, struct disk_req *r);
+int disk_try(struct disk *d, struct disk_req *r);
+void disk_close(struct disk *d); /* NULL is fine; waits for requests in flight */
+void disk_shape(const struct disk *d, struct disk_shape *s);
+
+/* For implementations: completes r from inside submit (through the loop, so done() is late). */
+void disk_finish_later(struct disk *d, struct disk_req *r, int res);
+/* For implementations: completes r now; not from inside submit. */
+void disk_finish(struct disk_req *r, int res);
+
+/* Blocking helpers for tools and for opening formats: they run the disk's loop until done. Not for
+ * a loop that is running elsewhere. 0 or -errno. */
+MUST int disk_read(struct disk *d, uint64_t off, void *buf, size_t len);
+MUST int disk_write(struct disk *d, uint64_t off, const void *buf, size_t len);
+MUST int disk_flush(struct disk *d);
+MUST int disk_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap);
+
+/* --- opening --- */
+
+/* How to open an image file. */
+struct disk_cfg {
+    const char *path;
+    const char *format; /* NULL: probe. Never probed again once known */
+    bool readonly;
+    bool snapshot;           /* writes go to a scratch overlay that is thrown away */
+    bool no_lock;            /* inspection of a file in use */
+    bool allow_outside;      /* follow backing files outside the image's own directory */
+    bool no_chain;           /* do not open parents: info and probing */
+    const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it
+                              * lies in $TMPDIR or /var/tmp */
+};
+
+/* Opens path, probing its format when c->format is NULL, with its chain of parents. */
+MUST int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e);
+
+/* What an image says of itself; shown by `hospes image info` and by the run's banner. */
+struct dump;
+
+struct format_ops {
+    const char *name;     /* "vhdx": as in --disk FILE,format=vhdx */
+    const char *suffixes; /* ".vhdx .avhdx" */
+    const char *about;    /* one line for help */
+    /* 0 (no) to 100 (sure) from the first n and last tn bytes of a file of `size` bytes. */
+    int (*probe)(const uint8_t *head, size_t n, const uint8_t *tail, size_t tn, uint64_t size);
+    /* Takes parent over on success only. c->path is where references are relative to. */
+    MUST int (*open)(struct disk *parent, const struct disk_cfg *c, struct loop *l,
+                     struct disk **out, struct err *e);
+};
+extern const struct format_ops *const formats[]; /* storage/table.c, NULL at the end */
+
+#endif

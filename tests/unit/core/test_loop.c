@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop: alarm order, unwatch during a round, posts from another thread. */
+#include "unit.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/loop.h"
+
+struct timed {
+    struct alarm a;
+    int id;
+};
+static int order[8], fired;
+
+static void note(struct alarm *a)
+{
+    order[fired++] = container_of(a, struct timed, a)->id;
+}
+
+static void alarms_fire_in_order(void **state)
+{
+    struct timed t[4] = {{.id = 0}, {.id = 1}, {.id = 2}, {.id = 3}};
+    static const uint64_t due[] = {40, 10, 30, 20};
+    struct loop *l;
+    struct err e;
+
+    (void)state;
+    fired = 0;
+    assert_int_equal(loop_create_fake(&l, &e), 0);
+    for (int i = 0; i < 4; i++) {
+        t[i].a.fire = note;
+        loop_arm(l, &t[i].a, due[i]);
+    }
+    loop_disarm(l, &t[2].a);
+    loop_arm(l, &t[1].a, 50);
+    loop_advance(l, 60);
+    assert_int_equal(loop_step(l, 0), 3);
+    assert_int_equal(order[0], 3);
+    assert_int_equal(order[1], 0);
+    assert_int_equal(order[2], 1);
+    loop_destroy(l);
+}
+
+static struct watch pair[2];
+static int readies;
+
+static void drop_the_other(struct watch *w, uint32_t got)
+{
+    (void)got;
+    readies++;
+    loop_unwatch(w->loop, w == &pair[0] ? &pair[1] : &pair[0]);
+}
+
+static void unwatch_holds_within_a_round(void **state)
+{
+    struct loop *l;
+    struct err e;
+
+    (void)state;
+    readies = 0;
+    assert_int_equal(loop_create_fake(&l, &e), 0);
+    for (int i = 0; i < 2; i++) {
+        pair[i] = (struct watch){.fd = eventfd(1, 0), .want = EPOLLIN, .ready = drop_the_other};
+        assert_int_equal(loop_watch(l, &pair[i]), 0);
+    }
+    assert_true(loop_step(l, 0) >= 0);
+    assert_int_equal(readies, 1);
+    close(pair[0].fd);
+    close(pair[1].fd);
+    loop_destroy(l);
+}
+
+static void count(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+struct poster {
+    struct loop *l;
+    int *n;
+};
+
+static void *post_some(void *arg)
+{
+    struct poster *p = arg;
+
+    for (int i = 0; i < 100; i++)
+        loop_post(p->l, count, p->n);
+    loop_post_wait(p->l, count, p->n);
+    loop_post(p->l, stop, p->l);
+    return NULL;
+}
+
+static void posts_come_from_other_threads(void **state)
+{
+    struct poster p;
+    pthread_t t;
+    struct err e;
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(loop_create(&p.l, &e), 0);
+    p.n = &n;
+    pthread_create(&t, NULL, post_some, &p);
+    assert_int_equal(loop_run(p.l, &e), 0);
+    pthread_join(t, NULL);
+    assert_int_equal(n, 101);
+    loop_destroy(p.l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alarms_fire_in_order),
+        cmocka_unit_test(unwatch_holds_within_a_round),
+        cmocka_unit_test(posts_come_from_other_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
