@@ -3,7 +3,7 @@
  * host.h - the hypervisor of the machine we run on. Only this folder names KVM.
  *
  * A `struct host` is one virtual machine, a `struct vcpu` one processor. Calls go through an ops
- * table with two implementations: kvm.c and fake.c, a host for tests that records what it is told
+ * table with two implementations: kvm_*.c and fake.c, a host for tests that records what it is told
  * and lets the test play the guest.
  *
  * Threads: each vCPU is created and run by its own thread; vcpu_ calls are for that thread, or for
@@ -110,7 +110,8 @@ struct host_cfg {
     unsigned cpus;
     bool hyperv_synic; /* the persona wants in-kernel SynIC */
     bool hyperv_enforce_cpuid;
-    bool pit, pic; /* in-kernel legacy controllers; the I/O APIC is always there */
+    bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's */
+    bool no_pit;    /* without the 8254; PIC and I/O APIC are always there */
 };
 
 struct msr_range {
@@ -126,7 +127,13 @@ struct host_ops {
     uint32_t (*caps)(const struct host *h);
     struct irqs *(*irqs)(struct host *h);
     uint64_t (*tsc_khz)(const struct host *h);
-    /* The CPUID leaves of a plain guest, before a persona adds its own. Returns the number. */
+    /* KVM_CPUID_FEATURES bits (leaf 0x40000001) that this host implements. A guest gets none of
+     * them, and #GP for their MSRs, unless a persona puts the leaves into its CPUID. */
+    uint32_t (*pv_features)(const struct host *h);
+    /* Interrupt controllers and PIT as after power-on. With every vCPU stopped. */
+    void (*reset)(struct host *h);
+    /* The CPUID leaves of a plain guest, before a persona adds its own: without any from
+     * 0x40000000 on. Topology leaves are filled in by vcpu_set_cpuid(). Returns the number. */
     size_t (*cpuid)(struct host *h, struct cpuid_leaf *out, size_t max);
 
     /* Ioeventfds for the buses. */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layout.h - where things lie in guest-physical space and in port space.
+ *
+ * Low memory follows the PC: RAM from 0 with a hole at 640 KiB for ROMs, RAM up to 3 GiB, devices
+ * below 4 GiB, the rest of RAM from 4 GiB on. The 64-bit window starts right above RAM, so that
+ * guests which size their tables by the highest address stay small.
+ */
+#ifndef HOSPES_BOARD_LAYOUT_H
+#define HOSPES_BOARD_LAYOUT_H
+
+#include "core/core.h"
+
+#define LAYOUT_EBDA UINT64_C(0x9fc00)     /* end of conventional memory */
+#define LAYOUT_ROM UINT64_C(0xf0000)      /* SMBIOS and ACPI anchors are searched for from here */
+#define LAYOUT_ROM_END UINT64_C(0x100000) /* first byte of extended memory */
+#define LAYOUT_RAM_LOW_MAX UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at the latest */
+#define LAYOUT_RAM_HIGH UINT64_C(0x100000000)   /* RAM above that goes on here */
+
+#define LAYOUT_ECAM UINT64_C(0xe0000000)
+#define LAYOUT_ECAM_BUS_SIZE UINT64_C(0x100000)
+/* Two windows for 32-bit BARs, below and above ECAM. */
+#define LAYOUT_PCI_MEM_A UINT64_C(0xc0000000)
+#define LAYOUT_PCI_MEM_A_END UINT64_C(0xe0000000)
+#define LAYOUT_PCI_MEM_B UINT64_C(0xe8000000)
+#define LAYOUT_PCI_MEM_B_END UINT64_C(0xfec00000)
+#define LAYOUT_PCI_IO UINT64_C(0x1000)
+#define LAYOUT_PCI_IO_END UINT64_C(0x10000)
+#define LAYOUT_PCI_MEM64_SIZE (UINT64_C(4) << 30) /* at layout_mem64() */
+
+#define LAYOUT_IOAPIC UINT64_C(0xfec00000)
+#define LAYOUT_HPET UINT64_C(0xfed00000)
+#define LAYOUT_LAPIC UINT64_C(0xfee00000)
+/* Three pages for KVM's task state segment and one for its identity map, on Intel. */
+#define LAYOUT_KVM_IDENTITY UINT64_C(0xfeffc000)
+#define LAYOUT_KVM_TSS UINT64_C(0xfeffd000)
+
+enum layout_port {
+    LAYOUT_PM_BASE = 0x600, /* ACPI PM1 event, PM1 control, PM timer, GPE0 */
+};
+
+static inline uint64_t layout_ram_low(uint64_t memory)
+{
+    return min_u64(memory, LAYOUT_RAM_LOW_MAX);
+}
+
+static inline uint64_t layout_ram_high(uint64_t memory)
+{
+    return memory - layout_ram_low(memory);
+}
+
+/* Base of the window for 64-bit BARs. */
+static inline uint64_t layout_mem64(uint64_t memory)
+{
+    return align_up(LAYOUT_RAM_HIGH + layout_ram_high(memory), LAYOUT_PCI_MEM64_SIZE);
+}
+
+#endif
