@@ -17,14 +17,15 @@ struct console_ops {
     const char *name;
     MUST int (*open)(const char *spec, struct loop *l, struct console **out, struct err *e);
     void (*close)(struct console *n);
-    /* Never blocks. What cannot be written now is kept in a bounded buffer (1 MiB); beyond it the
-     * oldest bytes are dropped when nobody reads, and never on a file or stdio. */
+    /* What cannot be written now is kept. Beyond 1 MiB the oldest bytes are dropped when nobody
+     * reads; on a file or stdio nothing is, and each call then waits up to 10 ms for the reader. */
     void (*write)(struct console *n, const uint8_t *p, size_t len);
     void (*listen)(struct console *n, console_take_fn *take, void *arg);
     void (*more)(struct console *n);
 };
 struct console {
     const struct console_ops *ops;
+    char where[128]; /* what to tell the user: "pty /dev/pts/3", "unix /run/x.sock", "stdio" */
 };
 extern const struct console_ops *const consoles[]; /* console/table.c, NULL at the end */
 
@@ -34,5 +35,18 @@ void console_close(struct console *n);
 void console_write(struct console *n, const uint8_t *p, size_t len);
 void console_listen(struct console *n, console_take_fn *take, void *arg);
 void console_more(struct console *n);
+
+/* What Ctrl-] and a key do on a terminal. fn runs on the loop. */
+struct console_key {
+    char key; /* 0 ends the table */
+    const char *about;
+    void (*fn)(void *arg);
+};
+/* For stdio; other consoles have no keys. Without a table `q` sends SIGINT to the process. The
+ * table must outlive n. Ctrl-] ? lists the keys and Ctrl-] Ctrl-] sends one Ctrl-]. */
+void console_set_keys(struct console *n, const struct console_key *keys, void *arg);
+
+/* Puts the terminal back as it was, if stdio changed it. Safe in a signal handler. */
+void console_restore_terminal(void);
 
 #endif
