@@ -31,10 +31,6 @@
 #define LAYOUT_IOAPIC UINT64_C(0xfec00000)
 #define LAYOUT_HPET UINT64_C(0xfed00000)
 #define LAYOUT_LAPIC UINT64_C(0xfee00000)
-/* Three pages for KVM's task state segment and one for its identity map, on Intel. */
-#define LAYOUT_KVM_IDENTITY UINT64_C(0xfeffc000)
-#define LAYOUT_KVM_TSS UINT64_C(0xfeffd000)
-
 enum layout_port {
     LAYOUT_PM_BASE = 0x600, /* ACPI PM1 event, PM1 control, PM timer, GPE0 */
 };

@@ -63,7 +63,7 @@ int gmem_set_hook(struct gmem *m, const struct gmem_hook *hook, struct err *e)
     pthread_mutex_lock(&m->lock);
     m->hook = *hook;
     for (unsigned i = 0; i < m->count && rc == 0; i++) {
-        if (m->e[i].r.size)
+        if (m->e[i].r.size && hook->added)
             rc = hook->added(hook->arg, &m->e[i].r);
     }
     pthread_mutex_unlock(&m->lock);

@@ -17,6 +17,10 @@
 
 struct vcpu;
 
+/* Guest-physical pages that the host keeps for itself; the memory map says reserved. */
+#define HOST_RESERVED UINT64_C(0xfeffc000)
+#define HOST_RESERVED_SIZE UINT64_C(0x4000)
+
 /* What a host can do beyond the plain machine; see host_caps(). */
 enum host_cap {
     HOST_CAP_HYPERV_SYNIC = 1 << 0, /* SynIC, stimers, reference TSC page, KVM_HYPERV_EVENTFD */
@@ -147,7 +151,7 @@ struct host_ops {
     /* Hyper-V: HvSignalEvent(conn_id) signals fd without an exit. fd -1 takes it back. */
     MUST int (*hyperv_signal)(struct host *h, uint32_t conn_id, int fd);
     /* Hyper-V: raises SINT `sint` of VP `vp`; eom(arg) is called on the loop at the end of message
-     * (or EOI). Released like any irq. */
+     * (or EOI). From the loop or vcpu_ready(), once the vCPU exists. Released like any irq. */
     MUST int (*hyperv_sint)(struct host *h, unsigned vp, unsigned sint, void (*eom)(void *arg),
                             void *arg, struct irq **out, struct err *e);
 
