@@ -52,6 +52,9 @@ struct pci_dev {
     struct pci_bus *bus;
     /* May be NULL. After a configuration write, under the device's lock. */
     void (*config_written)(struct pci_dev *p, unsigned off, unsigned size);
+    /* May be NULL. Before a configuration read of [off, off+size), likewise: the model brings
+     * config[] up to date for registers that are windows to somewhere else. */
+    void (*config_reading)(struct pci_dev *p, unsigned off, unsigned size);
 };
 
 /* Zeroes nothing; p is zeroed by the caller. Sets dev.ops, dev.env and the header. */
