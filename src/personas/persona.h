@@ -9,6 +9,7 @@
 #define HOSPES_PERSONAS_PERSONA_H
 
 #include "board/device.h"
+#include "board/smbios.h"
 #include "core/core.h"
 #include "host/host.h"
 
@@ -66,13 +67,6 @@ struct persona_env {
     /* Tells the machine; any thread. text may be NULL. */
     void (*event)(void *arg, enum machine_event what, const char *text);
     void *event_arg;
-};
-
-/* Strings for SMBIOS; NULL keeps the board's. */
-struct smbios_id {
-    const char *bios_vendor, *bios_version, *bios_date;
-    const char *vendor, *product, *version, *serial, *family;
-    const char *board_vendor, *board_product, *chassis_vendor, *asset_tag;
 };
 
 struct persona_ops {

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * board.h - one PC: buses, chipset and tables, put together from parameters.
+ *
+ * Life: board_create() makes RAM, the buses and the chipset. The persona then adds its devices by
+ * board_env() and board_add() or pci_add(). board_place() gives BARs their addresses and writes the
+ * firmware tables; it is called when all devices are there, and again after each board_reset().
+ *
+ * Threads: board_reset(), board_place() and board_destroy() run with every vCPU stopped, on the
+ * loop's thread or before it runs. board_button() may be called on any thread.
+ */
+#ifndef HOSPES_BOARD_BOARD_H
+#define HOSPES_BOARD_BOARD_H
+
+#include "board/bus.h"
+#include "board/device.h"
+#include "board/smbios.h"
+
+struct aml;
+struct board;
+struct pci_bus;
+
+enum board_event {
+    BOARD_POWEROFF,  /* ACPI S5 */
+    BOARD_RESET,     /* reset register, port 0x92, keyboard controller */
+    BOARD_PANIC,     /* panic notice; the guest goes on as it likes */
+    BOARD_TEST_EXIT, /* --testdev: value is what the process must end with */
+};
+
+struct board_cfg {
+    unsigned cpus;
+    uint64_t memory;  /* bytes */
+    bool hugetlb;     /* RAM from the host's huge page pool */
+    struct gmem *mem; /* empty: the board adds RAM */
+    struct loop *loop;
+    struct irqs *irqs;
+    const struct doorbells *doorbells; /* NULL: every doorbell is an io() call */
+    struct console *com1;              /* NULL: nothing is connected */
+    uint8_t uuid[16];                  /* as printed, big-endian fields */
+    bool rtc_local;                    /* the clock holds local time */
+    bool testdev;                      /* the test devices of kvm-unit-tests */
+    /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
+     * NULL. */
+    void (*event)(void *arg, enum board_event what, unsigned value, const char *text);
+    void *event_arg;
+};
+
+/* A range of the memory map, as in the e820 table. */
+enum board_range_type { BOARD_RANGE_RAM = 1, BOARD_RANGE_RESERVED = 2, BOARD_RANGE_ACPI = 3 };
+struct board_range {
+    gpa_t base;
+    uint64_t size;
+    enum board_range_type type;
+};
+
+/* What the persona says in the tables. */
+struct board_tables {
+    struct smbios_id smbios;
+    /* Appends to the DSDT's \_SB scope; may be NULL. */
+    void (*acpi)(void *arg, struct aml *out);
+    void *acpi_arg;
+};
+
+MUST int board_create(const struct board_cfg *c, struct board **out, struct err *e);
+/* Destroys all devices, PCI ones included. NULL is fine. */
+void board_destroy(struct board *b);
+
+/* What devices on this board are given. id is NULL: fill it in a copy. */
+const struct env *board_env(const struct board *b);
+struct bus *board_bus(const struct board *b, enum bus_kind kind);
+
+/* d is reset, described and destroyed with the board. Not for PCI functions: see pci_add(). */
+void board_add(struct board *b, struct device *d);
+
+/* BAR addresses and tables. t and what it points to must live until the board is destroyed. */
+MUST int board_place(struct board *b, const struct board_tables *t, struct err *e);
+void board_reset(struct board *b);
+
+/* The memory map in ascending order; the number of ranges, at most max. */
+size_t board_ranges(const struct board *b, struct board_range *out, size_t max);
+/* Where the root pointer of ACPI is, for boot protocols that hand it over. */
+gpa_t board_rsdp(const struct board *b);
+
+/* Presses the power button. -ENOTSUP: the guest has not enabled it (no ACPI driver yet). */
+MUST int board_button(struct board *b);
+
+void board_describe(struct board *b, struct dump *out);
+
+#endif
