@@ -22,15 +22,45 @@ enum pci_bar_kind {
     PCI_BAR_MEM32_PREF
 };
 
-/* Regions that the bus itself passes to io() are BAR numbers 0-5 and PCI_REGION_ROM. */
-enum { PCI_BARS = 6, PCI_REGION_ROM = 6, PCI_CONFIG_SIZE = 4096 };
+/* Regions that the bus itself passes to io() are BAR numbers 0-5. */
+enum { PCI_BARS = 6, PCI_CONFIG_SIZE = 4096 };
+
+/* Configuration header, PCI Local Bus 3.0 chapter 6 (type 0). */
+enum pci_register {
+    PCI_VENDOR_ID = 0x00,
+    PCI_DEVICE_ID = 0x02,
+    PCI_COMMAND = 0x04,
+    PCI_COMMAND_IO = 0x0001,
+    PCI_COMMAND_MEMORY = 0x0002,
+    PCI_COMMAND_MASTER = 0x0004,
+    PCI_COMMAND_INTX_DISABLE = 0x0400,
+    PCI_STATUS = 0x06,
+    PCI_STATUS_INTERRUPT = 0x0008,
+    PCI_STATUS_CAP_LIST = 0x0010,
+    PCI_CLASS_REVISION = 0x08,
+    PCI_CACHE_LINE_SIZE = 0x0c,
+    PCI_LATENCY_TIMER = 0x0d,
+    PCI_HEADER_TYPE = 0x0e,
+    PCI_BASE_ADDRESS_0 = 0x10,
+    PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
+    PCI_SUBSYSTEM_ID = 0x2e,
+    PCI_CAPABILITY_LIST = 0x34,
+    PCI_INTERRUPT_LINE = 0x3c,
+    PCI_INTERRUPT_PIN = 0x3d,
+    PCI_CAP_ID_PM = 0x01,
+    PCI_CAP_ID_MSI = 0x05,
+    PCI_CAP_ID_VNDR = 0x09,
+    PCI_CAP_ID_EXP = 0x10,
+    PCI_CAP_ID_MSIX = 0x11,
+};
 
 struct pci_bar {
     enum pci_bar_kind kind;
     uint64_t size; /* a power of two, at least 4 (I/O) or 16 (memory) */
     void *ram;     /* not NULL: device memory mapped into the guest, no io() calls */
-    uint64_t addr; /* private: where it is decoded now */
-    bool mapped;   /* private */
+    uint64_t addr; /* where it is decoded now, while mapped */
+    bool mapped;
+    bool blocked; /* private: enabled, but something else answers there */
 };
 
 struct pci_id {
@@ -39,6 +69,7 @@ struct pci_id {
 };
 
 struct pci_msix;
+struct pci_msi;
 
 struct pci_dev {
     struct device dev; /* first: a pci_dev is a device */
@@ -46,8 +77,10 @@ struct pci_dev {
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t writable[PCI_CONFIG_SIZE]; /* bits the guest may set */
     uint8_t cap_end;                   /* where the next capability goes */
-    struct pci_msix *msix;
+    struct pci_msix *msix;             /* private, as is all up to bus */
+    struct pci_msi *msi;
     struct irq *intx;
+    bool intx_up;
     uint8_t devfn;
     struct pci_bus *bus;
     /* May be NULL. After a configuration write, under the device's lock. */
@@ -57,7 +90,8 @@ struct pci_dev {
     void (*config_reading)(struct pci_dev *p, unsigned off, unsigned size);
 };
 
-/* Zeroes nothing; p is zeroed by the caller. Sets dev.ops, dev.env and the header. */
+/* Zeroes nothing; p is zeroed by the caller. Sets dev.ops, dev.env and the header, with interrupt
+ * pin A for all but bridges (clear config[PCI_INTERRUPT_PIN] to have none). */
 void pci_init(struct pci_dev *p, const struct device_ops *ops, const struct env *env,
               const struct pci_id *id);
 
@@ -73,15 +107,20 @@ MUST int pci_add_msi(struct pci_dev *p, unsigned vectors, struct err *e);
 /* Puts p at devfn (slot << 3 | function), or at the first free slot for -1; the bus owns p from
  * here and destroys it. -EBUSY when the slot is taken. */
 MUST int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e);
-/* Takes p off the bus (surprise removal); the caller destroys it. */
+/* Takes p off the bus (surprise removal) and frees all that this layer made for it; the caller
+ * then frees the model. Also for a p that was initialised and never added. No lock is held. */
 void pci_remove(struct pci_dev *p);
 
-/* Raises vector v by MSI-X or MSI when the guest has switched that on. false: it has not, so the
- * model sets its status register and calls pci_intx(). */
+/* Raises vector v by MSI-X or MSI when the guest has switched that on; a masked vector becomes
+ * pending. false: neither is on, so the model sets its status register and calls pci_intx(). Any
+ * thread, with or without the device's lock. */
 bool pci_notify(struct pci_dev *p, unsigned v);
 bool pci_msix_enabled(const struct pci_dev *p);
-/* The irq of MSI-X vector v (for irqfd use), NULL when there is none. */
+/* The irq of MSI-X vector v, NULL when there is none: for writing its fd from the kernel. What is
+ * signalled that way while the vector is masked is lost, so a model that hands the fd out calls
+ * pci_notify() once after pci_msix_enabled() or the mask may have changed. */
 struct irq *pci_msix_irq(struct pci_dev *p, unsigned v);
+/* The model's INTx pin; under the device's lock. */
 void pci_intx(struct pci_dev *p, bool up);
 
 /* Register accessors for models. */
@@ -105,12 +144,20 @@ struct pci_windows {
 
 MUST int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pci_bus **out,
                         struct err *e);
+/* Destroys the functions too. */
 void pci_bus_destroy(struct pci_bus *b);
+/* Resets every function: BARs are not decoded any more, all writable bits of its configuration
+ * are zero, MSI and MSI-X are off; then the model's reset(). */
 void pci_bus_reset(struct pci_bus *b);
+/* Byte accesses to port 0xcf9, which lies inside mechanism 1's address register. */
+void pci_bus_on_cf9(struct pci_bus *b, void (*io)(void *arg, enum access dir, uint64_t *val),
+                    void *arg);
 /* Gives every BAR an address, as firmware would: for direct kernel boot. */
 MUST int pci_bus_assign(struct pci_bus *b, struct err *e);
 /* The GSI behind pin (0-3) of a slot, for ACPI's _PRT. */
 unsigned pci_gsi(unsigned slot, unsigned pin);
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn);
+/* true when a BAR was assigned to the 64-bit window. */
+bool pci_bus_uses_mem64(const struct pci_bus *b);
 
 #endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pci.c - see pci.h. PCI Local Bus Specification 3.0, chapters 3.2.2.3 (mechanism 1) and 6, and
+ * PCI Express 3.0 section 7.2.2 (ECAM).
+ *
+ * Bits 27:24 of CONFADD are register bits 11:8, as on AMD: guests that see an AMD processor use
+ * them, for others they are zero. Not modelled: other buses than 0, bridges, parity and system
+ * errors, expansion ROMs, power states.
+ *
+ * Threads: configuration accesses run on vCPU threads under the host bridge's lock, then the
+ * function's.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/bytes.h"
+#include "board/pci_priv.h"
+#include "core/err.h"
+
+enum region { REGION_MECHANISM_1, REGION_ECAM };
+enum { CONFADD = 0xcf8, CONFADD_ENABLE_BYTE = 31 };
+
+/* Pins rotate over four lines, shared between slots, that PIC and I/O APIC both have. */
+unsigned pci_gsi(unsigned slot, unsigned pin)
+{
+    static const uint8_t gsi[4] = {10, 11, 5, 10};
+
+    return gsi[(slot + pin) % 4];
+}
+
+/* --- functions --- */
+
+void pci_init(struct pci_dev *p, const struct device_ops *ops, const struct env *env,
+              const struct pci_id *id)
+{
+    device_init(&p->dev, ops, env);
+    pci_config_set16(p, PCI_VENDOR_ID, id->vendor);
+    pci_config_set16(p, PCI_DEVICE_ID, id->device);
+    pci_config_set16(p, PCI_SUBSYSTEM_VENDOR_ID, id->subvendor);
+    pci_config_set16(p, PCI_SUBSYSTEM_ID, id->subdevice);
+    le32_put(&p->config[PCI_CLASS_REVISION], id->class_rev);
+    if (id->class_rev >> 24 != 0x06)
+        p->config[PCI_INTERRUPT_PIN] = 1;
+    /* I/O, memory, master, parity response, SERR, INTx disable */
+    le16_put(&p->writable[PCI_COMMAND], 0x0547);
+    p->writable[PCI_CACHE_LINE_SIZE] = 0xff;
+    p->writable[PCI_LATENCY_TIMER] = 0xff;
+    p->writable[PCI_INTERRUPT_LINE] = 0xff;
+    p->cap_end = 0x40;
+}
+
+unsigned pci_add_cap(struct pci_dev *p, uint8_t id, const void *body, const void *write,
+                     unsigned len)
+{
+    unsigned at = (p->cap_end + 3u) & ~3u, prev = PCI_CAPABILITY_LIST;
+
+    assert(len >= 2);
+    if (at + len > 0x100 || p->cap_end < 0x40)
+        return 0;
+    while (p->config[prev])
+        prev = p->config[prev] + 1u;
+    p->config[prev] = (uint8_t)at;
+    memcpy(&p->config[at], body, len);
+    if (write)
+        memcpy(&p->writable[at], write, len);
+    p->config[at] = id;
+    p->config[at + 1] = 0;
+    p->writable[at] = p->writable[at + 1] = 0;
+    p->config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
+    /* 0: full, which is told apart from "not begun" above. */
+    p->cap_end = (uint8_t)(at + len);
+    return at;
+}
+
+static void intx_update(struct pci_dev *p)
+{
+    bool up = p->intx_up && !(pci_config_get16(p, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
+
+    if (p->intx)
+        p->intx->set(p->intx, up);
+}
+
+void pci_intx(struct pci_dev *p, bool up)
+{
+    if (p->intx_up == up)
+        return;
+    p->intx_up = up;
+    p->config[PCI_STATUS] = (uint8_t)((p->config[PCI_STATUS] & ~PCI_STATUS_INTERRUPT) |
+                                      (up ? PCI_STATUS_INTERRUPT : 0));
+    intx_update(p);
+}
+
+static int free_slot(const struct pci_bus *b)
+{
+    for (unsigned slot = 1; slot < 32; slot++) {
+        bool used = false;
+
+        for (unsigned f = 0; f < 8; f++)
+            used |= b->fn[slot << 3 | f] != NULL;
+        if (!used)
+            return (int)(slot << 3);
+    }
+    return -1;
+}
+
+static int add_line(struct pci_dev *p, struct irqs *irqs, struct err *e)
+{
+    unsigned pin = p->config[PCI_INTERRUPT_PIN];
+
+    if (pin == 0)
+        return 0;
+    return irqs->ops->line(irqs, pci_gsi(p->devfn >> 3, pin - 1), NULL, NULL, &p->intx, e);
+}
+
+int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e)
+{
+    int rc;
+
+    device_lock(&b->host);
+    if (devfn < 0)
+        devfn = free_slot(b);
+    if (devfn < 0 || devfn >= PCI_FUNCTIONS || b->fn[devfn]) {
+        device_unlock(&b->host);
+        return err_set(e, EBUSY, "no free PCI slot for %s: use fewer devices or other slots",
+                       p->dev.env.id ? p->dev.env.id : p->dev.ops->name);
+    }
+    p->devfn = (uint8_t)devfn;
+    rc = add_line(p, b->host.env.irqs, e);
+    if (rc == 0) {
+        p->bus = b;
+        pci_bar_init(p);
+        b->fn[devfn] = p;
+        for (unsigned f = devfn & ~7; f < (devfn & ~7u) + 8; f++) {
+            /* Function 0 tells that there are more. */
+            if (f != (devfn & ~7u) && b->fn[f] && b->fn[devfn & ~7])
+                b->fn[devfn & ~7]->config[PCI_HEADER_TYPE] |= 0x80;
+        }
+    }
+    device_unlock(&b->host);
+    return rc;
+}
+
+void pci_remove(struct pci_dev *p)
+{
+    struct pci_bus *b = p->bus;
+
+    if (b) {
+        device_lock(&b->host);
+        pci_bar_unmap_all(p);
+        b->fn[p->devfn] = NULL;
+        device_unlock(&b->host);
+        bus_doorbells_drop(b->host.env.pio, &p->dev);
+        bus_doorbells_drop(b->host.env.mmio, &p->dev);
+        if (p->intx) {
+            p->intx->set(p->intx, false);
+            b->host.env.irqs->ops->release(b->host.env.irqs, p->intx);
+            p->intx = NULL;
+        }
+        p->bus = NULL;
+    }
+    pci_msix_free(p);
+}
+
+struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn)
+{
+    return devfn < PCI_FUNCTIONS ? b->fn[devfn] : NULL;
+}
+
+bool pci_bus_uses_mem64(const struct pci_bus *b)
+{
+    return b->uses_mem64;
+}
+
+/* --- configuration accesses; off + size <= PCI_CONFIG_SIZE --- */
+
+static uint64_t config_read(struct pci_dev *p, unsigned off, unsigned size)
+{
+    uint64_t v = 0;
+
+    if (p->config_reading) {
+        device_lock(&p->dev);
+        p->config_reading(p, off, size);
+        device_unlock(&p->dev);
+    }
+    memcpy(&v, &p->config[off], size);
+    return v;
+}
+
+static bool touches(unsigned off, unsigned size, unsigned first, unsigned end)
+{
+    return off < end && off + size > first;
+}
+
+static void config_write(struct pci_dev *p, unsigned off, unsigned size, uint64_t v)
+{
+    device_lock(&p->dev);
+    for (unsigned i = 0; i < size; i++) {
+        uint8_t w = p->writable[off + i], *c = &p->config[off + i];
+
+        *c = (uint8_t)((*c & ~w) | ((v >> (8 * i)) & w));
+    }
+    if (touches(off, size, PCI_COMMAND, PCI_COMMAND + 2)) {
+        intx_update(p);
+        pci_bar_update(p);
+    } else if (touches(off, size, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_0 + 4 * PCI_BARS)) {
+        pci_bar_update(p);
+    }
+    if (off >= 0x40)
+        pci_msix_config_written(p, off, size);
+    if (p->config_written)
+        p->config_written(p, off, size);
+    device_unlock(&p->dev);
+}
+
+static void config_access(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned off,
+                          unsigned size, enum access dir, uint64_t *val)
+{
+    struct pci_dev *p = bus == 0 ? b->fn[devfn] : NULL;
+
+    if (!p || off + size > PCI_CONFIG_SIZE) {
+        *val = UINT64_MAX;
+        return;
+    }
+    if (dir == ACC_READ)
+        *val = config_read(p, off, size);
+    else
+        config_write(p, off, size, *val);
+}
+
+static void mechanism_1(struct pci_bus *b, unsigned off, unsigned size, enum access dir,
+                        uint64_t *val)
+{
+    if (off >= 4) {
+        uint32_t a = b->address;
+
+        if (!(a >> CONFADD_ENABLE_BYTE)) {
+            *val = UINT64_MAX;
+            return;
+        }
+        config_access(b, a >> 16 & 0xff, a >> 8 & 0xff, (a >> 16 & 0xf00) | (a & 0xfc) | (off & 3),
+                      size, dir, val);
+    } else if (off == 0 && size == 4) {
+        if (dir == ACC_READ)
+            *val = b->address;
+        else
+            b->address = (uint32_t)*val & 0x8ffffffc;
+    } else if (off == 1 && size == 1 && b->cf9) {
+        b->cf9(b->cf9_arg, dir, val);
+    } else {
+        *val = UINT64_MAX;
+    }
+}
+
+static void pci_io(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
+                   uint64_t *val)
+{
+    struct pci_bus *b = container_of(d, struct pci_bus, host);
+
+    if (region == REGION_ECAM)
+        config_access(b, (unsigned)(off >> 20), off >> 12 & 0xff, off & 0xfff, size, dir, val);
+    else
+        mechanism_1(b, (unsigned)off, size, dir, val);
+}
+
+/* --- the bus --- */
+
+static void pci_nothing(struct device *d)
+{
+}
+
+static const struct device_ops pci_host_ops = {
+    .name = "pci",
+    .destroy = pci_nothing,
+    .reset = pci_nothing,
+    .io = pci_io,
+};
+
+int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pci_bus **out,
+                   struct err *e)
+{
+    struct pci_bus *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        return err_set(e, ENOMEM, "no memory for the PCI bus");
+    device_init(&b->host, &pci_host_ops, env);
+    b->host.env.id = "pci";
+    b->w = *w;
+    if (bus_claim(env->pio, CONFADD, 8, &b->host, REGION_MECHANISM_1) < 0 ||
+        (w->ecam_base && bus_claim(env->mmio, w->ecam_base, (w->last_bus + UINT64_C(1)) << 20,
+                                   &b->host, REGION_ECAM) < 0)) {
+        pci_bus_destroy(b);
+        return err_set(e, EEXIST, "the PCI bus's registers overlap another device");
+    }
+    *out = b;
+    return 0;
+}
+
+void pci_bus_on_cf9(struct pci_bus *b, void (*io)(void *arg, enum access dir, uint64_t *val),
+                    void *arg)
+{
+    b->cf9 = io;
+    b->cf9_arg = arg;
+}
+
+void pci_bus_destroy(struct pci_bus *b)
+{
+    if (!b)
+        return;
+    for (unsigned f = 0; f < PCI_FUNCTIONS; f++) {
+        struct pci_dev *p = b->fn[f];
+
+        if (!p)
+            continue;
+        pci_remove(p);
+        p->dev.ops->destroy(&p->dev);
+    }
+    bus_release(b->host.env.pio, &b->host, REGION_MECHANISM_1);
+    bus_release(b->host.env.mmio, &b->host, REGION_ECAM);
+    free(b);
+}
+
+void pci_bus_reset(struct pci_bus *b)
+{
+    b->address = 0;
+    b->uses_mem64 = false;
+    for (unsigned f = 0; f < PCI_FUNCTIONS; f++) {
+        struct pci_dev *p = b->fn[f];
+
+        if (!p)
+            continue;
+        device_lock(&b->host);
+        pci_bar_unmap_all(p);
+        device_unlock(&b->host);
+        for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
+            p->config[i] &= (uint8_t)~p->writable[i];
+        pci_intx(p, false);
+        pci_msix_reset(p);
+        p->dev.ops->reset(&p->dev);
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pci_priv.h - what pci.c, pci_bar.c and pci_msix.c share. */
+#ifndef HOSPES_BOARD_PCI_PRIV_H
+#define HOSPES_BOARD_PCI_PRIV_H
+
+#include "board/pci.h"
+
+enum { PCI_FUNCTIONS = 256 };
+
+/* The host bridge's decoder. Its device lock guards fn[] and every BAR's place, and is taken
+ * before a function's own lock. */
+struct pci_bus {
+    struct device host; /* first */
+    struct pci_windows w;
+    struct pci_dev *fn[PCI_FUNCTIONS];
+    uint32_t address; /* CONFADD */
+    unsigned blocked; /* BARs with blocked set */
+    bool uses_mem64;
+    void (*cf9)(void *arg, enum access dir, uint64_t *val);
+    void *cf9_arg;
+};
+
+/* pci_bar.c. Under the bus's lock. */
+void pci_bar_init(struct pci_dev *p);   /* registers and their writable bits */
+void pci_bar_update(struct pci_dev *p); /* after BARs or the command register changed */
+void pci_bar_unmap_all(struct pci_dev *p);
+bool pci_bar_is_mem64(const struct pci_bar *bar);
+
+/* pci_msix.c. */
+void pci_msix_config_written(struct pci_dev *p, unsigned off, unsigned size);
+struct device *pci_msix_bar_owner(struct pci_dev *p, unsigned bar);
+void pci_msix_reset(struct pci_dev *p);
+void pci_msix_free(struct pci_dev *p);
+
+#endif
