@@ -7,12 +7,14 @@
  * any format.
  *
  * Threads: a disk belongs to one loop. disk_submit() and the completion run on that loop's thread.
- * disk_try() may be called from any thread and never blocks.
+ * disk_try() may be called from any thread and never blocks. disk_now() may be called from any
+ * thread and blocks; tools and servers use nothing else and need no loop (it may be NULL then).
  */
 #ifndef HOSPES_STORAGE_DISK_H
 #define HOSPES_STORAGE_DISK_H
 
 #include "core/core.h"
+#include "core/loop.h"
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_ZERO, DISK_TRIM };
 
@@ -30,17 +32,19 @@ struct disk_req {
     /* 0 or -errno. Called exactly once, on the loop, never from inside disk_submit(). */
     void (*done)(struct disk_req *r, int res);
     void *owner;
-    struct disk_req *next; /* the disk's own, while it holds the request */
-    struct disk *disk;     /* likewise */
+    struct disk_req *next; /* the disk's own, while it holds the request, as is all that follows */
+    struct disk *disk;
+    int res;
 };
 
-/* Constant while the disk is open, except that bytes may grow (see disk_events). */
+/* Constant while the disk is open. */
 struct disk_shape {
     uint64_t bytes;
     uint32_t logical, physical; /* block sizes */
     bool readonly;
     bool trims; /* DISK_TRIM and unmapping DISK_ZERO give space back */
     bool rotates;
+    bool grows; /* a host file below a format: writes past bytes make it longer, reads get zeroes */
 };
 
 enum extent_kind {
@@ -59,48 +63,87 @@ struct extent {
 };
 typedef int extent_fn(void *arg, const struct extent *x);
 
+/* Every member gets requests that have passed disk_submit()'s checks. */
 struct disk_ops {
     const char *name;
-    /* Closes the parent too. All requests have completed. */
+    /* Closes the parent too and frees d. All requests have completed. */
     void (*close)(struct disk *d);
-    void (*shape)(const struct disk *d, struct disk_shape *s);
-    /* r has passed disk_submit()'s checks. */
+    /* Does r on the calling thread, which may be any, and blocks. 0 or -errno; done() is not
+     * called. Requests on several threads at once are normal. */
+    MUST int (*now)(struct disk *d, struct disk_req *r);
+    /* Starts r; on the loop. May be NULL: a worker thread calls now(). */
     void (*submit)(struct disk *d, struct disk_req *r);
     /* May be NULL. Does r at once if that needs no waiting: 0 or -errno as done() would get it;
      * -EAGAIN: not possible now, submit it. done() is not called. Any thread. */
     int (*try)(struct disk *d, struct disk_req *r);
-    /* Runs fn over [off, off+len) in order, without holes between. May be NULL: all data. */
+    /* Runs fn over [off, off+len) in order, without holes between. May be NULL: all data. Any
+     * thread; fn may read and write the disk. */
     MUST int (*extents)(struct disk *d, uint64_t off, uint64_t len, extent_fn *fn, void *arg);
 };
 
-/* First member of every disk. */
+struct disk_async;
+
+/* First member of every disk, filled by disk_init(). */
 struct disk {
     const struct disk_ops *ops;
     struct loop *loop;
-    uint64_t inflight;
+    struct disk_shape shape;
+    uint64_t inflight; /* submitted and not yet done; the loop's */
     struct {
         uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
     } stats;
+
+    struct alarm late; /* runs completions of disk_finish_later() */
+    struct disk_req *late_head, **late_tail;
+    struct disk_async *async; /* completions from worker threads; made when first needed */
 };
 
 /* Checks range, alignment to the logical block and readonly (-EINVAL, -EROFS) and hands r on. The
  * error also comes by done(), from the loop. */
 void disk_submit(struct disk *d, struct disk_req *r);
 int disk_try(struct disk *d, struct disk_req *r);
-void disk_close(struct disk *d); /* NULL is fine; waits for requests in flight */
+MUST int disk_now(struct disk *d, struct disk_req *r);
+void disk_close(struct disk *d); /* NULL is fine; waits for requests in flight, does not flush */
 void disk_shape(const struct disk *d, struct disk_shape *s);
+MUST int disk_extents(struct disk *d, uint64_t off, uint64_t len, extent_fn *fn, void *arg);
 
-/* For implementations: completes r from inside submit (through the loop, so done() is late). */
-void disk_finish_later(struct disk *d, struct disk_req *r, int res);
-/* For implementations: completes r now; not from inside submit. */
-void disk_finish(struct disk_req *r, int res);
-
-/* Blocking helpers for tools and for opening formats: they run the disk's loop until done. Not for
- * a loop that is running elsewhere. 0 or -errno. */
+/* Blocking helpers over disk_now(). 0 or -errno. */
 MUST int disk_read(struct disk *d, uint64_t off, void *buf, size_t len);
 MUST int disk_write(struct disk *d, uint64_t off, const void *buf, size_t len);
 MUST int disk_flush(struct disk *d);
 MUST int disk_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap);
+
+/* --- for implementations --- */
+
+/* d is zeroed memory; shape is filled by the caller before or after. */
+void disk_init(struct disk *d, const struct disk_ops *ops, struct loop *l);
+/* Frees what disk_init() and completions took; not d. */
+void disk_fini(struct disk *d);
+/* Completes r from inside submit: through the loop, so done() is late. Loop's thread. */
+void disk_finish_later(struct disk *d, struct disk_req *r, int res);
+/* Completes r now; not from inside submit. Loop's thread. */
+void disk_finish(struct disk_req *r, int res);
+/* Completes r from any other thread, through the loop. */
+void disk_finish_far(struct disk_req *r, int res);
+/* Hands r to a worker thread, which calls now() and completes it. */
+void disk_work(struct disk *d, struct disk_req *r);
+
+/* A child request on its way to the disk below, from a free list: no allocation once warm. Loop's
+ * thread only. */
+struct disk_fwd {
+    struct disk_req r;
+    struct disk_req *up;
+    struct disk_fwds *home;
+    void *arg;
+    uint64_t a, b; /* the forwarder's own */
+};
+struct disk_fwds {
+    struct disk_fwd *spare;
+};
+/* NULL: no memory. The child is a copy of up, with done left to the caller. */
+struct disk_fwd *disk_fwd_get(struct disk_fwds *f, struct disk_req *up);
+void disk_fwd_put(struct disk_fwd *w);
+void disk_fwds_fini(struct disk_fwds *f);
 
 /* --- opening --- */
 
@@ -113,12 +156,20 @@ struct disk_cfg {
     bool no_lock;            /* inspection of a file in use */
     bool allow_outside;      /* follow backing files outside the image's own directory */
     bool no_chain;           /* do not open parents: info and probing */
+    bool threads;            /* worker threads instead of io_uring */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it
                               * lies in $TMPDIR or /var/tmp */
 };
 
 /* Opens path, probing its format when c->format is NULL, with its chain of parents. */
 MUST int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e);
+
+/* true when hospes created the image at path: such a disk is written through by default, every
+ * other one is opened as a snapshot. The mark is the extended attribute user.hospes.made, which a
+ * copy by other tools loses: the question then errs on the safe side. */
+bool disk_made_by_hospes(const char *path);
+/* Marks a new image. Quietly does nothing where the file system has no such attributes. */
+void disk_mark_made(const char *path);
 
 /* What an image says of itself; shown by `hospes image info` and by the run's banner. */
 struct dump;

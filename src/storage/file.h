@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file.h - a host file or block device as a disk: the bottom of every chain.
+ *
+ * The disk grows (shape.grows) when the file is a regular one: formats allocate at its end. Bytes
+ * past the end read as zeroes. Whoever shows it to a guest as it is clears shape.grows.
+ */
+#ifndef HOSPES_STORAGE_FILE_H
+#define HOSPES_STORAGE_FILE_H
+
+#include "storage/disk.h"
+
+struct file_cfg {
+    const char *path;
+    bool readonly;
+    bool no_lock;
+    bool threads; /* no io_uring */
+    bool create;  /* make it; it must not exist unless overwrite */
+    bool overwrite;
+};
+
+/* Opens and locks path. l may be NULL when only disk_now() will be used. */
+MUST int file_open(const struct file_cfg *c, struct loop *l, struct disk **out, struct err *e);
+
+/* The same for a descriptor, which becomes the disk's. No lock is taken. */
+MUST int file_adopt(int fd, const char *name, bool readonly, struct loop *l, struct disk **out,
+                    struct err *e);
+
+/* NULL and -1 when d is not a host file. */
+const char *file_path(const struct disk *d);
+int file_fd(const struct disk *d);
+
+/* Cuts or lengthens a regular file. No request may be in flight past `bytes`. */
+MUST int file_resize(struct disk *d, uint64_t bytes);
+
+#endif

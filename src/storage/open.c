@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * open.c - from a path to a disk: host file, lock, format, scratch overlay.
+ *
+ * A format that the user names wins. Otherwise the file is probed, once in its life: a guest that
+ * owns a raw disk can write any format's header into it, so a file that was found to be raw and is
+ * opened for writing is marked (user.hospes.format) and stays raw.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "core/err.h"
+#include "storage/file.h"
+#include "storage/filter/filter.h"
+#include "storage/format/format.h"
+
+enum { PROBE_HEAD = 2048, PROBE_TAIL = 1024 };
+static const char format_mark[] = "user.hospes.format";
+static const char made_mark[] = "user.hospes.made";
+
+static const struct format_ops *by_name(const char *name)
+{
+    for (size_t i = 0; formats[i]; i++) {
+        if (!strcmp(formats[i]->name, name))
+            return formats[i];
+    }
+    return NULL;
+}
+
+static bool marked_raw(const struct disk *file)
+{
+    char name[8] = "";
+    int fd = file_fd(file);
+
+    return fd >= 0 && fgetxattr(fd, format_mark, name, sizeof(name) - 1) == 3 &&
+           !strcmp(name, "raw");
+}
+
+static int probe(struct disk *file, const char *path, const struct format_ops **out, struct err *e)
+{
+    uint8_t head[PROBE_HEAD], tail[PROBE_TAIL];
+    uint64_t size = file->shape.bytes;
+    size_t n = min_u64(size, sizeof(head)), tn = min_u64(size, sizeof(tail));
+    int best = 0, rc;
+
+    rc = disk_read(file, 0, head, n);
+    if (rc == 0)
+        rc = disk_read(file, size - tn, tail, tn);
+    if (rc < 0)
+        return err_set(e, -rc, "cannot read disk image '%s': %s", path, strerror(-rc));
+    for (size_t i = 0; formats[i]; i++) {
+        int sure = formats[i]->probe(head, n, tail, tn, size);
+
+        if (sure > best) {
+            best = sure;
+            *out = formats[i];
+        }
+    }
+    return 0;
+}
+
+static int choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,
+                  struct err *e)
+{
+    const struct format_ops *raw = by_name("raw");
+    int rc;
+
+    if (c->format) {
+        *out = by_name(c->format);
+        if (*out)
+            return 0;
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "'%s' is no disk image format; 'hospes help image' lists them", c->format);
+    }
+    *out = raw;
+    if (marked_raw(file))
+        return 0;
+    rc = probe(file, c->path, out, e);
+    if (rc == 0 && *out == raw && !file->shape.readonly && file_fd(file) >= 0)
+        (void)!fsetxattr(file_fd(file), format_mark, "raw", 3, 0);
+    return rc;
+}
+
+static int empty(const struct disk_cfg *c, struct err *e)
+{
+    return err_set(e, EINVAL,
+                   "disk image '%s' is empty; make one with 'hospes image create', or check that "
+                   "it was copied whole",
+                   c->path);
+}
+
+int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e)
+{
+    struct file_cfg fc = {
+        .path = c->path,
+        .readonly = c->readonly || c->snapshot,
+        .no_lock = c->no_lock,
+        .threads = c->threads,
+    };
+    const struct format_ops *f;
+    struct disk *file, *d;
+    int rc;
+
+    rc = file_open(&fc, l, &file, e);
+    if (rc < 0)
+        return rc;
+    if (file->shape.bytes == 0)
+        rc = empty(c, e);
+    if (rc == 0)
+        rc = choose(file, c, &f, e);
+    if (rc == 0)
+        rc = f->open(file, c, l, &d, e);
+    if (rc < 0) {
+        disk_close(file);
+        return rc;
+    }
+    if (c->snapshot) {
+        struct disk *over;
+
+        rc = overlay_create(d, c->scratch_dir, l, &over, e);
+        if (rc < 0) {
+            disk_close(d);
+            return rc;
+        }
+        d = over;
+    }
+    *out = d;
+    return 0;
+}
+
+bool disk_made_by_hospes(const char *path)
+{
+    char c;
+
+    return getxattr(path, made_mark, &c, 1) == 1;
+}
+
+void disk_mark_made(const char *path)
+{
+    (void)!setxattr(path, made_mark, "1", 1, 0);
+}

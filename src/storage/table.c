@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c - every image format. */
+#include "storage/format/format.h"
+
+const struct format_ops *const formats[] = {
+    &raw_format,
+    NULL,
+};
