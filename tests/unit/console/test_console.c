@@ -185,13 +185,16 @@ static void a_pty_that_nobody_reads_keeps_the_newest(void **state)
     say(n, "newest\n");
     fd = open(n->where + 4, O_RDWR | O_NOCTTY | O_NONBLOCK);
     p = (struct pollfd){.fd = fd, .events = POLLIN};
-    for (int idle = 0; idle < 5;) {
+    /* The kernel hands a pty's bytes over in pieces of its own, when it likes. */
+    for (int i = 0; i < 3000 && memcmp(last, "newest\n", 7) != 0; i++) {
         turn(1);
-        idle = poll(&p, 1, 10) == 0 ? idle + 1 : 0;
+        poll(&p, 1, 2);
         while ((got = read(fd, block, sizeof(block))) > 0) {
+            size_t tail = (size_t)min_u64((uint64_t)got, 7);
+
             total += (size_t)got;
-            if (got >= 7)
-                memcpy(last, block + got - 7, 7);
+            memmove(last, last + tail, 7 - tail);
+            memcpy(last + 7 - tail, block + (size_t)got - tail, tail);
         }
     }
     assert_string_equal(last, "newest\n");
