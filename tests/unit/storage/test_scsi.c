@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SCSI target: what a guest's commands get, good and bad. */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/err.h"
+#include "core/loop.h"
+#include "storage/scsi.h"
+
+/* A disk in memory that counts flushes and can be told to fail. */
+enum { BLOCKS = 256, DISK_BYTES = BLOCKS * 512 };
+struct mem {
+    struct disk d;
+    uint8_t data[DISK_BYTES];
+    int fail, flushes, closed, trims;
+    bool readonly, fua_seen;
+};
+
+static int mem_do(struct mem *m, struct disk_req *r)
+{
+    uint64_t off = r->off;
+
+    if (m->fail)
+        return m->fail;
+    m->flushes += r->op == DISK_FLUSH;
+    m->trims += r->op == DISK_TRIM;
+    m->fua_seen = r->fua;
+    if (r->op == DISK_ZERO || r->op == DISK_TRIM)
+        memset(m->data + r->off, 0, r->len);
+    for (unsigned i = 0; r->op <= DISK_WRITE && i < r->iovcnt; off += r->iov[i++].iov_len) {
+        if (r->op == DISK_READ)
+            memcpy(r->iov[i].iov_base, m->data + off, r->iov[i].iov_len);
+        else
+            memcpy(m->data + off, r->iov[i].iov_base, r->iov[i].iov_len);
+    }
+    return 0;
+}
+
+static void mem_submit(struct disk *d, struct disk_req *r)
+{
+    disk_finish_later(d, r, mem_do(container_of(d, struct mem, d), r));
+}
+
+static int mem_try(struct disk *d, struct disk_req *r)
+{
+    return mem_do(container_of(d, struct mem, d), r);
+}
+
+static void mem_close(struct disk *d)
+{
+    container_of(d, struct mem, d)->closed++;
+    disk_fini(d);
+}
+
+static const struct disk_ops mem_ops = {
+    .name = "mem", .close = mem_close, .now = mem_try, .submit = mem_submit, .try = mem_try};
+
+static struct loop *loop;
+static struct scsi_target *target;
+static struct mem mem;
+static struct scsi_req req;
+static struct iovec vec;
+static uint8_t buf[8192];
+static int dones;
+
+static void count_done(struct scsi_req *r)
+{
+    (void)r;
+    dones++;
+}
+
+static void attach(unsigned lun, struct mem *m, bool cdrom)
+{
+    struct scsi_lun_cfg c = {.disk = &m->d, .id = "disk0", .cdrom = cdrom};
+    struct err e;
+
+    disk_init(&m->d, &mem_ops, loop);
+    m->d.shape = (struct disk_shape){.bytes = DISK_BYTES,
+                                     .logical = 512,
+                                     .physical = 4096,
+                                     .trims = true,
+                                     .readonly = m->readonly};
+    assert_int_equal(scsi_attach(target, lun, &c, &e), 0);
+}
+
+/* Sends a CDB with a buffer of n bytes; returns the status. */
+static int send_n(unsigned lun, size_t n, const uint8_t *cdb, size_t len)
+{
+    req = (struct scsi_req){.lun = (uint16_t)lun, .iov = &vec, .iovcnt = 1, .done = count_done};
+    vec = (struct iovec){buf, n};
+    memcpy(req.cdb, cdb, len);
+    dones = 0;
+    scsi_submit(target, &req);
+    assert_int_equal(dones, 0); /* never from inside submit */
+    for (int i = 0; i < 600 && !dones; i++)
+        assert_true(loop_step(loop, 0) >= 0);
+    assert_int_equal(dones, 1);
+    return req.status;
+}
+#define SEND(lun, n, ...)                                                                          \
+    send_n(lun, n, (const uint8_t[]){__VA_ARGS__}, sizeof((uint8_t[]){__VA_ARGS__}))
+
+static int asc(void)
+{
+    return req.sense[12] << 8 | req.sense[13];
+}
+
+static int setup(void **state)
+{
+    struct scsi_target_cfg c = {0};
+    struct err e;
+
+    (void)state;
+    memset(&mem, 0, sizeof(mem));
+    assert_int_equal(loop_create_fake(&loop, &e), 0);
+    assert_int_equal(scsi_target_create(loop, &c, &target, &e), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    scsi_target_destroy(target);
+    loop_destroy(loop);
+    return 0;
+}
+
+static void ready(void)
+{
+    attach(0, &mem, false);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0, 0, 0, 0, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_POWER_ON_OR_RESET);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0, 0, 0, 0, 0), SCSI_GOOD);
+}
+
+static void inquiry_answers_before_the_unit_attention(void **state)
+{
+    (void)state;
+    attach(0, &mem, false);
+    assert_int_equal(SEND(0, 36, INQUIRY, 0, 0, 0, 36, 0), SCSI_GOOD);
+    assert_int_equal(req.moved, 36);
+    assert_memory_equal(buf + 8, "HOSPES  DISK", 12);
+    assert_int_equal(SEND(0, 255, INQUIRY, 1, 0x83, 0, 255, 0), SCSI_GOOD);
+    assert_int_equal(buf[8] >> 4, 3); /* a locally assigned NAA */
+    assert_int_equal(SEND(0, 255, INQUIRY, 1, 0x55, 0, 255, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(SEND(7, 36, INQUIRY, 0, 0, 0, 36, 0), SCSI_GOOD);
+    assert_int_equal(buf[0], 0x7f);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+}
+
+static void reads_what_was_written(void **state)
+{
+    (void)state;
+    ready();
+    memset(buf, 0xab, 1024);
+    assert_int_equal(SEND(0, 1024, WRITE_10, 0x08, 0, 0, 0, 10, 0, 0, 2, 0), SCSI_GOOD);
+    assert_true(mem.fua_seen);
+    memset(buf, 0, 1024);
+    assert_int_equal(SEND(0, 1024, READ_16, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0),
+                     SCSI_GOOD);
+    assert_int_equal(req.moved, 1024);
+    assert_int_equal(buf[1023], 0xab);
+    assert_int_equal(SEND(0, 0, SYNCHRONIZE_CACHE_10, 0, 0, 0, 0, 0, 0, 0, 0, 0), SCSI_GOOD);
+    assert_int_equal(mem.flushes, 1);
+}
+
+static void a_transfer_past_the_end_is_refused_whole(void **state)
+{
+    (void)state;
+    ready();
+    assert_int_equal(SEND(0, 1024, READ_10, 0, 0, 0, 0, 255, 0, 0, 2, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_LBA_OUT_OF_RANGE);
+    assert_int_equal(
+        SEND(0, 512, READ_16, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 1, 0, 0),
+        SCSI_CHECK_CONDITION);
+}
+
+static void a_short_buffer_moves_whole_blocks(void **state)
+{
+    (void)state;
+    ready();
+    assert_int_equal(SEND(0, 700, READ_10, 0, 0, 0, 0, 0, 0, 0, 4, 0), SCSI_GOOD);
+    assert_int_equal(req.moved, 512);
+    assert_int_equal(SEND(0, 100, READ_10, 0, 0, 0, 0, 0, 0, 0, 4, 0), SCSI_GOOD);
+    assert_int_equal(req.moved, 0);
+}
+
+static void disk_errors_become_sense(void **state)
+{
+    (void)state;
+    ready();
+    mem.fail = -EIO;
+    assert_int_equal(SEND(0, 512, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(req.sense[2], MEDIUM_ERROR);
+    assert_int_equal(asc(), ASC_UNRECOVERED_READ_ERROR);
+    mem.fail = -ENOSPC;
+    assert_int_equal(SEND(0, 512, WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(req.sense[2], DATA_PROTECT);
+}
+
+static void a_read_only_disk_refuses_all_writers(void **state)
+{
+    static const uint8_t op[] = {WRITE_6, WRITE_10,      WRITE_12,      WRITE_16,
+                                 UNMAP,   WRITE_SAME_10, WRITE_SAME_16, WRITE_AND_VERIFY_10};
+    (void)state;
+    mem.readonly = true;
+    ready();
+    for (size_t i = 0; i < sizeof(op); i++) {
+        assert_int_equal(SEND(0, 512, op[i], 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0),
+                         SCSI_CHECK_CONDITION);
+        assert_int_equal(req.sense[2], DATA_PROTECT);
+    }
+}
+
+static void unmap_checks_all_ranges_first(void **state)
+{
+    (void)state;
+    ready();
+    memset(mem.data, 1, sizeof(mem.data));
+    memset(buf, 0, 64);
+    be16_put(buf, 38);
+    be16_put(buf + 2, 32);
+    be64_put(buf + 8, 8);
+    be32_put(buf + 16, 8);
+    be64_put(buf + 24, 255);
+    be32_put(buf + 32, 2); /* past the end */
+    assert_int_equal(SEND(0, 40, UNMAP, 0, 0, 0, 0, 0, 0, 0, 40, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(mem.trims, 0);
+    be32_put(buf + 32, 1);
+    assert_int_equal(SEND(0, 40, UNMAP, 0, 0, 0, 0, 0, 0, 0, 40, 0), SCSI_GOOD);
+    assert_int_equal(mem.trims, 2);
+    assert_int_equal(mem.data[8 * 512], 0);
+    assert_int_equal(mem.data[7 * 512], 1);
+    assert_int_equal(SEND(0, 7, UNMAP, 0, 0, 0, 0, 0, 0, 0, 40, 0), SCSI_CHECK_CONDITION);
+}
+
+static void write_same_repeats_the_block(void **state)
+{
+    (void)state;
+    ready();
+    memset(buf, 0x5a, 512);
+    assert_int_equal(SEND(0, 512, WRITE_SAME_16, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 200, 0, 0),
+                     SCSI_GOOD);
+    assert_int_equal(mem.data[4 * 512], 0x5a);
+    assert_int_equal(mem.data[204 * 512 - 1], 0x5a);
+    assert_int_equal(mem.data[204 * 512], 0);
+    assert_int_equal(SEND(0, 0, WRITE_SAME_16, 9, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 200, 0, 0),
+                     SCSI_GOOD);
+    assert_int_equal(mem.data[4 * 512], 0);
+}
+
+static void mode_select_turns_the_cache_off(void **state)
+{
+    uint8_t page[24] = {0};
+
+    (void)state;
+    ready();
+    assert_int_equal(SEND(0, 64, MODE_SENSE_6, 8, 8, 0, 64, 0), SCSI_GOOD);
+    assert_true(buf[4 + 2] & 4);
+    memcpy(page + 4, buf + 4, 20);
+    page[4 + 2] = 0;
+    memcpy(buf, page, 24);
+    assert_int_equal(SEND(0, 24, MODE_SELECT_6, 0x10, 0, 0, 24, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 512, WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_GOOD);
+    assert_true(mem.fua_seen);
+    page[4] = 0x3e; /* no such page */
+    memcpy(buf, page, 24);
+    assert_int_equal(SEND(0, 24, MODE_SELECT_6, 0x10, 0, 0, 24, 0), SCSI_CHECK_CONDITION);
+}
+
+static void a_detached_unit_is_gone_and_closed_late(void **state)
+{
+    struct err e;
+
+    (void)state;
+    ready();
+    assert_int_equal(scsi_detach(target, 0, &e), 0);
+    assert_int_equal(mem.closed, 0);
+    assert_true(loop_step(loop, 0) >= 0);
+    assert_int_equal(mem.closed, 1);
+    assert_int_equal(SEND(0, 512, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_LOGICAL_UNIT_NOT_SUPPORTED);
+}
+
+static void report_luns_lists_all(void **state)
+{
+    struct mem *other = calloc(1, sizeof(*other));
+
+    (void)state;
+    ready();
+    attach(200, other, false);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
+    assert_int_equal(SEND(0, 64, REPORT_LUNS, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0), SCSI_GOOD);
+    assert_int_equal(be32_at(buf), 16);
+    assert_int_equal(buf[8 + 8 + 1], 200);
+    scsi_target_destroy(target);
+    target = NULL;
+    free(other);
+}
+
+static void try_serves_only_plain_transfers(void **state)
+{
+    (void)state;
+    ready();
+    req = (struct scsi_req){.cdb = {READ_10, 0, 0, 0, 0, 0, 0, 0, 1}, .iov = &vec, .iovcnt = 1};
+    vec = (struct iovec){buf, 512};
+    assert_true(scsi_try(target, &req));
+    assert_int_equal(req.moved, 512);
+    mem.fail = -EAGAIN;
+    assert_false(scsi_try(target, &req));
+    mem.fail = 0;
+    req.cdb[0] = INQUIRY;
+    assert_false(scsi_try(target, &req));
+    scsi_reset(target, -1);
+    req.cdb[0] = READ_10;
+    assert_false(scsi_try(target, &req)); /* a unit attention is pending */
+}
+
+static void cdrom_tells_its_disc(void **state)
+{
+    (void)state;
+    attach(0, &mem, true);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(SEND(0, 20, READ_TOC_PMA_ATIP, 0, 0, 0, 0, 0, 0, 0, 20, 0), SCSI_GOOD);
+    assert_int_equal(be32_at(buf + 16), DISK_BYTES / 2048);
+    assert_int_equal(SEND(0, 8, READ_CAPACITY_10, 0, 0, 0, 0, 0, 0, 0), SCSI_GOOD);
+    assert_int_equal(be32_at(buf + 4), 2048);
+    assert_int_equal(SEND(0, 2048, WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(SEND(0, 0, PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 1, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 0, START_STOP_UNIT, 0, 0, 0, 2, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(SEND(0, 0, PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 0, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 0, START_STOP_UNIT, 0, 0, 0, 2, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 2048, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_MEDIUM_NOT_PRESENT);
+}
+
+static void every_command_answers_any_cdb(void **state)
+{
+    uint32_t x = 1;
+
+    (void)state;
+    ready();
+    for (int i = 0; i < 20000; i++) {
+        uint8_t cdb[16];
+
+        for (size_t k = 0; k < sizeof(cdb); k++) {
+            x = x * 1664525 + 1013904223;
+            cdb[k] = (uint8_t)(x >> 24) & (uint8_t)(k > 1 && (x & 0x700) ? 0x07 : 0xff);
+        }
+        cdb[0] = (uint8_t)i;
+        send_n(i % 5 == 0, (x >> 8) % sizeof(buf), cdb, sizeof(cdb));
+        assert_true(req.moved <= sizeof(buf));
+    }
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(inquiry_answers_before_the_unit_attention),
+        T(reads_what_was_written),
+        T(a_transfer_past_the_end_is_refused_whole),
+        T(a_short_buffer_moves_whole_blocks),
+        T(disk_errors_become_sense),
+        T(a_read_only_disk_refuses_all_writers),
+        T(unmap_checks_all_ranges_first),
+        T(write_same_repeats_the_block),
+        T(mode_select_turns_the_cache_off),
+        T(a_detached_unit_is_gone_and_closed_late),
+        T(report_luns_lists_all),
+        T(try_serves_only_plain_transfers),
+        T(cdrom_tells_its_disc),
+        T(every_command_answers_any_cdb),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
