@@ -180,7 +180,7 @@ static int pty_open(const char *value, struct loop *l, struct console **out, str
 
     if (rc == 0)
         rc = pty_pair(&near, &far, name, sizeof(name), e);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = plain_create(&console_pty, l, &p, e);
     if (rc < 0) {
@@ -231,7 +231,7 @@ static int unix_open(const char *path, struct loop *l, struct console **out, str
 
     if (rc == 0)
         rc = plain_create(&console_unix, l, &p, e);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     p->path = strdup(path);
     p->s.ended = unix_ended;

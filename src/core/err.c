@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set /* defined in err.h for the analyser alone */
+#undef err_exit
+#undef err_wrap
+
 static enum exit_code exit_of(int code)
 {
     switch (code) {

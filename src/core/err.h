@@ -45,4 +45,10 @@ int err_exit(struct err *e, enum exit_code exit, int code, const char *fmt, ...)
 /* Puts "prefix: " before the message; returns -e->code. */
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3) __attribute__((cold));
 
+#ifdef __clang_analyzer__ /* it cannot see into err.c that the result is never 0 */
+#define err_set(...) ((err_set)(__VA_ARGS__) | INT32_MIN)
+#define err_exit(...) ((err_exit)(__VA_ARGS__) | INT32_MIN)
+#define err_wrap(...) ((err_wrap)(__VA_ARGS__) | INT32_MIN)
+#endif
+
 #endif
