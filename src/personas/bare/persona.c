@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persona.c - `bare`: a plain PC that shows no hypervisor.
+ *
+ * The board is all there is. Disks and network cards need controllers that such a PC would have;
+ * until there is one, asking for them is an error. Threads: as persona.h says.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/cfg.h"
+#include "core/err.h"
+#include "personas/persona.h"
+
+enum { CPUID_1 = 1 };
+#define CPUID_1_ECX_HYPERVISOR (UINT32_C(1) << 31)
+
+extern const struct persona_ops persona_bare;
+
+static int bare_create(const struct persona_env *env, struct persona **out, struct err *e)
+{
+    struct persona *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return err_set(e, ENOMEM, "no memory for the persona");
+    p->ops = &persona_bare;
+    p->env = *env;
+    *out = p;
+    return 0;
+}
+
+static void bare_destroy(struct persona *p)
+{
+    free(p);
+}
+
+static void bare_reset(struct persona *p)
+{
+    /* keeps no state */
+}
+
+static size_t bare_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf, size_t n,
+                         size_t max)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (leaf[i].fn == CPUID_1)
+            leaf[i].ecx &= ~CPUID_1_ECX_HYPERVISOR;
+    }
+    return n;
+}
+
+static int bare_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    return err_exit(e, EX_USAGE_, EINVAL,
+                    "the bare persona has no disk controller for %s; use --persona kvm, or start "
+                    "from --kernel and --initrd alone",
+                    s->id);
+}
+
+static int bare_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
+{
+    return err_exit(e, EX_USAGE_, EINVAL,
+                    "the bare persona has no network card for %s; use --nic none or --persona kvm",
+                    s->id);
+}
+
+static int bare_finish(struct persona *p, struct err *e)
+{
+    return p->env.opts ? cfg_finish(p->env.opts, "--persona bare", e) : 0;
+}
+
+static void bare_smbios(struct persona *p, struct smbios_id *out)
+{
+    /* the board's own */
+}
+
+static int bare_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
+{
+    return err_set(e, ENOTSUP, "a plain PC has no channel to its guest; use the power button");
+}
+
+static void bare_describe(struct persona *p, struct dump *out)
+{
+    /* nothing is known from outside */
+}
+
+const struct persona_ops persona_bare = {
+    .name = "bare",
+    .about = "a plain PC without a hypervisor",
+    .create = bare_create,
+    .destroy = bare_destroy,
+    .reset = bare_reset,
+    .cpuid = bare_cpuid,
+    .add_disk = bare_add_disk,
+    .add_nic = bare_add_nic,
+    .finish = bare_finish,
+    .smbios = bare_smbios,
+    .ask = bare_ask,
+    .describe = bare_describe,
+};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* devices.h - how this persona's device models are made. On success the PCI bus owns the device. */
+#ifndef HOSPES_PERSONAS_KVM_DEVICES_H
+#define HOSPES_PERSONAS_KVM_DEVICES_H
+
+#include "virtio.h"
+
+MUST int blk_create(const struct env *env, const struct virtio_options *o,
+                    const struct disk_spec *s, unsigned queues, struct err *e);
+
+#endif

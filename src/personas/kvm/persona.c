@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persona.c - `kvm`: KVM's CPUID leaves and virtio devices on PCI.
+ *
+ * Documents: Linux Documentation/virt/kvm/x86/cpuid.rst; VIRTIO 1.2. What the leaves offer is done
+ * by the host itself: clock, steal time, end of interrupt, IPIs, TLB flushes. Threads: as
+ * persona.h says; all here runs before the machine does, or on the loop.
+ *
+ * Options: packed (offer packed rings), modern (no legacy interface), direct (no indirect
+ * descriptors).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/kvm_cpuid.h"
+#include "core/cfg.h"
+#include "core/err.h"
+#include "devices.h"
+
+extern const struct persona_ops persona_kvm;
+
+struct kvm_persona {
+    struct persona p; /* first */
+    struct virtio_options o;
+};
+
+static struct kvm_persona *kvm_of(struct persona *p)
+{
+    return container_of(p, struct kvm_persona, p);
+}
+
+static int kvm_create(const struct persona_env *env, struct persona **out, struct err *e)
+{
+    struct kvm_persona *k = calloc(1, sizeof(*k));
+
+    if (!k)
+        return err_set(e, ENOMEM, "no memory for the persona");
+    k->p.ops = &persona_kvm;
+    k->p.env = *env;
+    k->o = (struct virtio_options){.indirect = true, .devfn = -1};
+    if (env->opts) {
+        k->o.packed = cfg_flag(env->opts, "packed");
+        k->o.modern_only = cfg_flag(env->opts, "modern");
+        k->o.indirect = !cfg_flag(env->opts, "direct");
+    }
+    *out = &k->p;
+    return 0;
+}
+
+static void kvm_destroy(struct persona *p)
+{
+    free(kvm_of(p)); /* the devices are the PCI bus's */
+}
+
+static void kvm_reset(struct persona *p)
+{
+    /* all state is in the devices and in the host */
+}
+
+static size_t kvm_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf, size_t n,
+                        size_t max)
+{
+    static const uint8_t wanted[] = {
+        KVM_FEATURE_CLOCKSOURCE,     KVM_FEATURE_NOP_IO_DELAY,
+        KVM_FEATURE_CLOCKSOURCE2,    KVM_FEATURE_ASYNC_PF,
+        KVM_FEATURE_STEAL_TIME,      KVM_FEATURE_PV_EOI,
+        KVM_FEATURE_PV_UNHALT,       KVM_FEATURE_PV_TLB_FLUSH,
+        KVM_FEATURE_ASYNC_PF_VMEXIT, KVM_FEATURE_PV_SEND_IPI,
+        KVM_FEATURE_POLL_CONTROL,    KVM_FEATURE_PV_SCHED_YIELD,
+        KVM_FEATURE_ASYNC_PF_INT,    KVM_FEATURE_CLOCKSOURCE_STABLE_BIT,
+    };
+    uint32_t mask = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        mask |= UINT32_C(1) << wanted[i];
+    if (n + 2 > max)
+        return n;
+    leaf[n++] = (struct cpuid_leaf){
+        .fn = KVM_CPUID_SIGNATURE,
+        .eax = KVM_CPUID_FEATURES,
+        .ebx = KVM_SIGNATURE_EBX,
+        .ecx = KVM_SIGNATURE_ECX,
+        .edx = KVM_SIGNATURE_EDX,
+    };
+    leaf[n++] = (struct cpuid_leaf){
+        .fn = KVM_CPUID_FEATURES,
+        .eax = p->env.host->ops->pv_features(p->env.host) & mask,
+    };
+    return n;
+}
+
+/* What a device's own options say, over the persona's. */
+static int device_options(const struct kvm_persona *k, struct cfg *opts, struct virtio_options *o,
+                          struct err *e)
+{
+    uint64_t slot = 0;
+    int rc = 0;
+
+    *o = k->o;
+    if (!opts)
+        return 0;
+    rc = cfg_u64(opts, "slot", 1, 31, &slot, e);
+    if (slot)
+        o->devfn = (int)slot << 3;
+    o->packed |= cfg_flag(opts, "packed");
+    o->modern_only |= cfg_flag(opts, "modern");
+    if (cfg_flag(opts, "direct"))
+        o->indirect = false;
+    return rc;
+}
+
+static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    struct kvm_persona *k = kvm_of(p);
+    struct env env = p->env.dev;
+    struct virtio_options o;
+    uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, 16);
+    int rc;
+
+    if (s->bus && strcmp(s->bus, "virtio") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio",
+                        s->bus, s->id);
+    rc = device_options(k, s->opts, &o, e);
+    if (rc == 0 && s->opts)
+        rc = cfg_u64(s->opts, "queues", 1, VIRTIO_QUEUES_MAX, &queues, e);
+    if (rc == 0 && s->opts)
+        rc = cfg_finish(s->opts, "--disk", e);
+    if (rc < 0)
+        return rc;
+    env.id = s->id;
+    return blk_create(&env, &o, s, (unsigned)queues, e);
+}
+
+static int kvm_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
+{
+    return err_set(e, ENOTSUP, "no NIC %s", s->id);
+}
+
+static int kvm_finish(struct persona *p, struct err *e)
+{
+    return p->env.opts ? cfg_finish(p->env.opts, "--persona kvm", e) : 0;
+}
+
+static void kvm_smbios(struct persona *p, struct smbios_id *out)
+{
+    out->product = "KVM virtual machine";
+}
+
+static int kvm_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
+{
+    return err_set(e, ENOTSUP, "virtio has no channel for that; use the power button");
+}
+
+static void kvm_describe(struct persona *p, struct dump *out)
+{
+    dump_add(out, "rings", "%s%s", kvm_of(p)->o.packed ? "packed or split" : "split",
+             kvm_of(p)->o.modern_only ? ", modern only" : "");
+}
+
+const struct persona_ops persona_kvm = {
+    .name = "kvm",
+    .about = "KVM: virtio devices, kvmclock",
+    .create = kvm_create,
+    .destroy = kvm_destroy,
+    .reset = kvm_reset,
+    .cpuid = kvm_cpuid,
+    .add_disk = kvm_add_disk,
+    .add_nic = kvm_add_nic,
+    .finish = kvm_finish,
+    .smbios = kvm_smbios,
+    .ask = kvm_ask,
+    .describe = kvm_describe,
+};
