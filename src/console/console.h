@@ -26,6 +26,7 @@ struct console_ops {
 struct console {
     const struct console_ops *ops;
     char where[128]; /* what to tell the user: "pty /dev/pts/3", "unix /run/x.sock", "stdio" */
+    struct attach *attach; /* private: who looks on; NULL for a console not made by console_open */
 };
 extern const struct console_ops *const consoles[]; /* console/table.c, NULL at the end */
 
@@ -35,6 +36,11 @@ void console_close(struct console *n);
 void console_write(struct console *n, const uint8_t *p, size_t len);
 void console_listen(struct console *n, console_take_fn *take, void *arg);
 void console_more(struct console *n);
+
+/* One more reader and typist beside the console's own, as `hospes console` is. It gets the last
+ * 16 KiB and then what follows. fd, a stream socket, is taken over, also on failure: -ENOTSUP for
+ * a console that was not opened by console_open(), -EBUSY when too many are attached. */
+MUST int console_attach(struct console *n, int fd, struct err *e);
 
 /* What Ctrl-] and a key do on a terminal. fn runs on the loop. */
 struct console_key {
