@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.h - a machine's control socket: JSON lines, described in docs/reference/control.md.
+ *
+ * The machine gives the operations; this file gives the wire. Everything runs on the loop.
+ */
+#ifndef HOSPES_MACHINE_CONTROL_H
+#define HOSPES_MACHINE_CONTROL_H
+
+#include "core/core.h"
+
+struct control;
+struct dump;
+struct info;
+struct json_object;
+
+enum { CONTROL_PROTOCOL = 1, CONTROL_LINE_MAX = 65536, CONTROL_CLIENTS = 32 };
+
+/* What a running machine lets others do. Called on the loop's thread. */
+struct control_ops {
+    /* Fills out with what is known now. */
+    void (*info)(void *arg, struct info *out);
+    /* Asks the guest: what is "shutdown", "reboot", "freeze", "thaw", "time-sync" or "memory" (with
+     * value in bytes). *how: the channel, a constant string. The answer, when the guest gives
+     * one, comes by control_event(). */
+    MUST int (*ask)(void *arg, const char *what, uint64_t value, const char **how, struct err *e);
+    /* Pulls the plug. */
+    void (*stop)(void *arg);
+    struct console *(*console)(void *arg);
+};
+
+/* Listens for machine `name`. -EBUSY with the pid when a machine of that name runs. */
+MUST int control_open(const char *name, struct loop *l, const struct control_ops *ops, void *arg,
+                      struct control **out, struct err *e);
+/* Tells all who wait that the machine has ended, and how ("poweroff", "crashed", ...; text may be
+ * NULL), then takes the socket away. NULL is fine. */
+void control_close(struct control *c, const char *how, const char *text);
+const char *control_path(const struct control *c);
+
+/* Tells all who wait: event "obeyed" or "refused", text from the guest or NULL. */
+void control_event(struct control *c, const char *event, const char *text);
+
+/* --- filling in `info` --- */
+
+void info_text(struct info *i, const char *key, const char *value);
+void info_number(struct info *i, const char *key, uint64_t value);
+/* A new member of the list `list`, with its id and model; facts go through the dump, which is
+ * valid until the next info_part() and puts numbers as numbers. */
+struct dump *info_part(struct info *i, const char *list, const char *id, const char *model);
+
+#endif
