@@ -3,6 +3,7 @@
 import re
 
 import kit
+import words
 
 SUBJECT = re.compile(r"[a-z0-9][a-z0-9_+./, -]*: \S.*")
 LENGTH, WIDTH = 60, 72
@@ -38,13 +39,16 @@ def check(commits):
             found.append(f"{name}: no empty line and body that says why")
         found += [f"{name}: a body line has {len(line)} characters; at most {WIDTH}"
                   for line in lines[2:] if len(line) > WIDTH and "://" not in line]
+        found += [f"{name}: '{w}' has no place here"
+                  for line in lines for w in words.words(line, docs=True)]
     return found
 
 
 GOOD = {"1": "core: add a loop\n\nThe machine needs one.\n", "2": "host, board: x\n\ny"}
 BAD = [{"1": m} for m in ["Add a loop\n\nWhy.", "core: add a loop", "core: add a loop\nWhy.",
                           "core: " + "a" * 55 + "\n\nWhy.", "core: add a loop.\n\nWhy.",
-                          "core: add a loop\n\n" + "a " * 40 + "a"]]
+                          "core: add a loop\n\n" + "a " * 40 + "a",
+                          "core: add a loop\n\nWritten by an AI " "assistant."]]
 
 if __name__ == "__main__":
     kit.run(check, GOOD, BAD, load)

@@ -9,8 +9,8 @@ PLACES = re.compile(r"(?<![\w.$}>*-])/(?:work|home/\w+|root)/")
 DOC_PLACES = re.compile(r"(?<![\w.$}])/tmp/")
 VOICES = re.compile(r"\b(?:claude|anthropic|openai|chat" r"gpt|co" r"pilot|large language model|"
                     r"(?:ai|coding|language) (?:assistant|agent|model)s?|"
-                    r"as an ai|co-authored-by|generated with|(?:this|previous|last) session)\b",
-                    re.I)
+                    r"as an ai|co-authored-by|generated with)\b", re.I)
+SESSIONS = re.compile(r"\b(?:this|previous|last|earlier) session\b", re.I)  # disks have them too
 HERE = "tests/style/words.py"
 
 
@@ -21,11 +21,13 @@ def check(files):
             continue
         docs = path.endswith((".md", ".1", ".5", ".7"))
         for n, line in enumerate(text.splitlines(), 1):
-            for rule in [NOTES, PLACES, VOICES] + ([DOC_PLACES] if docs else []):
-                m = rule.search(line)
-                if m:
-                    found.append(f"{path}:{n}: '{m.group(0)}' has no place here")
+            found += [f"{path}:{n}: '{w}' has no place here" for w in words(line, docs)]
     return found
+
+
+def words(line, docs):
+    rules = [NOTES, PLACES, VOICES] + ([DOC_PLACES, SESSIONS] if docs else [])
+    return [m.group(0) for m in (rule.search(line) for rule in rules) if m]
 
 
 GOOD = {"src/a.c": "/* mkdtemp wants XXXXXX; see https://x.org/work/a; a session of iSCSI */",
