@@ -112,7 +112,7 @@ int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struc
         rc = choose(file, c, &f, e);
     if (rc == 0)
         rc = f->open(file, c, l, &d, e);
-    if (rc < 0) {
+    if (rc != 0) {
         disk_close(file);
         return rc;
     }
