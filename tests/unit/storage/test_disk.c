@@ -193,7 +193,8 @@ static void qemu_img_respects_our_lock(void **state)
         skip();
     scratch_fill(scratch_path("a"), 65536, 0);
     d = open_raw(scratch_path("a"), false);
-    snprintf(cmd, sizeof(cmd), "qemu-img resize -q -f raw %s 128K >/dev/null 2>&1", scratch_path("a"));
+    snprintf(cmd, sizeof(cmd), "qemu-img resize -q -f raw %s 128K >/dev/null 2>&1",
+             scratch_path("a"));
     assert_int_not_equal(system(cmd), 0);
     disk_close(d);
     assert_int_equal(system(cmd), 0);

@@ -7,59 +7,15 @@
 
 #include "core/err.h"
 #include "core/loop.h"
+#include "fakes/fake_mem_disk.h"
 #include "storage/scsi.h"
 
-/* A disk in memory that counts flushes and can be told to fail. */
 enum { BLOCKS = 256, DISK_BYTES = BLOCKS * 512 };
-struct mem {
-    struct disk d;
-    uint8_t data[DISK_BYTES];
-    int fail, flushes, closed, trims;
-    bool readonly, fua_seen;
-};
-
-static int mem_do(struct mem *m, struct disk_req *r)
-{
-    uint64_t off = r->off;
-
-    if (m->fail)
-        return m->fail;
-    m->flushes += r->op == DISK_FLUSH;
-    m->trims += r->op == DISK_TRIM;
-    m->fua_seen = r->fua;
-    if (r->op == DISK_ZERO || r->op == DISK_TRIM)
-        memset(m->data + r->off, 0, r->len);
-    for (unsigned i = 0; r->op <= DISK_WRITE && i < r->iovcnt; off += r->iov[i++].iov_len) {
-        if (r->op == DISK_READ)
-            memcpy(r->iov[i].iov_base, m->data + off, r->iov[i].iov_len);
-        else
-            memcpy(m->data + off, r->iov[i].iov_base, r->iov[i].iov_len);
-    }
-    return 0;
-}
-
-static void mem_submit(struct disk *d, struct disk_req *r)
-{
-    disk_finish_later(d, r, mem_do(container_of(d, struct mem, d), r));
-}
-
-static int mem_try(struct disk *d, struct disk_req *r)
-{
-    return mem_do(container_of(d, struct mem, d), r);
-}
-
-static void mem_close(struct disk *d)
-{
-    container_of(d, struct mem, d)->closed++;
-    disk_fini(d);
-}
-
-static const struct disk_ops mem_ops = {
-    .name = "mem", .close = mem_close, .now = mem_try, .submit = mem_submit, .try = mem_try};
 
 static struct loop *loop;
 static struct scsi_target *target;
-static struct mem mem;
+static struct mem_disk *mem;
+static unsigned closed;
 static struct scsi_req req;
 static struct iovec vec;
 static uint8_t buf[8192];
@@ -71,17 +27,11 @@ static void count_done(struct scsi_req *r)
     dones++;
 }
 
-static void attach(unsigned lun, struct mem *m, bool cdrom)
+static void attach(unsigned lun, bool cdrom)
 {
-    struct scsi_lun_cfg c = {.disk = &m->d, .id = "disk0", .cdrom = cdrom};
+    struct scsi_lun_cfg c = {.disk = &mem->disk, .id = "disk0", .cdrom = cdrom};
     struct err e;
 
-    disk_init(&m->d, &mem_ops, loop);
-    m->d.shape = (struct disk_shape){.bytes = DISK_BYTES,
-                                     .logical = 512,
-                                     .physical = 4096,
-                                     .trims = true,
-                                     .readonly = m->readonly};
     assert_int_equal(scsi_attach(target, lun, &c, &e), 0);
 }
 
@@ -113,9 +63,11 @@ static int setup(void **state)
     struct err e;
 
     (void)state;
-    memset(&mem, 0, sizeof(mem));
+    closed = 0;
     assert_int_equal(loop_create_fake(&loop, &e), 0);
     assert_int_equal(scsi_target_create(loop, &c, &target, &e), 0);
+    mem = mem_disk_create(loop, DISK_BYTES);
+    mem->closed = &closed;
     return 0;
 }
 
@@ -129,7 +81,7 @@ static int teardown(void **state)
 
 static void ready(void)
 {
-    attach(0, &mem, false);
+    attach(0, false);
     assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0, 0, 0, 0, 0), SCSI_CHECK_CONDITION);
     assert_int_equal(asc(), ASC_POWER_ON_OR_RESET);
     assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0, 0, 0, 0, 0), SCSI_GOOD);
@@ -138,7 +90,7 @@ static void ready(void)
 static void inquiry_answers_before_the_unit_attention(void **state)
 {
     (void)state;
-    attach(0, &mem, false);
+    attach(0, false);
     assert_int_equal(SEND(0, 36, INQUIRY, 0, 0, 0, 36, 0), SCSI_GOOD);
     assert_int_equal(req.moved, 36);
     assert_memory_equal(buf + 8, "HOSPES  DISK", 12);
@@ -156,14 +108,14 @@ static void reads_what_was_written(void **state)
     ready();
     memset(buf, 0xab, 1024);
     assert_int_equal(SEND(0, 1024, WRITE_10, 0x08, 0, 0, 0, 10, 0, 0, 2, 0), SCSI_GOOD);
-    assert_true(mem.fua_seen);
+    assert_true(mem->fua_seen);
     memset(buf, 0, 1024);
     assert_int_equal(SEND(0, 1024, READ_16, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0),
                      SCSI_GOOD);
     assert_int_equal(req.moved, 1024);
     assert_int_equal(buf[1023], 0xab);
     assert_int_equal(SEND(0, 0, SYNCHRONIZE_CACHE_10, 0, 0, 0, 0, 0, 0, 0, 0, 0), SCSI_GOOD);
-    assert_int_equal(mem.flushes, 1);
+    assert_int_equal(mem->flushes, 1);
 }
 
 static void a_transfer_past_the_end_is_refused_whole(void **state)
@@ -191,11 +143,11 @@ static void disk_errors_become_sense(void **state)
 {
     (void)state;
     ready();
-    mem.fail = -EIO;
+    mem->fail = -EIO;
     assert_int_equal(SEND(0, 512, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
     assert_int_equal(req.sense[2], MEDIUM_ERROR);
     assert_int_equal(asc(), ASC_UNRECOVERED_READ_ERROR);
-    mem.fail = -ENOSPC;
+    mem->fail = -ENOSPC;
     assert_int_equal(SEND(0, 512, WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
     assert_int_equal(req.sense[2], DATA_PROTECT);
 }
@@ -205,7 +157,7 @@ static void a_read_only_disk_refuses_all_writers(void **state)
     static const uint8_t op[] = {WRITE_6, WRITE_10,      WRITE_12,      WRITE_16,
                                  UNMAP,   WRITE_SAME_10, WRITE_SAME_16, WRITE_AND_VERIFY_10};
     (void)state;
-    mem.readonly = true;
+    mem->disk.shape.readonly = true;
     ready();
     for (size_t i = 0; i < sizeof(op); i++) {
         assert_int_equal(SEND(0, 512, op[i], 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0),
@@ -218,7 +170,7 @@ static void unmap_checks_all_ranges_first(void **state)
 {
     (void)state;
     ready();
-    memset(mem.data, 1, sizeof(mem.data));
+    memset(mem->data, 1, DISK_BYTES);
     memset(buf, 0, 64);
     be16_put(buf, 38);
     be16_put(buf + 2, 32);
@@ -227,12 +179,12 @@ static void unmap_checks_all_ranges_first(void **state)
     be64_put(buf + 24, 255);
     be32_put(buf + 32, 2); /* past the end */
     assert_int_equal(SEND(0, 40, UNMAP, 0, 0, 0, 0, 0, 0, 0, 40, 0), SCSI_CHECK_CONDITION);
-    assert_int_equal(mem.trims, 0);
+    assert_int_equal(mem->trims, 0);
     be32_put(buf + 32, 1);
     assert_int_equal(SEND(0, 40, UNMAP, 0, 0, 0, 0, 0, 0, 0, 40, 0), SCSI_GOOD);
-    assert_int_equal(mem.trims, 2);
-    assert_int_equal(mem.data[8 * 512], 0);
-    assert_int_equal(mem.data[7 * 512], 1);
+    assert_int_equal(mem->trims, 2);
+    assert_int_equal(mem->data[8 * 512], 0);
+    assert_int_equal(mem->data[7 * 512], 1);
     assert_int_equal(SEND(0, 7, UNMAP, 0, 0, 0, 0, 0, 0, 0, 40, 0), SCSI_CHECK_CONDITION);
 }
 
@@ -243,12 +195,12 @@ static void write_same_repeats_the_block(void **state)
     memset(buf, 0x5a, 512);
     assert_int_equal(SEND(0, 512, WRITE_SAME_16, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 200, 0, 0),
                      SCSI_GOOD);
-    assert_int_equal(mem.data[4 * 512], 0x5a);
-    assert_int_equal(mem.data[204 * 512 - 1], 0x5a);
-    assert_int_equal(mem.data[204 * 512], 0);
+    assert_int_equal(mem->data[4 * 512], 0x5a);
+    assert_int_equal(mem->data[204 * 512 - 1], 0x5a);
+    assert_int_equal(mem->data[204 * 512], 0);
     assert_int_equal(SEND(0, 0, WRITE_SAME_16, 9, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 200, 0, 0),
                      SCSI_GOOD);
-    assert_int_equal(mem.data[4 * 512], 0);
+    assert_int_equal(mem->data[4 * 512], 0);
 }
 
 static void mode_select_turns_the_cache_off(void **state)
@@ -264,7 +216,7 @@ static void mode_select_turns_the_cache_off(void **state)
     memcpy(buf, page, 24);
     assert_int_equal(SEND(0, 24, MODE_SELECT_6, 0x10, 0, 0, 24, 0), SCSI_GOOD);
     assert_int_equal(SEND(0, 512, WRITE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_GOOD);
-    assert_true(mem.fua_seen);
+    assert_true(mem->fua_seen);
     page[4] = 0x3e; /* no such page */
     memcpy(buf, page, 24);
     assert_int_equal(SEND(0, 24, MODE_SELECT_6, 0x10, 0, 0, 24, 0), SCSI_CHECK_CONDITION);
@@ -277,28 +229,25 @@ static void a_detached_unit_is_gone_and_closed_late(void **state)
     (void)state;
     ready();
     assert_int_equal(scsi_detach(target, 0, &e), 0);
-    assert_int_equal(mem.closed, 0);
+    assert_int_equal((int)closed, 0);
     assert_true(loop_step(loop, 0) >= 0);
-    assert_int_equal(mem.closed, 1);
+    assert_int_equal((int)closed, 1);
     assert_int_equal(SEND(0, 512, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
     assert_int_equal(asc(), ASC_LOGICAL_UNIT_NOT_SUPPORTED);
 }
 
 static void report_luns_lists_all(void **state)
 {
-    struct mem *other = calloc(1, sizeof(*other));
 
     (void)state;
     ready();
-    attach(200, other, false);
+    mem = mem_disk_create(loop, DISK_BYTES);
+    attach(200, false);
     assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
     assert_int_equal(asc(), ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
     assert_int_equal(SEND(0, 64, REPORT_LUNS, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0), SCSI_GOOD);
     assert_int_equal(be32_at(buf), 16);
     assert_int_equal(buf[8 + 8 + 1], 200);
-    scsi_target_destroy(target);
-    target = NULL;
-    free(other);
 }
 
 static void try_serves_only_plain_transfers(void **state)
@@ -309,9 +258,9 @@ static void try_serves_only_plain_transfers(void **state)
     vec = (struct iovec){buf, 512};
     assert_true(scsi_try(target, &req));
     assert_int_equal(req.moved, 512);
-    mem.fail = -EAGAIN;
+    mem->fail = -EAGAIN;
     assert_false(scsi_try(target, &req));
-    mem.fail = 0;
+    mem->fail = 0;
     req.cdb[0] = INQUIRY;
     assert_false(scsi_try(target, &req));
     scsi_reset(target, -1);
@@ -322,7 +271,7 @@ static void try_serves_only_plain_transfers(void **state)
 static void cdrom_tells_its_disc(void **state)
 {
     (void)state;
-    attach(0, &mem, true);
+    attach(0, true);
     assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
     assert_int_equal(SEND(0, 20, READ_TOC_PMA_ATIP, 0, 0, 0, 0, 0, 0, 0, 20, 0), SCSI_GOOD);
     assert_int_equal(be32_at(buf + 16), DISK_BYTES / 2048);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pvscsi_priv.h - what pvscsi.c (registers, commands) and pvscsi_ring.c (rings) share. */
+#ifndef HOSPES_PERSONAS_VMWARE_PVSCSI_PRIV_H
+#define HOSPES_PERSONAS_VMWARE_PVSCSI_PRIV_H
+
+#include <pthread.h>
+
+#include "abi/pvscsi.h"
+#include "core/loop.h"
+#include "personas/vmware/pvscsi.h"
+
+enum {
+    PVSCSI_REQS_PER_PAGE = PVSCSI_PAGE_SIZE / sizeof(struct pvscsi_req_desc),
+    PVSCSI_CMPS_PER_PAGE = PVSCSI_PAGE_SIZE / sizeof(struct pvscsi_cmp_desc),
+    PVSCSI_MSGS_PER_PAGE = PVSCSI_PAGE_SIZE / sizeof(struct pvscsi_msg_dev_status),
+    PVSCSI_COMMAND_WORDS = sizeof(struct pvscsi_setup_rings) / 4,
+    PVSCSI_MAX_SG = 1024, /* pieces of one request */
+};
+
+/* All that a guest sees or sets. */
+struct pvscsi_state {
+    uint32_t command, command_status;
+    uint32_t words[PVSCSI_COMMAND_WORDS], have;
+    uint32_t intr_status, intr_mask;
+
+    bool rings, msg_ring, broken; /* broken: bad indices; nothing is served until a reset */
+    gpa_t state_at;
+    uint32_t req_entries, req_cons;
+    uint32_t cmp_entries, cmp_prod;
+    uint32_t msg_entries, msg_prod;
+    uint64_t req_ppn[PVSCSI_SETUP_RINGS_MAX_NUM_PAGES];
+    uint64_t cmp_ppn[PVSCSI_SETUP_RINGS_MAX_NUM_PAGES];
+    uint64_t msg_ppn[PVSCSI_SETUP_MSG_RING_MAX_NUM_PAGES];
+};
+
+struct pvscsi_req {
+    struct scsi_req scsi;
+    struct pvscsi *p;
+    struct pvscsi_req *next; /* free, waiting for the loop, or in flight */
+    uint64_t context, sense_at, data_len;
+    uint32_t sense_room;
+    uint8_t target;
+    bool aborted;
+    unsigned iov_room;
+    struct iovec *iov; /* kept from use to use; scsi.iov may have been cut */
+};
+
+struct pvscsi {
+    struct pci_dev pci; /* first */
+    struct pvscsi_state s;
+
+    struct pvscsi_rings_state *shared; /* guest memory */
+    struct scsi_target *target[PVSCSI_TARGETS];
+    struct pvscsi_req *spare;               /* slabs, grown up to the ring's size */
+    struct pvscsi_req *waiting, **wait_end; /* for the loop */
+    struct pvscsi_req *flying;              /* submitted on the loop */
+    unsigned inflight;                      /* waiting and flying */
+    pthread_cond_t drained;
+    struct watch kick; /* wakes the loop for what a vCPU could not finish */
+    struct alarm retry;
+    uint64_t served_inline, served_loop;
+};
+
+/* All under the device's lock. */
+void pvscsi_rings_start(struct pvscsi *p);
+void pvscsi_rings_stop(struct pvscsi *p);
+/* Takes requests from the ring; on a vCPU's thread, tries each at once. */
+void pvscsi_serve(struct pvscsi *p);
+void pvscsi_interrupt(struct pvscsi *p, uint32_t bits);
+void pvscsi_message(struct pvscsi *p, uint32_t type, unsigned target);
+void pvscsi_abort(struct pvscsi *p, uint64_t context);
+/* Waits, for a bounded time, until no request is in flight. Drops the lock meanwhile. */
+void pvscsi_drain(struct pvscsi *p);
+/* Frees the slabs; nothing is in flight. */
+void pvscsi_reqs_free(struct pvscsi *p);
+/* The loop's part: submits what waits. */
+void pvscsi_kicked(struct watch *w, uint32_t got);
+void pvscsi_retry(struct alarm *a);
+
+#endif
