@@ -84,8 +84,13 @@ static inline void scratch_start(struct disk *d, struct scratch_io *io, enum dis
 
 static inline int scratch_wait(struct loop *l, struct scratch_io *io)
 {
-    while (!io->times)
-        assert_true(loop_step(l, 2000000000) > 0);
+    /* A wake-up for what the round before has done already is a round with nothing in it. */
+    for (int empty = 0; !io->times && empty < 10;) {
+        int ran = loop_step(l, 1000000000);
+
+        assert_true(ran >= 0);
+        empty = ran ? 0 : empty + 1;
+    }
     assert_int_equal(io->times, 1);
     return io->res;
 }
