@@ -38,6 +38,7 @@ struct board_cfg {
     struct console *com1;              /* NULL: nothing is connected */
     uint8_t uuid[16];                  /* as printed, big-endian fields */
     bool rtc_local;                    /* the clock holds local time */
+    bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
     bool testdev;                      /* the test devices of kvm-unit-tests */
     /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
      * NULL. */

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* board.c - see board.h. Where things lie is layout.h's. */
+#include "board/board.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board/chipset/chipset.h"
+#include "board/layout.h"
+#include "board/pci.h"
+#include "board/tables.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "host/host.h"
+
+enum { BOARD_LAST_BUS = 0 };
+
+/* Tables fill this part of the ROM area, which every guest leaves alone. */
+#define BOARD_TABLES UINT64_C(0xe0000)
+#define BOARD_TABLES_ROOM (LAYOUT_ROM_END - BOARD_TABLES)
+/* Ports are handed out from here, clear of all fixed ones. */
+#define BOARD_PCI_IO UINT64_C(0xc000)
+
+struct board {
+    struct board_cfg cfg;
+    struct env env;
+    struct device *devices; /* last added first */
+    struct device *pm;
+    gpa_t rsdp;
+};
+
+/* --- parts --- */
+
+static int board_ram(struct board *b, struct err *e)
+{
+    uint64_t high = layout_ram_high(b->cfg.memory);
+    int rc = gmem_add_ram(b->cfg.mem, 0, layout_ram_low(b->cfg.memory), b->cfg.hugetlb, e);
+
+    if (rc == 0 && high)
+        rc = gmem_add_ram(b->cfg.mem, LAYOUT_RAM_HIGH, high, b->cfg.hugetlb, e);
+    return rc;
+}
+
+static int board_buses(struct board *b, struct err *e)
+{
+    const struct pci_windows w = {
+        .io_base = BOARD_PCI_IO,
+        .io_size = LAYOUT_PCI_IO_END - BOARD_PCI_IO,
+        .mem_base = LAYOUT_PCI_MEM_A,
+        .mem_size = LAYOUT_PCI_MEM_A_END - LAYOUT_PCI_MEM_A,
+        .mem64_base = layout_mem64(b->cfg.memory),
+        .mem64_size = LAYOUT_PCI_MEM64_SIZE,
+        .ecam_base = LAYOUT_ECAM,
+        .last_bus = BOARD_LAST_BUS,
+    };
+    int rc = bus_create(BUS_PIO, &b->env.pio, e);
+
+    if (rc == 0)
+        rc = bus_create(BUS_MMIO, &b->env.mmio, e);
+    if (rc < 0)
+        return rc;
+    bus_set_doorbells(b->env.pio, b->cfg.doorbells);
+    bus_set_doorbells(b->env.mmio, b->cfg.doorbells);
+    return pci_bus_create(&b->env, &w, &b->env.pci, e);
+}
+
+/* Puts what create() made on the list. */
+static int board_take(struct board *b, int rc, struct device *const *d)
+{
+    if (rc == 0)
+        board_add(b, *d);
+    return rc;
+}
+
+static int board_chipset(struct board *b, struct err *e)
+{
+    const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
+    const struct rtc_cfg rtc = {
+        .local = b->cfg.rtc_local, .memory = b->cfg.memory, .cpus = b->cfg.cpus};
+    struct env env = b->env;
+    struct device *d = NULL;
+    int rc;
+
+    rc = bridges_create(&env, e);
+    if (rc < 0)
+        return rc;
+    env.id = "pm";
+    rc = board_take(b, pm_create(&env, &sig, &d, e), &d);
+    if (rc < 0)
+        return rc;
+    b->pm = b->devices;
+    env.id = "com1";
+    rc = board_take(b, uart_create(&env, 0x3f8, 4, b->cfg.com1, &d, e), &d);
+    if (rc < 0)
+        return rc;
+    env.id = "rtc";
+    rc = board_take(b, rtc_create(&env, &rtc, &d, e), &d);
+    if (rc < 0)
+        return rc;
+    env.id = "i8042";
+    rc = board_take(b, i8042_create(&env, &sig, &d, e), &d);
+    if (rc < 0)
+        return rc;
+    env.id = "pvpanic";
+    if (!b->cfg.no_pvpanic)
+        rc = board_take(b, pvpanic_create(&env, &sig, &d, e), &d);
+    if (rc < 0 || !b->cfg.testdev)
+        return rc;
+    env.id = "testdev";
+    return board_take(b, testdev_create(&env, &sig, &d, e), &d);
+}
+
+int board_create(const struct board_cfg *c, struct board **out, struct err *e)
+{
+    struct board *b = calloc(1, sizeof(*b));
+    int rc;
+
+    if (!b)
+        return err_set(e, ENOMEM, "no memory for a machine");
+    if (c->memory <= LAYOUT_ROM_END) {
+        free(b);
+        return err_set(e, EINVAL, "a PC needs more than 1 MiB of memory: give it more");
+    }
+    b->cfg = *c;
+    b->env = (struct env){.mem = c->mem, .loop = c->loop, .irqs = c->irqs};
+    rc = board_ram(b, e);
+    if (rc == 0)
+        rc = board_buses(b, e);
+    if (rc == 0)
+        rc = board_chipset(b, e);
+    if (rc < 0) {
+        board_destroy(b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+void board_destroy(struct board *b)
+{
+    if (!b)
+        return;
+    while (b->devices) {
+        struct device *d = b->devices;
+
+        b->devices = d->next;
+        d->ops->destroy(d);
+    }
+    pci_bus_destroy(b->env.pci);
+    bus_destroy(b->env.mmio);
+    bus_destroy(b->env.pio);
+    free(b);
+}
+
+const struct env *board_env(const struct board *b)
+{
+    return &b->env;
+}
+
+struct bus *board_bus(const struct board *b, enum bus_kind kind)
+{
+    return kind == BUS_PIO ? b->env.pio : b->env.mmio;
+}
+
+void board_add(struct board *b, struct device *d)
+{
+    d->next = b->devices;
+    b->devices = d;
+}
+
+/* --- tables and addresses --- */
+
+int board_place(struct board *b, const struct board_tables *t, struct err *e)
+{
+    struct tables_cfg c = {.cpus = b->cfg.cpus,
+                           .memory = b->cfg.memory,
+                           .last_bus = BOARD_LAST_BUS,
+                           .pvpanic = !b->cfg.no_pvpanic,
+                           .hooks = *t};
+    struct tables block;
+    int rc = pci_bus_assign(b->env.pci, e);
+
+    if (rc < 0)
+        return rc;
+    c.mem64 = pci_bus_uses_mem64(b->env.pci);
+    memcpy(c.uuid, b->cfg.uuid, sizeof(c.uuid));
+    rc = tables_init(&block, BOARD_TABLES, BOARD_TABLES_ROOM, e);
+    if (rc < 0)
+        return rc;
+    rc = acpi_build(&block, &c, &b->rsdp, e);
+    if (rc == 0 && gmem_write(b->cfg.mem, block.base, block.bytes, block.room) < 0)
+        rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
+    tables_fini(&block);
+    return rc;
+}
+
+void board_reset(struct board *b)
+{
+    for (struct device *d = b->devices; d; d = d->next)
+        d->ops->reset(d);
+    pci_bus_reset(b->env.pci);
+}
+
+size_t board_ranges(const struct board *b, struct board_range *out, size_t max)
+{
+    uint64_t low = layout_ram_low(b->cfg.memory), high = layout_ram_high(b->cfg.memory);
+    const struct board_range all[] = {
+        {0, LAYOUT_EBDA, BOARD_RANGE_RAM},
+        {LAYOUT_EBDA, 0xa0000 - LAYOUT_EBDA, BOARD_RANGE_RESERVED},
+        {BOARD_TABLES, BOARD_TABLES_ROOM, BOARD_RANGE_RESERVED},
+        {LAYOUT_ROM_END, low - LAYOUT_ROM_END, BOARD_RANGE_RAM},
+        {LAYOUT_ECAM, LAYOUT_ECAM_BUS_SIZE * (BOARD_LAST_BUS + 1), BOARD_RANGE_RESERVED},
+        {HOST_RESERVED, HOST_RESERVED_SIZE, BOARD_RANGE_RESERVED},
+        {LAYOUT_RAM_HIGH, high, BOARD_RANGE_RAM},
+    };
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(all) && n < max; i++) {
+        if (all[i].size)
+            out[n++] = all[i];
+    }
+    return n;
+}
+
+gpa_t board_rsdp(const struct board *b)
+{
+    return b->rsdp;
+}
+
+int board_button(struct board *b)
+{
+    return pm_button(b->pm);
+}
+
+void board_describe(struct board *b, struct dump *out)
+{
+    for (struct device *d = b->devices; d; d = d->next) {
+        if (d->ops->describe)
+            d->ops->describe(d, out);
+    }
+    for (unsigned f = 0; f < 256; f++) {
+        struct pci_dev *p = pci_at(b->env.pci, f);
+
+        if (p && p->dev.ops->describe)
+            p->dev.ops->describe(&p->dev, out);
+    }
+}

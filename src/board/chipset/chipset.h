@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chipset.h - the PC's fixed devices. Each create() claims its ports and lines on env and leaves
+ * *out to the caller, who puts it on the machine's list.
+ */
+#ifndef HOSPES_BOARD_CHIPSET_H
+#define HOSPES_BOARD_CHIPSET_H
+
+#include "board/board.h"
+
+/* How a chipset device tells the machine; board_cfg.event. */
+struct board_signal {
+    void (*event)(void *arg, enum board_event what, unsigned value, const char *text);
+    void *arg;
+};
+
+/* One creation's bookkeeping: claims a port range, and gets a line. */
+MUST int chipset_claim(const struct env *env, uint16_t port, unsigned len, struct device *d,
+                       unsigned region, struct err *e);
+MUST int chipset_line(const struct env *env, unsigned gsi, struct irq **out, struct err *e);
+/* Before the model is freed: regions 0..regions-1 and the line (may be NULL). */
+void chipset_free(struct device *d, unsigned regions, struct irq *line);
+/* Calls io() once per byte, for models whose registers are bytes. false: size is 1 already. */
+bool chipset_bytes(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
+                   uint64_t *val);
+
+/* uart.c: a 16550A at port..port+7. con may be NULL. */
+MUST int uart_create(const struct env *env, uint16_t port, unsigned gsi, struct console *con,
+                     struct device **out, struct err *e);
+
+/* rtc.c: clock and CMOS memory at 0x70. */
+struct rtc_cfg {
+    bool local;             /* the clock holds the host's local time, else UTC */
+    uint64_t (*wall)(void); /* nanoseconds since 1970; NULL: the host's clock */
+    uint64_t memory;
+    unsigned cpus;
+};
+MUST int rtc_create(const struct env *env, const struct rtc_cfg *c, struct device **out,
+                    struct err *e);
+void rtc_cmos_set(struct device *d, unsigned at, uint8_t v);
+
+/* i8042.c: keyboard and mouse. */
+MUST int i8042_create(const struct env *env, const struct board_signal *sig, struct device **out,
+                      struct err *e);
+/* A key as scan code set 1 without the break bit; extended: with prefix 0xe0. Loop's thread. */
+void i8042_key(struct device *d, uint8_t code, bool extended, bool down);
+/* Relative motion (y grows upwards), wheel, buttons: 1 left, 2 right, 4 middle. Loop's thread. */
+void i8042_mouse(struct device *d, int dx, int dy, int wheel, unsigned buttons);
+
+/* pm.c: ACPI fixed hardware, general purpose events, reset registers. */
+MUST int pm_create(const struct env *env, const struct board_signal *sig, struct device **out,
+                   struct err *e);
+MUST int pm_button(struct device *d);
+/* Sets a general purpose event's status bit (0-15). Any thread. */
+void pm_gpe(struct device *d, unsigned bit);
+
+/* pvpanic.c: panic notices at port 0x505. */
+MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, struct device **out,
+                        struct err *e);
+
+/* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0. */
+MUST int bridges_create(const struct env *env, struct err *e);
+
+/* testdev.c: the test devices of kvm-unit-tests. */
+MUST int testdev_create(const struct env *env, const struct board_signal *sig, struct device **out,
+                        struct err *e);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dsdt.c - the board's devices in ACPI's namespace, ACPI 6.3 chapters 5.6, 6 and 9.
+ *
+ *   \_SB     processors, the root bridge, motherboard resources, what the persona adds
+ *   \_SB.PCI0.ISA   keyboard controller, serial port, clock, timer, interrupt controller, panic
+ *                   notifier
+ *
+ * PCI interrupts lead to fixed lines in both interrupt modes, so there are no link devices and no
+ * _PIC method.
+ */
+#include "board/dsdt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board/aml.h"
+#include "board/layout.h"
+#include "board/pci.h"
+
+static void sleep_states(struct aml *a)
+{
+    aml_name(a, "\\_S5");
+    aml_package(a, 4);
+    for (unsigned i = 0; i < 4; i++)
+        aml_int(a, 0);
+    aml_end(a);
+}
+
+static void processors(struct aml *a, unsigned cpus)
+{
+    char name[5];
+
+    for (unsigned i = 0; i < cpus; i++) {
+        snprintf(name, sizeof(name), "C%03X", i & 0xfff);
+        aml_processor(a, name, (uint8_t)i);
+        aml_end(a);
+    }
+}
+
+static void isa_device(struct aml *a, const char *name, const char *hid)
+{
+    aml_device(a, name);
+    aml_name_eisaid(a, "_HID", hid);
+    aml_resources(a, "_CRS");
+}
+
+static void isa_device_end(struct aml *a)
+{
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void isa_panic_notifier(struct aml *a)
+{
+    aml_device(a, "PEVT");
+    aml_name_string(a, "_HID", "QEMU0001");
+    aml_name_int(a, "_STA", 0x0f);
+    aml_resources(a, "_CRS");
+    aml_res_io(a, 0x505, 1);
+    isa_device_end(a);
+}
+
+static void isa_serial(struct aml *a)
+{
+    aml_device(a, "COM1");
+    aml_name_eisaid(a, "_HID", "PNP0501");
+    aml_name_int(a, "_UID", 1);
+    aml_resources(a, "_CRS");
+    aml_res_io(a, 0x3f8, 8);
+    aml_res_irq(a, 4);
+    isa_device_end(a);
+}
+
+static void isa_devices(struct aml *a, const struct tables_cfg *c)
+{
+    aml_device(a, "ISA");
+    aml_name_int(a, "_ADR", 0x00010000);
+
+    isa_device(a, "KBD", "PNP0303");
+    aml_res_io(a, 0x60, 1);
+    aml_res_io(a, 0x64, 1);
+    aml_res_irq(a, 1);
+    isa_device_end(a);
+
+    isa_device(a, "MOU", "PNP0F13");
+    aml_res_irq(a, 12);
+    isa_device_end(a);
+
+    isa_serial(a);
+
+    isa_device(a, "RTC", "PNP0B00");
+    aml_res_io(a, 0x70, 2);
+    aml_res_irq(a, 8);
+    isa_device_end(a);
+
+    isa_device(a, "TMR", "PNP0100");
+    aml_res_io(a, 0x40, 4);
+    aml_res_irq(a, 0);
+    isa_device_end(a);
+
+    isa_device(a, "PIC", "PNP0000");
+    aml_res_io(a, 0x20, 2);
+    aml_res_io(a, 0xa0, 2);
+    aml_res_irq(a, 2);
+    isa_device_end(a);
+
+    isa_device(a, "SPKR", "PNP0800");
+    aml_res_io(a, 0x61, 1);
+    isa_device_end(a);
+
+    if (c->pvpanic)
+        isa_panic_notifier(a);
+    aml_end(a);
+}
+
+static void root_windows(struct aml *a, const struct tables_cfg *c)
+{
+    uint64_t high = layout_mem64(c->memory);
+
+    aml_resources(a, "_CRS");
+    aml_res_bus_numbers(a, 0, c->last_bus);
+    aml_res_io(a, 0xcf8, 8);
+    aml_res_io_window(a, 0x0000, 0x0cf7);
+    aml_res_io_window(a, 0x0d00, 0xffff);
+    aml_res_mem_window(a, 0x000a0000, 0x000bffff, true);
+    aml_res_mem_window(a, (uint32_t)LAYOUT_PCI_MEM_A, (uint32_t)LAYOUT_PCI_MEM_A_END - 1, false);
+    aml_res_mem_window(a, (uint32_t)LAYOUT_PCI_MEM_B, (uint32_t)LAYOUT_PCI_MEM_B_END - 1, false);
+    /* Only when it is in use: guests of ACPI 1.0 do not know this descriptor. */
+    if (c->mem64)
+        aml_res_mem64_window(a, high, high + LAYOUT_PCI_MEM64_SIZE - 1, true);
+    aml_resources_end(a);
+}
+
+static void root_interrupts(struct aml *a)
+{
+    enum { SLOTS = 32, PINS = 4 };
+
+    aml_name(a, "_PRT");
+    aml_package(a, (SLOTS - 1) * PINS);
+    for (unsigned slot = 1; slot < SLOTS; slot++) {
+        for (unsigned pin = 0; pin < PINS; pin++) {
+            aml_package(a, 4);
+            aml_int(a, slot << 16 | 0xffff);
+            aml_int(a, pin);
+            aml_int(a, 0); /* no link device: */
+            aml_int(a, pci_gsi(slot, pin));
+            aml_end(a);
+        }
+    }
+    aml_end(a);
+}
+
+static void root_bridge(struct aml *a, const struct tables_cfg *c)
+{
+    aml_device(a, "PCI0");
+    aml_name_eisaid(a, "_HID", "PNP0A03");
+    aml_name_int(a, "_UID", 0);
+    aml_name_int(a, "_BBN", 0);
+    root_windows(a, c);
+    root_interrupts(a);
+    isa_devices(a, c);
+    aml_end(a);
+}
+
+/* What no driver owns and nobody else may use. */
+static void motherboard(struct aml *a, const struct tables_cfg *c)
+{
+    aml_device(a, "MBRD");
+    aml_name_eisaid(a, "_HID", "PNP0C02");
+    aml_name_int(a, "_UID", 0);
+    aml_resources(a, "_CRS");
+    aml_res_io(a, 0x92, 1);
+    aml_res_io(a, 0xb2, 2);
+    aml_res_io(a, 0x4d0, 2);
+    aml_res_io(a, LAYOUT_PM_BASE, 0x40);
+    aml_res_memory32(a, (uint32_t)LAYOUT_ECAM, (uint32_t)LAYOUT_ECAM_BUS_SIZE * (c->last_bus + 1u),
+                     true);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void namespace(struct aml *a, const struct tables_cfg *c)
+{
+    sleep_states(a);
+    aml_scope(a, "\\_SB");
+    processors(a, c->cpus);
+    root_bridge(a, c);
+    motherboard(a, c);
+    if (c->hooks.acpi)
+        c->hooks.acpi(c->hooks.acpi_arg, a);
+    aml_end(a);
+}
+
+struct acpi_header *dsdt_create(const struct tables_cfg *c, size_t *len)
+{
+    struct aml *a = aml_create();
+    struct acpi_header *h = NULL;
+    const uint8_t *code;
+
+    if (!a)
+        return NULL;
+    namespace(a, c);
+    code = aml_bytes(a, len);
+    if (code)
+        h = calloc(1, sizeof(*h) + *len);
+    if (h)
+        memcpy(h + 1, code, *len);
+    *len += sizeof(*h);
+    aml_destroy(a);
+    return h;
+}
+
+void dsdt_destroy(struct acpi_header *h)
+{
+    free(h);
+}

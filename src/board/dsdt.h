@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dsdt.h - the differentiated system description table. */
+#ifndef HOSPES_BOARD_DSDT_H
+#define HOSPES_BOARD_DSDT_H
+
+#include "abi/acpi.h"
+#include "board/tables.h"
+
+/* The table with an empty header, *len bytes with it; NULL when memory is out. */
+struct acpi_header *dsdt_create(const struct tables_cfg *c, size_t *len);
+void dsdt_destroy(struct acpi_header *h);
+
+#endif

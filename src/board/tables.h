@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tables.h - firmware tables, built in host memory and placed in the guest's ROM area.
+ *
+ * A `struct tables` is one block of guest memory that fills up from its base; pointers between
+ * tables are guest addresses that tables_put() returns.
+ */
+#ifndef HOSPES_BOARD_TABLES_H
+#define HOSPES_BOARD_TABLES_H
+
+#include "board/board.h"
+
+struct tables {
+    gpa_t base;
+    size_t room, used;
+    uint8_t *bytes; /* room of them */
+};
+
+/* What the tables describe. */
+struct tables_cfg {
+    unsigned cpus;
+    uint64_t memory;
+    uint8_t uuid[16];
+    uint8_t last_bus;
+    bool pvpanic;
+    bool mem64; /* the 64-bit window is in use */
+    struct board_tables hooks;
+};
+
+MUST int tables_init(struct tables *t, gpa_t base, size_t room, struct err *e);
+void tables_fini(struct tables *t);
+/* Copies len bytes in at the next multiple of align. Returns their guest address, 0: full. */
+gpa_t tables_put(struct tables *t, const void *p, size_t len, size_t align);
+/* The copy of what was put at `at`. */
+void *tables_at(struct tables *t, gpa_t at);
+/* What makes all n bytes sum to zero when p[at] is set to it; p[at] counts as zero. */
+uint8_t tables_checksum(const void *p, size_t n, size_t at);
+
+/* acpi.c: all tables; *rsdp is where the root pointer is. */
+MUST int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct err *e);
+/* smbios.c: both entry points. */
+MUST int smbios_build(struct tables *t, const struct tables_cfg *c, struct err *e);
+/* mptable.c: Intel MultiProcessor Specification 1.4. */
+MUST int mptable_build(struct tables *t, const struct tables_cfg *c, struct err *e);
+
+#endif
