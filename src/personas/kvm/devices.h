@@ -7,5 +7,9 @@
 
 MUST int blk_create(const struct env *env, const struct virtio_options *o,
                     const struct disk_spec *s, unsigned queues, struct err *e);
+/* pairs of queues: 1 to NET_PAIRS_MAX. */
+enum { NET_PAIRS_MAX = 16 };
+MUST int net_create(const struct env *env, const struct virtio_options *o, const struct nic_spec *s,
+                    unsigned pairs, struct err *e);
 
 #endif

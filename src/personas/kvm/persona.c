@@ -135,7 +135,26 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
 
 static int kvm_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
-    return err_set(e, ENOTSUP, "no NIC %s", s->id);
+    struct kvm_persona *k = kvm_of(p);
+    struct env env = p->env.dev;
+    struct virtio_options o;
+    uint64_t queues = 1;
+    int rc;
+
+    if (s->model && strcmp(s->model, "virtio") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the kvm persona has no %s network card for %s; leave model= out or use "
+                        "model=virtio",
+                        s->model, s->id);
+    rc = device_options(k, s->opts, &o, e);
+    if (rc == 0 && s->opts)
+        rc = cfg_u64(s->opts, "queues", 1, NET_PAIRS_MAX, &queues, e);
+    if (rc == 0 && s->opts)
+        rc = cfg_finish(s->opts, "--nic", e);
+    if (rc < 0)
+        return rc;
+    env.id = s->id;
+    return net_create(&env, &o, s, (unsigned)queues, e);
 }
 
 static int kvm_finish(struct persona *p, struct err *e)

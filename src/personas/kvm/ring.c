@@ -269,7 +269,12 @@ static void packed_push(struct vq *q, const struct vq_chain *c, uint32_t len)
         flags |= VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
     le32_put(slot + 8, len);
     le16_put(slot + 12, c->id);
-    shared_store16(slot + 14, flags);
+    if (q->unpublished) {
+        shared_store16(slot + 14, flags);
+    } else { /* the driver looks here first, so what follows stays hidden until vq_flush() */
+        q->first_slot = slot;
+        q->first_flags = flags;
+    }
     if (next >= q->size) {
         next -= q->size;
         q->used_wrap = !q->used_wrap;
@@ -322,7 +327,9 @@ bool vq_flush(struct vq *q)
     if (pushed == 0 || !q->ready)
         return false;
     q->unpublished = 0;
-    if (!q->packed)
+    if (q->packed)
+        shared_store16(q->first_slot + 14, q->first_flags);
+    else
         shared_store16(q->device_area + VIRTQ_RING_IDX, q->next_used);
     shared_barrier();
     if (q->packed)

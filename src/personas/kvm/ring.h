@@ -39,7 +39,9 @@ struct vq {
     uint16_t next_used;
     uint16_t unpublished; /* pushed since vq_flush(): entries, or slots for packed */
     bool avail_wrap, used_wrap;
-    uint16_t inflight; /* popped and not pushed */
+    uint16_t inflight;   /* popped and not pushed */
+    uint8_t *first_slot; /* packed: the first of what is unpublished, and its flags */
+    uint16_t first_flags;
 };
 
 /* Checks what the driver said and maps the rings. features: as negotiated. -EINVAL or -EFAULT with
