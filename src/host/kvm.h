@@ -21,6 +21,9 @@ enum {
 
 struct kvm_irq;
 
+/* HOST_CAP_* of /dev/kvm or of a machine. */
+uint32_t kvm_caps(int fd);
+
 /* One pin: up while any holder has it up. */
 struct kvm_line {
     unsigned up;            /* holders that have it up */

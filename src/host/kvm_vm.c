@@ -14,11 +14,16 @@
 
 #include "host/kvm.h"
 
-static int kvm_vm_cap(const struct kvm_host *h, int cap)
+static int kvm_vm_extension(int fd, int cap)
 {
-    int n = ioctl(h->vm >= 0 ? h->vm : h->sys, KVM_CHECK_EXTENSION, cap);
+    int n = ioctl(fd, KVM_CHECK_EXTENSION, cap);
 
     return n < 0 ? 0 : n;
+}
+
+static int kvm_vm_cap(const struct kvm_host *h, int cap)
+{
+    return kvm_vm_extension(h->vm >= 0 ? h->vm : h->sys, cap);
 }
 
 static int kvm_vm_enable(const struct kvm_host *h, uint32_t cap, uint64_t arg)
@@ -110,24 +115,25 @@ static bool kvm_vm_backdoor_param(void)
     return c == 'Y' || c == '1';
 }
 
-static uint32_t kvm_vm_probe(const struct kvm_host *h)
+uint32_t kvm_caps(int fd)
 {
-    int xen = kvm_vm_cap(h, KVM_CAP_XEN_HVM);
+    int xen = kvm_vm_extension(fd, KVM_CAP_XEN_HVM);
     uint32_t caps = 0;
 
-    if (kvm_vm_cap(h, KVM_CAP_HYPERV_SYNIC2) && kvm_vm_cap(h, KVM_CAP_HYPERV_EVENTFD))
+    if (kvm_vm_extension(fd, KVM_CAP_HYPERV_SYNIC2) && kvm_vm_extension(fd, KVM_CAP_HYPERV_EVENTFD))
         caps |= HOST_CAP_HYPERV_SYNIC;
-    if (kvm_vm_cap(h, KVM_CAP_HYPERV_ENFORCE_CPUID))
+    if (kvm_vm_extension(fd, KVM_CAP_HYPERV_ENFORCE_CPUID))
         caps |= HOST_CAP_HYPERV_ENFORCE;
     if (xen & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL)
         caps |= HOST_CAP_XEN_HCALL;
     if (xen & KVM_XEN_HVM_CONFIG_EVTCHN_SEND)
         caps |= HOST_CAP_XEN_EVTCHN;
-    if (kvm_vm_cap(h, KVM_CAP_X86_USER_SPACE_MSR) && kvm_vm_cap(h, KVM_CAP_X86_MSR_FILTER))
+    if (kvm_vm_extension(fd, KVM_CAP_X86_USER_SPACE_MSR) &&
+        kvm_vm_extension(fd, KVM_CAP_X86_MSR_FILTER))
         caps |= HOST_CAP_USER_MSR;
     if (kvm_vm_backdoor_param())
         caps |= HOST_CAP_VMWARE_PORT;
-    if (kvm_vm_cap(h, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS)
+    if (kvm_vm_extension(fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS)
         caps |= HOST_CAP_SYNC_REGS;
     return caps;
 }
@@ -210,7 +216,7 @@ static int kvm_vm_attach(struct kvm_host *h, struct err *e)
         rc = kvm_irq_open(h, e);
     if (rc == 0)
         rc = gmem_set_hook(h->mem, &hook, e);
-    h->caps = rc == 0 ? kvm_vm_probe(h) : 0;
+    h->caps = rc == 0 ? kvm_caps(h->vm) : 0;
     return rc;
 }
 
