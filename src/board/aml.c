@@ -35,7 +35,6 @@ enum aml_code {
     AML_EXT_REGION = 0x80,
     AML_EXT_FIELD = 0x81,
     AML_EXT_DEVICE = 0x82,
-    AML_EXT_PROCESSOR = 0x83,
     AML_LOCAL0 = 0x60,
     AML_ARG0 = 0x68,
     AML_IF = 0xa0,
@@ -176,16 +175,6 @@ void aml_device(struct aml *a, const char *name)
     ext(a, AML_EXT_DEVICE);
     open_body(a);
     aml_path(a, name);
-}
-
-void aml_processor(struct aml *a, const char *name, uint8_t id)
-{
-    ext(a, AML_EXT_PROCESSOR);
-    open_body(a);
-    aml_path(a, name);
-    byte(a, id);
-    le(a, 0, 4); /* no processor block */
-    byte(a, 0);
 }
 
 void aml_method(struct aml *a, const char *name, unsigned args, bool serialized)

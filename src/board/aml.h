@@ -24,7 +24,6 @@ const uint8_t *aml_bytes(const struct aml *a, size_t *len);
 /* --- bodies --- */
 void aml_scope(struct aml *a, const char *path);
 void aml_device(struct aml *a, const char *name);
-void aml_processor(struct aml *a, const char *name, uint8_t id);
 void aml_method(struct aml *a, const char *name, unsigned args, bool serialized);
 void aml_if(struct aml *a); /* the condition follows */
 void aml_else(struct aml *a);

@@ -16,8 +16,8 @@
 
 enum { BOARD_LAST_BUS = 0 };
 
-/* Tables fill this part of the ROM area, which every guest leaves alone. */
-#define BOARD_TABLES UINT64_C(0xe0000)
+/* Tables fill the ROM area, where guests look for their anchors and which they leave alone. */
+#define BOARD_TABLES LAYOUT_ROM
 #define BOARD_TABLES_ROOM (LAYOUT_ROM_END - BOARD_TABLES)
 /* Ports are handed out from here, clear of all fixed ones. */
 #define BOARD_PCI_IO UINT64_C(0xc000)
@@ -189,6 +189,10 @@ int board_place(struct board *b, const struct board_tables *t, struct err *e)
     if (rc < 0)
         return rc;
     rc = acpi_build(&block, &c, &b->rsdp, e);
+    if (rc == 0)
+        rc = smbios_build(&block, &c, e);
+    if (rc == 0)
+        rc = mptable_build(&block, &c, e);
     if (rc == 0 && gmem_write(b->cfg.mem, block.base, block.bytes, block.room) < 0)
         rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
     tables_fini(&block);

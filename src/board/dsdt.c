@@ -34,7 +34,9 @@ static void processors(struct aml *a, unsigned cpus)
 
     for (unsigned i = 0; i < cpus; i++) {
         snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-        aml_processor(a, name, (uint8_t)i);
+        aml_device(a, name);
+        aml_name_string(a, "_HID", "ACPI0007");
+        aml_name_int(a, "_UID", i);
         aml_end(a);
     }
 }
