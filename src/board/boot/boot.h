@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot.h - starts a kernel without firmware.
+ *
+ * boot_open() opens and judges the files, boot_load() puts them into guest memory and says where
+ * the first processor starts; it is called again after each reset and reads the files again, from
+ * the same open descriptors, so no copy of them is kept. Every load checks what it has read: a file
+ * that changed meanwhile is refused, never trusted.
+ *
+ * Not thread-safe: the loop's thread, or before it runs, with every vCPU stopped.
+ */
+#ifndef HOSPES_BOARD_BOOT_BOOT_H
+#define HOSPES_BOARD_BOOT_BOOT_H
+
+#include "board/board.h"
+#include "host/host.h"
+
+struct boot;
+
+struct boot_cfg {
+    const char *kernel;
+    const char *initrd; /* NULL: none */
+    const char *append; /* NULL: empty */
+    uint64_t memory;    /* bytes, to refuse early what cannot fit */
+};
+
+/* What boot_load() is given. */
+struct boot_env {
+    struct gmem *mem;
+    const struct board_range *range; /* the memory map */
+    size_t ranges;
+    gpa_t rsdp;
+};
+
+/* The first processor at its first instruction. */
+struct boot_start {
+    bool longmode; /* else 32-bit flat, paging off */
+    uint64_t rip, rax, rbx, rsi, cr3;
+};
+
+MUST int boot_open(const struct boot_cfg *c, struct boot **out, struct err *e);
+void boot_close(struct boot *b); /* NULL is fine */
+MUST int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                   struct err *e);
+/* What the kernel file is, for the banner: "Linux 6.1.0-50-cloud-amd64", "PVH ELF". */
+const char *boot_describe(const struct boot *b);
+
+/* Sets the registers of a processor that was just reset. The descriptor tables are in guest memory,
+ * where boot_load() put them. */
+void boot_enter(const struct boot_start *s, struct vcpu *v);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot_elf.c - x86 ELF kernels: which entry they have, and their segments.
+ *
+ * A PVH note wins over a multiboot header; a 64-bit ELF with neither is taken for a Linux vmlinux,
+ * entered by the 64-bit boot protocol (boot.rst of Linux 6.1). Both classes of ELF are read, only
+ * program headers count. Segments go to their physical addresses.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "abi/elf.h"
+#include "abi/linux_boot.h"
+#include "board/boot/boot_priv.h"
+#include "board/layout.h"
+#include "core/err.h"
+#include "core/gmem.h"
+
+enum { ELF_NOTES_MAX = 64 << 10, ELF_CMDLINE = 2047, ELF_VERSION = 0x20f };
+
+bool boot_elf_is(const uint8_t *head, size_t n)
+{
+    return n >= sizeof(struct elf32_ehdr) && memcmp(head, "\177ELF", 4) == 0;
+}
+
+/* Both classes in one form. */
+struct elf_phdr {
+    uint32_t type;
+    uint64_t offset, paddr, filesz, memsz;
+};
+
+static struct elf_phdr elf_phdr_of(bool is64, const uint8_t *p)
+{
+    if (is64) {
+        const struct elf64_phdr *h = (const void *)p;
+
+        return (struct elf_phdr){le32_get(h->type), le64_get(h->offset), le64_get(h->paddr),
+                                 le64_get(h->filesz), le64_get(h->memsz)};
+    } else {
+        const struct elf32_phdr *h = (const void *)p;
+
+        return (struct elf_phdr){le32_get(h->type), le32_get(h->offset), le32_get(h->paddr),
+                                 le32_get(h->filesz), le32_get(h->memsz)};
+    }
+}
+
+static int elf_bad(const struct boot_file *f, const char *why, struct err *e)
+{
+    return err_set(e, EINVAL, "the kernel %s is a broken ELF file: %s", f->path, why);
+}
+
+/* Looks for the PVH entry among the notes of one segment. */
+static int elf_notes(const struct boot_file *f, const struct elf_phdr *h, struct boot_elf *out,
+                     struct err *e)
+{
+    uint8_t buf[4096];
+    uint64_t at = 0;
+
+    if (!range_in(h->offset, h->filesz, f->size))
+        return elf_bad(f, "it is truncated in its notes", e);
+    while (h->filesz - at >= sizeof(struct elf_nhdr) && at < ELF_NOTES_MAX) {
+        struct elf_nhdr n;
+        uint64_t name, desc, body;
+        int rc = boot_file_read(f, h->offset + at, &n, sizeof(n), e);
+
+        if (rc < 0)
+            return rc;
+        name = align_up(le32_get(n.namesz), 4);
+        desc = le32_get(n.descsz);
+        body = name + desc;
+        at += sizeof(n);
+        if (!range_in(at, body, h->filesz))
+            return 0; /* other tools read past it, too */
+        if (le32_get(n.type) == XEN_ELFNOTE_PHYS32_ENTRY && name == 4 && desc >= 4 && desc <= 8) {
+            rc = boot_file_read(f, h->offset + at, buf, body, e);
+            if (rc < 0)
+                return rc;
+            if (memcmp(buf, "Xen", 4) == 0) {
+                out->pvh = true;
+                out->pvh_entry = le32_at(buf + 4);
+                return 0;
+            }
+        }
+        at += name + align_up(desc, 4);
+    }
+    return 0;
+}
+
+static int elf_segment(const struct boot_file *f, const struct elf_phdr *h, struct boot_elf *out,
+                       struct err *e)
+{
+    uint64_t end;
+
+    if (h->memsz == 0)
+        return 0;
+    if (out->segs == BOOT_ELF_SEGMENTS)
+        return elf_bad(f, "it has too many segments", e);
+    if (!range_in(h->offset, h->filesz, f->size))
+        return elf_bad(f, "it is truncated", e);
+    if (h->filesz > h->memsz || add_overflows(h->paddr, h->memsz, &end))
+        return elf_bad(f, "a segment's sizes make no sense", e);
+    if (h->paddr < BOOT_IMAGE_MIN)
+        return err_set(e, EINVAL,
+                       "the kernel %s wants to lie at %#llx: only kernels that load above 1 MiB "
+                       "can be started",
+                       f->path, (unsigned long long)h->paddr);
+    out->seg[out->segs++] = (struct boot_segment){h->offset, h->filesz, h->memsz, h->paddr};
+    out->lo = out->segs == 1 ? h->paddr : min_u64(out->lo, h->paddr);
+    out->hi = max_u64(out->hi, end);
+    return 0;
+}
+
+/* File header in one form. */
+struct elf_head {
+    uint64_t phoff;
+    unsigned phnum, phentsize;
+};
+
+static int elf_header(const struct boot_file *f, struct boot_elf *out, struct elf_head *h,
+                      struct err *e)
+{
+    struct elf64_ehdr h64;
+    struct elf32_ehdr h32;
+    unsigned machine;
+    int rc = boot_file_read(f, 0, &h32, sizeof(h32), e);
+
+    if (rc < 0)
+        return rc;
+    out->is64 = h32.ident.class == ELFCLASS64;
+    if (h32.ident.data != ELFDATA2LSB || (!out->is64 && h32.ident.class != ELFCLASS32))
+        return elf_bad(f, "it is not little-endian ELF32 or ELF64", e);
+    if (out->is64) {
+        rc = boot_file_read(f, 0, &h64, sizeof(h64), e);
+        if (rc < 0)
+            return rc;
+        machine = le16_get(h64.machine);
+        out->entry = le64_get(h64.entry);
+        *h = (struct elf_head){le64_get(h64.phoff), le16_get(h64.phnum), le16_get(h64.phentsize)};
+    } else {
+        machine = le16_get(h32.machine);
+        out->entry = le32_get(h32.entry);
+        *h = (struct elf_head){le32_get(h32.phoff), le16_get(h32.phnum), le16_get(h32.phentsize)};
+    }
+    if (machine != EM_X86_64 && machine != EM_386)
+        return elf_bad(f, "it is for another processor", e);
+    return 0;
+}
+
+int boot_elf_read(const struct boot_file *f, struct boot_elf *out, struct err *e)
+{
+    uint8_t raw[sizeof(struct elf64_phdr)];
+    struct elf_head h = {0};
+    size_t want;
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = elf_header(f, out, &h, e);
+    if (rc < 0)
+        return rc;
+    want = out->is64 ? sizeof(struct elf64_phdr) : sizeof(struct elf32_phdr);
+    if (h.phnum == 0 || h.phentsize < want)
+        return elf_bad(f, "it has no program headers", e);
+    if (!range_in(h.phoff, (uint64_t)h.phnum * h.phentsize, f->size))
+        return elf_bad(f, "it is truncated in its program headers", e);
+    for (unsigned i = 0; i < h.phnum && rc == 0; i++) {
+        struct elf_phdr p;
+
+        rc = boot_file_read(f, h.phoff + (uint64_t)i * h.phentsize, raw, want, e);
+        if (rc < 0)
+            return rc;
+        p = elf_phdr_of(out->is64, raw);
+        if (p.type == PT_LOAD)
+            rc = elf_segment(f, &p, out, e);
+        else if (p.type == PT_NOTE && !out->pvh)
+            rc = elf_notes(f, &p, out, e);
+    }
+    if (rc == 0 && out->segs == 0)
+        rc = elf_bad(f, "it has nothing to load", e);
+    return rc;
+}
+
+int boot_elf_load(const struct boot_file *f, const struct boot_elf *x, const struct boot_env *env,
+                  struct err *e)
+{
+    for (size_t i = 0; i < x->segs; i++) {
+        const struct boot_segment *s = &x->seg[i];
+        int rc = boot_file_load(f, s->off, s->filesz, env->mem, s->at, e);
+
+        if (rc < 0)
+            return rc;
+        if (gmem_fill(env->mem, s->at + s->filesz, 0, s->memsz - s->filesz) < 0)
+            return err_set(e, EINVAL,
+                           "the kernel %s needs memory up to %#llx: give the guest more --memory",
+                           f->path, (unsigned long long)(s->at + s->memsz));
+    }
+    return 0;
+}
+
+/* Fills b->kind and b->about. */
+static int elf_kind(struct boot *b, const struct boot_elf *x, struct err *e)
+{
+    int rc;
+
+    if (x->pvh) {
+        b->kind = BOOT_PVH;
+        snprintf(b->about, sizeof(b->about), "PVH kernel (ELF%s)", x->is64 ? "64" : "32");
+        return 0;
+    }
+    rc = boot_multiboot_find(&b->kernel, e);
+    if (rc < 0)
+        return rc;
+    if (rc > 0) {
+        b->kind = BOOT_MULTIBOOT;
+        snprintf(b->about, sizeof(b->about), "multiboot kernel (ELF%s)", x->is64 ? "64" : "32");
+        return 0;
+    }
+    if (!x->is64)
+        return err_set(e, EINVAL,
+                       "the kernel %s is a 32-bit ELF with neither a PVH note nor a multiboot "
+                       "header: nothing says how to start it",
+                       b->kernel.path);
+    b->kind = BOOT_LINUX_ELF;
+    snprintf(b->about, sizeof(b->about), "Linux vmlinux (ELF64)");
+    return 0;
+}
+
+int boot_elf_check(struct boot *b, uint64_t memory, struct err *e)
+{
+    struct boot_elf x;
+    int rc = boot_elf_read(&b->kernel, &x, e);
+
+    if (rc == 0 && x.hi > layout_ram_low(memory))
+        rc = err_set(e, EINVAL,
+                     "the kernel %s needs memory up to %llu MiB: give the guest more --memory",
+                     b->kernel.path, (unsigned long long)((x.hi + MiB - 1) / MiB));
+    return rc < 0 ? rc : elf_kind(b, &x, e);
+}
+
+int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                        struct err *e)
+{
+    struct linux_boot_params zero;
+    struct boot_elf x;
+    gpa_t initrd;
+    int rc = boot_elf_read(&b->kernel, &x, e);
+
+    if (rc == 0)
+        rc = boot_elf_load(&b->kernel, &x, env, e);
+    if (rc == 0)
+        rc = boot_load_initrd(b, env, x.hi, UINT32_MAX, &initrd, e);
+    if (rc == 0)
+        rc = boot_load_cmdline(b, env, ELF_CMDLINE, e);
+    if (rc == 0)
+        rc = boot_load_entry(env, true, e);
+    if (rc < 0)
+        return rc;
+    memset(&zero, 0, sizeof(zero));
+    zero.hdr.boot_flag = le16_of(LINUX_BOOT_FLAG);
+    zero.hdr.header = le32_of(LINUX_HEADER_MAGIC);
+    zero.hdr.version = le16_of(ELF_VERSION);
+    zero.hdr.loadflags = LOADED_HIGH;
+    zero.hdr.kernel_alignment = le32_of(2 * MiB);
+    zero.hdr.cmdline_size = le32_of(ELF_CMDLINE);
+    *out = (struct boot_start){
+        .longmode = true, .rip = x.entry, .rsi = BOOT_PARAMS, .cr3 = BOOT_PAGES};
+    return boot_linux_params(b, env, &zero, initrd, e);
+}

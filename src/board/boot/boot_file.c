@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* boot_file.c - kernel and initrd files: opened once, read at every load. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "board/boot/boot_priv.h"
+#include "core/err.h"
+#include "core/gmem.h"
+
+enum { BOOT_PIECES = 8 };
+
+int boot_file_open(struct boot_file *f, const char *path, const char *what, struct err *e)
+{
+    struct stat st;
+    int rc = 0;
+
+    f->size = 0;
+    f->path = strdup(path);
+    /* O_NONBLOCK: a pipe without a writer shall be refused below, not waited for. */
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!f->path)
+        rc = err_set(e, ENOMEM, "no memory to open %s", path);
+    else if (f->fd < 0 || fstat(f->fd, &st) < 0)
+        rc = err_set(e, errno, "cannot open the %s %s: %s", what, path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        rc = err_set(e, EINVAL, "%s is %s, not a file: give the %s itself", path,
+                     S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe", what);
+    else if (st.st_size == 0)
+        rc = err_set(e, EINVAL, "the %s %s is empty", what, path);
+    else
+        f->size = (uint64_t)st.st_size;
+    if (rc < 0)
+        boot_file_close(f);
+    return rc;
+}
+
+void boot_file_close(struct boot_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+    free(f->path);
+    f->path = NULL;
+}
+
+static int boot_file_short(const struct boot_file *f, long n, struct err *e)
+{
+    if (n < 0)
+        return err_set(e, errno, "cannot read %s: %s", f->path, strerror(errno));
+    return err_set(e, EINVAL, "%s ends too early: it is truncated or being changed", f->path);
+}
+
+int boot_file_read(const struct boot_file *f, uint64_t off, void *buf, size_t len, struct err *e)
+{
+    while (len) {
+        ssize_t n = pread(f->fd, buf, len, (off_t)off);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return boot_file_short(f, n, e);
+        buf = (uint8_t *)buf + n;
+        off += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int boot_file_load(const struct boot_file *f, uint64_t off, uint64_t len, struct gmem *m, gpa_t at,
+                   struct err *e)
+{
+    while (len) {
+        struct iovec iov[BOOT_PIECES];
+        size_t count = 0;
+        ssize_t n;
+
+        if (gmem_map(m, at, len, true, iov, BOOT_PIECES, &count) < 0)
+            return err_set(e, EINVAL,
+                           "%s wants %llu KiB at %#llx, where the guest has no memory: give it "
+                           "more --memory",
+                           f->path, (unsigned long long)(len / KiB), (unsigned long long)at);
+        n = preadv(f->fd, iov, (int)count, (off_t)off);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return boot_file_short(f, n, e);
+        at += (uint64_t)n;
+        off += (uint64_t)n;
+        len -= (uint64_t)n;
+    }
+    return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* boot_priv.h - what the loaders share; no file outside this folder includes it. */
+#ifndef HOSPES_BOARD_BOOT_PRIV_H
+#define HOSPES_BOARD_BOOT_PRIV_H
+
+#include "board/boot/boot.h"
+
+/* Low memory that loaders fill; all of it is the kernel's to reuse. */
+enum boot_place {
+    BOOT_GDT = 0x6000,
+    BOOT_PARAMS = 0x7000, /* Linux zero page, PVH start info or multiboot info */
+    BOOT_TABLES = 0x8000, /* lists that those point to, 32 KiB */
+    BOOT_PAGES = 0x10000, /* six pages: identity map of the low 4 GiB */
+    BOOT_CMDLINE = 0x20000,
+    BOOT_CMDLINE_MAX = 0x10000,
+    BOOT_IMAGE_MIN = 0x100000, /* nothing of a kernel goes below */
+};
+
+struct boot_file {
+    int fd;
+    uint64_t size;
+    char *path;
+};
+
+enum boot_kind { BOOT_BZIMAGE, BOOT_LINUX_ELF, BOOT_PVH, BOOT_MULTIBOOT };
+
+struct boot {
+    enum boot_kind kind;
+    struct boot_file kernel, initrd; /* initrd.fd -1: none */
+    char *append;
+    char about[160];
+};
+
+/* boot_file.c */
+MUST int boot_file_open(struct boot_file *f, const char *path, const char *what, struct err *e);
+void boot_file_close(struct boot_file *f);
+/* All or an error. */
+MUST int boot_file_read(const struct boot_file *f, uint64_t off, void *buf, size_t len,
+                        struct err *e);
+MUST int boot_file_load(const struct boot_file *f, uint64_t off, uint64_t len, struct gmem *m,
+                        gpa_t at, struct err *e);
+
+/* boot.c: for loaders. */
+/* End of the RAM range that holds 1 MiB. */
+gpa_t boot_low_end(const struct boot_env *env);
+/* Puts the initrd as high as it goes below `limit` and above `floor`; *at is 0 without one. */
+MUST int boot_load_initrd(const struct boot *b, const struct boot_env *env, gpa_t floor,
+                          gpa_t limit, gpa_t *at, struct err *e);
+MUST int boot_load_cmdline(const struct boot *b, const struct boot_env *env, size_t max,
+                           struct err *e);
+/* Page tables and descriptors for a 64-bit entry, or descriptors for a 32-bit one. */
+MUST int boot_load_entry(const struct boot_env *env, bool longmode, struct err *e);
+MUST int boot_put(const struct boot_env *env, gpa_t at, const void *p, size_t n, struct err *e);
+
+/* bzimage.c */
+bool boot_bzimage_is(const uint8_t *head, size_t n);
+MUST int boot_bzimage_check(struct boot *b, uint64_t memory, struct err *e);
+MUST int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                           struct err *e);
+
+struct linux_boot_params;
+/* The parts of the zero page that do not depend on the image; then writes it. */
+MUST int boot_linux_params(struct boot *b, const struct boot_env *env,
+                           struct linux_boot_params *zero, gpa_t initrd, struct err *e);
+
+/* boot_elf.c */
+enum { BOOT_ELF_SEGMENTS = 32 };
+struct boot_segment {
+    uint64_t off, filesz, memsz;
+    gpa_t at;
+};
+struct boot_elf {
+    bool is64, pvh;
+    uint64_t entry, pvh_entry;
+    struct boot_segment seg[BOOT_ELF_SEGMENTS];
+    size_t segs;
+    gpa_t lo, hi; /* all segments lie in [lo, hi) */
+};
+bool boot_elf_is(const uint8_t *head, size_t n);
+MUST int boot_elf_read(const struct boot_file *f, struct boot_elf *out, struct err *e);
+MUST int boot_elf_load(const struct boot_file *f, const struct boot_elf *x,
+                       const struct boot_env *env, struct err *e);
+MUST int boot_elf_check(struct boot *b, uint64_t memory, struct err *e);
+MUST int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                             struct err *e);
+
+/* boot_pvh.c */
+MUST int boot_pvh_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                       struct err *e);
+
+/* boot_multiboot.c */
+/* 1: has a header, 0: none, -errno with e: a header that cannot be served. */
+MUST int boot_multiboot_find(const struct boot_file *f, struct err *e);
+MUST int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                             struct err *e);
+
+#endif
