@@ -65,6 +65,9 @@ void plan_free(struct plan *p);
 MUST int plan_add_disk(struct plan *p, const char *spec, struct err *e);
 MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
 
+/* Replaces an owned string by a copy of value, which may be NULL. */
+MUST int plan_set(char **at, const char *value, struct err *e);
+
 /* Checks what can be known without the host: sizes, counts, contradictions. Fills defaults. */
 MUST int plan_check(struct plan *p, struct err *e);
 

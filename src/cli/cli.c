@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli.c - see cli.h: options, help, error messages. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CLI_COLUMN = 26 };
+
+static void cli_help_line(const char *name, const char *arg, const char *about)
+{
+    int n = printf("  --%s%s%s", name, arg ? " " : "", arg ? arg : "");
+
+    if (n >= CLI_COLUMN)
+        n = printf("\n") - 1;
+    printf("%*s%s\n", CLI_COLUMN - n, "", about);
+}
+
+void cli_help(const struct cli_command *c)
+{
+    printf("usage: hospes %s %s\n\n%s\n\nOptions:\n", c->name, c->args, c->about);
+    for (const struct cli_option *o = c->options; o && o->name; o++)
+        cli_help_line(o->name, o->arg, o->about);
+    cli_help_line("help", NULL, "print this and end");
+    if (c->more)
+        printf("\n%s\n", c->more);
+}
+
+int cli_fail(const struct err *e)
+{
+    fprintf(stderr, "hospes: %s\n", e->msg);
+    return e->exit;
+}
+
+static const struct cli_option *cli_option_find(const struct cli_command *c, const char *name,
+                                                size_t n)
+{
+    for (const struct cli_option *o = c->options; o && o->name; o++) {
+        if (strlen(o->name) == n && strncmp(o->name, name, n) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+/* One option at argv[*i]; moves *i on when its value is the next word. */
+static int cli_option_take(const struct cli_command *c, int argc, char **argv, int *i, void *arg,
+                           struct err *e)
+{
+    const char *word = argv[*i] + 2, *value = strchr(word, '=');
+    size_t n = value ? (size_t)(value - word) : strlen(word);
+    const struct cli_option *o = cli_option_find(c, word, n);
+
+    if (!o)
+        return err_exit(e, EX_USAGE_, EINVAL, "%s has no option %.*s; see hospes help %s", c->name,
+                        (int)n + 2, argv[*i], c->name);
+    if (!o->arg && value)
+        return err_exit(e, EX_USAGE_, EINVAL, "--%s takes no value", o->name);
+    if (value)
+        value++;
+    else if (o->arg) {
+        if (*i + 1 >= argc)
+            return err_exit(e, EX_USAGE_, EINVAL, "--%s wants %s; see hospes help %s", o->name,
+                            o->arg, c->name);
+        value = argv[++*i];
+    }
+    return o->set(arg, value, e);
+}
+
+int cli_parse(const struct cli_command *c, int argc, char **argv, void *arg, int *operands,
+              struct err *e)
+{
+    bool options = true;
+    int n = 0;
+
+    for (int i = 1; i < argc; i++) {
+        int rc;
+
+        if (!options || argv[i][0] != '-' || argv[i][1] == '\0') {
+            argv[++n] = argv[i];
+            continue;
+        }
+        if (strcmp(argv[i], "--") == 0) {
+            options = false;
+            continue;
+        }
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            cli_help(c);
+            return 1;
+        }
+        if (argv[i][1] != '-')
+            return err_exit(e, EX_USAGE_, EINVAL, "%s has no option %s; see hospes help %s",
+                            c->name, argv[i], c->name);
+        rc = cli_option_take(c, argc, argv, &i, arg, e);
+        if (rc < 0)
+            return rc;
+    }
+    *operands = n;
+    return 0;
+}

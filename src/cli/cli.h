@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h - subcommands, their options and how they end.
+ *
+ * One table of options per subcommand drives parsing, --help and the comparison with the man page.
+ * Only this folder prints or exits.
+ */
+#ifndef HOSPES_CLI_CLI_H
+#define HOSPES_CLI_CLI_H
+
+#include "core/core.h"
+#include "core/err.h"
+
+struct cli_option {
+    const char *name; /* without dashes; NULL ends the table */
+    const char *arg;  /* "FILE"; NULL: takes no value */
+    const char *about;
+    /* value is NULL without an argument. */
+    int (*set)(void *arg, const char *value, struct err *e);
+};
+
+struct cli_command {
+    const char *name;
+    const char *args;                  /* what follows in the usage line: "[OPTION...] [FILE]" */
+    const char *about;                 /* one line */
+    const char *more;                  /* paragraphs after the options, or NULL */
+    const struct cli_option *options;  /* NULL: none but --help */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
+};
+
+extern const struct cli_command *const cli_commands[]; /* main.c, NULL at the end */
+const struct cli_command *cli_find(const char *name);
+
+/* Reads options; `arg` goes to their set(). Operands are moved to argv[1..*operands]. 1: help was
+ * asked for and printed, the caller returns 0. */
+MUST int cli_parse(const struct cli_command *c, int argc, char **argv, void *arg, int *operands,
+                   struct err *e);
+
+/* "hospes: MESSAGE" on standard error; returns the exit code. */
+int cli_fail(const struct err *e);
+void cli_help(const struct cli_command *c);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.h - the subcommands; each is in the file of its name, and in the table of main.c. */
+#ifndef HOSPES_CLI_COMMANDS_H
+#define HOSPES_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const struct cli_command cli_run;
+extern const struct cli_command cli_version, cli_help_command;
+
+#endif

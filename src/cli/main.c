@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - the table of subcommands, and the two that are too short for a file of their own. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+
+static int main_version(int argc, char **argv)
+{
+    struct err e;
+    int n, rc = cli_parse(&cli_version, argc, argv, NULL, &n, &e);
+
+    if (rc < 0)
+        return cli_fail(&e);
+    if (rc == 0)
+        printf("hospes %s\n", HOSPES_VERSION);
+    return EX_OK;
+}
+
+const struct cli_command cli_version = {
+    .name = "version",
+    .args = "",
+    .about = "Prints the version.",
+    .run = main_version,
+};
+
+static void main_usage(FILE *out)
+{
+    fprintf(out, "usage: hospes COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
+    for (size_t i = 0; cli_commands[i]; i++)
+        fprintf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->about);
+    fprintf(out, "\n`hospes help COMMAND` tells more about one.\n");
+}
+
+static int main_help(int argc, char **argv)
+{
+    const struct cli_command *c;
+    struct err e;
+    int n, rc = cli_parse(&cli_help_command, argc, argv, NULL, &n, &e);
+
+    if (rc < 0)
+        return cli_fail(&e);
+    if (rc > 0)
+        return EX_OK;
+    if (n == 0) {
+        main_usage(stdout);
+        return EX_OK;
+    }
+    c = cli_find(argv[1]);
+    if (!c) {
+        (void)err_exit(&e, EX_USAGE_, EINVAL, "there is no command \"%s\"; see hospes help",
+                       argv[1]);
+        return cli_fail(&e);
+    }
+    cli_help(c);
+    return EX_OK;
+}
+
+const struct cli_command cli_help_command = {
+    .name = "help",
+    .args = "[COMMAND]",
+    .about = "Lists the commands, or explains one.",
+    .run = main_help,
+};
+
+const struct cli_command *const cli_commands[] = {
+    &cli_run,
+    &cli_version,
+    &cli_help_command,
+    NULL,
+};
+
+const struct cli_command *cli_find(const char *name)
+{
+    for (size_t i = 0; cli_commands[i]; i++) {
+        if (strcmp(cli_commands[i]->name, name) == 0)
+            return cli_commands[i];
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const struct cli_command *c;
+    struct err e;
+
+    if (argc < 2) {
+        main_usage(stderr);
+        return EX_USAGE_;
+    }
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+        main_usage(stdout);
+        return EX_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] += 2;
+    c = cli_find(argv[1]);
+    if (!c) {
+        (void)err_exit(&e, EX_USAGE_, EINVAL, "there is no command \"%s\"; see hospes help",
+                       argv[1]);
+        return cli_fail(&e);
+    }
+    return c->run(argc - 1, argv + 1);
+}

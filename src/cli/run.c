@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - `hospes run`: options to a plan, the plan to a machine, its end to an exit code.
+ *
+ * The banner goes to standard error and the guest's console to standard output. With --json the
+ * same facts are JSON objects, on standard output unless the console has that.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "board/device.h"
+#include "cli/commands.h"
+#include "cli/detach.h"
+#include "console/console.h"
+#include "core/cfg.h"
+#include "core/log.h"
+#include "host/host.h"
+#include "machine/machine.h"
+
+struct run {
+    struct plan plan;
+    char *host; /* kvm, soft, auto */
+    bool detach, json;
+    FILE *facts; /* where JSON goes */
+};
+
+/* --- options --- */
+
+static int run_persona(void *arg, const char *value, struct err *e)
+{
+    struct plan *p = &((struct run *)arg)->plan;
+    const char *opts = strchr(value, ',');
+    char *name = opts ? strndup(value, (size_t)(opts - value)) : strdup(value);
+    int rc;
+
+    if (!name)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    rc = plan_set(&p->persona, strcmp(name, "auto") == 0 ? NULL : name, e);
+    free(name);
+    if (rc == 0)
+        rc = plan_set(&p->persona_opts, opts ? opts + 1 : NULL, e);
+    return rc;
+}
+
+static int run_cpus(void *arg, const char *value, struct err *e)
+{
+    char *end;
+    unsigned long n;
+
+    errno = 0;
+    n = strtoul(value, &end, 10);
+    if (errno || *value < '0' || *value > '9' || *end || n < 1 || n > PLAN_MAX_CPUS)
+        return err_exit(e, EX_USAGE_, EINVAL, "--cpus wants a number from 1 to %d, not %s",
+                        PLAN_MAX_CPUS, value);
+    ((struct run *)arg)->plan.cpus = (unsigned)n;
+    return 0;
+}
+
+static int run_memory(void *arg, const char *value, struct err *e)
+{
+    uint64_t n;
+
+    if (size_parse(value, &n) < 0 || n == 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--memory wants a size like 512M or 2G, not %s",
+                        value);
+    ((struct run *)arg)->plan.memory = n;
+    return 0;
+}
+
+#define RUN_TEXT(option, field)                                                                    \
+    static int run_##option(void *arg, const char *value, struct err *e)                           \
+    {                                                                                              \
+        return plan_set(&((struct run *)arg)->field, value, e);                                    \
+    }
+RUN_TEXT(kernel, plan.kernel)
+RUN_TEXT(initrd, plan.initrd)
+RUN_TEXT(append, plan.append)
+RUN_TEXT(firmware, plan.firmware)
+RUN_TEXT(serial, plan.serial)
+RUN_TEXT(display, plan.display)
+RUN_TEXT(name, plan.name)
+RUN_TEXT(log, plan.log)
+
+static int run_host(void *arg, const char *value, struct err *e)
+{
+    if (strcmp(value, "kvm") != 0 && strcmp(value, "soft") != 0 && strcmp(value, "auto") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--host is kvm, soft or auto, not %s", value);
+    return plan_set(&((struct run *)arg)->host, value, e);
+}
+
+static int run_disk(void *arg, const char *value, struct err *e)
+{
+    return plan_add_disk(&((struct run *)arg)->plan, value, e);
+}
+
+static int run_cdrom(void *arg, const char *value, struct err *e)
+{
+    struct plan *p = &((struct run *)arg)->plan;
+    int rc = plan_add_disk(p, value, e);
+
+    if (rc == 0)
+        p->disk[p->disks - 1].cdrom = true;
+    return rc;
+}
+
+static int run_nic(void *arg, const char *value, struct err *e)
+{
+    return plan_add_nic(&((struct run *)arg)->plan, value, e);
+}
+
+static int run_testdev(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->plan.testdev = true;
+    return 0;
+}
+
+static int run_detach(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->detach = true;
+    return 0;
+}
+
+static int run_json(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->json = true;
+    return 0;
+}
+
+static const struct cli_option run_options[] = {
+    {"persona", "NAME[,K=V]", "kvm, hyperv, xen, vmware, bare or auto (default)", run_persona},
+    {"cpus", "N", "processors (default 1)", run_cpus},
+    {"memory", "SIZE", "memory: 512M, 2G (default 1G)", run_memory},
+    {"kernel", "FILE", "start this kernel without firmware: bzImage, vmlinux, PVH, multiboot",
+     run_kernel},
+    {"initrd", "FILE", "initial RAM disk, or the multiboot module", run_initrd},
+    {"append", "TEXT", "command line of the kernel", run_append},
+    {"firmware", "bios|uefi", "firmware to start (default bios without --kernel)", run_firmware},
+    {"disk", "FILE[,K=V]",
+     "add a disk: format=F, snapshot (default) or write or readonly, bus=B, loop=N", run_disk},
+    {"cdrom", "FILE", "add a CD-ROM drive with this image", run_cdrom},
+    {"nic", "NET[,K=V]",
+     "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M",
+     run_nic},
+    {"serial", "WHERE", "stdio (default), none, file=PATH, unix=PATH or pty", run_serial},
+    {"display", "WHERE", "none (default) or vnc=ADDR:PORT", run_display},
+    {"name", "NAME", "name for ls, stop, console and info", run_name},
+    {"detach", NULL, "go to the background once the guest runs", run_detach},
+    {"json", NULL, "print facts as JSON, one object per line", run_json},
+    {"log", "FILE", "append the machine's log to this file", run_log},
+    {"host", "kvm|soft|auto", "what runs the guest (default auto, or $HOSPES_HOST)", run_host},
+    {"testdev", NULL, "add the test devices of kvm-unit-tests", run_testdev},
+    {NULL},
+};
+
+/* --- facts --- */
+
+static void run_fact_json(struct run *r, struct json_object *o)
+{
+    fprintf(r->facts, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+    fflush(r->facts);
+    json_object_put(o);
+}
+
+/* One line of the banner, or one JSON object. */
+static void run_fact(struct run *r, const char *key, const char *value)
+{
+    struct json_object *o;
+
+    if (!r->json) {
+        fprintf(stderr, "%s: %s\n", key, value);
+        return;
+    }
+    o = json_object_new_object();
+    json_object_object_add(o, key, json_object_new_string(value));
+    run_fact_json(r, o);
+}
+
+struct run_dump {
+    struct dump dump;
+    struct run *r;
+};
+
+static void run_dump_add(struct dump *out, const char *key, const char *value)
+{
+    static const char *const shown[] = {"persona", "cpus", "memory", "kernel", "disk", "nic"};
+    struct run_dump *d = container_of(out, struct run_dump, dump);
+
+    for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+        if (strcmp(key, shown[i]) == 0)
+            run_fact(d->r, key, value);
+    }
+}
+
+static void run_banner(struct run *r, struct machine *m)
+{
+    struct run_dump d = {{run_dump_add}, r};
+
+    run_fact(r, "guest", r->plan.name);
+    if (r->plan.persona_why)
+        run_fact(r, "why", r->plan.persona_why);
+    machine_describe(m, &d.dump);
+    run_fact(r, "console", machine_console(m)->where);
+    if (r->plan.log)
+        run_fact(r, "log", r->plan.log);
+}
+
+/* --- the run --- */
+
+static struct machine *run_machine;
+
+static void run_on_signal(int sig)
+{
+    machine_interrupt(run_machine);
+}
+
+static void run_signals(struct machine *m)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction sa = {.sa_handler = run_on_signal, .sa_flags = (int)SA_RESTART};
+
+    run_machine = m;
+    sigemptyset(&sa.sa_mask);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        sigaction(ends[i], m ? &sa : &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* The exit code, after a word on standard error where the end is not plain. */
+static int run_end(struct run *r, const struct machine *m, enum machine_end end)
+{
+    static const struct {
+        const char *word;
+        enum exit_code code;
+    } ends[] = {
+        [END_POWEROFF] = {"powered off", EX_OK},
+        [END_CRASHED] = {"crashed", EX_GUEST_CRASHED},
+        [END_RESETS] = {"keeps resetting", EX_GUEST_RESETS},
+        [END_STOPPED] = {"stopped", EX_OK},
+        [END_INTERRUPTED] = {"interrupted", EX_INTERRUPTED},
+        [END_TEST] = {"test ended", EX_OK},
+        [END_FAILED] = {"failed", EX_NO_HOST},
+    };
+    int code = end == END_TEST ? (int)machine_test_value(m) : (int)ends[end].code;
+
+    if (r->json) {
+        struct json_object *o = json_object_new_object();
+
+        json_object_object_add(o, "end", json_object_new_string(ends[end].word));
+        json_object_object_add(o, "why", json_object_new_string(machine_why(m)));
+        json_object_object_add(o, "exit", json_object_new_int(code));
+        run_fact_json(r, o);
+    } else if (end == END_CRASHED || end == END_RESETS) {
+        fprintf(stderr, "hospes: the guest %s: %s\n", ends[end].word, machine_why(m));
+    }
+    return code;
+}
+
+static int run_plan(struct run *r, struct err *e)
+{
+    enum machine_end end;
+    struct machine *m;
+    int rc;
+
+    if (r->plan.log) {
+        rc = log_open(r->plan.log, LOG_INFO, e);
+        if (rc < 0)
+            return rc;
+    }
+    rc = machine_create(&r->plan, &host_kvm, &m, e);
+    if (rc < 0)
+        return rc;
+    run_banner(r, m);
+    run_signals(m);
+    detach_ready();
+    rc = machine_run(m, &end, e);
+    run_signals(NULL);
+    if (rc == 0)
+        rc = run_end(r, m, end);
+    machine_destroy(m);
+    return rc;
+}
+
+/* Where a machine gets its name and persona when the user says neither. */
+static int run_defaults(struct run *r, struct err *e)
+{
+    char name[32];
+    int rc = 0;
+
+    snprintf(name, sizeof(name), "guest-%d", (int)getpid());
+    if (!r->plan.name)
+        rc = plan_set(&r->plan.name, name, e);
+    if (rc == 0 && !r->plan.persona) {
+        rc = plan_set(&r->plan.persona, "kvm", e);
+        if (rc == 0)
+            rc = plan_set(&r->plan.persona_why,
+                          "persona kvm: nothing says which hypervisor the guest was made for", e);
+    }
+    if (rc == 0 && !r->plan.serial)
+        rc = plan_set(&r->plan.serial, r->detach ? "none" : "stdio", e);
+    r->facts = r->plan.serial && strncmp(r->plan.serial, "stdio", 5) == 0 ? stderr : stdout;
+    return rc;
+}
+
+static int run_main(int argc, char **argv)
+{
+    struct run r = {0};
+    struct err e = {0};
+    int n, rc;
+
+    plan_init(&r.plan);
+    rc = cli_parse(&cli_run, argc, argv, &r, &n, &e);
+    if (rc > 0) {
+        plan_free(&r.plan);
+        return EX_OK;
+    }
+    if (rc == 0 && n > 1)
+        rc =
+            err_exit(&e, EX_USAGE_, EINVAL, "run takes one FILE, not %d: add disks with --disk", n);
+    if (rc == 0 && n == 1)
+        rc = plan_add_disk(&r.plan, argv[1], &e);
+    if (rc == 0)
+        rc = run_defaults(&r, &e);
+    if (rc == 0)
+        rc = plan_check(&r.plan, &e);
+    if (rc == 0 && r.detach)
+        rc = detach_start(&e);
+    if (rc == 0)
+        rc = run_plan(&r, &e);
+    if (rc < 0)
+        rc = detach_failed(&e) ? (int)e.exit : cli_fail(&e);
+    plan_free(&r.plan);
+    free(r.host);
+    log_close();
+    return rc;
+}
+
+const struct cli_command cli_run = {
+    .name = "run",
+    .args = "[OPTION...] [FILE]",
+    .about = "Starts a machine from a disk image, a machine description or a kernel.",
+    .more = "FILE is a disk image, as with --disk. The guest's serial console is on standard\n"
+            "output; Ctrl-] q quits and Ctrl-] ? lists the keys.\n\n"
+            "Exit codes: 0 guest powered off, 3 guest crashed, 4 guest keeps resetting, 64 wrong\n"
+            "usage, 65 bad input file, 66 file missing, 69 no host that can run guests, 73 disk\n"
+            "in use, 70 a bug of hospes, 130 interrupted.",
+    .options = run_options,
+    .run = run_main,
+};

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine_build.c - from a plan to a machine that is ready to run, and back.
+ *
+ * Order: kernel files (nothing starts if they are bad), host, console, board, persona, disks, NICs,
+ * tables. The persona goes before the board: its environment outlives it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "console/console.h"
+#include "core/cfg.h"
+#include "core/gmem.h"
+#include "machine/machine_priv.h"
+#include "net/netif.h"
+#include "storage/disk.h"
+
+enum { MACHINE_RANGES = 32 };
+
+static int build_limits(const struct plan *p, struct err *e)
+{
+    uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    if (p->memory > host)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the guest wants %llu MiB of memory and this host has %llu: use less "
+                        "--memory",
+                        (unsigned long long)(p->memory / MiB), (unsigned long long)(host / MiB));
+    return 0;
+}
+
+static int build_boot(struct machine *m, struct err *e)
+{
+    const struct plan *p = m->plan;
+    struct boot_cfg c = {p->kernel, p->initrd, p->append, p->memory};
+
+    return p->kernel ? boot_open(&c, &m->boot, e) : 0;
+}
+
+static int build_host(struct machine *m, const struct persona_ops *ops, struct err *e)
+{
+    const struct plan *p = m->plan;
+    struct host_cfg c = {.cpus = p->cpus};
+    int rc = cfg_create(&m->persona_opts, e);
+
+    if (rc == 0 && p->persona_opts)
+        rc = cfg_parse(m->persona_opts, p->persona_opts, NULL, e);
+    if (rc < 0)
+        return rc;
+    if (ops->host_needs)
+        ops->host_needs(m->persona_opts, &c);
+    return m->ops->open(&c, m->mem, m->loop, &m->host, e);
+}
+
+static int build_board(struct machine *m, struct err *e)
+{
+    const struct plan *p = m->plan;
+    struct board_cfg c = {
+        .cpus = p->cpus,
+        .memory = p->memory,
+        .mem = m->mem,
+        .loop = m->loop,
+        .irqs = m->ops->irqs(m->host),
+        .doorbells = m->ops->doorbells(m->host),
+        .com1 = m->console,
+        .rtc_local = p->rtc_local,
+        .testdev = p->testdev,
+        .event = machine_board_event,
+        .event_arg = m,
+    };
+
+    memcpy(c.uuid, p->uuid, sizeof(c.uuid));
+    return board_create(&c, &m->board, e);
+}
+
+static int build_persona(struct machine *m, const struct persona_ops *ops, struct err *e)
+{
+    const struct plan *p = m->plan;
+    struct persona_env env = {
+        .dev = *board_env(m->board),
+        .host = m->host,
+        .cpus = p->cpus,
+        .memory = p->memory,
+        .name = p->name,
+        .opts = m->persona_opts,
+        .console = m->console,
+        .event = machine_persona_event,
+        .event_arg = m,
+    };
+    int rc;
+
+    memcpy(env.uuid, p->uuid, sizeof(env.uuid));
+    rc = ops->create(&env, &m->persona, e);
+    return rc < 0 ? rc : cfg_finish(m->persona_opts, "--persona", e);
+}
+
+static int build_disk(struct machine *m, size_t i, struct err *e)
+{
+    const struct plan_disk *d = &m->plan->disk[i];
+    struct disk_cfg c = {
+        .path = d->path,
+        .format = d->format,
+        .readonly = d->cdrom || d->write == PLAN_READONLY,
+        .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
+    };
+    struct disk_spec s = {.bus = d->bus, .cdrom = d->cdrom};
+    char id[16];
+    int rc = disk_open(&c, m->loop, &s.disk, e);
+
+    if (rc < 0)
+        return rc;
+    snprintf(id, sizeof(id), "%s%zu", d->cdrom ? "cdrom" : "disk", i);
+    snprintf(m->disk_about[i], sizeof(m->disk_about[i]), "%s, %s", s.disk->ops->name,
+             c.snapshot   ? "changes are thrown away"
+             : c.readonly ? "read-only"
+                          : "written to");
+    s.id = id;
+    rc = cfg_create(&s.opts, e);
+    if (rc == 0 && d->opts)
+        rc = cfg_parse(s.opts, d->opts, NULL, e);
+    if (rc < 0)
+        disk_close(s.disk);
+    else
+        rc = m->persona->ops->add_disk(m->persona, &s, e);
+    if (rc == 0)
+        rc = cfg_finish(s.opts, "--disk", e);
+    cfg_destroy(s.opts);
+    return rc;
+}
+
+static int build_nic(struct machine *m, size_t i, struct err *e)
+{
+    const struct plan_nic *n = &m->plan->nic[i];
+    struct nic_spec s = {.model = n->model};
+    struct cfg *rest = NULL;
+    char id[16];
+    int rc;
+
+    if (strcmp(n->backend, "none") == 0)
+        return 0;
+    rc = net_open(n->backend, m->loop, &s.netif, &rest, e);
+    if (rc < 0)
+        return rc;
+    snprintf(id, sizeof(id), "nic%zu", i);
+    s.id = id;
+    memcpy(s.mac, n->mac, sizeof(s.mac));
+    s.opts = rest;
+    if (n->opts)
+        rc = cfg_parse(rest, n->opts, NULL, e);
+    if (rc < 0)
+        net_close(s.netif);
+    else
+        rc = m->persona->ops->add_nic(m->persona, &s, e);
+    if (rc == 0)
+        rc = cfg_finish(rest, "--nic", e);
+    cfg_destroy(rest);
+    return rc;
+}
+
+static void build_acpi(void *arg, struct aml *out)
+{
+    struct persona *p = arg;
+
+    p->ops->acpi(p, out);
+}
+
+static int build_devices(struct machine *m, struct err *e)
+{
+    const struct persona_ops *ops = m->persona->ops;
+    int rc = 0;
+
+    for (size_t i = 0; i < m->plan->disks && rc == 0; i++)
+        rc = build_disk(m, i, e);
+    for (size_t i = 0; i < m->plan->nics && rc == 0; i++)
+        rc = build_nic(m, i, e);
+    if (rc == 0 && ops->finish)
+        rc = ops->finish(m->persona, e);
+    if (rc < 0)
+        return rc;
+    if (ops->smbios)
+        ops->smbios(m->persona, &m->tables.smbios);
+    m->tables.acpi = ops->acpi ? build_acpi : NULL;
+    m->tables.acpi_arg = m->persona;
+    return 0;
+}
+
+/* --- what vCPUs call --- */
+
+static enum verdict build_port(void *arg, struct vcpu *v, uint16_t port, unsigned size,
+                               enum access dir, uint32_t *val)
+{
+    struct persona *p = ((struct machine *)arg)->persona;
+
+    return p->ops->port ? p->ops->port(p, v, port, size, dir, val) : VERDICT_NOT_MINE;
+}
+
+static enum verdict build_msr(void *arg, struct vcpu *v, uint32_t msr, enum access dir,
+                              uint64_t *val)
+{
+    struct persona *p = ((struct machine *)arg)->persona;
+
+    return p->ops->msr ? p->ops->msr(p, v, msr, dir, val) : VERDICT_NOT_MINE;
+}
+
+static enum verdict build_hypercall(void *arg, struct vcpu *v, struct hcall *h)
+{
+    struct persona *p = ((struct machine *)arg)->persona;
+
+    return p->ops->hypercall ? p->ops->hypercall(p, v, h) : VERDICT_NOT_MINE;
+}
+
+static void build_sink(struct machine *m)
+{
+    m->sink = (struct host_sink){
+        .arg = m,
+        .bus = {board_bus(m->board, BUS_PIO), board_bus(m->board, BUS_MMIO)},
+        .access = bus_access,
+        .port = build_port,
+        .msr = build_msr,
+        .hypercall = build_hypercall,
+        .event = machine_host_event,
+    };
+}
+
+int machine_load(struct machine *m, struct err *e)
+{
+    struct board_range range[MACHINE_RANGES];
+    struct boot_env env = {.mem = m->mem, .range = range};
+    int rc = board_place(m->board, &m->tables, e);
+
+    if (rc < 0 || !m->boot)
+        return rc;
+    env.ranges = board_ranges(m->board, range, MACHINE_RANGES);
+    env.rsdp = board_rsdp(m->board);
+    return boot_load(m->boot, &env, &m->start, e);
+}
+
+int machine_build(struct machine *m, struct err *e)
+{
+    const struct plan *p = m->plan;
+    const char *name = p->persona ? p->persona : "kvm";
+    const struct persona_ops *ops = persona_find(name);
+    int rc = ops ? 0 : err_exit(e, EX_USAGE_, EINVAL, "there is no persona \"%s\"", name);
+
+    if (rc == 0)
+        rc = build_limits(p, e);
+    if (rc == 0)
+        rc = loop_create(&m->loop, e);
+    if (rc == 0)
+        rc = build_boot(m, e);
+    if (rc == 0)
+        rc = gmem_create(&m->mem, e);
+    if (rc == 0)
+        rc = build_host(m, ops, e);
+    if (rc == 0)
+        rc = console_open(p->serial, m->loop, &m->console, e);
+    if (rc == 0)
+        rc = build_board(m, e);
+    if (rc == 0)
+        rc = build_persona(m, ops, e);
+    if (rc == 0)
+        rc = build_devices(m, e);
+    if (rc < 0)
+        return rc;
+    build_sink(m);
+    return machine_load(m, e);
+}
+
+void machine_unbuild(struct machine *m)
+{
+    if (m->persona)
+        m->persona->ops->destroy(m->persona);
+    board_destroy(m->board);
+    if (m->host)
+        m->ops->close(m->host);
+    if (m->console)
+        console_close(m->console);
+    boot_close(m->boot);
+    gmem_destroy(m->mem);
+    if (m->persona_opts)
+        cfg_destroy(m->persona_opts);
+    if (m->loop)
+        loop_destroy(m->loop);
+}

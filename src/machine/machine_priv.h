@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine_priv.h - what the machine*.c files share; no other file includes it. */
+#ifndef HOSPES_MACHINE_PRIV_H
+#define HOSPES_MACHINE_PRIV_H
+
+#include <pthread.h>
+
+#include "board/board.h"
+#include "board/boot/boot.h"
+#include "core/err.h"
+#include "core/loop.h"
+#include "host/host.h"
+#include "machine/machine.h"
+#include "personas/persona.h"
+
+enum { MACHINE_LEAVES = 192 };
+
+/* What all vCPU threads are told to do; each change raises order_no. */
+enum cpu_order {
+    CPU_HOLD,
+    CPU_RESET, /* registers as after power-on, then hold */
+    CPU_START, /* like RUN, the first processor enters the kernel */
+    CPU_RUN,
+    CPU_QUIT,
+};
+
+struct cpu {
+    struct machine *m;
+    unsigned index;
+    pthread_t thread;
+    bool started;   /* thread exists */
+    struct vcpu *v; /* NULL until set up */
+    unsigned seen;  /* last order_no that it obeyed */
+    bool idle;      /* waits for the next order */
+    int rc;         /* set-up or run failed: see err */
+    struct err err;
+};
+
+/* Counts lives that end in a reset; see machine_resets.c. */
+struct resets {
+    uint64_t born;        /* ns, start of this life */
+    uint64_t exits;       /* of all vCPUs at that time */
+    unsigned quick, idle; /* in a row */
+};
+
+struct machine {
+    const struct plan *plan;
+    const struct host_ops *ops;
+    struct loop *loop;
+    struct gmem *mem;
+    struct host *host;
+    struct console *console;
+    struct board *board;
+    struct persona *persona;
+    struct cfg *persona_opts;
+    struct boot *boot;
+    struct boot_start start;
+    struct board_tables tables;
+    struct host_sink sink;
+
+    pthread_mutex_t lock; /* orders */
+    pthread_cond_t go, done;
+    enum cpu_order order;
+    unsigned order_no;
+    bool halt; /* an event ended this life: vCPUs stop by themselves */
+    struct cpu *cpu;
+
+    /* loop's thread */
+    struct watch interrupt; /* fd -1 until made */
+    struct alarm grace;     /* after a panic notice */
+    struct resets resets;
+    uint64_t reset_count;
+    bool running, ended, crashed;
+    enum machine_end end;
+    int rc;
+    struct err err;
+    char why[256];
+    unsigned test_value;
+    char disk_about[PLAN_MAX_DISKS][48];
+};
+
+/* machine_build.c: a step each, in this order; machine_destroy() undoes what was done. */
+MUST int machine_build(struct machine *m, struct err *e);
+void machine_unbuild(struct machine *m);
+MUST int machine_load(struct machine *m, struct err *e);
+
+/* machine_cpu.c */
+MUST int machine_cpus_start(struct machine *m, struct err *e);
+/* Tells all vCPUs and, except for START and RUN, waits until all have obeyed. */
+void machine_cpus_order(struct machine *m, enum cpu_order order);
+void machine_cpus_join(struct machine *m);
+/* Any thread: vCPUs stop at their next exit or at once. */
+void machine_cpus_halt(struct machine *m);
+
+/* machine_event.c: what a guest causes. Any thread. */
+void machine_board_event(void *arg, enum board_event what, unsigned value, const char *text);
+void machine_persona_event(void *arg, enum machine_event what, const char *text);
+void machine_host_event(void *arg, struct vcpu *v, enum host_event what,
+                        const struct host_event_info *info);
+/* Loop's thread. */
+void machine_finish(struct machine *m, enum machine_end end);
+void machine_failed(struct machine *m, const struct err *e);
+void machine_grace_over(struct alarm *a);
+
+/* machine_resets.c */
+/* A life ends in a reset now. true: the guest keeps resetting. */
+bool resets_again(struct resets *r, uint64_t now, uint64_t exits);
+void resets_begin(struct resets *r, uint64_t now, uint64_t exits);
+
+#endif

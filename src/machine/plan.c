@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - see plan.h: defaults, the words of the command line, checks. */
+#define _GNU_SOURCE
+#include "machine/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cfg.h"
+#include "core/err.h"
+
+enum { PLAN_NAME_MAX = 64, PLAN_PAGE = 4096 };
+#define PLAN_MEMORY_DEFAULT (UINT64_C(1) << 30)
+#define PLAN_MEMORY_MIN (UINT64_C(4) << 20)
+#define PLAN_MEMORY_MAX (UINT64_C(1) << 42)
+
+void plan_init(struct plan *p)
+{
+    memset(p, 0, sizeof(*p));
+}
+
+void plan_free(struct plan *p)
+{
+    char *const own[] = {p->name,   p->persona, p->persona_opts, p->persona_why,
+                         p->kernel, p->initrd,  p->append,       p->firmware,
+                         p->serial, p->display, p->log};
+
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        free(own[i]);
+    for (size_t i = 0; i < p->disks; i++) {
+        free(p->disk[i].path);
+        free(p->disk[i].format);
+        free(p->disk[i].bus);
+        free(p->disk[i].opts);
+    }
+    for (size_t i = 0; i < p->nics; i++) {
+        free(p->nic[i].backend);
+        free(p->nic[i].model);
+        free(p->nic[i].opts);
+    }
+    plan_init(p);
+}
+
+int plan_set(char **at, const char *value, struct err *e)
+{
+    char *copy = value ? strdup(value) : NULL;
+
+    if (value && !copy)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    free(*at);
+    *at = copy;
+    return 0;
+}
+
+/* --- the words of the command line --- */
+
+/* Appends "key=value" to a list in the form of cfg.h, where a comma is written twice. */
+static int plan_append(char **list, const char *key, const char *value, struct err *e)
+{
+    size_t old = *list ? strlen(*list) : 0;
+    char *grown = realloc(*list, old + strlen(key) + 2 * strlen(value) + 3), *at;
+
+    if (!grown)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    *list = grown;
+    at = grown + old;
+    if (old)
+        *at++ = ',';
+    at = stpcpy(at, key);
+    if (*value)
+        *at++ = '=';
+    for (; *value; value++) {
+        *at++ = *value;
+        if (*value == ',')
+            *at++ = ',';
+    }
+    *at = '\0';
+    return 0;
+}
+
+static bool plan_listed(const char *const *keys, const char *key)
+{
+    for (; *keys; keys++) {
+        if (strcmp(*keys, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* All pairs but the taken ones, as one list; NULL when there are none. */
+static int plan_rest(const struct cfg *c, const char *const *taken, char **list, struct err *e)
+{
+    const char *key, *value;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && cfg_at(c, i, &key, &value); i++) {
+        if (!plan_listed(taken, key))
+            rc = plan_append(list, key, value, e);
+    }
+    return rc;
+}
+
+static int plan_disk_mode(struct cfg *c, struct plan_disk *d, struct err *e)
+{
+    bool snapshot = cfg_flag(c, "snapshot"), write = cfg_flag(c, "write"),
+         readonly = cfg_flag(c, "readonly");
+
+    if (snapshot + write + readonly > 1)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--disk %s: snapshot, write and readonly exclude each other: say one",
+                        d->path);
+    d->write_said = snapshot || write || readonly;
+    d->write = readonly ? PLAN_READONLY : write ? PLAN_WRITE : PLAN_SNAPSHOT;
+    return 0;
+}
+
+static int plan_disk_fill(struct plan_disk *d, struct cfg *c, struct err *e)
+{
+    static const char *const taken[] = {"file", "format", "bus",  "snapshot",   "write", "readonly",
+                                        "loop", "cdrom",  "unit", "controller", NULL};
+    const char *file = cfg_get(c, "file");
+    uint64_t loop = 0, controller = UINT64_MAX, unit = UINT64_MAX;
+    int rc;
+
+    if (!file || !*file)
+        return err_exit(e, EX_USAGE_, EINVAL, "--disk wants a file: --disk FILE[,format=F]...");
+    rc = plan_set(&d->path, file, e);
+    if (rc == 0)
+        rc = plan_set(&d->format, cfg_get(c, "format"), e);
+    if (rc == 0)
+        rc = plan_set(&d->bus, cfg_get(c, "bus"), e);
+    if (rc == 0)
+        rc = plan_disk_mode(c, d, e);
+    if (rc == 0)
+        rc = cfg_u64(c, "loop", 0, 63, &loop, e);
+    if (rc == 0)
+        rc = cfg_u64(c, "controller", 0, 255, &controller, e);
+    if (rc == 0)
+        rc = cfg_u64(c, "unit", 0, 255, &unit, e);
+    if (rc == 0)
+        rc = plan_rest(c, taken, &d->opts, e);
+    d->cdrom = cfg_flag(c, "cdrom");
+    d->loop = (unsigned)loop;
+    d->controller = controller == UINT64_MAX ? -1 : (int)controller;
+    d->unit = unit == UINT64_MAX ? -1 : (int)unit;
+    return rc;
+}
+
+int plan_add_disk(struct plan *p, const char *spec, struct err *e)
+{
+    struct cfg *c;
+    int rc;
+
+    if (p->disks == PLAN_MAX_DISKS)
+        return err_exit(e, EX_USAGE_, EINVAL, "at most %d disks are possible", PLAN_MAX_DISKS);
+    rc = cfg_create(&c, e);
+    if (rc < 0)
+        return rc;
+    rc = cfg_parse(c, spec, "file", e);
+    if (rc == 0) /* counted first, so that plan_free() frees what a failure leaves */
+        rc = plan_disk_fill(&p->disk[p->disks++], c, e);
+    cfg_destroy(c);
+    return rc;
+}
+
+static int plan_mac(const char *text, uint8_t mac[6], struct err *e)
+{
+    unsigned b[6];
+    int used = 0;
+
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
+               &used) != 6 ||
+        text[used] || strlen(text) != 17)
+        return err_exit(e, EX_USAGE_, EINVAL, "mac=%s is not like 52:54:00:12:34:56", text);
+    if (b[0] & 1)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "mac=%s is a multicast address: use an even first "
+                        "byte",
+                        text);
+    for (unsigned i = 0; i < 6; i++)
+        mac[i] = (uint8_t)b[i];
+    return 0;
+}
+
+static int plan_nic_fill(struct plan_nic *n, struct cfg *c, struct err *e)
+{
+    static const char *const taken[] = {"mac", "model", NULL};
+    const char *mac = cfg_get(c, "mac");
+    int rc = plan_rest(c, taken, &n->backend, e);
+
+    if (rc == 0 && !n->backend)
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "--nic wants a network: user, tap=NAME, socket=PATH or none");
+    if (rc == 0)
+        rc = plan_set(&n->model, cfg_get(c, "model"), e);
+    if (rc == 0 && mac) {
+        n->mac_said = true;
+        rc = plan_mac(mac, n->mac, e);
+    }
+    return rc;
+}
+
+int plan_add_nic(struct plan *p, const char *spec, struct err *e)
+{
+    struct cfg *c;
+    int rc;
+
+    p->nics_said = true;
+    if (strcmp(spec, "none") == 0)
+        return 0;
+    if (p->nics == PLAN_MAX_NICS)
+        return err_exit(e, EX_USAGE_, EINVAL, "at most %d NICs are possible", PLAN_MAX_NICS);
+    rc = cfg_create(&c, e);
+    if (rc < 0)
+        return rc;
+    rc = cfg_parse(c, spec, NULL, e);
+    if (rc == 0)
+        rc = plan_nic_fill(&p->nic[p->nics++], c, e);
+    cfg_destroy(c);
+    return rc;
+}
+
+/* --- checks and defaults --- */
+
+/* FNV-1a, 64 bits. */
+static uint64_t plan_hash(uint64_t h, const char *text)
+{
+    for (; *text; text++)
+        h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    return (h ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+/* The same machine on the same host gets the same UUID and MAC addresses each time. */
+static void plan_identity(struct plan *p)
+{
+    const char *what = p->disks ? p->disk[0].path : p->name;
+    char *real = p->disks ? realpath(what, NULL) : NULL;
+    char host[64] = "";
+    int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+    uint64_t h;
+
+    if (fd >= 0) {
+        if (read(fd, host, sizeof(host) - 1) < 0)
+            host[0] = '\0';
+        close(fd);
+    }
+    h = plan_hash(UINT64_C(0xcbf29ce484222325), host);
+    h = plan_hash(plan_hash(h, p->name), real ? real : what);
+    free(real);
+    for (unsigned i = 0; i < 16 && !p->uuid_said; i++) {
+        h = plan_hash(h, "uuid");
+        p->uuid[i] = (uint8_t)(h >> 32);
+    }
+    if (!p->uuid_said) {
+        p->uuid[6] = (uint8_t)((p->uuid[6] & 0x0f) | 0x80); /* version 8, RFC 9562 */
+        p->uuid[8] = (uint8_t)((p->uuid[8] & 0x3f) | 0x80);
+    }
+    for (size_t i = 0; i < p->nics; i++) {
+        h = plan_hash(h, "nic");
+        if (!p->nic[i].mac_said)
+            memcpy(p->nic[i].mac,
+                   (uint8_t[]){0x52, 0x54, 0x00, (uint8_t)(h >> 48), (uint8_t)(h >> 40),
+                               (uint8_t)(h >> 32)},
+                   6);
+    }
+}
+
+static int plan_check_name(const struct plan *p, struct err *e)
+{
+    size_t n = strlen(p->name);
+
+    if (n == 0 || n > PLAN_NAME_MAX || p->name[0] == '.' || p->name[0] == '-' ||
+        strspn(p->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+") != n)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "\"%s\" is no name for a machine: use up to %d letters, digits and . _ - +",
+                        p->name, PLAN_NAME_MAX);
+    return 0;
+}
+
+static int plan_check_sizes(const struct plan *p, struct err *e)
+{
+    if (p->cpus < 1 || p->cpus > PLAN_MAX_CPUS)
+        return err_exit(e, EX_USAGE_, EINVAL, "a machine has 1 to %d processors, not %u",
+                        PLAN_MAX_CPUS, p->cpus);
+    if (p->memory < PLAN_MEMORY_MIN || p->memory > PLAN_MEMORY_MAX)
+        return err_exit(e, EX_USAGE_, EINVAL, "a machine has 4M to 4T of memory, not %llu bytes",
+                        (unsigned long long)p->memory);
+    if (p->memory % PLAN_PAGE)
+        return err_exit(e, EX_USAGE_, EINVAL, "memory comes in pages of 4K: %llu bytes are not",
+                        (unsigned long long)p->memory);
+    return 0;
+}
+
+static int plan_check_boot(const struct plan *p, struct err *e)
+{
+    if (!p->kernel && (p->initrd || p->append))
+        return err_exit(e, EX_USAGE_, EINVAL, "%s is for a kernel: give --kernel, too",
+                        p->initrd ? "--initrd" : "--append");
+    if (p->kernel && p->firmware)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--kernel starts without firmware: leave --firmware out");
+    if (p->firmware && strcmp(p->firmware, "bios") != 0 && strcmp(p->firmware, "uefi") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--firmware is bios or uefi, not %s", p->firmware);
+    if (!p->kernel && p->disks == 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "there is nothing to start: give a disk image or --kernel FILE");
+    return 0;
+}
+
+int plan_check(struct plan *p, struct err *e)
+{
+    int rc = 0;
+
+    if (!p->name)
+        rc = plan_set(&p->name, "guest", e);
+    if (rc == 0 && !p->serial)
+        rc = plan_set(&p->serial, "stdio", e);
+    if (rc == 0 && !p->display)
+        rc = plan_set(&p->display, "none", e);
+    if (rc == 0 && !p->nics_said && p->nics == 0)
+        rc = plan_add_nic(p, "user", e);
+    if (rc < 0)
+        return rc;
+    p->cpus = p->cpus ? p->cpus : 1;
+    p->memory = p->memory ? p->memory : PLAN_MEMORY_DEFAULT;
+    rc = plan_check_name(p, e);
+    if (rc == 0)
+        rc = plan_check_sizes(p, e);
+    if (rc == 0)
+        rc = plan_check_boot(p, e);
+    if (rc == 0)
+        plan_identity(p);
+    return rc;
+}
