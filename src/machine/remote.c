@@ -163,7 +163,7 @@ int remote_open(const char *name, struct remote **out, struct err *e)
     if (rc == -ENOENT || rc == -ECONNREFUSED)
         return err_exit(e, EX_MISSING, ENOENT,
                         "no machine named %s runs; hospes ls lists those that do", name);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     r = calloc(1, sizeof(*r));
     if (!r) {
@@ -231,12 +231,12 @@ int remote_call(struct remote *r, const char *word, struct json_object *more, in
             return err_exit(e, EX_HOST_IO, ETIMEDOUT, "%s does not answer", r->name);
         if (rc < 0)
             return rc;
+        rc = 0;
         if (json_object_object_get_ex(o, "ok", &ok))
             break;
         json_object_put(o); /* an event from before */
-        rc = 0;
     }
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = json_object_get_boolean(ok) ? 0 : refusal(o, r->name, e);
     if (answer && rc == 0)
