@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Sourced by bash before a boot test, on the host side. The runner sets: hospes (the binary), work (an empty folder
+# of the test's own), kernel_image, initrd, vmm. The verdict is looked for on standard output.
+
+# run [OPTION...]: boots the test's guest with the test's `args` and `append` and these options.
+run()
+{
+    local line="console=ttyS0 quiet panic=-1 ${append:-}"
+    # shellcheck disable=SC2154,SC2086 # set by the runner; args is a list of words
+    if [ "$vmm" = qemu ]; then
+        qemu_run "$line" ${args:-} "$@"
+    else
+        "$hospes" run --host kvm --kernel "$kernel_image" --initrd "$initrd" --append "$line" ${args:-} "$@"
+    fi
+}
+
+# The same guest under QEMU, to tell a fault of hospes from one of the test or of the machine below. Knows only the
+# options that it can translate; exits with 3 after a panic, as hospes does.
+qemu_run()
+{
+    local q=(qemu-system-x86_64 -accel kvm -cpu host -nodefaults -display none -serial stdio -device pvpanic-pci
+        -action "panic=exit-failure" -kernel "$kernel_image" -initrd "$initrd" -append "$1") disk n=0
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --cpus) q+=(-smp "$2") ;;
+        --memory) q+=(-m "$2") ;;
+        --nic) [ "$2" = none ] || q+=(-nic user,model=virtio-net-pci) ;;
+        --disk)
+            disk=${2%%,*}
+            q+=(-drive "file=$disk,format=raw,if=none,id=d$n" -device "virtio-blk-pci,drive=d$n")
+            n=$((n + 1))
+            ;;
+        *)
+            echo "verdict: skip QEMU has no $1"
+            return 0
+            ;;
+        esac
+        shift 2
+    done
+    "${q[@]}"
+    local code=$?
+    [ $code != 1 ] || code=3
+    return $code
+}
+
+# What a test without a host() of its own does.
+host() { run </dev/null; }
