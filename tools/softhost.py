@@ -160,18 +160,19 @@ def alive(d):
 def boot(d, kdir):
     os.makedirs(d, exist_ok=True)
     here = os.path.dirname(os.path.abspath(__file__))
-    mods = "virtio_pci virtio_console virtio_net 9pnet_virtio 9p kvm_amd tun vhost_net vhost_vsock nbd loop fuse configfs".split()
+    mods = "virtio_pci virtio_balloon virtio_console virtio_net 9pnet_virtio 9p kvm_amd tun vhost_net vhost_vsock nbd loop fuse configfs".split()
     cmd = [here + "/mkinitramfs.py", "-o", d + "/initrd", "--kernel", kdir, "--init", here + "/softhost-init.sh"]
     for m in mods: cmd += ["--module", m]
     subprocess.run(cmd, check=True)
-    mem = os.environ.get("HOSPES_SOFT_MEMORY", "4096")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    mem = os.environ.get("HOSPES_SOFT_MEMORY", str(max(2048, min(10240, total // 2))))
     q = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,+svm", "-smp", "2", "-m", mem,
          "-nodefaults", "-no-reboot", "-display", "none", "-kernel", kdir + "/vmlinuz", "-initrd", d + "/initrd",
          "-append", "console=ttyS0 quiet panic=-1 tsc=reliable clocksource=tsc mitigations=off nokaslr hospes.agent=" + os.path.abspath(__file__),
          "-serial", "file:" + d + "/console", "-pidfile", d + "/pid", "-daemonize",
          "-virtfs", "local,path=/,mount_tag=root,security_model=" + ("passthrough" if os.getuid() == 0 else "none") + ",multidevs=remap",
          "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=",
-         "-device", "virtio-rng-pci",
+         "-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on",
          "-qmp", "unix:" + d + "/qmp,server=on,wait=off",
          "-device", "virtio-serial-pci,max_ports=%d" % (PORTS + 1)]
     for i in range(1, PORTS + 1):
@@ -234,8 +235,9 @@ def client(d, kdir, argv):
             t, dta = rdframe(fd)
             if t is None:
                 sys.stderr.write("softhost: ended under the command; see %s/console\n" % d); break
-            if t == STDOUT: wr(1, dta)
-            elif t == STDERR: wr(2, dta)
+            if t in (STDOUT, STDERR):
+                try: wr(1 if t == STDOUT else 2, dta)
+                except BrokenPipeError: send(SIGNAL, struct.pack("<I", 13))
             elif t == EXIT: rc = struct.unpack("<I", dta)[0]; break
             elif t == FAIL:
                 rc = struct.unpack("<I", dta[:4])[0]; sys.stderr.write("softhost: %s\n" % dta[4:].decode()); break

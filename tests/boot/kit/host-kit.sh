@@ -4,6 +4,7 @@
 # Sourced by bash before a boot test, on the host side. The runner sets: hospes (the binary), work (an empty folder
 # of the test's own), kernel_image, initrd, vmm. The verdict is looked for on standard output.
 
+# shellcheck disable=SC2120 # tests call it with arguments
 # run [OPTION...]: boots the test's guest with the test's `args` and `append` and these options.
 run()
 {
@@ -27,7 +28,7 @@ qemu_run()
         case $1 in
         --cpus) q+=(-smp "$2") ;;
         --memory) q+=(-m "$2") ;;
-        --nic) [ "$2" = none ] || q+=(-nic user,model=virtio-net-pci) ;;
+        --nic) [ "$2" = none ] || q+=(-nic "user,model=virtio-net-pci") ;;
         --disk)
             disk=${2%%,*}
             q+=(-drive "file=$disk,format=raw,if=none,id=d$n" -device "virtio-blk-pci,drive=d$n")
@@ -46,5 +47,23 @@ qemu_run()
     return $code
 }
 
+# answer TEXT REPLY [OPTION...]: run, and types REPLY whenever the console shows a line with TEXT in it.
+answer()
+{
+    local text=$1 reply=$2 code=0
+    shift 2
+    coproc vm { run "$@"; }
+    # shellcheck disable=SC2154 # set by coproc
+    local pid=$vm_PID out=${vm[0]} keys=${vm[1]}
+    while IFS= read -r line <&"$out"; do
+        printf '%s\n' "$line"
+        case $line in
+        *"$text"*) printf '%s\n' "$reply" >&"$keys" ;;
+        esac
+    done
+    wait "$pid" || code=$?
+    return $code
+}
+
 # What a test without a host() of its own does.
-host() { run </dev/null; }
+host() { run "$@" </dev/null; }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
-# shellcheck disable=SC2034 # read by the runner
+# shellcheck disable=SC2034,SC2154 # read by the runner
 # A guest reboots 20 times in a row and finds its disk as it left it each time.
 kernel=6.1-cloud
 modules='virtio_pci virtio_blk'
-timeout=300
+timeout=900
 append='reboot=k'
 
 host()
