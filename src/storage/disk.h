@@ -53,10 +53,11 @@ enum extent_kind {
     EXTENT_HOLE, /* never written: zeroes, nothing stored */
 };
 
-/* One run of [off, off+len); file_off is where it lies in the image file, UINT64_MAX when nowhere
- * or not contiguous; depth 0 is the top image of a chain. Nonzero stops the walk. */
+/* One run of [off, off+len); file_off is where it lies in the host file `file`, UINT64_MAX when
+ * nowhere or not contiguous; depth 0 is the top image of a chain. Nonzero stops the walk. */
 struct extent {
     uint64_t off, len, file_off;
+    struct disk *file; /* NULL: none, or not known */
     enum extent_kind kind;
     unsigned depth;
     bool compressed;
@@ -86,8 +87,10 @@ struct disk_async;
 /* First member of every disk, filled by disk_init(). */
 struct disk {
     const struct disk_ops *ops;
+    const struct format_ops *format; /* set by disk_open(); NULL for filters and host files */
     struct loop *loop;
     struct disk_shape shape;
+    uint32_t pack;     /* bytes of a cluster for format_ops.pack; 0: does not compress */
     uint64_t inflight; /* submitted and not yet done; the loop's */
     struct {
         uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
@@ -156,6 +159,7 @@ struct disk_cfg {
     bool no_lock;            /* inspection of a file in use */
     bool allow_outside;      /* follow backing files outside the image's own directory */
     bool no_chain;           /* do not open parents: info and probing */
+    unsigned depth;          /* 0 for the image itself, 1 for its parent, ... */
     bool threads;            /* worker threads instead of io_uring */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it
                               * lies in $TMPDIR or /var/tmp */
@@ -164,6 +168,10 @@ struct disk_cfg {
 /* Opens path, probing its format when c->format is NULL, with its chain of parents. */
 MUST int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e);
 
+/* The same for a host file that is open already; takes it over in any case. */
+MUST int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l,
+                        struct disk **out, struct err *e);
+
 /* true when hospes created the image at path: such a disk is written through by default, every
  * other one is opened as a snapshot. The mark is the extended attribute user.hospes.made, which a
  * copy by other tools loses: the question then errs on the safe side. */
@@ -171,8 +179,15 @@ bool disk_made_by_hospes(const char *path);
 /* Marks a new image. Quietly does nothing where the file system has no such attributes. */
 void disk_mark_made(const char *path);
 
-/* What an image says of itself; shown by `hospes image info` and by the run's banner. */
-struct dump;
+/* --- formats: one struct of functions each, listed in table.c --- */
+
+struct facts;
+struct image_make;
+struct image_report;
+
+struct format_option {
+    const char *name, *about;
+};
 
 struct format_ops {
     const char *name;     /* "vhdx": as in --disk FILE,format=vhdx */
@@ -180,10 +195,31 @@ struct format_ops {
     const char *about;    /* one line for help */
     /* 0 (no) to 100 (sure) from the first n and last tn bytes of a file of `size` bytes. */
     int (*probe)(const uint8_t *head, size_t n, const uint8_t *tail, size_t tn, uint64_t size);
-    /* Takes parent over on success only. c->path is where references are relative to. */
-    MUST int (*open)(struct disk *parent, const struct disk_cfg *c, struct loop *l,
-                     struct disk **out, struct err *e);
+    /* Takes the host file over on success only. c->path is where references are relative to;
+     * nothing is written to the file when it is read-only. */
+    MUST int (*open)(struct disk *file, const struct disk_cfg *c, struct loop *l, struct disk **out,
+                     struct err *e);
+
+    /* All that follow may be NULL: the format cannot do it. See image.h for the arguments. */
+    const struct format_option *options; /* what create knows, a NULL name at the end */
+    /* Writes a new image into an empty host file. */
+    MUST int (*create)(struct disk *file, const struct image_make *k, struct err *e);
+    /* Looks at every table; repair: mends what it can, losing nothing that was readable. Works on
+     * images that open() refuses. -errno only when looking itself failed. */
+    MUST int (*check)(struct disk *file, const struct disk_cfg *c, bool repair,
+                      struct image_report *rep, struct err *e);
+    /* Changes the size of an open disk on which nothing else is under way. */
+    MUST int (*resize)(struct disk *d, uint64_t bytes, struct err *e);
+    /* Says what the image says of itself. */
+    void (*facts)(struct disk *d, struct facts *f);
+    /* Compressed writing. pack: compresses one cluster (d->pack bytes) into out; the length, or 0
+     * when that does not fit into `room`; any thread. put: stores the result at off (n == 0: the
+     * cluster as it is, from `plain`); one thread, in order of offsets. */
+    size_t (*pack)(struct disk *d, const uint8_t *in, uint8_t *out, size_t room);
+    MUST int (*put)(struct disk *d, uint64_t off, const uint8_t *packed, size_t n,
+                    const uint8_t *plain);
 };
-extern const struct format_ops *const formats[]; /* storage/table.c, NULL at the end */
+extern const struct format_ops *const formats[];           /* storage/table.c, NULL at the end */
+const struct format_ops *format_by_name(const char *name); /* NULL: none */
 
 #endif

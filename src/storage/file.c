@@ -259,7 +259,7 @@ static int file_extents(struct disk *d, uint64_t off, uint64_t len, extent_fn *f
     int rc = 0;
 
     while (off < end && rc == 0) {
-        struct extent x = {.off = off, .file_off = off, .kind = EXTENT_DATA};
+        struct extent x = {.off = off, .file_off = off, .file = d, .kind = EXTENT_DATA};
         off_t next = lseek(f->fd, (off_t)off, SEEK_DATA);
 
         if (next < 0 && errno == ENXIO) { /* no data up to the end */
@@ -275,8 +275,10 @@ static int file_extents(struct disk *d, uint64_t off, uint64_t len, extent_fn *f
                 next = (off_t)end;
         }
         x.len = min_u64((uint64_t)next, end) - off;
-        if (x.kind == EXTENT_HOLE)
+        if (x.kind == EXTENT_HOLE) {
             x.file_off = UINT64_MAX;
+            x.file = NULL;
+        }
         rc = fn(arg, &x);
         off += x.len;
     }

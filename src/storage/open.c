@@ -20,8 +20,10 @@ enum { PROBE_HEAD = 2048, PROBE_TAIL = 1024 };
 static const char format_mark[] = "user.hospes.format";
 static const char made_mark[] = "user.hospes.made";
 
-static const struct format_ops *by_name(const char *name)
+const struct format_ops *format_by_name(const char *name)
 {
+    if (!strcmp(name, "vpc")) /* as QEMU calls it */
+        name = "vhd";
     for (size_t i = 0; formats[i]; i++) {
         if (!strcmp(formats[i]->name, name))
             return formats[i];
@@ -64,11 +66,11 @@ static int probe(struct disk *file, const char *path, const struct format_ops **
 static int choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,
                   struct err *e)
 {
-    const struct format_ops *raw = by_name("raw");
+    const struct format_ops *raw = format_by_name("raw");
     int rc;
 
     if (c->format) {
-        *out = by_name(c->format);
+        *out = format_by_name(c->format);
         if (*out)
             return 0;
         return err_exit(e, EX_USAGE_, EINVAL,
@@ -91,6 +93,27 @@ static int empty(const struct disk_cfg *c, struct err *e)
                    c->path);
 }
 
+int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l, struct disk **out,
+                   struct err *e)
+{
+    const struct format_ops *f;
+    struct disk *d = file;
+    int rc = file->shape.bytes == 0 ? empty(c, e) : choose(file, c, &f, e);
+
+    if (rc == 0)
+        rc = f->open(file, c, l, &d, e);
+    if (rc == 0) {
+        d->format = f;
+        if (c->snapshot)
+            rc = overlay_create(d, c->scratch_dir, l, out, e);
+        else
+            *out = d;
+    }
+    if (rc != 0)
+        disk_close(d);
+    return rc;
+}
+
 int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e)
 {
     struct file_cfg fc = {
@@ -99,35 +122,10 @@ int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struc
         .no_lock = c->no_lock,
         .threads = c->threads,
     };
-    const struct format_ops *f;
-    struct disk *file, *d;
-    int rc;
+    struct disk *file;
+    int rc = file_open(&fc, l, &file, e);
 
-    rc = file_open(&fc, l, &file, e);
-    if (rc < 0)
-        return rc;
-    if (file->shape.bytes == 0)
-        rc = empty(c, e);
-    if (rc == 0)
-        rc = choose(file, c, &f, e);
-    if (rc == 0)
-        rc = f->open(file, c, l, &d, e);
-    if (rc != 0) {
-        disk_close(file);
-        return rc;
-    }
-    if (c->snapshot) {
-        struct disk *over;
-
-        rc = overlay_create(d, c->scratch_dir, l, &over, e);
-        if (rc < 0) {
-            disk_close(d);
-            return rc;
-        }
-        d = over;
-    }
-    *out = d;
-    return 0;
+    return rc < 0 ? rc : disk_open_file(file, c, l, out, e);
 }
 
 bool disk_made_by_hospes(const char *path)

@@ -4,5 +4,6 @@
 
 const struct format_ops *const formats[] = {
     &raw_format,
+    &vhd_format,
     NULL,
 };

@@ -328,6 +328,7 @@ static int here_extent(void *arg, const struct extent *x)
     struct extent y = *x;
 
     y.file_off = UINT64_MAX;
+    y.file = NULL;
     if (y.kind == EXTENT_HOLE)
         y.kind = EXTENT_ZERO;
     return k->fn(k->arg, &y);

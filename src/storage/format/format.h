@@ -8,5 +8,6 @@
 #include "storage/disk.h"
 
 extern const struct format_ops raw_format;
+extern const struct format_ops vhd_format;
 
 #endif
