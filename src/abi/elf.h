@@ -21,6 +21,7 @@ struct elf_ident {
     uint8_t magic[4]; /* 0x7f E L F */
     uint8_t class, data, version, osabi, abiversion, pad[7];
 };
+WIRE_SIZE(struct elf_ident, 16);
 
 struct elf64_ehdr {
     struct elf_ident ident;

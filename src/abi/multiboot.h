@@ -33,6 +33,7 @@ struct multiboot_info {
     le32 mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name;
     le32 apm_table;
 };
+WIRE_SIZE(struct multiboot_info, 72);
 WIRE_OFFSET(struct multiboot_info, mmap_length, 44);
 WIRE_OFFSET(struct multiboot_info, boot_loader_name, 64);
 

@@ -126,6 +126,7 @@ struct pvscsi_config_phy {
     le64 wwn;
     le32 id, link_up;
 };
+WIRE_SIZE(struct pvscsi_config_phy, 32);
 
 /* The page that guest and adapter share: free-running indices, masked by 2^log2. */
 struct pvscsi_rings_state {
