@@ -11,5 +11,9 @@ MUST int blk_create(const struct env *env, const struct virtio_options *o,
 enum { NET_PAIRS_MAX = 16 };
 MUST int net_create(const struct env *env, const struct virtio_options *o, const struct nic_spec *s,
                     unsigned pairs, struct err *e);
+MUST int rng_create(const struct env *env, const struct virtio_options *o, struct err *e);
+/* n is taken over on success. */
+MUST int hvc_create(const struct env *env, const struct virtio_options *o, struct console *n,
+                    struct err *e);
 
 #endif

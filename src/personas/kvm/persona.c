@@ -7,13 +7,15 @@
  * persona.h says; all here runs before the machine does, or on the loop.
  *
  * Options: packed (offer packed rings), modern (no legacy interface), direct (no indirect
- * descriptors).
+ * descriptors), no-rng, no-balloon, hvc=CONSOLE (a virtio console on stdio, pty, file=, unix=).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "abi/kvm_cpuid.h"
+#include "balloon.h"
+#include "console/console.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "devices.h"
@@ -23,6 +25,9 @@ extern const struct persona_ops persona_kvm;
 struct kvm_persona {
     struct persona p; /* first */
     struct virtio_options o;
+    bool no_rng, no_balloon;
+    char *hvc; /* NULL: none */
+    struct balloon *balloon;
 };
 
 static struct kvm_persona *kvm_of(struct persona *p)
@@ -33,6 +38,7 @@ static struct kvm_persona *kvm_of(struct persona *p)
 static int kvm_create(const struct persona_env *env, struct persona **out, struct err *e)
 {
     struct kvm_persona *k = calloc(1, sizeof(*k));
+    const char *hvc;
 
     if (!k)
         return err_set(e, ENOMEM, "no memory for the persona");
@@ -43,6 +49,10 @@ static int kvm_create(const struct persona_env *env, struct persona **out, struc
         k->o.packed = cfg_flag(env->opts, "packed");
         k->o.modern_only = cfg_flag(env->opts, "modern");
         k->o.indirect = !cfg_flag(env->opts, "direct");
+        k->no_rng = cfg_flag(env->opts, "no-rng");
+        k->no_balloon = cfg_flag(env->opts, "no-balloon");
+        hvc = cfg_get(env->opts, "hvc");
+        k->hvc = hvc ? strdup(hvc) : NULL;
     }
     *out = &k->p;
     return 0;
@@ -50,6 +60,7 @@ static int kvm_create(const struct persona_env *env, struct persona **out, struc
 
 static void kvm_destroy(struct persona *p)
 {
+    free(kvm_of(p)->hvc);
     free(kvm_of(p)); /* the devices are the PCI bus's */
 }
 
@@ -157,9 +168,37 @@ static int kvm_add_nic(struct persona *p, const struct nic_spec *s, struct err *
     return net_create(&env, &o, s, (unsigned)queues, e);
 }
 
+static int add_hvc(struct kvm_persona *k, struct env *env, struct err *e)
+{
+    struct console *n;
+    int rc = console_open(k->hvc, env->loop, &n, e);
+
+    if (rc < 0)
+        return err_wrap(e, "--persona kvm,hvc=%s", k->hvc);
+    env->id = "hvc0";
+    rc = hvc_create(env, &k->o, n, e);
+    if (rc < 0)
+        console_close(n);
+    return rc;
+}
+
 static int kvm_finish(struct persona *p, struct err *e)
 {
-    return p->env.opts ? cfg_finish(p->env.opts, "--persona kvm", e) : 0;
+    struct kvm_persona *k = kvm_of(p);
+    struct env env = p->env.dev;
+    int rc = 0;
+
+    if (k->hvc)
+        rc = add_hvc(k, &env, e);
+    if (rc == 0 && !k->no_rng) {
+        env.id = "rng0";
+        rc = rng_create(&env, &k->o, e);
+    }
+    if (rc == 0 && !k->no_balloon) {
+        env.id = "balloon0";
+        rc = balloon_create(&env, &k->o, &p->env, &k->balloon, e);
+    }
+    return rc;
 }
 
 static void kvm_smbios(struct persona *p, struct smbios_id *out)
@@ -169,6 +208,10 @@ static void kvm_smbios(struct persona *p, struct smbios_id *out)
 
 static int kvm_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
 {
+    struct kvm_persona *k = kvm_of(p);
+
+    if (what == ASK_MEMORY && k->balloon)
+        return balloon_ask(k->balloon, value, e);
     return err_set(e, ENOTSUP, "virtio has no channel for that; use the power button");
 }
 
