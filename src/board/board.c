@@ -237,16 +237,25 @@ int board_button(struct board *b)
     return pm_button(b->pm);
 }
 
-void board_describe(struct board *b, struct dump *out)
+void board_each(struct board *b, void (*fn)(void *arg, struct device *d), void *arg)
 {
-    for (struct device *d = b->devices; d; d = d->next) {
-        if (d->ops->describe)
-            d->ops->describe(d, out);
-    }
+    for (struct device *d = b->devices; d; d = d->next)
+        fn(arg, d);
     for (unsigned f = 0; f < 256; f++) {
         struct pci_dev *p = pci_at(b->env.pci, f);
 
-        if (p && p->dev.ops->describe)
-            p->dev.ops->describe(&p->dev, out);
+        if (p)
+            fn(arg, &p->dev);
     }
+}
+
+static void board_describe_one(void *arg, struct device *d)
+{
+    if (d->ops->describe)
+        d->ops->describe(d, arg);
+}
+
+void board_describe(struct board *b, struct dump *out)
+{
+    board_each(b, board_describe_one, out);
 }

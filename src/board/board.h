@@ -86,5 +86,7 @@ gpa_t board_rsdp(const struct board *b);
 MUST int board_button(struct board *b);
 
 void board_describe(struct board *b, struct dump *out);
+/* Calls fn for every device, those on PCI last. */
+void board_each(struct board *b, void (*fn)(void *arg, struct device *d), void *arg);
 
 #endif

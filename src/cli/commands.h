@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 extern const struct cli_command cli_run;
+extern const struct cli_command cli_ls, cli_stop, cli_console, cli_info, cli_doctor;
 extern const struct cli_command cli_version, cli_help_command;
 
 #endif

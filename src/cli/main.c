@@ -67,6 +67,11 @@ const struct cli_command cli_help_command = {
 
 const struct cli_command *const cli_commands[] = {
     &cli_run,
+    &cli_ls,
+    &cli_stop,
+    &cli_console,
+    &cli_info,
+    &cli_doctor,
     &cli_version,
     &cli_help_command,
     NULL,

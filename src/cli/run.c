@@ -28,6 +28,7 @@ struct run {
     char *host; /* kvm, soft, auto */
     bool detach, json;
     FILE *facts; /* where JSON goes */
+    const char *control;
 };
 
 /* --- options --- */
@@ -206,6 +207,7 @@ static void run_banner(struct run *r, struct machine *m)
         run_fact(r, "why", r->plan.persona_why);
     machine_describe(m, &d.dump);
     run_fact(r, "console", machine_console(m)->where);
+    run_fact(r, "control", r->control);
     if (r->plan.log)
         run_fact(r, "log", r->plan.log);
 }
@@ -275,6 +277,11 @@ static int run_plan(struct run *r, struct err *e)
     rc = machine_create(&r->plan, &host_kvm, &m, e);
     if (rc < 0)
         return rc;
+    rc = machine_control(m, &r->control, e);
+    if (rc < 0) {
+        machine_destroy(m);
+        return rc;
+    }
     run_banner(r, m);
     run_signals(m);
     detach_ready();

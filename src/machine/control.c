@@ -118,7 +118,8 @@ static void client_flush(struct client *k)
 static void client_tell(struct client *k, struct json_object *o)
 {
     size_t len;
-    const char *text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN, &len);
+    const char *text = json_object_to_json_string_length(
+        o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
     char *out = NULL;
 
     if (!k->gone && text && k->out_len - k->out_at + len < CONTROL_BACKLOG)

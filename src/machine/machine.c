@@ -61,6 +61,7 @@ void machine_destroy(struct machine *m)
     if (!m)
         return;
     machine_cpus_join(m);
+    machine_control_end(m);
     if (m->loop)
         loop_disarm(m->loop, &m->grace);
     if (m->interrupt.fd >= 0) {
@@ -81,11 +82,13 @@ int machine_run(struct machine *m, enum machine_end *end, struct err *e)
 
     if (rc < 0)
         return rc;
-    resets_begin(&m->resets, loop_now(m->loop), 0);
+    m->started_ns = loop_now(m->loop);
+    resets_begin(&m->resets, m->started_ns, 0);
     machine_cpus_order(m, CPU_START);
     rc = loop_run(m->loop, e);
     machine_cpus_halt(m);
     machine_cpus_join(m);
+    machine_control_end(m);
     if (rc < 0)
         return rc;
     *end = m->end;

@@ -10,6 +10,7 @@
 
 struct dump;
 struct host_ops;
+struct info;
 struct machine;
 
 enum machine_end {
@@ -39,6 +40,10 @@ unsigned machine_test_value(const struct machine *m);
 /* Any thread, also inside a signal handler: ends machine_run() with END_INTERRUPTED. */
 void machine_interrupt(struct machine *m);
 
+/* Opens the control socket of the machine's name, before it runs: -EBUSY when the name is taken.
+ * *path stays valid as long as the machine. */
+MUST int machine_control(struct machine *m, const char **path, struct err *e);
+
 /* --- on the loop's thread, for the control socket --- */
 
 struct loop *machine_loop(struct machine *m);
@@ -52,5 +57,7 @@ void machine_stop(struct machine *m);
 MUST int machine_shutdown(struct machine *m, const char **how, struct err *e);
 /* What is known of host, board, persona and devices. */
 void machine_describe(struct machine *m, struct dump *out);
+/* The same and more, part by part, for `hospes info`. */
+void machine_info(struct machine *m, struct info *out);
 
 #endif

@@ -183,6 +183,7 @@ void machine_persona_event(void *arg, enum machine_event what, const char *text)
     case MACHINE_ASK_FAILED:
         log_line(LOG_INFO, "machine", "the guest %s: %s",
                  what == MACHINE_ASK_DONE ? "obeyed" : "refused", text ? text : "-");
+        machine_answered(arg, what == MACHINE_ASK_DONE, text);
         break;
     }
 }

@@ -50,6 +50,7 @@ struct machine {
     struct gmem *mem;
     struct host *host;
     struct console *console;
+    struct control *control; /* NULL: nobody can reach it */
     struct board *board;
     struct persona *persona;
     struct cfg *persona_opts;
@@ -70,6 +71,7 @@ struct machine {
     struct alarm grace;     /* after a panic notice */
     struct resets resets;
     uint64_t reset_count;
+    uint64_t started_ns; /* when it began to run; 0 before */
     bool running, ended, crashed;
     enum machine_end end;
     int rc;
@@ -101,6 +103,11 @@ void machine_host_event(void *arg, struct vcpu *v, enum host_event what,
 void machine_finish(struct machine *m, enum machine_end end);
 void machine_failed(struct machine *m, const struct err *e);
 void machine_grace_over(struct alarm *a);
+
+/* machine_control.c: tells those who asked the guest for something; any thread. */
+void machine_answered(struct machine *m, bool obeyed, const char *text);
+/* Loop's thread, or after it: the machine has ended. */
+void machine_control_end(struct machine *m);
 
 /* machine_resets.c */
 /* A life ends in a reset now. true: the guest keeps resetting. */

@@ -458,6 +458,11 @@ static void blk_describe(struct virtio *v, struct dump *out)
 {
     struct blk *b = blk_of(v);
 
+    uint64_t requests = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(b->disk->stats.ops); i++)
+        requests += b->disk->stats.ops[i];
+    dump_add(out, "requests", "%llu", (unsigned long long)requests);
     dump_add(out, "served by", "%s", b->loop_only ? "the loop" : "the vCPU");
     dump_add(out, "capacity", "%llu bytes%s", (unsigned long long)b->shape.bytes,
              b->shape.readonly ? ", read-only" : "");

@@ -536,6 +536,8 @@ static void net_describe(struct virtio *v, struct dump *out)
 
     dump_add(out, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", v->config[0], v->config[1], v->config[2],
              v->config[3], v->config[4], v->config[5]);
+    dump_add(out, "frames", "%llu",
+             (unsigned long long)(n->netif->stats.tx_frames + n->netif->stats.rx_frames));
     dump_add(out, "sent", "%llu frames, %llu bytes, %llu refused",
              (unsigned long long)n->netif->stats.tx_frames,
              (unsigned long long)n->netif->stats.tx_bytes, (unsigned long long)n->refused);

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine_control.c - what the control socket of a running machine shows and does. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "board/device.h"
+#include "console/console.h"
+#include "machine/control.h"
+#include "machine/machine_priv.h"
+
+/* --- facts --- */
+
+/* Sums what devices say they have served, on the way to the real dump. */
+struct counting {
+    struct dump dump; /* first */
+    struct info *info;
+    struct dump *to;
+    uint64_t served;
+};
+
+static void counting_add(struct dump *d, const char *key, const char *value)
+{
+    struct counting *c = container_of(d, struct counting, dump);
+
+    if (strcmp(key, "requests") == 0 || strcmp(key, "frames") == 0)
+        c->served += strtoull(value, NULL, 10);
+    c->to->add(c->to, key, value);
+}
+
+static void info_device(void *arg, struct device *d)
+{
+    struct counting *c = arg;
+    uint64_t faults = __atomic_load_n(&d->fault_count, __ATOMIC_RELAXED);
+
+    if (!d->ops->describe && faults == 0)
+        return;
+    c->to = info_part(c->info, "devices", d->env.id ? d->env.id : d->ops->name, d->ops->name);
+    if (d->ops->describe)
+        d->ops->describe(d, &c->dump);
+    if (faults)
+        dump_add(c->to, "guest faults", "%llu", (unsigned long long)faults);
+}
+
+static void info_processors(struct machine *m, struct info *out, uint64_t *exits)
+{
+    char key[32];
+
+    for (unsigned i = 0; i < m->plan->cpus; i++) {
+        uint64_t n = m->cpu[i].v ? m->ops->vcpu_exits(m->cpu[i].v) : 0;
+
+        snprintf(key, sizeof(key), "exits of cpu %u", i);
+        if (m->plan->cpus > 1)
+            info_number(out, key, n);
+        *exits += n;
+    }
+    info_number(out, "exits", *exits);
+}
+
+static uint64_t info_uptime(const struct machine *m)
+{
+    return m->started_ns ? (loop_now(m->loop) - m->started_ns) / UINT64_C(1000000000) : 0;
+}
+
+void machine_info(struct machine *m, struct info *out)
+{
+    const struct plan *p = m->plan;
+    struct counting c = {.dump.add = counting_add, .info = out};
+    uint64_t exits = 0;
+    char ratio[32];
+
+    info_text(out, "persona", m->persona->ops->name);
+    info_text(out, "why", p->persona_why);
+    info_text(out, "host", m->ops->name);
+    info_number(out, "cpus", p->cpus);
+    info_number(out, "memory", p->memory);
+    info_number(out, "uptime", info_uptime(m));
+    info_number(out, "resets", m->reset_count);
+    info_text(out, "kernel", p->kernel);
+    info_text(out, "console", m->console->where);
+    info_processors(m, out, &exits);
+    for (size_t i = 0; i < p->disks; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "disk%zu", i);
+        dump_add(info_part(out, "disks", id, m->disk_about[i]), "file", "%s", p->disk[i].path);
+    }
+    if (m->persona->ops->describe)
+        m->persona->ops->describe(m->persona, info_part(out, "guest", "guest", NULL));
+    board_each(m->board, info_device, &c);
+    if (c.served) {
+        snprintf(ratio, sizeof(ratio), "%.2f", (double)exits / (double)c.served);
+        info_text(out, "exits per I/O", ratio);
+    }
+}
+
+/* --- control_ops --- */
+
+static void control_info(void *arg, struct info *out)
+{
+    machine_info(arg, out);
+}
+
+static int control_ask(void *arg, const char *what, uint64_t value, const char **how, struct err *e)
+{
+    static const struct {
+        const char *word;
+        enum persona_ask ask;
+    } words[] = {
+        {"reboot", ASK_REBOOT}, {"freeze", ASK_FREEZE},       {"thaw", ASK_THAW},
+        {"memory", ASK_MEMORY}, {"time-sync", ASK_TIME_SYNC},
+    };
+    struct machine *m = arg;
+
+    if (strcmp(what, "shutdown") == 0)
+        return machine_shutdown(m, how, e);
+    *how = m->persona->ops->name;
+    for (size_t i = 0; m->persona->ops->ask && i < ARRAY_SIZE(words); i++) {
+        if (strcmp(words[i].word, what) == 0)
+            return m->persona->ops->ask(m->persona, words[i].ask, value, e);
+    }
+    return err_set(e, ENOTSUP, "persona %s cannot ask the guest for %s", *how, what);
+}
+
+static void control_stop(void *arg)
+{
+    machine_stop(arg);
+}
+
+static struct console *control_console(void *arg)
+{
+    return machine_console(arg);
+}
+
+static const struct control_ops machine_ops = {
+    .info = control_info,
+    .ask = control_ask,
+    .stop = control_stop,
+    .console = control_console,
+};
+
+int machine_control(struct machine *m, const char **path, struct err *e)
+{
+    int rc = control_open(m->plan->name, m->loop, &machine_ops, m, &m->control, e);
+
+    if (rc == 0)
+        *path = control_path(m->control);
+    return rc;
+}
+
+struct answer {
+    struct machine *m;
+    bool obeyed, said;
+    char text[200];
+};
+
+static void answer_post(void *arg)
+{
+    struct answer *a = arg;
+
+    control_event(a->m->control, a->obeyed ? "obeyed" : "refused", a->said ? a->text : NULL);
+    free(a);
+}
+
+void machine_answered(struct machine *m, bool obeyed, const char *text)
+{
+    struct answer *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        return; /* who asked will see the timeout */
+    *a = (struct answer){.m = m, .obeyed = obeyed, .said = text != NULL};
+    if (text)
+        snprintf(a->text, sizeof(a->text), "%s", text);
+    loop_post(m->loop, answer_post, a);
+}
+
+void machine_control_end(struct machine *m)
+{
+    static const char *const words[] = {
+        [END_POWEROFF] = "powered off",    [END_CRASHED] = "crashed",
+        [END_RESETS] = "keeps resetting",  [END_STOPPED] = "stopped",
+        [END_INTERRUPTED] = "interrupted", [END_TEST] = "test ended",
+        [END_FAILED] = "failed",
+    };
+
+    control_close(m->control, words[m->end], *m->why ? m->why : NULL);
+    m->control = NULL;
+}
