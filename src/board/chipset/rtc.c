@@ -170,21 +170,40 @@ static bool rtc_alarm_field(const struct rtc_state *s, uint8_t want, uint8_t is)
     return (want & 0xc0) == 0xc0 || want == is;
 }
 
-/* Does the alarm match the second t? */
-static bool rtc_alarm_at(const struct rtc_state *s, uint64_t t)
+/* How far from second t on the alarm cannot match: 0 when it matches t. */
+static uint64_t rtc_alarm_skip(const struct rtc_state *s, uint64_t t)
 {
-    return rtc_alarm_field(s, s->cmos[RTC_SECONDS_ALARM], rtc_encode(s, t % 60)) &&
-           rtc_alarm_field(s, s->cmos[RTC_MINUTES_ALARM], rtc_encode(s, t / 60 % 60)) &&
-           rtc_alarm_field(s, s->cmos[RTC_HOURS_ALARM], rtc_encode_hour(s, t / 3600 % 24));
+    if (!rtc_alarm_field(s, s->cmos[RTC_HOURS_ALARM], rtc_encode_hour(s, t / 3600 % 24)))
+        return 3600 - t % 3600;
+    if (!rtc_alarm_field(s, s->cmos[RTC_MINUTES_ALARM], rtc_encode(s, t / 60 % 60)))
+        return 60 - t % 60;
+    return !rtc_alarm_field(s, s->cmos[RTC_SECONDS_ALARM], rtc_encode(s, t % 60));
+}
+
+/* Is there a second that the alarm's seconds match, and a minute for its minutes? */
+static bool rtc_alarm_possible(const struct rtc_state *s)
+{
+    bool sec = false, min = false;
+
+    for (unsigned i = 0; i < 60; i++) {
+        sec |= rtc_alarm_field(s, s->cmos[RTC_SECONDS_ALARM], rtc_encode(s, i));
+        min |= rtc_alarm_field(s, s->cmos[RTC_MINUTES_ALARM], rtc_encode(s, i));
+    }
+    return sec && min;
 }
 
 /* First second in (from, to] that matches, 0: none. At most a day is searched: the alarm repeats.
  */
 static uint64_t rtc_alarm_next(const struct rtc_state *s, uint64_t from, uint64_t to)
 {
+    uint64_t skip;
+
+    if (!rtc_alarm_possible(s))
+        return 0;
     to = min_u64(to, from + 86400);
-    for (uint64_t t = from + 1; t <= to; t++) {
-        if (rtc_alarm_at(s, t))
+    for (uint64_t t = from + 1; t <= to; t += skip) {
+        skip = rtc_alarm_skip(s, t);
+        if (skip == 0)
             return t;
     }
     return 0;
