@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures hospes beside its peers in one run; see docs/devel/performance.md.
+
+usage: bench.py --guests DIR [OPTION...] [GROUP...]
+groups: boot exits block net memory (default: all)
+"""
+import argparse
+import json
+import os
+import sys
+
+import report
+from lab import APPEND, Lab, RAM_MIB, Stalled
+
+MACHINES = {"pc": "pc", "q35": "q35", "microvm": "microvm,rtc=on", "microvm-plain": "microvm"}
+
+
+class Jobs:
+    """Makes the command of one machine. Peers: MACHINES by QEMU, kvmtool, hospes, floor."""
+
+    def __init__(self, lab, peers):
+        self.lab, self.peers = lab, peers
+
+    def qemu(self, machine, kernel, append=None, disk=None, nic=False):
+        command = [self.lab.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                   "-L", "/usr/share/qemu", "-L", "/usr/share/seabios", "-M",
+                   MACHINES[machine], "-accel", "kvm", "-cpu", "host", "-smp", "1",
+                   "-m", str(RAM_MIB), "-serial", "stdio", "-kernel", kernel]
+        mmio = machine.startswith("microvm")
+        if append is not None:
+            command += ["-initrd", self.lab.file("guest.cpio"), "-append", append]
+        if disk:
+            command += ["-drive", "file=%s,if=none,id=d0,format=raw,aio=%s" % (self.lab.disk, disk),
+                        "-device", "virtio-blk-%s,drive=d0" % ("device" if mmio else "pci")]
+        if nic:
+            device = "virtio-net-device,netdev=n0" if mmio else "virtio-net-pci,netdev=n0,romfile="
+            command += ["-netdev", "user,id=n0", "-device", device]
+        return command
+
+    def hospes(self, kernel, append=None, disk=None, nic=False):
+        command = [self.lab.hospes, "run", "--persona", "kvm", "--host", "kvm", "--cpus", "1",
+                   "--memory", "%dM" % RAM_MIB, "--kernel", kernel]
+        if append is not None:
+            command += ["--initrd", self.lab.file("guest.cpio"), "--append", append]
+        if disk:
+            command += ["--disk", "%s,format=raw,write" % self.lab.disk]
+        return command + ["--nic", "user" if nic else "none"]
+
+    def kvmtool(self, kernel, append, disk=None, nic=False):
+        command = [self.lab.kvmtool, "run", "-c", "1", "-m", str(RAM_MIB), "-k", kernel, "-i",
+                   self.lab.file("guest.cpio"), "-p", append + " end=reset", "--console", "serial"]
+        if disk:
+            command += ["-d", self.lab.disk]
+        return command + (["-n", "mode=user"] if nic else ["--network", "mode=none"])
+
+    def linux(self, peer, append, **more):
+        machine, _, aio = peer.partition("+")
+        if machine == "hospes":
+            return self.hospes(self.lab.kernel, append, **more)
+        if machine == "kvmtool":
+            return self.kvmtool(self.lab.kernel, append, **more)
+        if more.get("disk"):
+            more["disk"] = aio or "io_uring"
+        return self.qemu(machine, self.lab.kernel, append, **more)
+
+    def of(self, group):
+        quick = APPEND + " cryptomgr.notests"
+        if group == "boot":
+            jobs = [("boot/" + p, [], self.linux(p, APPEND)) for p in self.peers]
+            return jobs + [("trace/" + p, ["-x"], self.linux(p, APPEND)) for p in self.peers]
+        if group == "exits":
+            elf = self.lab.file("exits.elf")
+            jobs = [("exits/floor", [], [self.lab.file("kvmfloor"), elf])]
+            for p in self.peers:
+                if p in MACHINES:
+                    jobs.append(("exits/" + p, [], self.qemu(p, elf)))
+                elif p == "hospes":
+                    jobs.append(("exits/hospes", [], self.hospes(elf)))
+            return jobs
+        if group == "block":
+            peers = [q for p in self.peers for q in ([p, p + "+threads"] if p == "pc" else [p])]
+            return [("block/" + p, [], self.linux(p, quick + " bench=blk", disk=True))
+                    for p in peers]
+        if group == "net":
+            return [("net/" + p, ["-s"], self.linux(p, quick + " bench=net", nic=True))
+                    for p in self.peers if p != "kvmtool"]
+        if group == "memory":
+            return [("memory/" + p, ["-s"],
+                     self.linux(p, quick + " bench=rest", disk=True, nic=True))
+                    for p in self.peers if p != "kvmtool"]
+        sys.exit("bench: no group '%s': use boot, exits, block, net or memory" % group)
+
+
+def measure(lab, jobs, group, args, result):
+    """Runs one group until it ends without a stall."""
+    for attempt in range(args.tries):
+        seed = args.seed + attempt
+        print("bench: %s, seed %d" % (group, seed), file=sys.stderr)
+        try:
+            if args.meter == "exact":
+                lines = lab.run_exact(group, lambda: jobs.of(group), seed, args.patience)
+            else:
+                lines = lab.run_time(group, lambda: jobs.of(group), args.patience)
+        except Stalled as where:
+            result["stalls"].append({"group": group, "seed": seed, "job": str(where)})
+            print("bench: %s fell silent in %s, seed %d" % (group, where, seed), file=sys.stderr)
+            continue
+        parsed = report.parse(lines)
+        stuck = [name for name, job in parsed.items() if job["end"].get("stalled")]
+        result["stalls"] += [{"group": group, "seed": seed, "job": name} for name in stuck]
+        result["jobs"].update(parsed)
+        result["seeds"][group] = seed
+        if not stuck:
+            return
+        print("bench: stuck with seed %d: %s" % (seed, " ".join(stuck)), file=sys.stderr)
+
+
+def main():
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("--guests", required=True)
+    p.add_argument("--meter", choices=("exact", "time"), default="exact",
+                   help="instructions in a counted machine, or seconds on real KVM")
+    p.add_argument("--json", metavar="FILE", help="write all figures (default build/bench/METER.json)")
+    p.add_argument("--gate", metavar="FILE",
+                   help="fail when hospes takes 0.5 %% more instructions, or any more user exits, than in FILE")
+    p.add_argument("--peers", default="pc,q35,microvm,hospes")
+    p.add_argument("--kvmtool", metavar="LKVM", help="also measure this kvmtool binary")
+    p.add_argument("--hospes", default="build/hospes", metavar="FILE")
+    p.add_argument("--out", default="build/bench", metavar="DIR")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--tries", type=int, default=3)
+    p.add_argument("--patience", type=float, default=300, help="seconds without output")
+    p.add_argument("groups", nargs="*", metavar="GROUP")
+    args = p.parse_args()
+
+    peers = args.peers.split(",") + (["kvmtool"] if args.kvmtool else [])
+    for peer in peers:
+        if peer not in MACHINES and peer not in ("hospes", "kvmtool"):
+            p.error("no peer '%s': use %s or hospes" % (peer, ", ".join(MACHINES)))
+    if "hospes" in peers and not os.path.exists(args.hospes):
+        sys.exit("bench: %s is not there: run ./dev build" % args.hospes)
+    lab = Lab(os.path.abspath(args.guests), os.path.abspath(args.out), os.path.abspath(args.hospes),
+              args.kvmtool)
+    result = {"version": 1, "meter": args.meter, "jobs": {}, "stalls": [], "seeds": {}}
+    for group in args.groups or ("boot", "exits", "block", "net", "memory"):
+        measure(lab, Jobs(lab, peers), group, args, result)
+    result["rows"] = report.rows(result)
+    report.show(result, sys.stdout)
+    with open(args.json or os.path.join(args.out, args.meter + ".json"), "w") as f:
+        json.dump(result, f, indent=1)
+    if args.gate:
+        with open(args.gate) as f:
+            return report.gate(json.load(f), result, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The place where machines are measured: its programs, its guests, and two ways of running a list
+of jobs.
+
+exact: a list of jobs runs inside one outer QEMU (TCG with SVM, `-icount`, one CPU, a fixed seed,
+everything in one initrd), where a tick of the time stamp counter is an instruction of guest, host
+kernel and VMM together, and the same input gives the same figures to the last digit.
+time: the jobs run on real KVM by `./dev host`, and seconds and CPU time count.
+
+Nested SVM under TCG sometimes loses a wake-up, always at the same place for the same input. So a
+run that falls silent is ended and tried again with another seed; the failing seed is reported.
+"""
+import os
+import select
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+RAM_MIB = 128
+DISK_MIB = 128
+APPEND = "console=ttyS0 quiet panic=-1 reboot=t tsc=reliable"
+GUEST_MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net")
+QEMU = "/usr/bin/qemu-system-x86_64"
+ROMS = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-microvm.bin",
+        "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/multiboot_dma.bin",
+        "/usr/share/qemu/pvh.bin", "/usr/share/qemu/kvmvapic.bin")
+
+
+class Stalled(Exception):
+    pass
+
+
+def run(*command):
+    subprocess.run(command, check=True)
+
+
+def cc(out, *arguments):
+    run(os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",
+        "-static", "-o", out, *arguments)
+
+
+class Lab:
+    """Files that the jobs name: build/bench of this tree, or /bench inside the outer machine."""
+
+    def __init__(self, guests, out, hospes, kvmtool):
+        self.guests, self.out, self.hospes_built, self.kvmtool_built = guests, out, hospes, kvmtool
+        self.inside = False
+        os.makedirs(out, exist_ok=True)
+        for name in ("guest", "runner", "kvmfloor"):
+            cc(self.built(name), os.path.join(HERE, name + ".c"))
+        cc(self.built("exits.elf"), "-m32", "-ffreestanding", "-fno-pic", "-fno-stack-protector",
+           "-mno-sse", "-nostdlib", "-Wl,-T," + os.path.join(HERE, "exits.ld"),
+           "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", os.path.join(HERE, "exits.c"))
+        modules = [word for name in GUEST_MODULES for word in ("--module", name)]
+        run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", self.built("guest.cpio"),
+            "--kernel", os.path.join(guests, "6.1-cloud"), *modules, "--init", self.built("guest"))
+
+    def built(self, name):
+        return os.path.join(self.out, name)
+
+    def file(self, name):
+        return "/bench/" + name if self.inside else self.built(name)
+
+    @property
+    def kernel(self):
+        return "/bench/vmlinuz" if self.inside else os.path.join(self.guests, "6.1-cloud/vmlinuz")
+
+    @property
+    def qemu(self):
+        return "/bin/qemu-system-x86_64" if self.inside else QEMU
+
+    @property
+    def hospes(self):
+        return "/bin/hospes" if self.inside else self.hospes_built
+
+    @property
+    def kvmtool(self):
+        return "/bin/lkvm" if self.inside else self.kvmtool_built
+
+    @property
+    def disk(self):
+        return "/dev/shm/hospes-bench.raw"
+
+    # ---- running
+
+    def script(self, jobs):
+        """The jobs as shell text: each a name, words for the runner, and a command."""
+        lines = ["dd if=/dev/zero of=%s bs=1M count=%d 2>/dev/null" % (self.disk, DISK_MIB)]
+        for name, words, command in jobs:
+            lines.append("echo 'J %s'" % name)
+            lines.append(" ".join([self.file("runner"), "-n", name, "-r", str(RAM_MIB), *words, "--"]
+                                  + ["'%s'" % w for w in command]))
+        return "\n".join(lines + ["rm -f %s" % self.disk, "echo 'J finished'"]) + "\n"
+
+    def run_exact(self, group, make_jobs, seed, patience, icount=True):
+        """Lines that the runners printed. Raises Stalled after `patience` silent seconds."""
+        self.inside = True
+        jobs = make_jobs()
+        body = self.script(jobs)
+        self.inside = False
+        with open(os.path.join(HERE, "l1-init.sh")) as f:
+            text = f.read().replace("#JOBS#", body)
+        init = self.built(group + ".init")
+        with open(init, "w") as f:
+            f.write(text)
+        initrd = self.built("l1.cpio")
+        files = [(self.built("runner"), "bench/runner"), (self.built("kvmfloor"), "bench/kvmfloor"),
+                 (self.built("exits.elf"), "bench/exits.elf"),
+                 (self.built("guest.cpio"), "bench/guest.cpio"),
+                 (os.path.join(self.guests, "6.1-cloud/vmlinuz"), "bench/vmlinuz")]
+        files += [(rom, rom[1:]) for rom in ROMS if os.path.exists(rom)]
+        commands = {job[2][0] for job in jobs}
+        words = [w for src, dst in files for w in ("--file", src + ":" + dst)]
+        for path, inside in ((QEMU, "/bin/qemu-system-x86_64"), (self.hospes_built, "/bin/hospes"),
+                             (self.kvmtool_built, "/bin/lkvm")):
+            if inside in commands:
+                words += ["--program", path]
+        run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", initrd, "--kernel",
+            os.path.join(self.guests, "6.1"), "--module", "kvm_amd", "--init", init, *words)
+        meter = ["-icount", "shift=0,sleep=off"] if icount else []
+        return self.watch([
+            QEMU, "-accel", "tcg", *meter, "-rtc", "clock=vm,base=2026-01-01T00:00:00",
+            "-seed", str(seed), "-smp", "1", "-cpu", "max,+svm,-erms,-fsrm", "-m", "2048",
+            "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+            "-kernel", os.path.join(self.guests, "6.1/vmlinuz"), "-initrd", initrd,
+            "-append", "console=ttyS0 quiet loglevel=1 panic=-1 tsc=reliable clocksource=tsc nokaslr norandmaps "
+            "cryptomgr.notests"
+        ], patience, os.path.join(self.out, group + ".log"))
+
+    def run_time(self, group, make_jobs, patience):
+        script = self.built(group + ".sh")
+        with open(script, "w") as f:
+            f.write("set -eu\n" + self.script(make_jobs()))
+        return self.watch([os.path.join(TOP, "dev"), "host", "sh", script], patience,
+                          os.path.join(self.out, group + ".log"))
+
+    @staticmethod
+    def watch(command, patience, log):
+        lines, rest, where = [], b"", "start"
+        with open(log, "wb") as keep:
+            p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            try:
+                while True:
+                    if not select.select([p.stdout], [], [], patience)[0]:
+                        raise Stalled(where)
+                    data = os.read(p.stdout.fileno(), 65536)
+                    if not data:
+                        break
+                    keep.write(data)
+                    *whole, rest = (rest + data).split(b"\n")
+                    for line in whole:
+                        text = line.decode(errors="replace").rstrip("\r")
+                        lines.append(text)
+                        if text.startswith("J "):
+                            where = text[2:]
+                            print("%s   %s" % (time.strftime("%H:%M:%S"), where), file=sys.stderr)
+            finally:
+                if p.poll() is None:
+                    p.kill()
+                p.wait()
+        if where != "finished":
+            raise Stalled(where)
+        return lines
