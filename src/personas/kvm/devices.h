@@ -15,5 +15,8 @@ MUST int rng_create(const struct env *env, const struct virtio_options *o, struc
 /* n is taken over on success. */
 MUST int hvc_create(const struct env *env, const struct virtio_options *o, struct console *n,
                     struct err *e);
+/* path: where host programs connect; see vsock.c. */
+MUST int vsock_create(const struct env *env, const struct virtio_options *o, uint64_t cid,
+                      const char *path, struct err *e);
 
 #endif

@@ -7,13 +7,15 @@
  * persona.h says; all here runs before the machine does, or on the loop.
  *
  * Options: packed (offer packed rings), modern (no legacy interface), direct (no indirect
- * descriptors), no-rng, no-balloon, hvc=CONSOLE (a virtio console on stdio, pty, file=, unix=).
+ * descriptors), no-rng, no-balloon, hvc=CONSOLE (a virtio console on stdio, pty, file=, unix=),
+ * cid=N,vsock=PATH (a socket device; see vsock.c).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "abi/kvm_cpuid.h"
+#include "abi/virtio_vsock.h"
 #include "balloon.h"
 #include "console/console.h"
 #include "core/cfg.h"
@@ -26,7 +28,8 @@ struct kvm_persona {
     struct persona p; /* first */
     struct virtio_options o;
     bool no_rng, no_balloon;
-    char *hvc; /* NULL: none */
+    char *hvc, *vsock; /* NULL: none */
+    uint64_t cid;
     struct balloon *balloon;
 };
 
@@ -35,32 +38,54 @@ static struct kvm_persona *kvm_of(struct persona *p)
     return container_of(p, struct kvm_persona, p);
 }
 
+static char *copy_option(struct cfg *c, const char *key)
+{
+    const char *v = cfg_get(c, key);
+
+    return v ? strdup(v) : NULL;
+}
+
+static int kvm_options(struct kvm_persona *k, struct cfg *c, struct err *e)
+{
+    int rc;
+
+    k->o.packed = cfg_flag(c, "packed");
+    k->o.modern_only = cfg_flag(c, "modern");
+    k->o.indirect = !cfg_flag(c, "direct");
+    k->no_rng = cfg_flag(c, "no-rng");
+    k->no_balloon = cfg_flag(c, "no-balloon");
+    k->hvc = copy_option(c, "hvc");
+    k->vsock = copy_option(c, "vsock");
+    rc = cfg_u64(c, "cid", VSOCK_CID_FIRST_GUEST, UINT32_MAX - 1, &k->cid, e);
+    if (rc == 0 && !k->cid != !k->vsock)
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "--persona kvm: cid= and vsock= belong together; give both or none");
+    return rc;
+}
+
 static int kvm_create(const struct persona_env *env, struct persona **out, struct err *e)
 {
     struct kvm_persona *k = calloc(1, sizeof(*k));
-    const char *hvc;
+    int rc = 0;
 
     if (!k)
         return err_set(e, ENOMEM, "no memory for the persona");
     k->p.ops = &persona_kvm;
     k->p.env = *env;
     k->o = (struct virtio_options){.indirect = true, .devfn = -1};
-    if (env->opts) {
-        k->o.packed = cfg_flag(env->opts, "packed");
-        k->o.modern_only = cfg_flag(env->opts, "modern");
-        k->o.indirect = !cfg_flag(env->opts, "direct");
-        k->no_rng = cfg_flag(env->opts, "no-rng");
-        k->no_balloon = cfg_flag(env->opts, "no-balloon");
-        hvc = cfg_get(env->opts, "hvc");
-        k->hvc = hvc ? strdup(hvc) : NULL;
-    }
-    *out = &k->p;
-    return 0;
+    if (env->opts)
+        rc = kvm_options(k, env->opts, e);
+    if (rc < 0)
+        persona_kvm.destroy(&k->p);
+    else
+        *out = &k->p;
+    return rc;
 }
 
 static void kvm_destroy(struct persona *p)
 {
     free(kvm_of(p)->hvc);
+    free(kvm_of(p)->vsock);
     free(kvm_of(p)); /* the devices are the PCI bus's */
 }
 
@@ -190,6 +215,10 @@ static int kvm_finish(struct persona *p, struct err *e)
 
     if (k->hvc)
         rc = add_hvc(k, &env, e);
+    if (rc == 0 && k->vsock) {
+        env.id = "vsock0";
+        rc = vsock_create(&env, &k->o, k->cid, k->vsock, e);
+    }
     if (rc == 0 && !k->no_rng) {
         env.id = "rng0";
         rc = rng_create(&env, &k->o, e);
