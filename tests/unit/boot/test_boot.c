@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loaders: what lands where in guest memory, and what is refused. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "abi/linux_boot.h"
+#include "abi/multiboot.h"
+#include "abi/pvh.h"
+#include "board/boot/boot.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "images.h"
+#include "unit.h"
+
+#define RAM (64 * MiB)
+
+struct bench {
+    struct gmem *mem;
+    struct board_range range[3];
+    struct boot_env env;
+    struct boot_cfg cfg;
+    struct boot *boot;
+    struct boot_start start;
+    struct err e;
+    struct image image;
+    char kernel[32], initrd[32];
+    int kernel_fd, initrd_fd;
+};
+
+static void bench_ram(struct bench *t, uint64_t ram)
+{
+    gmem_destroy(t->mem);
+    assert_int_equal(gmem_create(&t->mem, &t->e), 0);
+    assert_int_equal(gmem_add_ram(t->mem, 0, ram, false, &t->e), 0);
+    t->range[0] = (struct board_range){0, 0x9fc00, BOARD_RANGE_RAM};
+    t->range[1] = (struct board_range){0xf0000, 0x10000, BOARD_RANGE_RESERVED};
+    t->range[2] = (struct board_range){0x100000, ram - 0x100000, BOARD_RANGE_RAM};
+    t->env = (struct boot_env){t->mem, t->range, 3, 0xf0040};
+    t->cfg.memory = ram;
+}
+
+static int set_up(void **state)
+{
+    struct bench *t = calloc(1, sizeof(*t));
+
+    t->kernel_fd = t->initrd_fd = -1;
+    bench_ram(t, RAM);
+    image_bzimage(&t->image);
+    *state = t;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *t = *state;
+
+    boot_close(t->boot);
+    gmem_destroy(t->mem);
+    if (t->kernel_fd >= 0)
+        close(t->kernel_fd);
+    if (t->initrd_fd >= 0)
+        close(t->initrd_fd);
+    free(t);
+    return 0;
+}
+
+static int bench_open(struct bench *t)
+{
+    boot_close(t->boot);
+    t->boot = NULL;
+    if (t->kernel_fd >= 0)
+        close(t->kernel_fd);
+    t->kernel_fd = image_file(t->image.b, t->image.n, t->kernel);
+    t->cfg.kernel = t->kernel;
+    return boot_open(&t->cfg, &t->boot, &t->e);
+}
+
+static void bench_load(struct bench *t)
+{
+    if (bench_open(t) < 0 || boot_load(t->boot, &t->env, &t->start, &t->e) < 0)
+        fail_msg("%s", t->e.msg);
+}
+
+static void bench_initrd(struct bench *t, size_t n)
+{
+    uint8_t *p = malloc(n);
+
+    memset(p, 0x5a, n);
+    t->initrd_fd = image_file(p, n, t->initrd);
+    t->cfg.initrd = t->initrd;
+    free(p);
+}
+
+static struct linux_setup_header *header(struct bench *t)
+{
+    return (void *)(t->image.b + LINUX_HEADER_AT);
+}
+
+static struct linux_boot_params zero_page(struct bench *t)
+{
+    struct linux_boot_params zero;
+
+    assert_int_equal(gmem_read(t->mem, t->start.rsi, &zero, sizeof(zero)), 0);
+    return zero;
+}
+
+static void assert_bytes(struct bench *t, gpa_t at, uint8_t byte, size_t n)
+{
+    uint8_t *p = malloc(n);
+
+    assert_int_equal(gmem_read(t->mem, at, p, n), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(p[i], byte);
+    free(p);
+}
+
+static void assert_text(struct bench *t, gpa_t at, const char *want)
+{
+    char got[256];
+
+    assert_int_equal(gmem_read(t->mem, at, got, strlen(want) + 1), 0);
+    assert_string_equal(got, want);
+}
+
+/* --- bzImage --- */
+
+static void a_bzimage_starts_at_its_64_bit_entry(void **state)
+{
+    struct bench *t = *state;
+    struct linux_boot_params zero;
+    uint64_t pml4;
+
+    t->cfg.append = "console=ttyS0 quiet";
+    bench_initrd(t, 5000);
+    bench_load(t);
+    assert_string_equal(boot_describe(t->boot), "Linux 9.8.7-made-by-hand");
+    assert_true(t->start.longmode);
+    assert_int_equal(t->start.rip, 16 * MiB + 0x200);
+    assert_bytes(t, 16 * MiB, 0xc3, IMAGE_CODE);
+    zero = zero_page(t);
+    assert_int_equal(le32_get(zero.hdr.header), LINUX_HEADER_MAGIC);
+    assert_int_equal(zero.hdr.type_of_loader, 0xff);
+    assert_int_equal(zero.sentinel, 0);
+    assert_int_equal(le64_get(zero.acpi_rsdp_addr), 0xf0040);
+    assert_text(t, le32_get(zero.hdr.cmd_line_ptr), "console=ttyS0 quiet");
+    assert_int_equal(zero.e820_entries, 3);
+    assert_int_equal(le64_get(zero.e820_table[2].addr), 0x100000);
+    assert_int_equal(le64_get(zero.e820_table[2].size), RAM - 0x100000);
+    assert_int_equal(le32_get(zero.hdr.ramdisk_size), 5000);
+    assert_int_equal(le32_get(zero.hdr.ramdisk_image), RAM - 8192);
+    assert_bytes(t, RAM - 8192, 0x5a, 5000);
+    assert_int_equal(gmem_read(t->mem, t->start.cr3, &pml4, 8), 0);
+    assert_int_equal(pml4 & 3, 3);
+}
+
+static void a_bzimage_moves_where_memory_is_small(void **state)
+{
+    struct bench *t = *state;
+
+    bench_ram(t, 8 * MiB);
+    bench_load(t);
+    assert_int_equal(t->start.rip, 2 * MiB + 0x200);
+}
+
+static void a_bzimage_that_cannot_move_stays(void **state)
+{
+    struct bench *t = *state;
+
+    header(t)->relocatable_kernel = 0;
+    bench_load(t);
+    assert_int_equal(t->start.rip, 16 * MiB + 0x200);
+    bench_ram(t, 18 * MiB);
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "--memory"));
+}
+
+static void an_old_bzimage_starts_at_its_32_bit_entry(void **state)
+{
+    struct bench *t = *state;
+
+    header(t)->version = le16_of(0x204);
+    header(t)->jump = le16_of(0x32eb);
+    bench_load(t);
+    assert_false(t->start.longmode);
+    assert_int_equal(t->start.rip, 1 * MiB);
+    assert_bytes(t, 1 * MiB, 0xc3, IMAGE_CODE);
+    /* fields that this header does not have are not copied from the code behind it */
+    assert_int_equal(le64_get(zero_page(t).hdr.pref_address), 0);
+}
+
+static void the_initrd_keeps_below_the_kernels_limit(void **state)
+{
+    struct bench *t = *state;
+    struct linux_boot_params zero;
+
+    header(t)->initrd_addr_max = le32_of(32 * MiB - 1);
+    bench_initrd(t, 4096);
+    bench_load(t);
+    zero = zero_page(t);
+    assert_int_equal(le32_get(zero.hdr.ramdisk_image), 32 * MiB - 4096);
+}
+
+static void an_initrd_that_does_not_fit_is_refused(void **state)
+{
+    struct bench *t = *state;
+
+    bench_initrd(t, 5 * MiB);
+    bench_ram(t, 8 * MiB);
+    assert_int_equal(bench_open(t), 0);
+    assert_int_equal(boot_load(t->boot, &t->env, &t->start, &t->e), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "--memory"));
+}
+
+static void a_long_command_line_is_refused(void **state)
+{
+    struct bench *t = *state;
+    char line[102];
+
+    memset(line, 'x', sizeof(line));
+    line[101] = '\0';
+    t->cfg.append = line;
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_int_equal(t->e.exit, EX_USAGE_);
+    line[100] = '\0';
+    assert_int_equal(bench_open(t), 0);
+}
+
+/* --- ELF --- */
+
+static void a_vmlinux_starts_with_a_zero_page(void **state)
+{
+    struct bench *t = *state;
+
+    image_elf(&t->image, IMAGE_VMLINUX);
+    t->cfg.append = "a";
+    assert_int_equal(gmem_fill(t->mem, 2 * MiB, 0xee, 8 * KiB), 0);
+    bench_load(t);
+    assert_true(t->start.longmode);
+    assert_int_equal(t->start.rip, 2 * MiB + 16);
+    assert_bytes(t, 2 * MiB, 0x90, 0x100);
+    assert_bytes(t, 2 * MiB + 0x100, 0, 8 * KiB - 0x100);
+    assert_int_equal(le32_get(zero_page(t).hdr.header), LINUX_HEADER_MAGIC);
+}
+
+static void a_pvh_kernel_gets_start_info(void **state)
+{
+    struct bench *t = *state;
+    struct hvm_start_info info;
+    struct hvm_modlist_entry mod;
+    struct hvm_memmap_table_entry map;
+
+    image_elf(&t->image, IMAGE_PVH);
+    t->cfg.append = "pvh words";
+    bench_initrd(t, 100);
+    bench_load(t);
+    assert_false(t->start.longmode);
+    assert_int_equal(t->start.rip, 2 * MiB + 32);
+    assert_int_equal(gmem_read(t->mem, t->start.rbx, &info, sizeof(info)), 0);
+    assert_int_equal(le32_get(info.magic), XEN_HVM_START_MAGIC_VALUE);
+    assert_int_equal(le32_get(info.version), 1);
+    assert_int_equal(le64_get(info.rsdp_paddr), 0xf0040);
+    assert_text(t, le64_get(info.cmdline_paddr), "pvh words");
+    assert_int_equal(le32_get(info.nr_modules), 1);
+    assert_int_equal(gmem_read(t->mem, le64_get(info.modlist_paddr), &mod, sizeof(mod)), 0);
+    assert_int_equal(le64_get(mod.size), 100);
+    assert_bytes(t, le64_get(mod.paddr), 0x5a, 100);
+    assert_int_equal(le32_get(info.memmap_entries), 3);
+    assert_int_equal(gmem_read(t->mem, le64_get(info.memmap_paddr), &map, sizeof(map)), 0);
+    assert_int_equal(le64_get(map.size), 0x9fc00);
+}
+
+static void a_multiboot_kernel_gets_its_module(void **state)
+{
+    struct bench *t = *state;
+    struct multiboot_info info;
+    struct multiboot_module mod;
+
+    image_elf(&t->image, IMAGE_MULTIBOOT);
+    bench_initrd(t, 100);
+    t->cfg.append = "mb words";
+    bench_load(t);
+    assert_int_equal(t->start.rax, MULTIBOOT_BOOTLOADER_MAGIC);
+    assert_int_equal(t->start.rip, 2 * MiB + 16);
+    assert_int_equal(gmem_read(t->mem, t->start.rbx, &info, sizeof(info)), 0);
+    assert_int_equal(le32_get(info.mem_upper), (RAM - MiB) / KiB);
+    assert_text(t, le32_get(info.cmdline), "mb words");
+    assert_int_equal(le32_get(info.mods_count), 1);
+    assert_int_equal(gmem_read(t->mem, le32_get(info.mods_addr), &mod, sizeof(mod)), 0);
+    assert_int_equal(le32_get(mod.mod_end) - le32_get(mod.mod_start), 100);
+    assert_bytes(t, le32_get(mod.mod_start), 0x5a, 100);
+    assert_int_equal(le32_get(info.mmap_length), 3 * sizeof(struct multiboot_mmap));
+}
+
+/* --- bad input --- */
+
+static void a_cut_file_is_refused_at_every_byte(void **state)
+{
+    struct bench *t = *state;
+
+    for (int kind = -1; kind <= IMAGE_MULTIBOOT; kind++) {
+        size_t full;
+
+        if (kind < 0)
+            image_bzimage(&t->image);
+        else
+            image_elf(&t->image, (enum image_elf)kind);
+        full = t->image.n;
+        assert_int_equal(bench_open(t), 0);
+        for (size_t n = 0; n < full; n++) {
+            t->image.n = n;
+            if (bench_open(t) == 0)
+                fail_msg("kind %d is taken with %zu of %zu bytes", kind, n, full);
+            assert_int_equal(t->e.exit, EX_BAD_INPUT);
+        }
+    }
+}
+
+static void a_file_that_shrinks_later_is_refused(void **state)
+{
+    struct bench *t = *state;
+
+    bench_load(t);
+    for (off_t n = (off_t)t->image.n - 1; n > 0; n -= 97) {
+        assert_int_equal(ftruncate(t->kernel_fd, n), 0);
+        assert_int_equal(boot_load(t->boot, &t->env, &t->start, &t->e), -EINVAL);
+    }
+}
+
+static void what_is_no_file_is_named(void **state)
+{
+    struct bench *t = *state;
+
+    t->cfg.kernel = "/nowhere/vmlinuz";
+    assert_int_equal(boot_open(&t->cfg, &t->boot, &t->e), -ENOENT);
+    assert_int_equal(t->e.exit, EX_MISSING);
+    t->cfg.kernel = "/tmp";
+    assert_int_equal(boot_open(&t->cfg, &t->boot, &t->e), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "directory"));
+    t->cfg.kernel = "/dev/null";
+    assert_int_equal(boot_open(&t->cfg, &t->boot, &t->e), -EINVAL);
+    memset(t->image.b, 'x', 4096);
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "not a kernel"));
+    image_bzimage(&t->image);
+    t->cfg.initrd = "/tmp";
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "initrd"));
+}
+
+static void segments_outside_memory_are_refused(void **state)
+{
+    static const uint64_t bad[] = {0, 0xff000, RAM - 4096, UINT64_MAX - 4096, UINT64_C(1) << 40};
+    struct bench *t = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        image_elf(&t->image, IMAGE_VMLINUX);
+        le64_put(t->image.b + 64 + 24, bad[i]);
+        if (bench_open(t) == 0)
+            fail_msg("a segment at %#llx is taken", (unsigned long long)bad[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_bzimage_starts_at_its_64_bit_entry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bzimage_moves_where_memory_is_small, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bzimage_that_cannot_move_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_old_bzimage_starts_at_its_32_bit_entry, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_initrd_keeps_below_the_kernels_limit, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_initrd_that_does_not_fit_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_long_command_line_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_vmlinux_starts_with_a_zero_page, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pvh_kernel_gets_start_info, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_multiboot_kernel_gets_its_module, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cut_file_is_refused_at_every_byte, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_shrinks_later_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_no_file_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(segments_outside_memory_are_refused, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

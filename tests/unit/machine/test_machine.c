@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A machine on the fake host: what a guest does, and how the run ends. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "boot/images.h"
+#include "core/err.h"
+#include "host/fake.h"
+#include "machine/machine.h"
+#include "unit.h"
+
+struct bench {
+    struct plan plan;
+    struct image image;
+    struct err e;
+    int fd;
+    unsigned lives; /* that the guest resets before it powers off */
+    struct machine *m;
+};
+
+static int set_up(void **state)
+{
+    struct bench *t = calloc(1, sizeof(*t));
+    char path[32];
+
+    image_bzimage(&t->image);
+    t->fd = image_file(t->image.b, t->image.n, path);
+    plan_init(&t->plan);
+    assert_int_equal(plan_set(&t->plan.kernel, path, &t->e), 0);
+    assert_int_equal(plan_set(&t->plan.serial, "none", &t->e), 0);
+    assert_int_equal(plan_add_nic(&t->plan, "none", &t->e), 0);
+    t->plan.memory = 64 * MiB;
+    t->plan.cpus = 2;
+    assert_int_equal(plan_check(&t->plan, &t->e), 0);
+    *state = t;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *t = *state;
+
+    fake_host_script(NULL);
+    plan_free(&t->plan);
+    close(t->fd);
+    free(t);
+    return 0;
+}
+
+static void bench_script(struct bench *t, void (*guest)(void *arg, struct vcpu *v,
+                                                        const struct host_sink *s, unsigned life))
+{
+    struct fake_script script = {.guest = guest, .arg = t};
+
+    fake_host_script(&script);
+}
+
+static enum machine_end bench_run(struct bench *t, int *rc)
+{
+    enum machine_end end = END_FAILED;
+
+    *rc = machine_create(&t->plan, &host_fake, &t->m, &t->e);
+    if (*rc < 0)
+        return end;
+    *rc = machine_run(t->m, &end, &t->e);
+    return end;
+}
+
+static void outb(const struct host_sink *s, uint16_t port, unsigned size, uint64_t val)
+{
+    s->access(s->bus[BUS_PIO], port, size, ACC_WRITE, &val);
+}
+
+/* ACPI S5 and the reset register, at the ports that the FADT names. */
+static void power_off(const struct host_sink *s)
+{
+    outb(s, 0x604, 2, 0x2000);
+}
+
+static void reset(const struct host_sink *s)
+{
+    outb(s, 0xcf9, 1, 0x6);
+}
+
+static void guest_powers_off(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    if (v->index == 0)
+        power_off(s);
+}
+
+static void a_guest_that_powers_off_ends_the_run(void **state)
+{
+    struct bench *t = *state;
+    struct fake_told told;
+    int rc;
+
+    bench_script(t, guest_powers_off);
+    assert_int_equal(bench_run(t, &rc), END_POWEROFF);
+    assert_int_equal(rc, 0);
+    machine_destroy(t->m);
+    told = fake_host_told();
+    assert_int_equal(told.vcpus, 2);
+    assert_int_equal(told.opened, 1);
+    assert_int_equal(told.closed, 1);
+    assert_int_equal(told.host_resets, 0);
+    /* the loader's registers reached the first processor */
+    assert_int_equal(told.regs.rip, 16 * MiB + 0x200);
+    assert_int_equal(told.sregs.cs.l, 1);
+    assert_int_equal(told.sregs.efer, 0x500);
+}
+
+static void guest_resets(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    struct bench *t = arg;
+
+    if (v->index != 0)
+        return;
+    if (life < t->lives)
+        reset(s);
+    else
+        power_off(s);
+}
+
+static void nine_resets_are_no_crash(void **state)
+{
+    struct bench *t = *state;
+    struct fake_told told;
+    int rc;
+
+    t->lives = 9;
+    bench_script(t, guest_resets);
+    assert_int_equal(bench_run(t, &rc), END_POWEROFF);
+    machine_destroy(t->m);
+    told = fake_host_told();
+    assert_int_equal(told.host_resets, 9);
+    assert_int_equal(told.vcpu_resets, 18);
+    assert_int_equal(told.regs.rip, 16 * MiB + 0x200);
+}
+
+static void a_guest_that_does_nothing_but_reset_is_ended(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    t->lives = 1000;
+    bench_script(t, guest_resets);
+    assert_int_equal(bench_run(t, &rc), END_RESETS);
+    assert_non_null(strstr(machine_why(t->m), "resetting"));
+    machine_destroy(t->m);
+    assert_true(fake_host_told().host_resets < 20);
+}
+
+static void guest_both_reset(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    if (life < 3)
+        reset(s);
+    else if (v->index == 0)
+        power_off(s);
+}
+
+static void two_processors_that_reset_at_once_reset_once(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    bench_script(t, guest_both_reset);
+    assert_int_equal(bench_run(t, &rc), END_POWEROFF);
+    machine_destroy(t->m);
+    assert_int_equal(fake_host_told().host_resets, 3);
+}
+
+static void guest_triple_faults(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    struct host_event_info info = {{0}, {0}};
+
+    if (v->index == 1)
+        s->event(s->arg, v, HOST_EVENT_SHUTDOWN, &info);
+}
+
+static void a_triple_fault_is_a_crash(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    bench_script(t, guest_triple_faults);
+    assert_int_equal(bench_run(t, &rc), END_CRASHED);
+    assert_non_null(strstr(machine_why(t->m), "processor 1 hit a triple fault"));
+    machine_destroy(t->m);
+}
+
+static void guest_panics(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    if (v->index == 0) {
+        outb(s, 0x505, 1, 1);
+        if (((struct bench *)arg)->lives)
+            reset(s);
+    }
+}
+
+static void a_panic_ends_the_run_even_if_the_guest_hangs(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    bench_script(t, guest_panics);
+    assert_int_equal(bench_run(t, &rc), END_CRASHED);
+    machine_destroy(t->m);
+}
+
+static void a_reset_after_a_panic_is_no_new_life(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    t->lives = 1;
+    bench_script(t, guest_panics);
+    assert_int_equal(bench_run(t, &rc), END_CRASHED);
+    machine_destroy(t->m);
+    assert_int_equal(fake_host_told().host_resets, 0);
+}
+
+static void guest_breaks_the_host(void *arg, struct vcpu *v, const struct host_sink *s,
+                                  unsigned life)
+{
+    struct host_event_info info = {{0}, "it broke"};
+
+    if (v->index == 0)
+        s->event(s->arg, v, HOST_EVENT_INTERNAL, &info);
+}
+
+static void what_the_host_cannot_do_is_told(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    bench_script(t, guest_breaks_the_host);
+    assert_int_equal(bench_run(t, &rc), END_FAILED);
+    assert_true(rc < 0);
+    assert_string_equal(t->e.msg, "it broke");
+    assert_int_equal(t->e.exit, EX_NO_HOST);
+    machine_destroy(t->m);
+}
+
+static void guest_interrupted(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    if (v->index == 0)
+        machine_interrupt(((struct bench *)arg)->m);
+}
+
+static void an_interrupt_ends_the_run(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    bench_script(t, guest_interrupted);
+    assert_int_equal(bench_run(t, &rc), END_INTERRUPTED);
+    machine_destroy(t->m);
+}
+
+static void a_host_that_fails_leaves_nothing_behind(void **state)
+{
+    const struct fake_script fails[] = {
+        {.fail_open = ENOENT}, {.fail_vcpu = ENOMEM}, {.fail_run = EIO}};
+    struct bench *t = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(fails); i++) {
+        int rc;
+
+        t->m = NULL;
+        fake_host_script(&fails[i]);
+        assert_int_equal(bench_run(t, &rc), END_FAILED);
+        assert_true(rc < 0);
+        assert_int_equal(t->e.exit, EX_NO_HOST);
+        machine_destroy(t->m);
+        assert_int_equal(fake_host_told().opened, fake_host_told().closed);
+    }
+}
+
+static void a_kernel_that_changed_ends_the_run_at_the_reset(void **state)
+{
+    struct bench *t = *state;
+    enum machine_end end;
+
+    t->lives = 1;
+    bench_script(t, guest_resets);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_int_equal(ftruncate(t->fd, 700), 0);
+    assert_int_equal(machine_run(t->m, &end, &t->e), -EINVAL);
+    assert_int_equal(t->e.exit, EX_BAD_INPUT);
+    machine_destroy(t->m);
+}
+
+static void an_unknown_persona_is_refused(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    assert_int_equal(plan_set(&t->plan.persona, "bochs", &t->e), 0);
+    bench_run(t, &rc);
+    assert_int_equal(rc, -EINVAL);
+    assert_int_equal(t->e.exit, EX_USAGE_);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_guest_that_powers_off_ends_the_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nine_resets_are_no_crash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_guest_that_does_nothing_but_reset_is_ended, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(two_processors_that_reset_at_once_reset_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_triple_fault_is_a_crash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_panic_ends_the_run_even_if_the_guest_hangs, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_reset_after_a_panic_is_no_new_life, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_host_cannot_do_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_interrupt_ends_the_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_host_that_fails_leaves_nothing_behind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_kernel_that_changed_ends_the_run_at_the_reset, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_unknown_persona_is_refused, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
