@@ -5,6 +5,9 @@
 
 #include "net/netif.h"
 
-extern const struct net_ops net_user;
+extern const struct net_ops net_user, net_tap, net_socket;
+
+/* Writes all frames of `in`, which it takes over on success, to a pcap file. */
+MUST int net_capture(struct netif *in, const char *path, struct netif **out, struct err *e);
 
 #endif

@@ -8,7 +8,7 @@
 #include "net/kinds.h"
 #include "net/netif.h"
 
-const struct net_ops *const nets[] = {&net_user, NULL};
+const struct net_ops *const nets[] = {&net_user, &net_tap, &net_socket, NULL};
 
 /* "user,..." names the back end as a flag, "tap=NAME" as a key. */
 static const struct net_ops *net_find(struct cfg *c, const char *spec)
@@ -22,6 +22,17 @@ static const struct net_ops *net_find(struct cfg *c, const char *spec)
         }
     }
     return NULL;
+}
+
+/* What stacks on any back end. Closes *n on failure. */
+static int net_filter(struct cfg *c, struct netif **n, struct err *e)
+{
+    const char *capture = cfg_get(c, "capture");
+    int rc = capture ? net_capture(*n, capture, n, e) : 0;
+
+    if (rc < 0)
+        net_close(*n);
+    return rc;
 }
 
 int net_open(const char *spec, struct loop *l, struct netif **out, struct cfg **rest, struct err *e)
@@ -40,6 +51,8 @@ int net_open(const char *spec, struct loop *l, struct netif **out, struct cfg **
                       (int)strcspn(spec, ",="), spec);
     if (rc == 0)
         rc = ops->open(c, l, out, e);
+    if (rc == 0)
+        rc = net_filter(c, out, e);
     if (rc < 0)
         cfg_destroy(c);
     else

@@ -57,6 +57,7 @@ struct user {
     uint64_t told_ns; /* when libslirp last learnt the time */
 
     struct frames rx;
+    bool telling; /* inside readable() */
     struct log_limit complaints;
     uint8_t tx[NET_FRAME_MAX]; /* libslirp parses frames: never from guest memory */
 };
@@ -66,6 +67,7 @@ static struct user *user_of(struct netif *n)
     return container_of(n, struct user, n);
 }
 
+/* A round at the end of this turn of the loop. */
 static void user_wake(struct user *u)
 {
     if (!u->round.at)
@@ -194,6 +196,21 @@ static void user_poll(struct user *u)
     u->polled = false;
 }
 
+/* Tells of frames. Once more in the next round as long as the guest takes some; a guest without
+ * buffers asks by itself when it has some. */
+static void user_tell(struct user *u)
+{
+    size_t before = u->rx.count;
+
+    if (!before || !u->ev)
+        return;
+    u->telling = true;
+    u->ev->readable(u->ev_arg);
+    u->telling = false;
+    if (u->rx.count && u->rx.count < before)
+        user_wake(u);
+}
+
 static void user_round(struct user *u)
 {
     uint32_t ms = UINT32_MAX;
@@ -206,8 +223,7 @@ static void user_round(struct user *u)
         loop_arm(u->loop, &u->timeout, loop_now(u->loop) + ms * UINT64_C(1000000));
     else
         loop_disarm(u->loop, &u->timeout);
-    if (u->rx.count && u->ev)
-        u->ev->readable(u->ev_arg);
+    user_tell(u);
 }
 
 static void user_round_alarm(struct alarm *a)
@@ -493,6 +509,8 @@ static long user_recv(struct netif *n, struct net_meta *m, const struct iovec *i
     if (len >= 0) {
         n->stats.rx_frames++;
         n->stats.rx_bytes += (uint64_t)len;
+        if (u->rx.count && !u->telling)
+            user_wake(u); /* the NIC may have stopped before the end */
     } else if (len == -EMSGSIZE) {
         n->stats.dropped++;
     }
