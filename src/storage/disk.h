@@ -161,6 +161,7 @@ struct disk_cfg {
     bool no_chain;           /* do not open parents: info and probing */
     unsigned depth;          /* 0 for the image itself, 1 for its parent, ... */
     bool threads;            /* worker threads instead of io_uring */
+    const char *internal;    /* name or id of an internal snapshot, read-only; NULL: the disk now */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it
                               * lies in $TMPDIR or /var/tmp */
 };

@@ -75,6 +75,8 @@ struct map_ops {
     MUST int (*journal)(struct map *m);
     /* Freed space that may be used again. May be NULL: the engine's own pool takes it. */
     void (*released)(struct map *m, uint64_t at, uint64_t len);
+    /* May the cluster at `at`, about to be released, be punched? NULL: yes. */
+    bool (*punchable)(struct map *m, uint64_t at);
     /* Decompresses a PACKED piece's cluster into buf. Any thread, no lock. */
     MUST int (*unpack)(struct map *m, const struct piece *x, uint8_t *buf);
     /* Just before the file is closed, after the last flush (whose result is given). */

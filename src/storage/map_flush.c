@@ -296,11 +296,24 @@ static void punch(struct map *m, const struct map_runs *v)
     }
 }
 
+/* The clusters of v that nothing else uses. */
+static void pick_punchable(struct map *m, const struct map_runs *v, struct map_runs *out)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const struct map_run *x = &v->v[i];
+
+        for (uint64_t at = x->at; at < x->at + x->len; at += m->cluster) {
+            if (m->ops->punchable(m, at))
+                runs_add(out, at, m->cluster);
+        }
+    }
+}
+
 /* Space becomes free in two steps: runs whose freeing is durable wait for the requests that may
  * still use them; those began in the old parity. Punching comes before reuse, never after. */
 void map_release(struct map *m)
 {
-    struct map_runs ready = {0};
+    struct map_runs ready = {0}, holes = {0};
 
     pthread_mutex_lock(&m->lock);
     if (m->draining && __atomic_load_n(&m->active[!m->parity], __ATOMIC_SEQ_CST) == 0) {
@@ -314,10 +327,13 @@ void map_release(struct map *m)
         m->draining = true;
         __atomic_store_n(&m->parity, !m->parity, __ATOMIC_SEQ_CST);
     }
+    if (m->ops->punchable)
+        pick_punchable(m, &ready, &holes);
     pthread_mutex_unlock(&m->lock);
     if (ready.n == 0)
         return;
-    punch(m, &ready);
+    punch(m, m->ops->punchable ? &holes : &ready);
+    map_runs_free(&holes);
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < ready.n; i++)
         map_unalloc(m, ready.v[i].at, ready.v[i].len);

@@ -4,6 +4,7 @@
 
 const struct format_ops *const formats[] = {
     &raw_format,
+    &qcow2_format,
     &vhd_format,
     NULL,
 };

@@ -7,6 +7,7 @@
 
 #include "storage/disk.h"
 
+extern const struct format_ops qcow2_format;
 extern const struct format_ops raw_format;
 extern const struct format_ops vhd_format;
 

@@ -18,6 +18,13 @@ static const struct row rows[] = {
     {"vhd", "subformat=dynamic", "vpc"},
     {"vhd", "subformat=dynamic,block_size=64K", "vpc"},
     {"vhd", "subformat=fixed", "vpc"},
+    {"qcow2", "", "qcow2"},
+    {"qcow2", "compat=0.10", "qcow2"},
+    {"qcow2", "cluster_size=512,refcount_bits=1", "qcow2"},
+    {"qcow2", "cluster_size=4K,refcount_bits=64", "qcow2"},
+    {"qcow2", "cluster_size=2M,refcount_bits=8", "qcow2"},
+    {"qcow2", "extended_l2=on", "qcow2"},
+    {"qcow2", "extended_l2=on,cluster_size=16K", "qcow2"},
 };
 
 static struct loop *loop;
@@ -124,6 +131,9 @@ static void qemu_agrees(const struct row *w, const char *path)
 
     if (!w->qemu || system("command -v qemu-img >/dev/null 2>&1"))
         return;
+    snprintf(cmd, sizeof(cmd), "qemu-img check -q -f %s %s", w->qemu, path);
+    if (strcmp(w->qemu, "vpc") != 0) /* which it cannot check */
+        assert_int_equal(system(cmd), 0);
     snprintf(cmd, sizeof(cmd), "qemu-img convert -f %s -O raw %s %s", w->qemu, path,
              scratch_path("raw"));
     assert_int_equal(system(cmd), 0);
@@ -227,6 +237,10 @@ static void a_child_reads_its_parent_and_keeps_its_own(void **state)
     static const struct row pairs[][2] = {
         {{"vhd", "subformat=dynamic", "vpc"}, {"vhd", "subformat=differencing", NULL}},
         {{"vhd", "subformat=fixed", "vpc"}, {"vhd", "block_size=64K", NULL}},
+        {{"qcow2", "", "qcow2"}, {"qcow2", "", "qcow2"}},
+        {{"vhd", "", NULL}, {"qcow2", "extended_l2=on", NULL}},
+        {{"qcow2", "", NULL}, {"vhd", "", NULL}},
+        {{"qcow2", "", NULL}, {"qcow2", "compat=0.10,cluster_size=4K", NULL}},
     };
 
     (void)state;

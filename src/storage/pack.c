@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pack.c - isa-l, libdeflate and libzstd behind one face; see docs/decisions/0002-dependencies.md.
+ *
+ * Readers of qcow2 may inflate with a window of 4 KiB, which libdeflate cannot promise; isa-l can.
+ * For reading the window does not matter: the whole output is there.
+ */
+#include "storage/pack.h"
+
+#include <errno.h>
+#include <isa-l/igzip_lib.h>
+#include <libdeflate.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+enum { DEFLATE_WINDOW_BITS = 12, ZLIB_LEVEL = 5, ZSTD_LEVEL = 3 };
+
+struct tools {
+    struct isal_zstream isal;
+    uint8_t *isal_level;
+    struct libdeflate_compressor *zlib;
+    struct libdeflate_decompressor *inflate;
+    ZSTD_CCtx *zstd;
+    ZSTD_DCtx *unzstd;
+};
+
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void drop(void *arg)
+{
+    struct tools *t = arg;
+
+    libdeflate_free_compressor(t->zlib);
+    libdeflate_free_decompressor(t->inflate);
+    ZSTD_freeCCtx(t->zstd);
+    ZSTD_freeDCtx(t->unzstd);
+    free(t->isal_level);
+    free(t);
+}
+
+static void make_key(void)
+{
+    (void)!pthread_key_create(&key, drop);
+}
+
+/* This thread's; NULL: no memory. */
+static struct tools *tools(void)
+{
+    struct tools *t;
+
+    pthread_once(&once, make_key);
+    t = pthread_getspecific(key);
+    if (!t) {
+        t = calloc(1, sizeof(*t));
+        if (t && pthread_setspecific(key, t) != 0) {
+            free(t);
+            t = NULL;
+        }
+    }
+    return t;
+}
+
+size_t pack_deflate(const uint8_t *in, size_t n, uint8_t *out, size_t room)
+{
+    struct tools *t = tools();
+    struct isal_zstream *z;
+
+    if (t && !t->isal_level)
+        t->isal_level = malloc(ISAL_DEF_LVL1_DEFAULT);
+    if (!t || !t->isal_level)
+        return 0;
+    z = &t->isal;
+    isal_deflate_init(z);
+    z->level = 1;
+    z->level_buf = t->isal_level;
+    z->level_buf_size = ISAL_DEF_LVL1_DEFAULT;
+    z->hist_bits = DEFLATE_WINDOW_BITS;
+    z->gzip_flag = IGZIP_DEFLATE;
+    z->end_of_stream = 1;
+    z->flush = NO_FLUSH;
+    z->next_in = (uint8_t *)in;
+    z->avail_in = (uint32_t)n;
+    z->next_out = out;
+    z->avail_out = (uint32_t)room;
+    if (isal_deflate(z) != COMP_OK || z->internal_state.state != ZSTATE_END)
+        return 0;
+    return z->total_out;
+}
+
+size_t pack_zlib(const uint8_t *in, size_t n, uint8_t *out, size_t room)
+{
+    struct tools *t = tools();
+
+    if (t && !t->zlib)
+        t->zlib = libdeflate_alloc_compressor(ZLIB_LEVEL);
+    return t && t->zlib ? libdeflate_zlib_compress(t->zlib, in, n, out, room) : 0;
+}
+
+size_t pack_zstd(const uint8_t *in, size_t n, uint8_t *out, size_t room)
+{
+    struct tools *t = tools();
+    size_t len;
+
+    if (t && !t->zstd)
+        t->zstd = ZSTD_createCCtx();
+    if (!t || !t->zstd)
+        return 0;
+    len = ZSTD_compressCCtx(t->zstd, out, room, in, n, ZSTD_LEVEL);
+    return ZSTD_isError(len) ? 0 : len;
+}
+
+static struct libdeflate_decompressor *inflater(void)
+{
+    struct tools *t = tools();
+
+    if (t && !t->inflate)
+        t->inflate = libdeflate_alloc_decompressor();
+    return t ? t->inflate : NULL;
+}
+
+int unpack_deflate(const uint8_t *in, size_t n, uint8_t *out, size_t len)
+{
+    struct libdeflate_decompressor *d = inflater();
+
+    if (!d)
+        return -ENOMEM;
+    return libdeflate_deflate_decompress(d, in, n, out, len, NULL) == LIBDEFLATE_SUCCESS ? 0 : -EIO;
+}
+
+int unpack_zlib(const uint8_t *in, size_t n, uint8_t *out, size_t len)
+{
+    struct libdeflate_decompressor *d = inflater();
+
+    if (!d)
+        return -ENOMEM;
+    return libdeflate_zlib_decompress(d, in, n, out, len, NULL) == LIBDEFLATE_SUCCESS ? 0 : -EIO;
+}
+
+/* The stream form: what follows the frame is not looked at. */
+int unpack_zstd(const uint8_t *in, size_t n, uint8_t *out, size_t len)
+{
+    struct tools *t = tools();
+    ZSTD_inBuffer i = {in, n, 0};
+    ZSTD_outBuffer o = {out, len, 0};
+
+    if (t && !t->unzstd)
+        t->unzstd = ZSTD_createDCtx();
+    if (!t || !t->unzstd)
+        return -ENOMEM;
+    ZSTD_DCtx_reset(t->unzstd, ZSTD_reset_session_only);
+    while (o.pos < len) {
+        size_t before = o.pos + i.pos;
+        size_t rc = ZSTD_decompressStream(t->unzstd, &o, &i);
+
+        if (ZSTD_isError(rc) || (o.pos < len && (rc == 0 || before == o.pos + i.pos)))
+            return -EIO;
+    }
+    return 0;
+}
