@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: a client sends anything, in pieces, and leaves when it likes. */
+#include "fuzz.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "board/device.h"
+#include "console/console.h"
+#include "core/err.h"
+#include "core/loop.h"
+#include "core/usock.h"
+#include "machine/control.h"
+
+static struct loop *loop;
+static struct console *con;
+static struct control *ctl;
+static char dir[] = "/tmp/hospes-fuzz-XXXXXX";
+
+static void info(void *arg, struct info *out)
+{
+    (void)arg;
+    info_text(out, "persona", "bare");
+    dump_add(info_part(out, "devices", "com1", "uart"), "divisor", "12");
+}
+
+static int ask(void *arg, const char *what, uint64_t value, const char **how, struct err *e)
+{
+    (void)arg;
+    *how = "button";
+    return value & 1 ? err_set(e, ENOTSUP, "no ears for %s", what) : 0;
+}
+
+static void stop(void *arg)
+{
+    (void)arg;
+    control_event(ctl, "obeyed", NULL);
+}
+
+static struct console *console(void *arg)
+{
+    (void)arg;
+    return con;
+}
+
+static void end(void)
+{
+    control_close(ctl, "powered off", NULL);
+    console_close(con);
+    loop_destroy(loop);
+    rmdir(dir);
+}
+
+static void start(void)
+{
+    static const struct control_ops ops = {info, ask, stop, console};
+    struct err e;
+
+    if (!mkdtemp(dir) || setenv("HOSPES_RUNTIME", dir, 1) || loop_create(&loop, &e) < 0 ||
+        console_open("none", loop, &con, &e) < 0 ||
+        control_open("fuzz", loop, &ops, NULL, &ctl, &e) < 0)
+        abort();
+    atexit(end);
+}
+
+static void turn(int fd)
+{
+    char answer[65536];
+
+    while (loop_step(loop, 0) > 0)
+        (void)!recv(fd, answer, sizeof(answer), MSG_DONTWAIT);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct err e;
+    size_t at = 0;
+    int fd;
+
+    if (!loop)
+        start();
+    if (usock_connect(control_path(ctl), &fd, &e) < 0)
+        abort();
+    turn(fd);
+    while (at < size) {
+        size_t n = data[at] % 64 ? data[at] : size - at;
+
+        n = n > size - at ? size - at : n;
+        if (send(fd, data + at, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            break; /* cut off */
+        turn(fd);
+        at += n;
+    }
+    close(fd);
+    turn(-1);
+    return 0;
+}
