@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * evtchn.h - event channels: Xen's interrupts, seen from guest and back ends.
+ *
+ * The guest's side are the EVTCHNOP hypercalls; back ends of this process bind to ports that the
+ * guest has left unbound for domain 0, hear of its sends and notify it.
+ *
+ * Document: Xen public/event_channel.h; docs/misc FIFO event channel ABI. Threads: everything from
+ * any thread; one lock for the table, atomics for what is shared with the guest.
+ */
+#ifndef HOSPES_PERSONAS_XEN_EVTCHN_H
+#define HOSPES_PERSONAS_XEN_EVTCHN_H
+
+#include "core/core.h"
+
+enum { EVTCHN_MAX_PORTS = 4096, EVTCHN_MAX_CPUS = 255 };
+
+struct evtchn;
+
+/* Something became pending on `cpu`: raise its upcall. Any thread, evtchn's lock may be held, so it
+ * must not call back. */
+typedef void evtchn_deliver_fn(void *arg, unsigned cpu);
+
+MUST int evtchn_create(struct gmem *m, unsigned cpus, evtchn_deliver_fn *deliver, void *arg,
+                       struct evtchn **out, struct err *e);
+void evtchn_destroy(struct evtchn *x);
+/* All ports closed, nothing mapped: machine reset and soft reset. Back ends are unbound. */
+void evtchn_reset(struct evtchn *x);
+
+/* The guest's width, latched when it maps shared info; decides layouts. Clears nothing. */
+void evtchn_set_shared(struct evtchn *x, gpa_t shared_info, bool longmode);
+/* -EFAULT, -EINVAL; contents of the old place are copied, and an event is raised as Xen does. */
+MUST int evtchn_set_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t at);
+/* Where vcpu_info of cpu is now; false before shared info is mapped. */
+bool evtchn_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t *at);
+/* evtchn_upcall_pending of that cpu: for delivery that must be repeated. */
+bool evtchn_upcall_pending(struct evtchn *x, unsigned cpu);
+
+/* EVTCHNOP `cmd` from vCPU `cpu`; body is a copy of the argument structure, `size` bytes long, and
+ * is written back when *back is set. 0 or -errno as the guest gets it. */
+MUST int evtchn_op(struct evtchn *x, unsigned cpu, unsigned cmd, void *body, size_t size,
+                   bool *back);
+/* Bytes of the argument of `cmd`, 0: no such operation. */
+size_t evtchn_op_size(unsigned cmd);
+
+/* Raises a virtual interrupt that the guest has bound; false: it has not. */
+bool evtchn_virq(struct evtchn *x, unsigned cpu, unsigned virq);
+
+/* --- back ends --- */
+
+/* Allocates a port as the domain builder does, for console and store; 0 when none is left. */
+MUST unsigned evtchn_alloc(struct evtchn *x);
+/* fn runs when the guest sends on `port`, on the sending vCPU's thread: it signals an eventfd.
+ * -EINVAL: the guest has not left that port unbound for domain 0. */
+typedef void evtchn_sent_fn(void *arg);
+MUST int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg);
+void evtchn_unbind(struct evtchn *x, unsigned port, void *arg);
+/* Makes the port pending in the guest. A closed port is ignored. */
+void evtchn_notify(struct evtchn *x, unsigned port);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * grant.c - see grant.h.
+ *
+ * An entry is in guest memory and may change at any time: it is read once, whole, and what was read
+ * is checked. Pinning sets GTF_reading and GTF_writing by compare-and-swap against the flags that
+ * were checked, so a guest that revokes meanwhile wins and the grant fails. Several requests may
+ * pin one entry; a count of ours decides who clears the bits.
+ *
+ * Not modelled: transitive and transfer grants, which only domains among each other use.
+ */
+#include "personas/xen/grant.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/err.h"
+#include "core/gmem.h"
+#include "personas/xen/public.h"
+
+enum {
+    V1_PER_FRAME = 4096 / sizeof(grant_entry_v1_t),
+    V2_PER_FRAME = 4096 / sizeof(grant_entry_v2_t),
+    STATUS_PER_FRAME = 4096 / sizeof(grant_status_t),
+    MAX_REFS = GRANT_MAX_FRAMES * V1_PER_FRAME,
+    BACK_END = 0, /* domain id */
+};
+
+struct pins {
+    uint16_t readers, writers;
+};
+
+struct grant_table {
+    struct gmem *mem;
+    pthread_mutex_t lock;
+    unsigned version;
+    uint8_t *frame[GRANT_MAX_FRAMES];  /* guest memory, NULL: not shown */
+    uint8_t *status[GRANT_MAX_FRAMES]; /* version 2 */
+    unsigned frames;
+    uint64_t reserved[GRANT_RESERVED]; /* pfn, 0: none */
+    struct pins pins[MAX_REFS];
+    unsigned pinned;
+};
+
+int grant_create(struct gmem *m, struct grant_table **out, struct err *e)
+{
+    struct grant_table *g = calloc(1, sizeof(*g));
+
+    if (!g)
+        return err_set(e, ENOMEM, "no memory for a grant table");
+    g->mem = m;
+    g->version = 1;
+    pthread_mutex_init(&g->lock, NULL);
+    *out = g;
+    return 0;
+}
+
+void grant_destroy(struct grant_table *g)
+{
+    if (!g)
+        return;
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+void grant_reset(struct grant_table *g)
+{
+    pthread_mutex_lock(&g->lock);
+    memset(g->frame, 0, sizeof(g->frame));
+    memset(g->status, 0, sizeof(g->status));
+    g->frames = 0;
+    g->version = 1;
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* --- entries --- */
+
+static grant_entry_v1_t *entry_v1(const struct grant_table *g, uint32_t ref)
+{
+    uint8_t *frame = ref / V1_PER_FRAME < GRANT_MAX_FRAMES ? g->frame[ref / V1_PER_FRAME] : NULL;
+
+    return frame ? (grant_entry_v1_t *)frame + ref % V1_PER_FRAME : NULL;
+}
+
+static grant_entry_v2_t *entry_v2(const struct grant_table *g, uint32_t ref)
+{
+    uint8_t *frame = ref / V2_PER_FRAME < GRANT_MAX_FRAMES ? g->frame[ref / V2_PER_FRAME] : NULL;
+
+    return frame ? (grant_entry_v2_t *)frame + ref % V2_PER_FRAME : NULL;
+}
+
+static grant_status_t *entry_status(const struct grant_table *g, uint32_t ref)
+{
+    uint32_t i = ref / STATUS_PER_FRAME;
+    uint8_t *frame = i < GRANT_MAX_FRAMES ? g->status[i] : NULL;
+
+    return frame ? (grant_status_t *)frame + ref % STATUS_PER_FRAME : NULL;
+}
+
+static void write_reserved(struct grant_table *g, unsigned ref)
+{
+    grant_entry_v1_t *v1 = g->version == 1 ? entry_v1(g, ref) : NULL;
+    grant_entry_v2_t *v2 = g->version == 2 ? entry_v2(g, ref) : NULL;
+
+    if (!g->reserved[ref])
+        return;
+    if (v1)
+        *v1 = (grant_entry_v1_t){
+            .flags = GTF_permit_access, .domid = BACK_END, .frame = (uint32_t)g->reserved[ref]};
+    if (v2)
+        *v2 = (grant_entry_v2_t){
+            .full_page = {.hdr = {GTF_permit_access, BACK_END}, .frame = g->reserved[ref]}};
+}
+
+static void write_all_reserved(struct grant_table *g)
+{
+    for (unsigned i = 0; i < GRANT_RESERVED; i++)
+        write_reserved(g, i);
+}
+
+void grant_reserve(struct grant_table *g, unsigned ref, uint64_t pfn)
+{
+    pthread_mutex_lock(&g->lock);
+    if (ref < GRANT_RESERVED) {
+        g->reserved[ref] = pfn;
+        write_reserved(g, ref);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+int grant_set_frame(struct grant_table *g, unsigned index, bool status, gpa_t at)
+{
+    uint8_t *to = gmem_shared(g->mem, at, 4096), **slot;
+
+    if (index >= GRANT_MAX_FRAMES || !to || at % 4096)
+        return -EINVAL;
+    pthread_mutex_lock(&g->lock);
+    slot = status ? &g->status[index] : &g->frame[index];
+    if (*slot != to) {
+        if (*slot)
+            memcpy(to, *slot, 4096);
+        else
+            memset(to, 0, 4096);
+        *slot = to;
+        if (!status && index == 0)
+            write_all_reserved(g);
+        if (!status && index >= g->frames)
+            g->frames = index + 1;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return 0;
+}
+
+unsigned grant_frames(struct grant_table *g)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&g->lock);
+    n = g->frames ? g->frames : 1;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
+int grant_set_version(struct grant_table *g, unsigned version)
+{
+    int rc = 0;
+
+    if (version != 1 && version != 2)
+        return -EINVAL;
+    pthread_mutex_lock(&g->lock);
+    if (version != g->version && g->pinned) {
+        rc = -EBUSY;
+    } else if (version != g->version) {
+        for (unsigned i = 0; i < GRANT_MAX_FRAMES; i++) {
+            if (g->frame[i])
+                memset(g->frame[i], 0, 4096);
+            if (g->status[i])
+                memset(g->status[i], 0, 4096);
+        }
+        g->version = version;
+        write_all_reserved(g);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return rc;
+}
+
+unsigned grant_version(struct grant_table *g)
+{
+    unsigned v;
+
+    pthread_mutex_lock(&g->lock);
+    v = g->version;
+    pthread_mutex_unlock(&g->lock);
+    return v;
+}
+
+/* --- use --- */
+
+/* GNTST_okay when the flags and the domain allow the use. */
+static int judge(uint16_t flags, uint16_t domid, bool write)
+{
+    if ((flags & GTF_type_mask) != GTF_permit_access || domid != BACK_END)
+        return GNTST_bad_gntref;
+    if (write && flags & GTF_readonly)
+        return GNTST_permission_denied;
+    return GNTST_okay;
+}
+
+static uint16_t bits_of(const struct pins *p)
+{
+    return (uint16_t)((p->readers || p->writers ? GTF_reading : 0) |
+                      (p->writers ? GTF_writing : 0));
+}
+
+/* Puts `bits` where the guest sees them. `checked` is what the decision was made on. */
+static bool pin_bits(uint16_t *flags, uint16_t checked, uint16_t bits)
+{
+    uint16_t want = (uint16_t)(checked | bits);
+
+    if (want == checked)
+        return true;
+    return __atomic_compare_exchange_n(flags, &checked, want, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+static int begin_v1(struct grant_table *g, uint32_t ref, bool write, uint64_t *pfn)
+{
+    grant_entry_v1_t *e = entry_v1(g, ref), copy;
+    int rc;
+
+    if (!e)
+        return GNTST_bad_gntref;
+    for (int i = 0; i < 4; i++) {
+        uint64_t raw = shared_load64(e);
+
+        memcpy(&copy, &raw, sizeof(copy));
+        rc = judge(copy.flags, copy.domid, write);
+        if (rc != GNTST_okay)
+            return rc;
+        *pfn = copy.frame;
+        if (pin_bits(&e->flags, copy.flags, (uint16_t)(GTF_reading | (write ? GTF_writing : 0))))
+            return GNTST_okay;
+    }
+    return GNTST_general_error; /* the guest keeps changing it */
+}
+
+static int begin_v2(struct grant_table *g, uint32_t ref, bool write, uint64_t *pfn,
+                    struct granted *out)
+{
+    grant_entry_v2_t *e = entry_v2(g, ref), copy;
+    grant_status_t *status = entry_status(g, ref);
+    int rc;
+
+    if (!e || !status)
+        return GNTST_bad_gntref;
+    memcpy(&copy, e, sizeof(copy));
+    rc = judge(copy.hdr.flags, copy.hdr.domid, write);
+    if (rc != GNTST_okay)
+        return rc;
+    *pfn = copy.full_page.frame;
+    if (copy.hdr.flags & GTF_sub_page) {
+        out->off = copy.sub_page.page_off;
+        out->len = copy.sub_page.length;
+        *pfn = copy.sub_page.frame;
+        if (out->off > 4096 || out->len > 4096 - out->off)
+            return GNTST_bad_gntref;
+    }
+    /* The guest clears the entry first and reads the status after: set it, then look again. */
+    __atomic_fetch_or(status, (uint16_t)(GTF_reading | (write ? GTF_writing : 0)),
+                      __ATOMIC_SEQ_CST);
+    if (shared_load16(&e->hdr.flags) != copy.hdr.flags) {
+        __atomic_fetch_and(status, (uint16_t) ~(GTF_reading | GTF_writing) | bits_of(&g->pins[ref]),
+                           __ATOMIC_SEQ_CST);
+        return GNTST_general_error;
+    }
+    return GNTST_okay;
+}
+
+static void unpin(struct grant_table *g, uint32_t ref)
+{
+    uint16_t keep = (uint16_t) ~(GTF_reading | GTF_writing) | bits_of(&g->pins[ref]);
+    grant_entry_v1_t *e = g->version == 1 ? entry_v1(g, ref) : NULL;
+    grant_status_t *status = g->version == 2 ? entry_status(g, ref) : NULL;
+
+    if (e)
+        __atomic_fetch_and(&e->flags, keep, __ATOMIC_SEQ_CST);
+    if (status)
+        __atomic_fetch_and(status, keep, __ATOMIC_SEQ_CST);
+}
+
+int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out)
+{
+    uint64_t pfn = 0;
+    int rc;
+
+    *out = (struct granted){.len = 4096};
+    if (ref >= MAX_REFS)
+        return GNTST_bad_gntref;
+    pthread_mutex_lock(&g->lock);
+    rc = g->version == 1 ? begin_v1(g, ref, write, &pfn) : begin_v2(g, ref, write, &pfn, out);
+    if (rc == GNTST_okay) {
+        out->page = pfn < UINT64_C(1) << 40 ? gmem_shared(g->mem, pfn * 4096, 4096) : NULL;
+        if (out->page) {
+            g->pins[ref].readers += !write;
+            g->pins[ref].writers += write;
+            g->pinned++;
+        } else {
+            unpin(g, ref);
+            rc = GNTST_general_error;
+        }
+    }
+    pthread_mutex_unlock(&g->lock);
+    return rc;
+}
+
+void grant_end(struct grant_table *g, uint32_t ref, bool write)
+{
+    if (ref >= MAX_REFS)
+        return;
+    pthread_mutex_lock(&g->lock);
+    g->pins[ref].readers -= !write;
+    g->pins[ref].writers -= write;
+    g->pinned--;
+    unpin(g, ref);
+    pthread_mutex_unlock(&g->lock);
+}

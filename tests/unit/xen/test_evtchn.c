@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Event channels and grants as a guest uses them, in both widths and both ABIs. */
+#include "unit.h"
+
+#include <errno.h>
+
+#include "core/err.h"
+#include "core/gmem.h"
+#include "personas/xen/evtchn.h"
+#include "personas/xen/grant.h"
+#include "personas/xen/public.h"
+
+enum {
+    SHARED = 0x5000,
+    INFO = 0x6000,
+    ARRAY = 0x7000,
+    BLOCK = 0x8000,
+    GRANTS = 0x9000,
+    STATUS = 0xa000,
+    DATA = 0xb000
+};
+
+static struct gmem *mem;
+static struct evtchn *x;
+static struct grant_table *g;
+static unsigned upcalls[2], sends;
+
+static void upcall(void *arg, unsigned cpu)
+{
+    (void)arg;
+    upcalls[cpu]++;
+}
+
+static void sent(void *arg)
+{
+    (void)arg;
+    sends++;
+}
+
+static int setup(void **state)
+{
+    struct err e;
+
+    (void)state;
+    upcalls[0] = upcalls[1] = sends = 0;
+    assert_int_equal(gmem_create(&mem, &e), 0);
+    assert_int_equal(gmem_add_ram(mem, 0, 2 * MiB, false, &e), 0);
+    assert_int_equal(evtchn_create(mem, 2, upcall, NULL, &x, &e), 0);
+    assert_int_equal(grant_create(mem, &g, &e), 0);
+    evtchn_set_shared(x, SHARED, true);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    evtchn_destroy(x);
+    grant_destroy(g);
+    gmem_destroy(mem);
+    return 0;
+}
+
+static uint8_t *ram(gpa_t at)
+{
+    return gmem_shared(mem, at, 4096);
+}
+
+static int op(unsigned cmd, void *body, size_t n)
+{
+    bool back;
+
+    return evtchn_op(x, 0, cmd, body, n, &back);
+}
+#define OP(cmd, s) op(cmd, &(s), sizeof(s))
+
+static unsigned unbound(void)
+{
+    struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = 0};
+
+    assert_int_equal(OP(EVTCHNOP_alloc_unbound, a), 0);
+    return a.port;
+}
+
+static void two_levels_raise_once(void **state)
+{
+    unsigned port = unbound();
+    struct evtchn_send s = {port};
+
+    (void)state;
+    assert_int_equal(evtchn_bind(x, port, sent, &sends), 0);
+    assert_int_equal(evtchn_bind(x, port, sent, &sends), -EINVAL);
+    assert_int_equal(OP(EVTCHNOP_send, s), 0);
+    assert_int_equal(sends, 1);
+    evtchn_notify(x, port);
+    evtchn_notify(x, port);
+    assert_int_equal(upcalls[0], 1);
+    assert_int_equal(ram(SHARED)[0], 1);            /* upcall pending */
+    assert_int_equal(ram(SHARED)[8], 1);            /* selector */
+    assert_int_equal(ram(SHARED)[2048], 1 << port); /* pending */
+    evtchn_unbind(x, port, &sends);
+    assert_int_equal(OP(EVTCHNOP_send, s), 0); /* lost, not an error */
+    assert_int_equal(sends, 1);
+}
+
+static void masked_events_wait_for_the_unmask(void **state)
+{
+    unsigned port = unbound();
+    struct evtchn_unmask u = {port};
+
+    (void)state;
+    ram(SHARED)[2560] = (uint8_t)(1 << port);
+    evtchn_notify(x, port);
+    assert_int_equal(upcalls[0], 0);
+    assert_int_equal(OP(EVTCHNOP_unmask, u), 0);
+    assert_int_equal(upcalls[0], 1);
+}
+
+static void virqs_and_ipis_go_to_their_cpu(void **state)
+{
+    struct evtchn_bind_virq v = {.virq = VIRQ_TIMER, .vcpu = 1};
+    struct evtchn_bind_ipi i = {.vcpu = 1};
+    struct evtchn_send s;
+
+    (void)state;
+    assert_false(evtchn_virq(x, 1, VIRQ_TIMER));
+    assert_int_equal(OP(EVTCHNOP_bind_virq, v), 0);
+    assert_int_equal(OP(EVTCHNOP_bind_virq, v), -EEXIST);
+    assert_int_equal(OP(EVTCHNOP_bind_ipi, i), 0);
+    assert_true(evtchn_virq(x, 1, VIRQ_TIMER));
+    assert_int_equal(upcalls[1], 1);
+    ram(SHARED)[64 + 8] = 0;
+    s.port = i.port;
+    assert_int_equal(OP(EVTCHNOP_send, s), 0);
+    assert_int_equal(upcalls[1], 2);
+    s.port = v.port;
+    assert_int_equal(OP(EVTCHNOP_send, s), -EINVAL);
+}
+
+static void vcpu_info_moves_and_nothing_is_lost(void **state)
+{
+    gpa_t at;
+
+    (void)state;
+    assert_int_equal(evtchn_set_vcpu_info(x, 0, INFO + 4090), -EINVAL);
+    assert_int_equal(evtchn_set_vcpu_info(x, 2, INFO), -EINVAL);
+    assert_int_equal(evtchn_set_vcpu_info(x, 0, INFO + 128), 0);
+    assert_int_equal(ram(INFO)[128], 1);
+    assert_int_equal(ram(INFO)[128 + 15], 0xff);
+    assert_true(evtchn_vcpu_info(x, 0, &at));
+    assert_int_equal(at, INFO + 128);
+}
+
+static void ports_run_out_politely(void **state)
+{
+    struct evtchn_alloc_unbound a = {.dom = DOMID_SELF};
+    struct evtchn_close c = {.port = 9};
+    unsigned n = 0;
+
+    (void)state;
+    while (OP(EVTCHNOP_alloc_unbound, a) == 0)
+        n++;
+    assert_int_equal(n, EVTCHN_MAX_PORTS - 1);
+    assert_int_equal(OP(EVTCHNOP_alloc_unbound, a), -ENOSPC);
+    assert_int_equal(OP(EVTCHNOP_close, c), 0);
+    assert_int_equal(OP(EVTCHNOP_alloc_unbound, a), 0);
+    assert_int_equal(a.port, 9);
+    assert_int_equal(op(99, &a, sizeof(a)), -ENOSYS);
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &a, 2), -EFAULT);
+}
+
+static void fifo_links_events_in_order(void **state)
+{
+    struct evtchn_init_control ic = {.control_gfn = BLOCK >> 12, .vcpu = 0};
+    struct evtchn_expand_array ea = {.array_gfn = ARRAY >> 12};
+    uint32_t *word = (uint32_t *)ram(ARRAY), *block = (uint32_t *)ram(BLOCK);
+    unsigned a = unbound(), b = unbound();
+
+    (void)state;
+    assert_int_equal(OP(EVTCHNOP_expand_array, ea), -EOPNOTSUPP);
+    assert_int_equal(OP(EVTCHNOP_init_control, ic), 0);
+    assert_int_equal(ic.link_bits, 17);
+    assert_int_equal(OP(EVTCHNOP_expand_array, ea), 0);
+    evtchn_notify(x, a);
+    evtchn_notify(x, b);
+    assert_int_equal(block[0], 1 << 7);
+    assert_int_equal(block[2 + 7], a);
+    assert_int_equal(word[a] & 0x1ffff, b);
+    assert_int_equal(upcalls[0], 1);
+    /* The guest takes a and clears LINKED and the link; then b, which was the tail. */
+    word[a] = word[b] = 0;
+    block[0] = 0;
+    block[2 + 7] = 0;
+    evtchn_notify(x, a);
+    assert_int_equal(block[2 + 7], a); /* the old tail is not queued: a new head */
+    assert_int_equal(upcalls[0], 2);
+    word[b] = UINT32_C(1) << 30;
+    evtchn_notify(x, b);
+    assert_int_equal(word[b] >> 29, 6); /* pending and masked, not linked */
+}
+
+static void grants_are_checked_and_pinned(void **state)
+{
+    grant_entry_v1_t *e = (grant_entry_v1_t *)ram(GRANTS);
+    struct granted got;
+
+    (void)state;
+    grant_reserve(g, GRANT_RESERVED_XENSTORE, 5);
+    assert_int_equal(grant_begin(g, 8, false, &got), GNTST_bad_gntref);
+    assert_int_equal(grant_set_frame(g, 0, false, GRANTS), 0);
+    assert_int_equal(e[GRANT_RESERVED_XENSTORE].frame, 5);
+    e[8] = (grant_entry_v1_t){GTF_permit_access | GTF_readonly, 0, DATA >> 12};
+    assert_int_equal(grant_begin(g, 8, true, &got), GNTST_permission_denied);
+    assert_int_equal(grant_begin(g, 8, false, &got), GNTST_okay);
+    assert_ptr_equal(got.page, ram(DATA));
+    assert_true(e[8].flags & GTF_reading);
+    assert_int_equal(grant_begin(g, 8, false, &got), GNTST_okay);
+    grant_end(g, 8, false);
+    assert_true(e[8].flags & GTF_reading); /* the other one still reads */
+    assert_int_equal(grant_set_version(g, 2), -EBUSY);
+    grant_end(g, 8, false);
+    assert_false(e[8].flags & GTF_reading);
+    e[9] = (grant_entry_v1_t){GTF_permit_access, 3, DATA >> 12};
+    assert_int_equal(grant_begin(g, 9, false, &got), GNTST_bad_gntref); /* another domain's */
+    e[10] = (grant_entry_v1_t){GTF_permit_access, 0, 0xffffffff};
+    assert_int_equal(grant_begin(g, 10, false, &got), GNTST_general_error);
+    assert_false(e[10].flags & GTF_reading);
+    assert_int_equal(grant_begin(g, UINT32_MAX, false, &got), GNTST_bad_gntref);
+}
+
+static void version_two_has_parts_of_pages(void **state)
+{
+    grant_entry_v2_t *e = (grant_entry_v2_t *)ram(GRANTS);
+    uint16_t *status = (uint16_t *)ram(STATUS);
+    struct granted got;
+
+    (void)state;
+    assert_int_equal(grant_set_frame(g, 0, false, GRANTS), 0);
+    assert_int_equal(grant_set_frame(g, 0, true, STATUS), 0);
+    assert_int_equal(grant_set_version(g, 3), -EINVAL);
+    assert_int_equal(grant_set_version(g, 2), 0);
+    e[8].sub_page.hdr.flags = GTF_permit_access | GTF_sub_page;
+    e[8].sub_page.hdr.domid = 0;
+    e[8].sub_page.page_off = 100;
+    e[8].sub_page.length = 200;
+    e[8].sub_page.frame = DATA >> 12;
+    assert_int_equal(grant_begin(g, 8, true, &got), GNTST_okay);
+    assert_int_equal(got.off, 100);
+    assert_int_equal(got.len, 200);
+    assert_int_equal(status[8], GTF_reading | GTF_writing);
+    grant_end(g, 8, true);
+    assert_int_equal(status[8], 0);
+    e[8].sub_page.length = 4000;
+    assert_int_equal(grant_begin(g, 8, true, &got), GNTST_bad_gntref);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(two_levels_raise_once),          T(masked_events_wait_for_the_unmask),
+        T(virqs_and_ipis_go_to_their_cpu), T(vcpu_info_moves_and_nothing_is_lost),
+        T(ports_run_out_politely),         T(fifo_links_events_in_order),
+        T(grants_are_checked_and_pinned),  T(version_two_has_parts_of_pages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
