@@ -117,7 +117,6 @@ enum acpi_fadt_boot_arch {
     ACPI_FADT_LEGACY_DEVICES = 1 << 0,
     ACPI_FADT_8042 = 1 << 1,
     ACPI_FADT_NO_VGA = 1 << 2,
-    ACPI_FADT_NO_ASPM = 1 << 4,
 };
 
 /* 5.2.10: firmware control structure, 64-byte aligned */

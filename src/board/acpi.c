@@ -74,7 +74,7 @@ static gpa_t put_fadt(struct tables *t, gpa_t facs, gpa_t dsdt)
         .p_lvl2_lat = le16_of(0xfff), /* beyond 100 and 1000: no C2, no C3 */
         .p_lvl3_lat = le16_of(0xfff),
         .century = 0x32,
-        .iapc_boot_arch = le16_of(ACPI_FADT_LEGACY_DEVICES | ACPI_FADT_8042 | ACPI_FADT_NO_ASPM),
+        .iapc_boot_arch = le16_of(ACPI_FADT_LEGACY_DEVICES | ACPI_FADT_8042),
         .flags = le32_of(ACPI_FADT_WBINVD | ACPI_FADT_PROC_C1 | ACPI_FADT_SLP_BUTTON |
                          ACPI_FADT_TMR_VAL_EXT | ACPI_FADT_RESET_REG_SUP),
         .reset_reg = io_register(0xcf9, 8, 1),
