@@ -24,6 +24,7 @@
 
 enum {
     BLK_RING = 256,
+    BLK_SLOTS = BLK_RING + 1, /* one more than can be in flight: a pop always has room */
     BLK_SEG_MAX = BLK_RING - 2,
     BLK_IOV = BLK_RING + 4, /* a piece more for each border between memory regions */
     BLK_ZERO_SECTORS = 1 << 22,
@@ -45,7 +46,7 @@ struct blk_req {
 
 struct blk_queue {
     struct blk_req *slab;
-    uint16_t free[BLK_RING]; /* a stack, so that few slots are ever touched */
+    uint16_t free[BLK_SLOTS]; /* a stack, so that few slots are ever touched */
     unsigned nfree;
     struct disk_req *waiting, **tail; /* refused by disk_try(), for the loop to submit */
     unsigned tries, hits, count;
@@ -312,6 +313,7 @@ static void blk_kick(struct virtio *v, struct virtio_queue *q, bool on_loop)
     struct blk *b = blk_of(v);
     struct blk_queue *bq = &b->bq[q->index];
     uint64_t moved = 0;
+    unsigned served = 0;
     bool more = true;
 
     if (on_loop)
@@ -320,7 +322,7 @@ static void blk_kick(struct virtio *v, struct virtio_queue *q, bool on_loop)
     while (more) {
         struct blk_req *r;
 
-        if (bq->nfree == 0 || (!on_loop && moved >= BLK_VCPU_BYTES))
+        if (served++ == 2 * BLK_RING || (!on_loop && moved >= BLK_VCPU_BYTES))
             break;
         r = &bq->slab[bq->free[bq->nfree - 1]];
         r->q = q;
@@ -335,7 +337,7 @@ static void blk_kick(struct virtio *v, struct virtio_queue *q, bool on_loop)
             return;
     }
     virtio_flush(q);
-    if (!on_loop && (more || bq->waiting))
+    if (more || (!on_loop && bq->waiting))
         virtio_wake(q);
 }
 
@@ -440,7 +442,7 @@ static void blk_free(struct blk *b)
 {
     for (unsigned i = 0; b->bq && i < b->v.queues; i++) {
         if (b->bq[i].slab)
-            munmap(b->bq[i].slab, BLK_RING * sizeof(struct blk_req));
+            munmap(b->bq[i].slab, BLK_SLOTS * sizeof(struct blk_req));
     }
     free(b->bq);
 }
@@ -487,7 +489,7 @@ static const struct virtio_class blk_class = {
 /* Pages of a slab that no request ever used cost nothing, so no huge pages. */
 static int blk_slabs(struct blk *b, unsigned queues, struct err *e)
 {
-    size_t bytes = BLK_RING * sizeof(struct blk_req);
+    size_t bytes = BLK_SLOTS * sizeof(struct blk_req);
 
     b->bq = calloc(queues, sizeof(*b->bq));
     for (unsigned i = 0; i < queues; i++) {
@@ -503,8 +505,8 @@ static int blk_slabs(struct blk *b, unsigned queues, struct err *e)
         madvise(p, bytes, MADV_NOHUGEPAGE);
         bq->slab = p;
         bq->tail = &bq->waiting;
-        while (bq->nfree < BLK_RING) {
-            bq->free[bq->nfree] = (uint16_t)(BLK_RING - 1 - bq->nfree);
+        while (bq->nfree < BLK_SLOTS) {
+            bq->free[bq->nfree] = (uint16_t)(BLK_SLOTS - 1 - bq->nfree);
             bq->nfree++;
         }
     }

@@ -214,11 +214,17 @@ void net_ctrl(struct net *n, struct virtio_queue *q)
 {
     struct iovec iov[NET_TX_IOV];
     struct vq_chain c = {.iov = iov, .max = ARRAY_SIZE(iov)};
+    unsigned served = 0;
 
     do {
-        while (virtio_pop(q, &c)) {
+        if (served == NET_RING) {
+            virtio_wake(q);
+            break;
+        }
+        while (served < NET_RING && virtio_pop(q, &c)) {
             uint8_t ack;
 
+            served++;
             if (c.in_len < 1) {
                 virtio_break(&n->v, "a control command has no room for its answer");
                 return;

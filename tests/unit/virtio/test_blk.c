@@ -300,6 +300,38 @@ static void framing_is_free(void **state)
     guest_close(&b.g);
 }
 
+static void a_full_ring_goes_on_when_requests_come_back(void **state)
+{
+    struct guest_buf buf[2];
+    struct bench b;
+    uint32_t used;
+    uint16_t id;
+
+    bench_open(&b);
+    guest_start(&b.g, false, SPLIT, 1);
+    fake_env_use_doorbells(&b.g.f);
+    b.disk->no_try = b.disk->hold = true;
+    guest_poke(&b.g, b.hdr, 8, VIRTIO_BLK_T_FLUSH);
+    buf[0] = (struct guest_buf){b.hdr, 16, false};
+    buf[1] = (struct guest_buf){b.status, 1, true};
+    for (unsigned i = 0; i < 256; i++) {
+        guest_add(&b.g, 0, buf, 2, true);
+        b.g.brk -= 32; /* one table for all */
+    }
+    guest_kick(&b.g, 0);
+    fake_env_run(&b.g.f);
+    assert_int_equal(b.disk->held_count, 256);
+    /* The driver may only ring when it is asked to. */
+    assert_int_equal(guest_peek(&b.g, b.g.q[0].device + 4 + 8 * 256, 2), 256);
+    b.disk->hold = false;
+    memdisk_let_go(b.disk);
+    fake_env_run(&b.g.f);
+    for (unsigned i = 0; i < 256; i++)
+        assert_true(guest_used(&b.g, 0, &id, &used));
+    assert_int_equal(request(&b, VIRTIO_BLK_T_IN, 0, 512, false, &used), 0);
+    guest_close(&b.g);
+}
+
 /* --- resets --- */
 
 static void a_reset_waits_for_requests_in_flight(void **state)
@@ -409,6 +441,7 @@ int main(void)
         cmocka_unit_test(the_serial_is_told),
         cmocka_unit_test(writes_are_durable_when_the_cache_is_off),
         cmocka_unit_test(framing_is_free),
+        cmocka_unit_test(a_full_ring_goes_on_when_requests_come_back),
         cmocka_unit_test(a_reset_waits_for_requests_in_flight),
         cmocka_unit_test(a_queue_reset_leaves_the_device_alone),
         cmocka_unit_test(destroy_waits_for_requests_in_flight),
