@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/err.h"
 
@@ -144,6 +145,14 @@ static struct irqs *fake_irqs(struct host *h)
 static uint64_t fake_tsc_khz(const struct host *h)
 {
     return 1000000;
+}
+
+static uint64_t fake_clock_ns(const struct host *h)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
 static uint32_t fake_pv_features(const struct host *h)
@@ -350,6 +359,7 @@ const struct host_ops host_fake = {
     .caps = fake_caps,
     .irqs = fake_irqs,
     .tsc_khz = fake_tsc_khz,
+    .clock_ns = fake_clock_ns,
     .pv_features = fake_pv_features,
     .reset = fake_reset,
     .cpuid = fake_cpuid,

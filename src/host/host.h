@@ -114,7 +114,9 @@ struct host_cfg {
     unsigned cpus;
     bool hyperv_synic; /* the persona wants in-kernel SynIC */
     bool hyperv_enforce_cpuid;
-    bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's */
+    bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's, if the host can:
+                     * HOST_CAP_XEN_HCALL tells */
+    bool pv_clock;  /* KVM's clock may be set up by vcpu_set_msr() for a guest without its leaves */
     bool no_pit;    /* without the 8254; PIC and I/O APIC are always there */
 };
 
@@ -131,6 +133,8 @@ struct host_ops {
     uint32_t (*caps)(const struct host *h);
     struct irqs *(*irqs)(struct host *h);
     uint64_t (*tsc_khz)(const struct host *h);
+    /* The time that KVM's clock shows to guests now, ns since the machine was made. */
+    uint64_t (*clock_ns)(const struct host *h);
     /* KVM_CPUID_FEATURES bits (leaf 0x40000001) that this host implements. A guest gets none of
      * them, and #GP for their MSRs, unless a persona puts the leaves into its CPUID. */
     uint32_t (*pv_features)(const struct host *h);

@@ -50,7 +50,8 @@ static int kvm_vcpu_caps(struct kvm_vcpu *v, struct err *e)
     int rc = 0;
 
     /* A guest that is not told of KVM shall get #GP for KVM's MSRs, as on the real thing. */
-    (void)kvm_vcpu_enable(v, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1);
+    if (!c->pv_clock)
+        (void)kvm_vcpu_enable(v, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1);
     if (c->hyperv_synic)
         rc = kvm_vcpu_enable(v, KVM_CAP_HYPERV_SYNIC2, 0);
     if (rc == 0 && c->hyperv_enforce_cpuid)

@@ -192,7 +192,8 @@ static int kvm_vm_hypercalls(struct kvm_host *h, struct err *e)
     struct kvm_xen_hvm_config xen = {.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
                                      .msr = 0x40000000};
 
-    if (h->cfg.xen_hcall && ioctl(h->vm, KVM_XEN_HVM_CONFIG, &xen) < 0)
+    if (h->cfg.xen_hcall && h->caps & HOST_CAP_XEN_HCALL &&
+        ioctl(h->vm, KVM_XEN_HVM_CONFIG, &xen) < 0)
         return err_exit(e, EX_NO_HOST, errno,
                         "this KVM does not hand over Xen hypercalls (CONFIG_KVM_XEN): %s",
                         strerror(errno));
@@ -205,6 +206,8 @@ static int kvm_vm_attach(struct kvm_host *h, struct err *e)
     int rc = kvm_vm_create(h, e);
 
     if (rc == 0)
+        h->caps = kvm_caps(h->vm);
+    if (rc == 0)
         rc = kvm_vm_chips(h, e);
     if (rc == 0)
         rc = kvm_vm_hypercalls(h, e);
@@ -216,7 +219,6 @@ static int kvm_vm_attach(struct kvm_host *h, struct err *e)
         rc = kvm_irq_open(h, e);
     if (rc == 0)
         rc = gmem_set_hook(h->mem, &hook, e);
-    h->caps = rc == 0 ? kvm_caps(h->vm) : 0;
     return rc;
 }
 
@@ -289,6 +291,13 @@ static uint64_t kvm_vm_tsc_khz(const struct host *h)
     int khz = ioctl(kvm_host_of(h)->vm, KVM_GET_TSC_KHZ, 0);
 
     return khz > 0 ? (uint64_t)khz : 0;
+}
+
+static uint64_t kvm_vm_clock_ns(const struct host *h)
+{
+    struct kvm_clock_data now = {0};
+
+    return ioctl(kvm_host_of(h)->vm, KVM_GET_CLOCK, &now) < 0 ? 0 : now.clock;
 }
 
 static uint32_t kvm_vm_pv_features(const struct host *h)
@@ -365,6 +374,7 @@ const struct host_ops host_kvm = {
     .caps = kvm_vm_caps,
     .irqs = kvm_vm_irqs,
     .tsc_khz = kvm_vm_tsc_khz,
+    .clock_ns = kvm_vm_clock_ns,
     .pv_features = kvm_vm_pv_features,
     .reset = kvm_vm_reset,
     .cpuid = kvm_cpuid_list,
