@@ -25,6 +25,7 @@
 #include "core/iov.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "net/csum.h"
 #include "net/forward.h"
 #include "net/frames.h"
 #include "net/kinds.h"
@@ -32,6 +33,10 @@
 enum {
     USER_QUEUE = 8 << 20,      /* bytes for a guest that does not take its frames */
     USER_STALE_NS = 500000000, /* how far libslirp's clock may be behind */
+    USER_SYN_MAX = 150,        /* bytes of the longest frame with a TCP SYN */
+    USER_MTU = 1500,           /* what the guest is told */
+    USER_LONG = 65521,         /* what libslirp is told: the most that it takes */
+    USER_SEGMENT = 32768,      /* the longest TCP segment that it sends */
 };
 
 struct user_slot {
@@ -57,9 +62,11 @@ struct user {
     uint64_t told_ns; /* when libslirp last learnt the time */
 
     struct frames rx;
-    bool telling; /* inside readable() */
+    bool telling;     /* inside readable() */
+    uint32_t rx_caps; /* what the guest takes */
     struct log_limit complaints;
-    uint8_t tx[NET_FRAME_MAX]; /* libslirp parses frames: never from guest memory */
+    uint8_t tx[NET_FRAME_MAX];  /* libslirp parses frames: never from guest memory */
+    uint8_t cut[NET_FRAME_MAX]; /* a segment of a frame that the guest does not take whole */
 };
 
 static struct user *user_of(struct netif *n)
@@ -238,13 +245,50 @@ static void user_timeout_alarm(struct alarm *a)
 
 /* --- what libslirp calls --- */
 
+static int user_queue(void *arg, const uint8_t *f, size_t len)
+{
+    static const struct net_meta right = {.flags = NET_CSUM_OK};
+    struct user *u = arg;
+    struct iovec iov = {(void *)(uintptr_t)f, len};
+
+    if (!frames_push(&u->rx, u->rx_caps & NET_CSUM ? &right : NULL, &iov, 1))
+        u->n.stats.dropped++;
+    return 0;
+}
+
+/* A TCP frame longer than the MTU: as it is for a guest that takes such, with the segment size
+ * that the wire would have, else in segments. Everything else: IPv4 fragments. */
+static int user_queue_long(struct user *u, const uint8_t *f, size_t len)
+{
+    struct net_meta m = {0};
+    struct iovec iov = {u->cut, len};
+    struct net_layout o;
+    uint32_t need;
+    size_t size;
+
+    if (len > NET_FRAME_MAX || !net_layout(f, len, &o))
+        return -EINVAL;
+    if (o.proto != IPPROTO_TCP || !o.payload)
+        return net_fragment(f, len, USER_MTU, u->cut, user_queue, u);
+    size = USER_MTU - (o.payload - o.l3);
+    need = NET_CSUM | (o.version == 4 ? NET_TSO4 : NET_TSO6);
+    if ((u->rx_caps & need) != need)
+        return net_segment(f, len, size, u->cut, user_queue, u);
+    memcpy(u->cut, f, len);
+    m.gso = o.version == 4 ? NET_GSO_TCP4 : NET_GSO_TCP6;
+    m.gso_size = (uint16_t)size;
+    if (net_csum_defer(u->cut, len, &m) < 0)
+        return -EINVAL;
+    return frames_push(&u->rx, &m, &iov, 1) ? 0 : -ENOBUFS;
+}
+
 static ssize_t user_send_packet(const void *buf, size_t len, void *opaque)
 {
     struct user *u = opaque;
-    struct iovec iov = {(void *)(uintptr_t)buf, len};
-    struct net_meta m = {.flags = NET_CSUM_OK};
 
-    if (!frames_push(&u->rx, &m, &iov, 1))
+    if (len <= USER_MTU + 14)
+        user_queue(u, buf, len);
+    else if (user_queue_long(u, buf, len) < 0)
         u->n.stats.dropped++;
     user_wake(u);
     return (ssize_t)len;
@@ -354,6 +398,8 @@ static int user_start(struct user *u, struct cfg *c, struct err *e)
         .in_enabled = true,
         .in6_enabled = true,
         .vprefix_len = 64,
+        .if_mtu = USER_LONG,
+        .if_mru = USER_LONG,
         .vhostname = cfg_get(c, "hostname"),
     };
 
@@ -465,14 +511,17 @@ static int user_open(struct cfg *c, struct loop *l, struct netif **out, struct e
 static void user_caps(const struct netif *n, struct net_caps *out)
 {
     (void)n;
-    *out = (struct net_caps){.mtu = 1500, .queues = 1, .link = true};
+    *out = (struct net_caps){.tx = NET_CSUM | NET_TSO4 | NET_TSO6,
+                             .rx = NET_CSUM | NET_TSO4 | NET_TSO6,
+                             .mtu = USER_MTU,
+                             .queues = 1,
+                             .link = true};
 }
 
 static void user_set_caps(struct netif *n, uint32_t tx, uint32_t rx)
 {
-    (void)n;
     (void)tx;
-    (void)rx;
+    user_of(n)->rx_caps = rx;
 }
 
 static void user_listen(struct netif *n, const struct net_events *ev, void *arg)
@@ -485,19 +534,50 @@ static void user_listen(struct netif *n, const struct net_events *ev, void *arg)
         user_wake(u);
 }
 
+static int user_input(void *arg, const uint8_t *f, size_t len)
+{
+    struct user *u = arg;
+
+    slirp_input(u->slirp, f, (int)len);
+    return 0;
+}
+
+/* Does what the guest left to us. libslirp takes TCP frames of nearly any length that IP can say,
+ * so one to be segmented needs only its headers made whole. */
+static int user_finish(struct user *u, const struct net_meta *m, size_t len)
+{
+    int rc = 0;
+
+    if (m->gso != NET_GSO_NONE && len > USER_LONG)
+        return net_segment(u->tx, len, m->gso_size, u->cut, user_input, u);
+    if (m->gso != NET_GSO_NONE)
+        rc = net_csum_all(u->tx, len);
+    else if (m->flags & NET_NEEDS_CSUM)
+        rc = net_csum_fill(u->tx, len, m);
+    /* A guest that takes long frames is sent some: libslirp goes by the segment size in the
+     * guest's SYN. */
+    if (rc == 0 && (u->rx_caps & (NET_TSO4 | NET_TSO6)) && len < USER_SYN_MAX)
+        net_mss_set(u->tx, len, USER_SEGMENT);
+    return rc < 0 ? rc : user_input(u, u->tx, len);
+}
+
 static long user_send(struct netif *n, const struct net_meta *m, const struct iovec *iov, int cnt)
 {
     struct user *u = user_of(n);
     size_t len = iov_read(iov, (unsigned)cnt, 0, u->tx, sizeof(u->tx));
+    int rc;
 
-    (void)m;
     /* After a long silence a new socket would be older than its own expiry at once. */
     if (loop_now(u->loop) - u->told_ns > USER_STALE_NS)
         user_poll(u);
-    slirp_input(u->slirp, u->tx, (int)len);
+    rc = user_finish(u, m, len);
+    user_wake(u);
+    if (rc < 0) {
+        n->stats.dropped++;
+        return rc;
+    }
     n->stats.tx_frames++;
     n->stats.tx_bytes += len;
-    user_wake(u);
     return (long)len;
 }
 

@@ -14,6 +14,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/loop.h"
+#include "net/csum.h"
 #include "net/netif.h"
 
 static struct loop *loop;
@@ -325,6 +326,161 @@ static void forwards_that_mean_nothing_are_refused(void **state)
     net = first;
 }
 
+/* --- TCP, as a guest with and without offloads speaks it --- */
+
+static struct net_meta got_meta;
+static uint16_t peer_port;
+
+static void send_tcp(const struct net_meta *m, uint8_t flags, uint32_t seq, uint32_t ack,
+                     const void *data, size_t len)
+{
+    static uint8_t f[NET_FRAME_MAX];
+    struct net_meta meta = *m;
+    struct iovec iov = {f, 58 + len};
+
+    memcpy(f, gateway_mac, 6);
+    memcpy(f + 6, guest_mac, 6);
+    be16_put(f + 12, 0x0800);
+    memset(f + 14, 0, 44);
+    f[14] = 0x45;
+    f[22] = 64;
+    f[23] = 6;
+    inet_pton(AF_INET, "10.0.2.15", f + 26);
+    inet_pton(AF_INET, "10.0.2.2", f + 30);
+    be16_put(f + 34, 1234);
+    be16_put(f + 36, peer_port);
+    be32_put(f + 38, seq);
+    be32_put(f + 42, ack);
+    f[46] = 0x60;
+    f[47] = flags;
+    be16_put(f + 48, 65535);
+    be32_put(f + 54, flags & 2 ? 0x020405b4 : 0x01010101);
+    memcpy(f + 58, data, len);
+    if (m->flags & NET_NEEDS_CSUM)
+        assert_int_equal(net_csum_defer(f, 58 + len, &meta), 0);
+    else
+        assert_int_equal(net_csum_all(f, 58 + len), 0);
+    assert_int_equal(net->ops->send(net, &meta, &iov, 1), 58 + len);
+}
+
+/* The next TCP frame with any of flags, or with payload. */
+static size_t take_tcp(uint8_t flags)
+{
+    struct iovec iov = {got, sizeof(got)};
+
+    for (int i = 0; i < 400; i++) {
+        long len;
+
+        while ((len = net->ops->recv(net, &got_meta, &iov, 1)) >= 0) {
+            if (be16_at(got + 12) == 0x0800 && got[23] == 6 && ((got[47] & flags) || len > 60))
+                return (size_t)len;
+        }
+        assert_true(loop_step(loop, 5000000) >= 0);
+    }
+    fail_msg("no TCP frame came");
+    return 0;
+}
+
+static int tcp_connect(uint32_t *seq, uint32_t *ack)
+{
+    struct net_meta plain = {0};
+    int listener = host_socket(SOCK_STREAM, &peer_port), fd = -1;
+
+    assert_int_equal(listen(listener, 1), 0);
+    *seq = 5000;
+    send_tcp(&plain, 2, (*seq)++, 0, "", 0);
+    take_tcp(2);
+    *ack = be32_at(got + 38) + 1;
+    send_tcp(&plain, 0x10, *seq, *ack, "", 0);
+    for (int i = 0; i < 100 && fd < 0; i++) {
+        assert_true(loop_step(loop, 2000000) >= 0);
+        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    }
+    close(listener);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* The host sends 30,000 bytes; returns the longest frame that came. */
+static size_t tcp_download(int fd, uint32_t seq, uint32_t ack)
+{
+    static uint8_t data[30000];
+    struct net_meta plain = {0};
+    size_t longest = 0, total = 0;
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + i / 256);
+    assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+    while (total < sizeof(data)) {
+        size_t len = take_tcp(0), head = 34 + (size_t)(got[46] >> 4) * 4;
+
+        assert_int_equal(be32_at(got + 38), ack);
+        assert_memory_equal(got + head, data + total, len - head);
+        longest = len > longest ? len : longest;
+        if (got_meta.flags & NET_NEEDS_CSUM)
+            assert_int_equal(net_csum_fill(got, len, &got_meta), 0);
+        assert_int_equal(sum16(got + 34, len - 34,
+                               be16_at(got + 26) + be16_at(got + 28) + be16_at(got + 30) +
+                                   be16_at(got + 32) + 6u + (uint32_t)(len - 34)),
+                         0);
+        total += len - head;
+        ack += (uint32_t)(len - head);
+        send_tcp(&plain, 0x10, seq, ack, "", 0);
+    }
+    return longest;
+}
+
+static void a_guest_with_offloads_gets_and_gives_long_frames(void **state)
+{
+    static uint8_t data[20000], back[20000];
+    struct net_meta m = {.flags = NET_NEEDS_CSUM, .gso = NET_GSO_TCP4, .gso_size = 1460};
+    uint32_t seq, ack;
+    size_t at = 0;
+    int fd;
+
+    (void)state;
+    net->ops->set_caps(net, NET_CSUM | NET_TSO4, NET_CSUM | NET_TSO4);
+    fd = tcp_connect(&seq, &ack);
+    assert_in_range(tcp_download(fd, seq, ack), 10000, 32900);
+    assert_int_equal(got_meta.csum_start, 34);
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 3);
+    send_tcp(&m, 0x18, seq, ack + 30000, data, sizeof(data));
+    for (int i = 0; i < 200 && at < sizeof(data); i++) {
+        ssize_t n = recv(fd, back + at, sizeof(back) - at, 0);
+
+        at += n > 0 ? (size_t)n : 0;
+        assert_true(loop_step(loop, 2000000) >= 0);
+    }
+    assert_memory_equal(back, data, sizeof(data));
+    close(fd);
+}
+
+static void a_guest_without_offloads_gets_frames_of_the_mtu(void **state)
+{
+    uint32_t seq, ack;
+    int fd;
+
+    (void)state;
+    net->ops->set_caps(net, 0, 0);
+    fd = tcp_connect(&seq, &ack);
+    assert_in_range(tcp_download(fd, seq, ack), 1400, 1514);
+    close(fd);
+}
+
+static void a_guest_that_lost_its_offloads_gets_segments(void **state)
+{
+    uint32_t seq, ack;
+    int fd;
+
+    (void)state;
+    net->ops->set_caps(net, NET_CSUM | NET_TSO4, NET_CSUM | NET_TSO4);
+    fd = tcp_connect(&seq, &ack);
+    net->ops->set_caps(net, 0, 0); /* another driver, the connection lives on */
+    assert_in_range(tcp_download(fd, seq, ack), 1400, 1514);
+    close(fd);
+}
+
 static void garbage_from_the_guest_is_survived(void **state)
 {
     static uint8_t junk[2000];
@@ -371,6 +527,9 @@ int main(void)
         TEST(a_forward_leads_from_the_host_to_the_guest),
         TEST(a_taken_port_is_named),
         TEST(forwards_that_mean_nothing_are_refused),
+        TEST(a_guest_with_offloads_gets_and_gives_long_frames),
+        TEST(a_guest_without_offloads_gets_frames_of_the_mtu),
+        TEST(a_guest_that_lost_its_offloads_gets_segments),
         TEST(garbage_from_the_guest_is_survived),
         TEST(an_idle_network_does_not_wake_the_loop),
     };
