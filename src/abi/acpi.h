@@ -43,7 +43,7 @@ struct acpi_gas {
 };
 WIRE_SIZE(struct acpi_gas, 12);
 
-/* 5.2.9: fixed description table, revision 5 */
+/* 5.2.9: fixed description table, revision 6 */
 struct acpi_fadt {
     struct acpi_header header;
     le32 firmware_ctrl;
@@ -100,11 +100,12 @@ struct acpi_fadt {
     struct acpi_gas x_gpe1_blk;
     struct acpi_gas sleep_control_reg;
     struct acpi_gas sleep_status_reg;
+    le64 hypervisor_vendor;
 };
 WIRE_OFFSET(struct acpi_fadt, iapc_boot_arch, 109);
 WIRE_OFFSET(struct acpi_fadt, reset_reg, 116);
 WIRE_OFFSET(struct acpi_fadt, x_dsdt, 140);
-WIRE_SIZE(struct acpi_fadt, 268);
+WIRE_SIZE(struct acpi_fadt, 276);
 
 enum acpi_fadt_flags {
     ACPI_FADT_WBINVD = 1 << 0,

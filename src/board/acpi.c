@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 5, FACS, MADT, MCFG.
+ * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.5, FACS, MADT, MCFG.
  *
  * ACPI 6.3 chapter 5.2. The DSDT is dsdt.c's. Every pointer has its 32-bit form, so that ACPI 1.0
  * guests find everything. No HPET is offered: every guest kernel has a better clock here.
@@ -79,6 +79,7 @@ static gpa_t put_fadt(struct tables *t, gpa_t facs, gpa_t dsdt)
                          ACPI_FADT_TMR_VAL_EXT | ACPI_FADT_RESET_REG_SUP),
         .reset_reg = io_register(0xcf9, 8, 1),
         .reset_value = 0x06,
+        .minor_version = 5,
         .x_dsdt = le64_of(dsdt),
         .x_pm1a_evt_blk = io_register(LAYOUT_PM_BASE, 32, 2),
         .x_pm1a_cnt_blk = io_register(LAYOUT_PM_BASE + 4, 16, 2),
@@ -86,7 +87,7 @@ static gpa_t put_fadt(struct tables *t, gpa_t facs, gpa_t dsdt)
         .x_gpe0_blk = io_register(LAYOUT_PM_BASE + 0x20, 32, 1),
     };
 
-    return put_table(t, &f, "FACP", 5, sizeof(f));
+    return put_table(t, &f, "FACP", 6, sizeof(f));
 }
 
 /* --- MADT --- */

@@ -86,18 +86,17 @@ static struct acpi_header header(gpa_t at)
     return h;
 }
 
-/* With HOSPES_TEST_TABLES set to a folder, the tables are left there for acpi's own tools. */
-static void keep_table(const struct acpi_header *h, gpa_t at)
+/* With HOSPES_TEST_TABLES set to a folder, the tables are left there for ACPI's own tools. */
+static void keep_table(const char *name, gpa_t at, uint32_t len)
 {
     const char *dir = getenv("HOSPES_TEST_TABLES");
-    uint32_t len = le32_get(h->length);
     char path[4096];
     uint8_t *p;
     FILE *f;
 
     if (!dir)
         return;
-    snprintf(path, sizeof(path), "%s/%.4s.dat", dir, h->signature);
+    snprintf(path, sizeof(path), "%s/%.4s@%llx.dat", dir, name, (unsigned long long)at);
     p = malloc(len);
     assert_int_equal(gmem_read(mem, at, p, len), 0);
     f = fopen(path, "wb");
@@ -113,7 +112,7 @@ static void check_table(gpa_t at, const char *signature)
 
     assert_memory_equal(h.signature, signature, 4);
     assert_int_equal(sum(at, le32_get(h.length)), 0);
-    keep_table(&h, at);
+    keep_table(signature, at, le32_get(h.length));
 }
 
 static void acpi_tables_hang_together(void **state)
@@ -151,6 +150,8 @@ static void acpi_tables_hang_together(void **state)
     assert_int_equal(gmem_read(mem, le32_get(f.firmware_ctrl), &facs, sizeof(facs)), 0);
     assert_memory_equal(facs.signature, "FACS", 4);
     assert_int_equal(le32_get(f.firmware_ctrl) % 64, 0);
+    keep_table("FACS", le32_get(f.firmware_ctrl), sizeof(facs));
+    keep_table("RSDP", board_rsdp(board), sizeof(r));
     stop();
 }
 
