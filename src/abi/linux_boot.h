@@ -15,6 +15,7 @@
 
 enum linux_loadflags {
     LOADED_HIGH = 1 << 0,
+    KASLR_FLAG = 1 << 1,
     KEEP_SEGMENTS = 1 << 6,
     CAN_USE_HEAP = 1 << 7,
 };

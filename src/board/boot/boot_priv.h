@@ -63,6 +63,21 @@ struct linux_boot_params;
 MUST int boot_linux_params(struct boot *b, const struct boot_env *env,
                            struct linux_boot_params *zero, gpa_t initrd, struct err *e);
 
+/* boot_unpack.c: -EINVAL for a broken stream, -ENOTSUP for a kind that is not known. */
+MUST int boot_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done);
+
+/* boot_direct.c */
+struct boot_payload {
+    uint64_t off, len;  /* of the compressed kernel in the file */
+    uint64_t pref;      /* physical address that it was linked for */
+    uint64_t span;      /* bytes of memory that it needs from there */
+    uint64_t alignment; /* of its physical address */
+    gpa_t end;          /* it must end here */
+};
+/* 1: loaded, start at *out, *random: at a random address. 0: start the image the ordinary way. */
+MUST int boot_direct_load(struct boot *b, const struct boot_env *env, const struct boot_payload *k,
+                          struct boot_start *out, bool *random, struct err *e);
+
 /* boot_elf.c */
 enum { BOOT_ELF_SEGMENTS = 32 };
 struct boot_segment {

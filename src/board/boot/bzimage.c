@@ -170,11 +170,43 @@ int boot_linux_params(struct boot *b, const struct boot_env *env, struct linux_b
     return boot_put(env, BOOT_PARAMS, zero, sizeof(*zero), e);
 }
 
+/* The way past the decompressor; same answers as boot_direct_load(). */
+static int bz_direct(struct boot *b, const struct boot_env *env, const struct bz *z, gpa_t initrd,
+                     struct boot_start *out, bool *random, struct err *e)
+{
+    struct boot_payload k = {
+        .off = z->setup + le32_get(z->hdr.payload_offset),
+        .len = le32_get(z->hdr.payload_length),
+        .pref = le64_get(z->hdr.pref_address),
+        .span = z->span,
+        .alignment = le32_get(z->hdr.kernel_alignment),
+        .end = initrd ? initrd : boot_low_end(env),
+    };
+
+    if (!z->longmode || !z->hdr.relocatable_kernel || !is_pow2(k.alignment) ||
+        !range_in(le32_get(z->hdr.payload_offset), k.len, z->bytes))
+        return 0;
+    return boot_direct_load(b, env, &k, out, random, e);
+}
+
+static int bz_ordinary(struct boot *b, const struct boot_env *env, const struct bz *z,
+                       struct boot_start *out, struct err *e)
+{
+    *out = (struct boot_start){
+        .longmode = z->longmode,
+        .rip = z->at + (z->longmode ? BZ_ENTRY64 : 0),
+        .rsi = BOOT_PARAMS,
+        .cr3 = z->longmode ? BOOT_PAGES : 0,
+    };
+    return boot_file_load(&b->kernel, z->setup, z->bytes, env->mem, z->at, e);
+}
+
 int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                       struct err *e)
 {
     struct linux_boot_params zero;
-    gpa_t initrd;
+    bool random = false;
+    gpa_t initrd = 0;
     struct bz z;
     int rc = bz_read(b, boot_low_end(env), &z, e);
 
@@ -183,19 +215,18 @@ int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_st
     if (rc == 0)
         rc = boot_load_cmdline(b, env, z.cmdline, e);
     if (rc == 0)
-        rc = boot_file_load(&b->kernel, z.setup, z.bytes, env->mem, z.at, e);
-    if (rc == 0)
         rc = boot_load_entry(env, z.longmode, e);
+    if (rc < 0)
+        return rc;
+    rc = bz_direct(b, env, &z, initrd, out, &random, e);
+    if (rc == 0)
+        rc = bz_ordinary(b, env, &z, out, e);
     if (rc < 0)
         return rc;
     memset(&zero, 0, sizeof(zero));
     memcpy(&zero.hdr, &z.hdr, z.hdr_len);
     zero.hdr.code32_start = le32_of((uint32_t)z.at);
-    *out = (struct boot_start){
-        .longmode = z.longmode,
-        .rip = z.at + (z.longmode ? BZ_ENTRY64 : 0),
-        .rsi = BOOT_PARAMS,
-        .cr3 = z.longmode ? BOOT_PAGES : 0,
-    };
+    if (random)
+        zero.hdr.loadflags |= KASLR_FLAG;
     return boot_linux_params(b, env, &zero, initrd, e);
 }
