@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.5, FACS, MADT, MCFG.
+ * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.6, FACS, MADT, MCFG.
  *
  * ACPI 6.3 chapter 5.2. The DSDT is dsdt.c's. Every pointer has its 32-bit form, so that ACPI 1.0
  * guests find everything. No HPET is offered: every guest kernel has a better clock here.
@@ -79,7 +79,7 @@ static gpa_t put_fadt(struct tables *t, gpa_t facs, gpa_t dsdt)
                          ACPI_FADT_TMR_VAL_EXT | ACPI_FADT_RESET_REG_SUP),
         .reset_reg = io_register(0xcf9, 8, 1),
         .reset_value = 0x06,
-        .minor_version = 5,
+        .minor_version = 6,
         .x_dsdt = le64_of(dsdt),
         .x_pm1a_evt_blk = io_register(LAYOUT_PM_BASE, 32, 2),
         .x_pm1a_cnt_blk = io_register(LAYOUT_PM_BASE + 4, 16, 2),
@@ -142,7 +142,7 @@ static gpa_t put_madt(struct tables *t, const struct tables_cfg *c)
     for (size_t i = 0; i < ARRAY_SIZE(level); i++)
         add_override(&out, level[i], level[i], 0x0d);
     add(&out, &nmi, sizeof(nmi));
-    return put_table(t, out.b, "APIC", 3, out.len);
+    return put_table(t, out.b, "APIC", 7, out.len);
 }
 
 static gpa_t put_mcfg(struct tables *t, const struct tables_cfg *c)
