@@ -3,11 +3,11 @@
  * bus.c - see bus.h.
  *
  * Ports: a flat table of 64 Ki claim numbers, of which only the touched pages exist. Memory: claim
- * numbers sorted by base, with a last-hit cache per thread. Both are read under a sequence number
- * that is odd while a claim changes: a reader copies what it found and retries when the number
- * moved. Claims stay valid memory for the bus's life, so a stale read is harmless before the retry.
- * The sequence starts at a value no other bus has, so that a thread's cache entry can never match
- * another bus at the same address.
+ * numbers sorted by base. In front of both stands what each thread hit last. Claims are read under
+ * a sequence number that is odd while one changes: a reader copies what it found and retries when
+ * the number moved. Claims stay valid memory for the bus's life, so a stale read is harmless before
+ * the retry. The sequence starts at a value no other bus has, so that a thread's last hit can never
+ * match another bus at the same address.
  *
  * Threads: bus_access() from any thread without locks, then under the device's lock; all else
  * under the bus's lock, which is a leaf except for the doorbell calls made with it held.
@@ -342,12 +342,14 @@ static uint64_t find(struct bus *b, uint64_t addr, struct hit *h)
     }
 }
 
-static void call(const struct claim *c, uint64_t addr, unsigned size, enum access dir,
-                 uint64_t *val)
+static inline void call(const struct claim *c, uint64_t addr, unsigned size, enum access dir,
+                        uint64_t *val)
 {
-    device_lock(c->d);
-    c->d->ops->io(c->d, c->region, addr - c->base, size, dir, val);
-    device_unlock(c->d);
+    struct device *d = c->d; /* a nested access may overwrite *c */
+
+    device_lock(d);
+    d->ops->io(d, c->region, addr - c->base, size, dir, val);
+    device_unlock(d);
 }
 
 static bool access_bytes(struct bus *b, uint64_t addr, unsigned size, enum access dir,
@@ -376,42 +378,64 @@ static bool pio_free(const struct bus *b, uint64_t addr, unsigned size)
     return true;
 }
 
-bool bus_access(struct bus *b, uint64_t addr, unsigned size, enum access dir, uint64_t *val)
+/* Keeps the bytes that were asked for. */
+static inline uint64_t cut(uint64_t val, unsigned size)
 {
-    static _Thread_local struct {
-        uint64_t seq;
-        struct claim c;
-    } last;
+    return size < 8 ? val & ((UINT64_C(1) << (8 * size)) - 1) : val;
+}
+
+/* The claim that this thread hit last on a bus of this kind, as of `seq`. */
+static _Thread_local struct {
+    uint64_t seq;
+    struct claim c;
+} last[2];
+
+/* Everything that the last hit does not answer. */
+static __attribute__((noinline)) bool access_anew(struct bus *b, uint64_t addr, unsigned size,
+                                                  enum access dir, uint64_t *val)
+{
     struct hit h;
+    uint64_t seq;
 
     if (size == 0 || size > 8)
         return false;
-    if (b->kind == BUS_PIO && pio_free(b, addr, size)) {
-        h.c.len = 0;
-        h.room = size;
-    } else if (b->kind == BUS_MMIO && last.seq == __atomic_load_n(&b->seq, __ATOMIC_ACQUIRE) &&
-               addr - last.c.base < last.c.len) {
-        h.c = last.c;
-        h.room = last.c.len - (addr - last.c.base);
-    } else {
-        uint64_t seq = find(b, addr, &h);
-
-        if (h.c.len && b->kind == BUS_MMIO) {
-            last.c = h.c;
-            last.seq = seq;
-        }
+    seq = find(b, addr, &h);
+    if (h.c.len) {
+        last[b->kind].c = h.c;
+        last[b->kind].seq = seq;
     }
     if (size > 1 && (h.room < size || (h.c.len && !is_pow2(size))))
         return access_bytes(b, addr, size, dir, val);
     if (h.c.len == 0) {
         if (dir == ACC_READ)
-            *val = size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * size)) - 1;
+            *val = cut(UINT64_MAX, size);
         return false;
     }
     if (dir == ACC_READ)
         *val = 0;
     call(&h.c, addr, size, dir, val);
-    if (dir == ACC_READ && size < 8)
-        *val &= (UINT64_C(1) << (8 * size)) - 1;
+    if (dir == ACC_READ)
+        *val = cut(*val, size);
+    return true;
+}
+
+bool bus_access(struct bus *b, uint64_t addr, unsigned size, enum access dir, uint64_t *val)
+{
+    const struct claim *c = &last[b->kind].c;
+    uint64_t off = addr - c->base;
+
+    if (last[b->kind].seq != __atomic_load_n(&b->seq, __ATOMIC_ACQUIRE) || off >= c->len ||
+        size > c->len - off || !is_pow2(size) || size > 8) {
+        if (b->kind != BUS_PIO || size > 8 || !pio_free(b, addr, size))
+            return access_anew(b, addr, size, dir, val);
+        if (dir == ACC_READ)
+            *val = cut(UINT64_MAX, size);
+        return false;
+    }
+    if (dir == ACC_READ)
+        *val = 0;
+    call(c, addr, size, dir, val);
+    if (dir == ACC_READ)
+        *val = cut(*val, size);
     return true;
 }

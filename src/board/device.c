@@ -13,16 +13,6 @@ void device_init(struct device *d, const struct device_ops *ops, const struct en
     pthread_mutex_init(&d->lock, NULL);
 }
 
-void device_lock(struct device *d)
-{
-    pthread_mutex_lock(&d->lock);
-}
-
-void device_unlock(struct device *d)
-{
-    pthread_mutex_unlock(&d->lock);
-}
-
 void guest_fault(struct device *d, const char *fmt, ...)
 {
     char text[256];

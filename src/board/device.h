@@ -55,8 +55,15 @@ struct device {
 };
 
 void device_init(struct device *d, const struct device_ops *ops, const struct env *env);
-void device_lock(struct device *d);
-void device_unlock(struct device *d);
+static inline void device_lock(struct device *d)
+{
+    pthread_mutex_lock(&d->lock);
+}
+
+static inline void device_unlock(struct device *d)
+{
+    pthread_mutex_unlock(&d->lock);
+}
 
 /* The guest did something that its own ABI forbids: counted, rate-limited, logged; never fatal.
  * The caller then enters the state which that ABI defines. */

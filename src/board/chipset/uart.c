@@ -226,7 +226,7 @@ static void uart_write(struct uart *u, unsigned reg, uint8_t v)
         break;
     case UART_SCR:
         s->scr = v;
-        break;
+        return;
     default:
         break; /* LSR and MSR are read only */
     }
