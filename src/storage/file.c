@@ -16,10 +16,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -32,6 +34,7 @@ struct file {
     char *path;
     bool threads;      /* no io_uring, or it was refused */
     bool no_try_write; /* the file system cannot write without waiting */
+    int try_flags;     /* of preadv2() and pwritev2() */
     int failed;        /* -errno of the first failed sync; atomic */
     struct uring *ring;
 };
@@ -199,9 +202,9 @@ static int file_try(struct disk *d, struct disk_req *r)
     ssize_t got = -1;
 
     if (r->op == DISK_READ) {
-        got = preadv2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, RWF_NOWAIT);
+        got = preadv2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, f->try_flags);
     } else if (r->op == DISK_WRITE && !r->fua && !f->no_try_write) {
-        got = pwritev2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, RWF_NOWAIT);
+        got = pwritev2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, f->try_flags);
         if (got < 0 && errno == EOPNOTSUPP)
             f->no_try_write = true;
     }
@@ -307,6 +310,15 @@ static const struct disk_ops file_ops = {
     .extents = file_extents,
 };
 
+/* tmpfs refuses RWF_NOWAIT before Linux 6.6, and has no device to wait for: at worst it swaps, as
+ * guest memory does. */
+static int flags_for_try(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC ? 0 : RWF_NOWAIT;
+}
+
 /* Size, block sizes and what the host can do. */
 static int examine(struct file *f, struct err *e)
 {
@@ -318,6 +330,7 @@ static int examine(struct file *f, struct err *e)
     if (fstat(f->fd, &st) < 0)
         return err_set(e, errno, "cannot examine disk image '%s': %s", f->path, strerror(errno));
     *s = (struct disk_shape){.logical = 1, .physical = 4096, .trims = true};
+    f->try_flags = flags_for_try(f->fd);
     if (S_ISREG(st.st_mode)) {
         s->bytes = (uint64_t)st.st_size;
         s->grows = true;
