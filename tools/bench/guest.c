@@ -71,7 +71,7 @@ static void say(const char *fmt, ...)
         _exit(1);
 }
 
-static void finish(void)
+static _Noreturn void finish(void)
 {
     const char *end = getenv("end");
 
@@ -80,7 +80,7 @@ static void finish(void)
         pause();
 }
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
     say("@@ fail %s: %m\n", what);
     finish();
@@ -153,9 +153,9 @@ static uint64_t blk_drive(int fd, aio_context_t aio, uint8_t *buf, const struct 
 static void bench_blk(void)
 {
     static const struct blk_run runs[] = {
-        {"rd4k_qd1", 4096, 1, 2000, false},   {"wr4k_qd1", 4096, 1, 2000, true},
-        {"rd4k_qd32", 4096, 32, 4096, false}, {"wr4k_qd32", 4096, 32, 4096, true},
-        {"rd1m_qd1", MIB, 1, 64, false},      {"wr1m_qd1", MIB, 1, 64, true},
+        {"wr4k_qd1", 4096, 1, 2000, true},   {"rd4k_qd1", 4096, 1, 2000, false},
+        {"wr4k_qd32", 4096, 32, 4096, true}, {"rd4k_qd32", 4096, 32, 4096, false},
+        {"wr1m_qd1", MIB, 1, 64, true},      {"rd1m_qd1", MIB, 1, 64, false},
     };
     aio_context_t aio = 0;
     uint8_t *buf = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -172,7 +172,7 @@ static void bench_blk(void)
     for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
         struct blk_run warm = runs[i];
 
-        warm.ops = 64;
+        warm.ops = runs[i].ops / 2;
         blk_drive(fd, aio, buf, &warm);
         settle(SETTLE_MS);
         say("@@ begin %s %u\n", runs[i].name, runs[i].ops);

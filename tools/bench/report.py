@@ -103,7 +103,8 @@ def show(result, to):
     for row in result["rows"]:
         peers += [p for p in row["values"] if p not in peers]
     peers.sort(key=lambda p: (p == "hospes", p == "floor"))
-    print("meter: %s; seeds %s" % (result["meter"], result["seeds"]), file=to)
+    odd = {name: seed for name, seed in result["seeds"].items() if seed != result["seed"]}
+    print("meter: %s, seed %d %s" % (result["meter"], result["seed"], odd or ""), file=to)
     for stall in result["stalls"]:
         print("stalled: %(job)s of group %(group)s with seed %(seed)d" % stall, file=to)
     for name, job in result["jobs"].items():
