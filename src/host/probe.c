@@ -186,12 +186,10 @@ void host_probe(struct host_probe *out)
 
     *out = (struct host_probe){0};
     s.sys = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    out->exists = out->opens = s.sys >= 0;
     if (s.sys < 0) {
         probe_open_failed(out, errno);
-        return;
-    }
-    out->exists = out->opens = true;
-    if (ioctl(s.sys, KVM_GET_API_VERSION, 0) == KVM_API_VERSION) {
+    } else if (ioctl(s.sys, KVM_GET_API_VERSION, 0) == KVM_API_VERSION) {
         out->caps = kvm_caps(s.sys);
         probe_speed(&s, out);
     } else {

@@ -28,7 +28,10 @@ static int runtime_choose(char out[RUNTIME_PATH_MAX], struct err *e)
     char run[64];
     int n;
 
-    snprintf(run, sizeof(run), "/run/user/%u", uid);
+    if (uid == 0)
+        snprintf(run, sizeof(run), "/run");
+    else
+        snprintf(run, sizeof(run), "/run/user/%u", uid);
     if (said && *said)
         n = snprintf(out, RUNTIME_PATH_MAX, "%s", said);
     else if (xdg && *xdg)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * runtime.h - where running machines are found: one socket per machine, NAME.sock, in
- * $HOSPES_RUNTIME, else $XDG_RUNTIME_DIR/hospes, else /run/user/UID/hospes, else /tmp/hospes-UID.
+ * $HOSPES_RUNTIME, else $XDG_RUNTIME_DIR/hospes, else /run/user/UID/hospes (for root
+ * /run/hospes), else /tmp/hospes-UID.
  */
 #ifndef HOSPES_MACHINE_RUNTIME_H
 #define HOSPES_MACHINE_RUNTIME_H
