@@ -9,6 +9,7 @@ enum {
     ELFCLASS32 = 1,
     ELFCLASS64 = 2,
     ELFDATA2LSB = 1,
+    ET_EXEC = 2,
     EM_386 = 3,
     EM_X86_64 = 62,
     PT_LOAD = 1,

@@ -29,6 +29,13 @@ static int build_limits(const struct plan *p, struct err *e)
                         "the guest wants %llu MiB of memory and this host has %llu: use less "
                         "--memory",
                         (unsigned long long)(p->memory / MiB), (unsigned long long)(host / MiB));
+    if (!p->kernel)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "this hospes has no firmware to start a disk with: give --kernel");
+    if (strcmp(p->display, "none") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "this hospes has no display: leave --display out and use the serial "
+                        "console");
     return 0;
 }
 

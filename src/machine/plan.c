@@ -295,6 +295,14 @@ static int plan_check_sizes(const struct plan *p, struct err *e)
     return 0;
 }
 
+static int plan_check_display(const struct plan *p, struct err *e)
+{
+    if (strcmp(p->display, "none") != 0 && strncmp(p->display, "vnc=", 4) != 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--display is none or vnc=ADDR:PORT, not %s",
+                        p->display);
+    return 0;
+}
+
 static int plan_check_boot(const struct plan *p, struct err *e)
 {
     if (!p->kernel && (p->initrd || p->append))
@@ -330,6 +338,8 @@ int plan_check(struct plan *p, struct err *e)
     rc = plan_check_name(p, e);
     if (rc == 0)
         rc = plan_check_sizes(p, e);
+    if (rc == 0)
+        rc = plan_check_display(p, e);
     if (rc == 0)
         rc = plan_check_boot(p, e);
     if (rc == 0)

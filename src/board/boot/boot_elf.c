@@ -122,7 +122,7 @@ static int elf_header(const struct boot_file *f, struct boot_elf *out, struct el
 {
     struct elf64_ehdr h64;
     struct elf32_ehdr h32;
-    unsigned machine;
+    unsigned machine, type;
     int rc = boot_file_read(f, 0, &h32, sizeof(h32), e);
 
     if (rc < 0)
@@ -135,15 +135,22 @@ static int elf_header(const struct boot_file *f, struct boot_elf *out, struct el
         if (rc < 0)
             return rc;
         machine = le16_get(h64.machine);
+        type = le16_get(h64.type);
         out->entry = le64_get(h64.entry);
         *h = (struct elf_head){le64_get(h64.phoff), le16_get(h64.phnum), le16_get(h64.phentsize)};
     } else {
         machine = le16_get(h32.machine);
+        type = le16_get(h32.type);
         out->entry = le32_get(h32.entry);
         *h = (struct elf_head){le32_get(h32.phoff), le16_get(h32.phnum), le16_get(h32.phentsize)};
     }
     if (machine != EM_X86_64 && machine != EM_386)
         return elf_bad(f, "it is for another processor", e);
+    if (type != ET_EXEC)
+        return err_set(e, EINVAL,
+                       "%s is an ELF program or library, not a kernel: give a bzImage, vmlinux, "
+                       "PVH or multiboot kernel",
+                       f->path);
     return 0;
 }
 

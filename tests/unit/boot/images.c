@@ -64,6 +64,7 @@ void image_elf(struct image *m, enum image_elf kind)
     memcpy(h->ident.magic, "\177ELF", 4);
     h->ident.class = ELFCLASS64;
     h->ident.data = ELFDATA2LSB;
+    h->type = le16_of(ET_EXEC);
     h->machine = le16_of(EM_X86_64);
     h->entry = le64_of(2 * MiB + 16);
     h->phoff = le64_of(at);

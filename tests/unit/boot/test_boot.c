@@ -344,6 +344,9 @@ static void what_is_no_file_is_named(void **state)
     memset(t->image.b, 'x', 4096);
     assert_int_equal(bench_open(t), -EINVAL);
     assert_non_null(strstr(t->e.msg, "not a kernel"));
+    t->cfg.kernel = "/proc/self/exe";
+    assert_int_equal(boot_open(&t->cfg, &t->boot, &t->e), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "program"));
     image_bzimage(&t->image);
     t->cfg.initrd = "/tmp";
     assert_int_equal(bench_open(t), -EINVAL);

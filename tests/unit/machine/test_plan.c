@@ -158,6 +158,10 @@ static void edit_both(struct plan *p)
     p->kernel = strdup("k");
     p->firmware = strdup("bios");
 }
+static void edit_display(struct plan *p)
+{
+    p->display = strdup("fax");
+}
 static void edit_name(struct plan *p)
 {
     p->name = strdup("../../etc/passwd");
@@ -165,9 +169,9 @@ static void edit_name(struct plan *p)
 
 static void nonsense_is_refused(void **state)
 {
-    static void (*const edits[])(struct plan * p) = {edit_cpus, edit_small,  edit_huge,
-                                                     edit_odd,  edit_initrd, edit_firmware,
-                                                     edit_both, edit_name};
+    static void (*const edits[])(struct plan * p) = {edit_cpus, edit_small,   edit_huge,
+                                                     edit_odd,  edit_initrd,  edit_firmware,
+                                                     edit_both, edit_display, edit_name};
 
     assert_int_equal(check_with(edit_nothing), 0);
     for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
