@@ -21,7 +21,8 @@ MAY_INCLUDE = {
     "import": UPPER | {"import"},
     "validation": UPPER | {"validation"},
     "support": UPPER | {"support"},
-    "cli": ENV | {"personas", "machine", "import", "validation", "support", "cli"},
+    "softhost": BASE | {"softhost"},
+    "cli": ENV | {"personas", "machine", "import", "validation", "support", "softhost", "cli"},
 }
 KVM_CALL = (r"\bKVM_(?:RUN|CREATE|GET|SET|CAP|CHECK|EXIT|IOEVENTFD|IRQFD|IRQ_ROUTING|SIGNAL|"
             r"IRQ_LINE|MEM|DIRTY|ENABLE|DEV|INTERRUPT|NMI|XEN_HVM|HYPERV|X86)[A-Z0-9_]*")
