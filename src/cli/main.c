@@ -65,6 +65,7 @@ const struct cli_command cli_help_command = {
     .run = main_help,
 };
 
+/* clang-format off: one a line */
 const struct cli_command *const cli_commands[] = {
     &cli_run,
     &cli_ls,
@@ -72,10 +73,12 @@ const struct cli_command *const cli_commands[] = {
     &cli_console,
     &cli_info,
     &cli_doctor,
+    &cli_host,
     &cli_version,
     &cli_help_command,
     NULL,
 };
+/* clang-format on */
 
 const struct cli_command *cli_find(const char *name)
 {
@@ -101,6 +104,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0)
         argv[1] += 2;
+    if (strcmp(argv[1], "soft-agent") == 0)
+        return soft_agent_main(argc - 1, argv + 1);
     c = cli_find(argv[1]);
     if (!c) {
         (void)err_exit(&e, EX_USAGE_, EINVAL, "there is no command \"%s\"; see hospes help",

@@ -17,10 +17,12 @@
 #include "board/device.h"
 #include "cli/commands.h"
 #include "cli/detach.h"
+#include "cli/soft.h"
 #include "console/console.h"
 #include "core/cfg.h"
 #include "core/log.h"
 #include "host/host.h"
+#include "host/probe.h"
 #include "machine/machine.h"
 
 struct run {
@@ -314,16 +316,61 @@ static int run_defaults(struct run *r, struct err *e)
     return rc;
 }
 
+/* Does the machine run here, or in a software host? 1: there; said in one line. */
+static int run_choose_host(struct run *r, struct err *e)
+{
+    const char *said = getenv("HOSPES_HOST");
+    char why[sizeof(((struct host_probe *)0)->why) + 32];
+    struct host_probe probe;
+
+    if (!r->host && said && *said) {
+        int rc = run_host(r, said, e);
+
+        if (rc < 0)
+            return err_wrap(e, "HOSPES_HOST");
+    }
+    if (r->host && strcmp(r->host, "kvm") == 0)
+        return 0;
+    if (r->host && strcmp(r->host, "soft") == 0) {
+        run_fact(r, "host", "software, as asked");
+        return 1;
+    }
+    host_probe(&probe);
+    if (probe.usable)
+        return 0;
+    /* The advice after the reason is what happens here anyway. */
+    snprintf(why, sizeof(why), "software, because %.*s", (int)strcspn(probe.why, ";"), probe.why);
+    run_fact(r, "host", why);
+    return 1;
+}
+
+/* words: the command line, before its options were taken out of argv. */
+static int run_go(struct run *r, int argc, char *const *words, struct err *e)
+{
+    int soft = run_choose_host(r, e), rc = soft < 0 ? soft : 0;
+
+    if (rc == 0 && r->detach)
+        rc = detach_start(e);
+    if (rc < 0)
+        return rc;
+    return soft ? soft_run(&r->plan, argc, words, e) : run_plan(r, e);
+}
+
 static int run_main(int argc, char **argv)
 {
     struct run r = {0};
     struct err e = {0};
+    char **words = calloc((size_t)argc + 1, sizeof(*words));
     int n, rc;
 
     plan_init(&r.plan);
+    if (!words)
+        return EX_BUG;
+    memcpy(words, argv, (size_t)argc * sizeof(*words));
     rc = cli_parse(&cli_run, argc, argv, &r, &n, &e);
     if (rc > 0) {
         plan_free(&r.plan);
+        free(words);
         return EX_OK;
     }
     if (rc == 0 && n > 1)
@@ -335,13 +382,12 @@ static int run_main(int argc, char **argv)
         rc = run_defaults(&r, &e);
     if (rc == 0)
         rc = plan_check(&r.plan, &e);
-    if (rc == 0 && r.detach)
-        rc = detach_start(&e);
     if (rc == 0)
-        rc = run_plan(&r, &e);
+        rc = run_go(&r, argc, words, &e);
     if (rc < 0)
         rc = detach_failed(&e) ? (int)e.exit : cli_fail(&e);
     plan_free(&r.plan);
+    free(words);
     free(r.host);
     log_close();
     return rc;

@@ -11,7 +11,6 @@ the same host kernel. NAME picks tests by a part of area/name[variant].
 import argparse
 import concurrent.futures
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -72,10 +71,7 @@ class Test:
         return out
 
     def command(self, opts):
-        work = os.path.join(opts.work, "work", self.full.replace("/", "-"))
-        shutil.rmtree(work, ignore_errors=True)
-        os.makedirs(work)
-        env = {**self.settings, "work": work, "initrd": self.initrd(opts), "top": TOP,
+        env = {**self.settings, "initrd": self.initrd(opts), "top": TOP,
                "hospes": opts.binary, "vmm": opts.vmm,
                "kernel_image": os.path.join(opts.guests, self.fields["kernel"], "vmlinuz")}
         script = 'set -o pipefail; . "$1"; . "$2"; host'
