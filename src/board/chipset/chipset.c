@@ -28,13 +28,11 @@ void chipset_free(struct device *d, unsigned regions, struct irq *line)
     pthread_mutex_destroy(&d->lock);
 }
 
-bool chipset_bytes(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
+void chipset_bytes(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
                    uint64_t *val)
 {
     uint64_t all = 0;
 
-    if (size == 1)
-        return false;
     for (unsigned i = 0; i < size; i++) {
         uint64_t byte = dir == ACC_WRITE ? *val >> (8 * i) & 0xff : 0;
 
@@ -43,5 +41,4 @@ bool chipset_bytes(struct device *d, unsigned region, uint64_t off, unsigned siz
     }
     if (dir == ACC_READ)
         *val = all;
-    return true;
 }

@@ -20,8 +20,8 @@ MUST int chipset_claim(const struct env *env, uint16_t port, unsigned len, struc
 MUST int chipset_line(const struct env *env, unsigned gsi, struct irq **out, struct err *e);
 /* Before the model is freed: regions 0..regions-1 and the line (may be NULL). */
 void chipset_free(struct device *d, unsigned regions, struct irq *line);
-/* Calls io() once per byte, for models whose registers are bytes. false: size is 1 already. */
-bool chipset_bytes(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
+/* Calls io() once per byte, for wide accesses to models whose registers are bytes. */
+void chipset_bytes(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
                    uint64_t *val);
 
 /* uart.c: a 16550A at port..port+7. con may be NULL. */

@@ -230,8 +230,8 @@ static void pm_io(struct device *d, unsigned region, uint64_t off, unsigned size
 
     if (region == REGION_PM)
         pm_io_block(m, off, size, dir, val);
-    else if (chipset_bytes(d, region, off, size, dir, val))
-        return;
+    else if (size != 1)
+        chipset_bytes(d, region, off, size, dir, val);
     else if (region == REGION_SMI)
         pm_smi(m, (unsigned)off, dir, val);
     else

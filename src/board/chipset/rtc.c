@@ -371,8 +371,10 @@ static void rtc_io(struct device *d, unsigned region, uint64_t off, unsigned siz
 {
     struct rtc *r = (struct rtc *)d;
 
-    if (chipset_bytes(d, region, off, size, dir, val))
+    if (size != 1) {
+        chipset_bytes(d, region, off, size, dir, val);
         return;
+    }
     if (off == 0 && dir == ACC_WRITE) {
         r->s.index = *val & (RTC_CMOS - 1); /* bit 7 gates NMIs, which nobody raises */
         return;

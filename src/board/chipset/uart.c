@@ -302,8 +302,10 @@ static void uart_io(struct device *d, unsigned region, uint64_t off, unsigned si
 {
     struct uart *u = (struct uart *)d;
 
-    if (chipset_bytes(d, region, off, size, dir, val))
+    if (size != 1) {
+        chipset_bytes(d, region, off, size, dir, val);
         return;
+    }
     if (dir == ACC_READ)
         *val = uart_read(u, (unsigned)off);
     else
