@@ -93,13 +93,16 @@ static uint64_t doctor_number(const char *path)
 
 static bool doctor_program(const char *name)
 {
-    const char *at = getenv("PATH");
-    char path[512];
+    const char *path = getenv("PATH"), *at = path ? path : "/usr/bin:/bin";
+    char file[512];
 
-    for (at = at ? at : "/usr/bin:/bin"; *at; at += strcspn(at, ":"), at += *at == ':') {
-        snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(at, ":"), at, name);
-        if (access(path, X_OK) == 0)
+    while (*at) {
+        size_t n = strcspn(at, ":");
+
+        snprintf(file, sizeof(file), "%.*s/%s", (int)n, at, name);
+        if (access(file, X_OK) == 0)
             return true;
+        at += n + (at[n] == ':');
     }
     return false;
 }

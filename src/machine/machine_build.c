@@ -114,7 +114,7 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
         .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
     };
     struct disk_spec s = {.bus = d->bus, .cdrom = d->cdrom};
-    char id[16];
+    char id[32];
     int rc = disk_open(&c, m->loop, &s.disk, e);
 
     if (rc < 0)
@@ -143,7 +143,7 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
     const struct plan_nic *n = &m->plan->nic[i];
     struct nic_spec s = {.model = n->model};
     struct cfg *rest = NULL;
-    char id[16];
+    char id[32];
     int rc;
 
     if (strcmp(n->backend, "none") == 0)

@@ -82,7 +82,7 @@ void machine_info(struct machine *m, struct info *out)
     info_text(out, "console", m->console->where);
     info_processors(m, out, &exits);
     for (size_t i = 0; i < p->disks; i++) {
-        char id[16];
+        char id[32];
 
         snprintf(id, sizeof(id), "disk%zu", i);
         dump_add(info_part(out, "disks", id, m->disk_about[i]), "file", "%s", p->disk[i].path);

@@ -75,12 +75,13 @@ int runtime_check_name(const char *name, struct err *e)
     bool ok = n >= 1 && n <= RUNTIME_NAME_MAX && *name != '.' && *name != '-';
 
     for (size_t i = 0; ok && i < n; i++)
-        ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
+        ok = isalnum((unsigned char)name[i]) || strchr("._-+", name[i]);
     return ok ? 0
-              : err_exit(e, EX_USAGE_, EINVAL,
-                         "'%s' is not a machine's name: use at most %d letters, digits, '.', '_' "
-                         "and '-', with a letter or digit first",
-                         name, RUNTIME_NAME_MAX);
+              : err_exit(
+                    e, EX_USAGE_, EINVAL,
+                    "'%s' is not a machine's name: use at most %d letters, digits, '.', '_', '-' "
+                    "and '+', with a letter or digit first",
+                    name, RUNTIME_NAME_MAX);
 }
 
 int runtime_socket(const char *name, bool create, char out[RUNTIME_PATH_MAX], struct err *e)

@@ -15,7 +15,7 @@ enum { RUNTIME_PATH_MAX = 256, RUNTIME_NAME_MAX = 64 };
  * refused, because they could put sockets of their own there. -ENOENT when it is not there. */
 MUST int runtime_dir(bool create, char out[RUNTIME_PATH_MAX], struct err *e);
 
-/* Letters, digits, '.', '_', '-', at most RUNTIME_NAME_MAX; not '.' or '-' first. */
+/* Letters, digits, '.', '_', '-', '+', at most RUNTIME_NAME_MAX; not '.' or '-' first. */
 MUST int runtime_check_name(const char *name, struct err *e);
 
 /* The socket of machine `name`. */
