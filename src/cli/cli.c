@@ -10,7 +10,8 @@ enum { CLI_COLUMN = 26 };
 
 static void cli_help_line(const char *name, const char *arg, const char *about)
 {
-    int n = printf("  --%s%s%s", name, arg ? " " : "", arg ? arg : "");
+    const char *dashes = name[1] ? "--" : "-";
+    int n = printf("  %s%s%s%s", dashes, name, arg ? " " : "", arg ? arg : "");
 
     if (n >= CLI_COLUMN)
         n = printf("\n") - 1;
@@ -47,20 +48,24 @@ static const struct cli_option *cli_option_find(const struct cli_command *c, con
 static int cli_option_take(const struct cli_command *c, int argc, char **argv, int *i, void *arg,
                            struct err *e)
 {
-    const char *word = argv[*i] + 2, *value = strchr(word, '=');
-    size_t n = value ? (size_t)(value - word) : strlen(word);
+    bool letter = argv[*i][1] != '-'; /* -f FORMAT or -fFORMAT */
+    const char *word = argv[*i] + (letter ? 1 : 2), *value = strchr(word, '=');
+    size_t n = letter ? 1 : value ? (size_t)(value - word) : strlen(word);
     const struct cli_option *o = cli_option_find(c, word, n);
 
     if (!o)
         return err_exit(e, EX_USAGE_, EINVAL, "%s has no option %.*s; see hospes help %s", c->name,
-                        (int)n + 2, argv[*i], c->name);
+                        (int)(word - argv[*i] + (ptrdiff_t)n), argv[*i], c->name);
+    if (letter)
+        value = word[1] ? word : NULL;
     if (!o->arg && value)
-        return err_exit(e, EX_USAGE_, EINVAL, "--%s takes no value", o->name);
+        return err_exit(e, EX_USAGE_, EINVAL, "%.*s takes no value",
+                        (int)(word - argv[*i] + (ptrdiff_t)n), argv[*i]);
     if (value)
         value++;
     else if (o->arg) {
         if (*i + 1 >= argc)
-            return err_exit(e, EX_USAGE_, EINVAL, "--%s wants %s; see hospes help %s", o->name,
+            return err_exit(e, EX_USAGE_, EINVAL, "%s wants %s; see hospes help %s", argv[*i],
                             o->arg, c->name);
         value = argv[++*i];
     }
@@ -88,9 +93,6 @@ int cli_parse(const struct cli_command *c, int argc, char **argv, void *arg, int
             cli_help(c);
             return 1;
         }
-        if (argv[i][1] != '-')
-            return err_exit(e, EX_USAGE_, EINVAL, "%s has no option %s; see hospes help %s",
-                            c->name, argv[i], c->name);
         rc = cli_option_take(c, argc, argv, &i, arg, e);
         if (rc < 0)
             return rc;

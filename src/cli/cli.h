@@ -12,7 +12,7 @@
 #include "core/err.h"
 
 struct cli_option {
-    const char *name; /* without dashes; NULL ends the table */
+    const char *name; /* without dashes; one letter has one dash; NULL ends the table */
     const char *arg;  /* "FILE"; NULL: takes no value */
     const char *about;
     /* value is NULL without an argument. */

@@ -74,6 +74,7 @@ const struct cli_command *const cli_commands[] = {
     &cli_info,
     &cli_doctor,
     &cli_host,
+    &cli_image,
     &cli_version,
     &cli_help_command,
     NULL,

@@ -69,6 +69,8 @@ void disk_fini(struct disk *d)
 {
     struct disk_async *a = d->async;
 
+    free(d->path);
+    d->path = NULL;
     if (!a)
         return;
     loop_unwatch(d->loop, &a->w);

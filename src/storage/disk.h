@@ -88,9 +88,11 @@ struct disk_async;
 struct disk {
     const struct disk_ops *ops;
     const struct format_ops *format; /* set by disk_open(); NULL for filters and host files */
+    char *path;                      /* likewise: where the image was opened */
     struct loop *loop;
     struct disk_shape shape;
     uint32_t pack;     /* bytes of a cluster for format_ops.pack; 0: does not compress */
+    bool pack_only;    /* written once, by put() in order, and by nothing else */
     uint64_t inflight; /* submitted and not yet done; the loop's */
     struct {
         uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
@@ -161,6 +163,7 @@ struct disk_cfg {
     bool no_chain;           /* do not open parents: info and probing */
     unsigned depth;          /* 0 for the image itself, 1 for its parent, ... */
     bool threads;            /* worker threads instead of io_uring */
+    bool no_sync;            /* see file.h */
     const char *internal;    /* name or id of an internal snapshot, read-only; NULL: the disk now */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it
                               * lies in $TMPDIR or /var/tmp */

@@ -34,6 +34,7 @@ struct file {
     char *path;
     bool threads;      /* no io_uring, or it was refused */
     bool no_try_write; /* the file system cannot write without waiting */
+    bool no_sync;
     int try_flags;     /* of preadv2() and pwritev2() */
     int failed;        /* -errno of the first failed sync; atomic */
     struct uring *ring;
@@ -101,7 +102,7 @@ static int sync_now(struct file *f)
 {
     int failed = __atomic_load_n(&f->failed, __ATOMIC_ACQUIRE);
 
-    if (failed == 0 && fdatasync(f->fd) < 0) {
+    if (failed == 0 && !f->no_sync && fdatasync(f->fd) < 0) {
         failed = -errno;
         __atomic_store_n(&f->failed, failed, __ATOMIC_RELEASE);
     }
@@ -411,6 +412,7 @@ int file_open(const struct file_cfg *c, struct loop *l, struct disk **out, struc
     if (rc < 0)
         return rc;
     file_of(d)->threads = c->threads;
+    file_of(d)->no_sync = c->no_sync;
     if (!c->no_lock)
         rc = lock_take(fd, !c->readonly, c->path, e);
     if (rc == 0 && c->create && c->overwrite && d->shape.grows)

@@ -17,6 +17,7 @@ struct file_cfg {
     bool threads; /* no io_uring */
     bool create;  /* make it; it must not exist unless overwrite */
     bool overwrite;
+    bool no_sync; /* flushes do nothing: for a new file that is thrown away if anything fails */
 };
 
 /* Opens and locks path. l may be NULL when only disk_now() will be used. */

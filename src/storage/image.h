@@ -18,6 +18,41 @@ struct image_make {
     struct disk *parent;        /* the parent, open; NULL: none */
 };
 
+/* Makes the file and writes a new image of format f into it; on failure the file is gone again.
+ * k->path is where; overwrite: it may exist, as something that nobody uses. */
+MUST int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
+                      struct err *e);
+/* Changes the size and makes what is new read as zeroes, whatever a parent holds there. */
+MUST int image_resize(struct disk *d, uint64_t bytes, struct err *e);
+/* Opens the file and has its format's check look at it, or mend it. -ENOTSUP: that format has
+ * nothing to check. */
+MUST int image_check(const struct disk_cfg *c, bool repair, struct image_report *rep,
+                     const struct format_ops **f, struct err *e);
+
+/* --- copying and comparing --- */
+
+struct progress {
+    void (*step)(void *arg, uint64_t done, uint64_t total); /* NULL: none; any thread, in order */
+    void *arg;
+};
+
+struct copy_cfg {
+    bool compress;    /* dst packs its clusters */
+    bool keep_zeroes; /* dst has a parent, so zeroes must be written */
+    unsigned threads; /* 0: as many as there are processors, 8 at most */
+    struct progress progress;
+};
+/* Copies all of src into dst, which is at least as long. Does not flush. */
+MUST int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, struct err *e);
+
+/* *differs: the first byte that is not alike, UINT64_MAX if none. What one disk has beyond the
+ * other's end counts as alike when it is zero. */
+MUST int image_compare(struct disk *a, struct disk *b, const struct progress *p, uint64_t *differs,
+                       struct err *e);
+
+/* true when all n bytes are zero. */
+bool all_zero(const void *p, size_t n);
+
 /* --- checking --- */
 
 enum finding {

@@ -85,6 +85,9 @@ static int read_packed(struct map *m, const struct piece *x, struct disk_req *p)
     uint64_t start = align_down(x->off, m->cluster);
     int rc = 0;
 
+    if (p->len == m->cluster && p->iovcnt == 1)
+        return m->ops->unpack(m, x, p->iov->iov_base);
+
     pthread_mutex_lock(&m->unpacked_lock);
     if (!m->unpacked) {
         m->unpacked = malloc(m->cluster);

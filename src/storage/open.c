@@ -63,7 +63,7 @@ static int probe(struct disk *file, const char *path, const struct format_ops **
     return 0;
 }
 
-static int choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,
+int format_choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,
                   struct err *e)
 {
     const struct format_ops *raw = format_by_name("raw");
@@ -98,12 +98,13 @@ int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l, 
 {
     const struct format_ops *f;
     struct disk *d = file;
-    int rc = file->shape.bytes == 0 ? empty(c, e) : choose(file, c, &f, e);
+    int rc = file->shape.bytes == 0 ? empty(c, e) : format_choose(file, c, &f, e);
 
     if (rc == 0)
         rc = f->open(file, c, l, &d, e);
     if (rc == 0) {
         d->format = f;
+        d->path = strdup(c->path);
         if (c->snapshot)
             rc = overlay_create(d, c->scratch_dir, l, out, e);
         else
@@ -121,6 +122,7 @@ int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struc
         .readonly = c->readonly || c->snapshot,
         .no_lock = c->no_lock,
         .threads = c->threads,
+        .no_sync = c->no_sync,
     };
     struct disk *file;
     int rc = file_open(&fc, l, &file, e);

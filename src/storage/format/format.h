@@ -11,4 +11,8 @@ extern const struct format_ops qcow2_format;
 extern const struct format_ops raw_format;
 extern const struct format_ops vhd_format;
 
+/* The format that c names, or else the one that the file's content shows. */
+MUST int format_choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,
+                       struct err *e);
+
 #endif

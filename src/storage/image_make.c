@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image_make.c - images as files: making, resizing, checking; see image.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cfg.h"
+#include "core/err.h"
+#include "storage/file.h"
+#include "storage/format/format.h"
+#include "storage/image.h"
+#include "storage/map.h"
+
+int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
+                 struct err *e)
+{
+    struct file_cfg fc = {.path = k->path, .create = true, .overwrite = overwrite};
+    struct disk *file;
+    int rc;
+
+    if (!f->create)
+        return err_exit(e, EX_USAGE_, ENOTSUP,
+                        "images of format %s are only read; choose another format", f->name);
+    rc = file_open(&fc, NULL, &file, e);
+    if (rc < 0)
+        return rc;
+    rc = f->create(file, k, e);
+    if (rc == 0)
+        rc = cfg_finish(k->opts, f->name, e);
+    disk_close(file);
+    if (rc < 0)
+        unlink(k->path);
+    else
+        disk_mark_made(k->path);
+    return rc;
+}
+
+int image_resize(struct disk *d, uint64_t bytes, struct err *e)
+{
+    uint64_t old = d->shape.bytes, end = bytes;
+    struct map *m = map_of(d);
+    int rc;
+
+    if (!d->format || !d->format->resize)
+        return err_exit(e, EX_USAGE_, ENOTSUP, "images of format %s keep their size",
+                        d->format ? d->format->name : "this kind");
+    rc = d->format->resize(d, bytes, e);
+    if (rc < 0 || bytes <= old)
+        return rc;
+    /* What the last cluster holds past the old end, and what a longer parent has there. */
+    if (m)
+        end = m->parent ? max_u64(align_up(old, m->cluster), m->parent->shape.bytes)
+                        : align_up(old, m->cluster);
+    end = min_u64(end, bytes);
+    if (m && end > old)
+        rc = disk_zero(d, old, end - old, true);
+    if (rc == 0)
+        rc = disk_flush(d);
+    return rc < 0 ? err_set(e, -rc, "cannot clear the new part: %s", strerror(-rc)) : 0;
+}
+
+int image_check(const struct disk_cfg *c, bool repair, struct image_report *rep,
+                const struct format_ops **f, struct err *e)
+{
+    struct file_cfg fc = {.path = c->path, .readonly = !repair, .no_lock = c->no_lock};
+    struct disk *file;
+    int rc = file_open(&fc, NULL, &file, e);
+
+    if (rc < 0)
+        return rc;
+    rc = format_choose(file, c, f, e);
+    if (rc == 0 && !(*f)->check)
+        rc = err_exit(e, EX_USAGE_, ENOTSUP, "images of format %s have nothing to check",
+                      (*f)->name);
+    if (rc == 0)
+        rc = (*f)->check(file, c, repair, rep, e);
+    disk_close(file);
+    return rc;
+}
