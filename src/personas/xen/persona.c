@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persona.c - `xen`: an HVM or PVH guest finds CPUID leaves, hypercalls, event channels, grants,
+ * xenstore and the back ends behind it.
+ *
+ * Documents: Xen public headers, docs/guest-guide. Hypercalls come from KVM where it knows Xen
+ * (CONFIG_KVM_XEN), and by stub.c where it does not.
+ *
+ * Options: portable (do as if KVM knew nothing of Xen).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "abi/xenstore.h"
+#include "board/smbios.h"
+#include "core/cfg.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "personas/xen/vbd.h"
+#include "personas/xen/xen.h"
+#include "personas/xen/xenbus.h"
+#include "personas/xen/xs_tree.h"
+
+#include <xen/arch-x86/cpuid.h>
+#include <xen/hvm/params.h>
+
+extern const struct persona_ops persona_xen;
+
+enum { PAGE = 4096, XEN_VERSION = 4 << 16 | 17 };
+#define GUEST_DIR "/local/domain/1"
+
+/* --- the store and its ring --- */
+
+static void store_sent(void *arg)
+{
+    struct xen *x = arg;
+    uint64_t one = 1;
+    ssize_t n = write(x->store_kick.fd, &one, sizeof(one));
+
+    (void)n;
+}
+
+static void store_kicked(struct watch *w, uint32_t got)
+{
+    struct xen *x = container_of(w, struct xen, store_kick);
+    uint64_t n;
+    ssize_t rc = read(w->fd, &n, sizeof(n));
+
+    (void)rc;
+    (void)got;
+    xs_ring_kick(x->ring);
+}
+
+static void store_notify(void *arg)
+{
+    struct xen *x = arg;
+
+    evtchn_notify(x->ev, x->store_port);
+}
+
+/* Ports and parameters that a domain builder would hand over. */
+static void hand_over(struct xen *x)
+{
+    memset(x->param, 0, sizeof(x->param));
+    x->store_port = evtchn_alloc(x->ev);
+    x->console_port = evtchn_alloc(x->ev);
+    (void)!evtchn_bind(x->ev, x->store_port, store_sent, x);
+    grant_reserve(x->gr, GRANT_RESERVED_XENSTORE, XEN_STORE_PFN);
+    grant_reserve(x->gr, GRANT_RESERVED_CONSOLE, XEN_CONSOLE_PFN);
+    x->param[HVM_PARAM_STORE_PFN] = XEN_STORE_PFN;
+    x->param[HVM_PARAM_STORE_EVTCHN] = x->store_port;
+    x->param[HVM_PARAM_CONSOLE_PFN] = XEN_CONSOLE_PFN;
+    x->param[HVM_PARAM_CONSOLE_EVTCHN] = x->console_port;
+}
+
+static void key(struct xen *x, const char *path, const char *value, bool guest_owns)
+{
+    (void)xs_put(x->store, path, "%s", value);
+    (void)xs_guest_may(x->store, path, guest_owns, XS_PERM_READ);
+}
+
+/* What a toolstack writes for a new domain. */
+static void fill_store(struct xen *x)
+{
+    static const char *const owned[] = {"data",
+                                        "drivers",
+                                        "feature",
+                                        "attr",
+                                        "error",
+                                        "control",
+                                        "control/shutdown",
+                                        "control/feature-poweroff",
+                                        "control/feature-reboot",
+                                        "control/feature-suspend",
+                                        "control/sysrq",
+                                        "device",
+                                        "messages"};
+    char path[96], value[64];
+
+    key(x, GUEST_DIR, "", false);
+    key(x, GUEST_DIR "/name", x->p.env.name ? x->p.env.name : "guest", false);
+    key(x, GUEST_DIR "/domid", "1", false);
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+        snprintf(path, sizeof(path), GUEST_DIR "/%s", owned[i]);
+        key(x, path, "", true);
+    }
+    key(x, GUEST_DIR "/control/platform-feature-xs_reset_watches", "1", false);
+    key(x, GUEST_DIR "/control/platform-feature-multiprocessor-suspend", "1", false);
+    snprintf(value, sizeof(value), "%llu", (unsigned long long)(x->p.env.memory / KiB));
+    key(x, GUEST_DIR "/memory", "", false);
+    key(x, GUEST_DIR "/memory/target", value, false);
+    key(x, GUEST_DIR "/memory/static-max", value, false);
+    key(x, GUEST_DIR "/cpu", "", false);
+    for (unsigned i = 0; i < x->p.env.cpus; i++) {
+        snprintf(path, sizeof(path), GUEST_DIR "/cpu/%u", i);
+        key(x, path, "", false);
+        snprintf(path, sizeof(path), GUEST_DIR "/cpu/%u/availability", i);
+        key(x, path, "online", false);
+    }
+    snprintf(value, sizeof(value), "%u", x->store_port);
+    key(x, GUEST_DIR "/store", "", false);
+    key(x, GUEST_DIR "/store/port", value, false);
+}
+
+/* --- life --- */
+
+static int make_store(struct xen *x, struct err *e)
+{
+    struct loop *l = x->p.env.dev.loop;
+    int rc = xenstore_create(&x->store, e);
+
+    if (rc < 0)
+        return rc;
+    x->store_kick = (struct watch){.want = EPOLLIN, .ready = store_kicked};
+    x->store_kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (x->store_kick.fd < 0)
+        return err_set(e, errno, "cannot make an eventfd for xenstore: %s", strerror(errno));
+    rc = loop_watch(l, &x->store_kick);
+    if (rc < 0)
+        return err_set(e, -rc, "cannot watch xenstore's doorbell: %s", strerror(-rc));
+    return xs_ring_create(
+        x->store,
+        (struct xenstore_domain_interface *)((uint8_t *)x->special +
+                                             (XEN_STORE_PFN - XEN_SPECIAL_PFN) * PAGE),
+        store_notify, x, &x->ring, e);
+}
+
+static void xen_destroy(struct persona *p)
+{
+    struct xen *x = xen_of(p);
+
+    if (x->store)
+        xenbus_destroy(x);
+    xen_deliver_reset(x);
+    xen_timers_destroy(x);
+    xs_ring_destroy(x->ring);
+    xenstore_destroy(x->store);
+    if (x->store_kick.fd >= 0) {
+        loop_unwatch(p->env.dev.loop, &x->store_kick);
+        close(x->store_kick.fd);
+    }
+    evtchn_destroy(x->ev);
+    grant_destroy(x->gr);
+    if (x->special) {
+        gmem_remove(p->env.dev.mem, (gpa_t)XEN_SPECIAL_PFN * PAGE);
+        munmap(x->special, XEN_SPECIAL_PAGES * PAGE);
+    }
+    if (x->extra) {
+        gmem_remove(p->env.dev.mem, x->extra_at);
+        munmap(x->extra, 2 * MiB);
+    }
+    pthread_mutex_destroy(&x->lock);
+    free(x);
+}
+
+static int set_up(struct xen *x, struct err *e)
+{
+    const struct persona_env *env = &x->p.env;
+    int rc = evtchn_create(env->dev.mem, env->cpus, xen_deliver, x, &x->ev, e);
+
+    x->kernel_hcalls = env->host->ops->caps(env->host) & HOST_CAP_XEN_HCALL &&
+                       !(env->opts && cfg_flag(env->opts, "portable"));
+    if (rc == 0)
+        rc = grant_create(env->dev.mem, &x->gr, e);
+    if (rc == 0)
+        rc = xen_special_pages(x, e);
+    if (rc == 0)
+        rc = make_store(x, e);
+    if (rc == 0)
+        rc = xen_timers_create(x, e);
+    if (rc == 0)
+        rc = xen_stub_init(x, e);
+    if (rc == 0) {
+        hand_over(x);
+        fill_store(x);
+    }
+    return rc;
+}
+
+static int xen_create(const struct persona_env *env, struct persona **out, struct err *e)
+{
+    struct xen *x = calloc(1, sizeof(*x));
+    int rc;
+
+    if (!x)
+        return err_set(e, ENOMEM, "no memory for the persona");
+    x->p.ops = &persona_xen;
+    x->p.env = *env;
+    x->store_kick.fd = -1;
+    x->redeliver.fire = xen_redeliver;
+    pthread_mutex_init(&x->lock, NULL);
+    rc = set_up(x, e);
+    if (rc < 0) {
+        xen_destroy(&x->p);
+        return rc;
+    }
+    *out = &x->p;
+    return 0;
+}
+
+static void xen_reset(struct persona *p)
+{
+    struct xen *x = xen_of(p);
+
+    xen_timers_reset(x);
+    xen_deliver_reset(x);
+    evtchn_reset(x->ev);
+    grant_reset(x->gr);
+    xs_ring_reset(x->ring);
+    x->shared_at = 0;
+    x->patched = 0;
+    x->asked = false;
+    hand_over(x);
+    (void)xs_rm(x->store, GUEST_DIR);
+    fill_store(x);
+    xenbus_reset(x);
+    xenstore_run(x->store);
+}
+
+static void xen_host_needs(struct cfg *opts, struct host_cfg *c)
+{
+    c->xen_hcall = !(opts && cfg_flag(opts, "portable"));
+    c->pv_clock = true;
+}
+
+/* --- CPUID --- */
+
+static size_t xen_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf, size_t n,
+                        size_t max)
+{
+    uint64_t khz = p->env.host->ops->tsc_khz(p->env.host);
+    const struct cpuid_leaf add[] = {
+        {.fn = 0x40000000,
+         .eax = 0x40000004,
+         .ebx = XEN_CPUID_SIGNATURE_EBX,
+         .ecx = XEN_CPUID_SIGNATURE_ECX,
+         .edx = XEN_CPUID_SIGNATURE_EDX},
+        {.fn = 0x40000001, .eax = XEN_VERSION},
+        {.fn = 0x40000002, .eax = 1, .ebx = XEN_HCALL_MSR},
+        {.fn = 0x40000003, .indexed = true, .index = 0, .ecx = (uint32_t)khz},
+        {.fn = 0x40000003, .indexed = true, .index = 1},
+        {.fn = 0x40000003, .indexed = true, .index = 2, .eax = (uint32_t)khz},
+        {.fn = 0x40000004,
+         .indexed = true,
+         .index = 0,
+         .eax = XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT |
+                XEN_HVM_CPUID_UPCALL_VECTOR,
+         .ebx = cpu,
+         .ecx = XS_GUEST},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(add) && n < max; i++)
+        leaf[n++] = add[i];
+    return n;
+}
+
+static int xen_vcpu_ready(struct persona *p, struct vcpu *v, struct err *e)
+{
+    (void)e;
+    xen_of(p)->vcpu[v->index].v = v;
+    return 0;
+}
+
+static enum verdict xen_hcall(struct persona *p, struct vcpu *v, struct hcall *h)
+{
+    if (h->kind != HCALL_XEN || h->nr > UINT32_MAX)
+        return VERDICT_NOT_MINE;
+    h->result = h->cpl
+                    ? (uint64_t)-EPERM
+                    : (uint64_t)xen_hypercall(xen_of(p), v, h->longmode, (unsigned)h->nr, h->args);
+    return VERDICT_DONE;
+}
+
+/* --- devices --- */
+
+static int xen_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    struct xen *x = xen_of(p);
+
+    if (s->bus && strcmp(s->bus, "xvd") != 0 && strcmp(s->bus, "vbd") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the xen persona has no %s bus for %s; leave bus= out or use bus=xvd",
+                        s->bus, s->id);
+    return vbd_add(x, s, x->disks++, e);
+}
+
+static int xen_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
+{
+    (void)p;
+    return err_exit(e, EX_USAGE_, ENOTSUP, "the xen persona has no NIC for %s yet; use --nic none",
+                    s->id);
+}
+
+/* The guest took the request: it clears the key before it acts. */
+static void shutdown_changed(void *arg, const char *path)
+{
+    struct xen *x = arg;
+    char value[16];
+
+    if (!x->asked || xs_get(x->store, path, value, sizeof(value)) < 0 || value[0])
+        return;
+    x->asked = false;
+    xen_event(x, MACHINE_ASK_DONE, "the guest took the request from control/shutdown");
+}
+
+static int xen_finish(struct persona *p, struct err *e)
+{
+    struct xen *x = xen_of(p);
+
+    x->shutdown_watch = xs_watch(x->store, GUEST_DIR "/control/shutdown", shutdown_changed, x);
+    if (!x->shutdown_watch)
+        return err_set(e, ENOMEM, "no memory to watch the guest's answers");
+    xenstore_run(x->store);
+    return 0;
+}
+
+static int xen_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
+{
+    struct xen *x = xen_of(p);
+    bool listens = xs_get_u64(x->store, GUEST_DIR "/control/feature-poweroff", 0);
+
+    switch (what) {
+    case ASK_SHUTDOWN:
+    case ASK_REBOOT:
+        if (!listens)
+            return err_set(e, ENOTSUP, "the guest does not watch control/shutdown");
+        x->asked = true;
+        (void)xs_put(x->store, GUEST_DIR "/control/shutdown", "%s",
+                     what == ASK_SHUTDOWN ? "poweroff" : "reboot");
+        break;
+    case ASK_MEMORY:
+        (void)xs_put(x->store, GUEST_DIR "/memory/target", "%llu",
+                     (unsigned long long)(value / KiB));
+        break;
+    default:
+        return err_set(e, ENOTSUP, "Xen guests have no channel for that");
+    }
+    xenstore_run(x->store);
+    return 0;
+}
+
+static void xen_smbios(struct persona *p, struct smbios_id *out)
+{
+    (void)p;
+    out->bios_vendor = "Xen";
+    out->bios_version = "4.17";
+    out->vendor = "Xen";
+    out->product = "HVM domU";
+    out->version = "4.17";
+    out->chassis_vendor = "Xen";
+}
+
+static void xen_describe(struct persona *p, struct dump *out)
+{
+    struct xen *x = xen_of(p);
+    uint64_t sum = x->unknown_hcalls;
+
+    for (unsigned i = 0; i < XEN_HCALLS; i++)
+        sum += x->hcalls[i];
+    dump_add(out, "hypercalls", "%llu", (unsigned long long)sum);
+    dump_add(out, "hypercalls by", "%s",
+             x->kernel_hcalls ? "KVM"
+             : x->patched     ? "patched call sites"
+                              : "stub page");
+    dump_add(out, "shared info", "%s", x->shared_at ? "mapped" : "not mapped");
+    dump_add(out, "guest width", "%s", x->longmode ? "64 bits" : "32 bits");
+    dump_add(out, "upcalls", "%s",
+             x->vcpu[0].upcall_vector ? "a vector per vCPU"
+             : x->callback_gsi        ? "GSI"
+                                      : "none");
+    for (struct xenbus_dev *d = x->devices; d; d = d->next) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s %u state", d->ops->class, d->id);
+        dump_add(out, name, "%u", d->state);
+        if (d->ops->describe)
+            d->ops->describe(d, out);
+    }
+}
+
+const struct persona_ops persona_xen = {
+    .name = "xen",
+    .about = "Xen HVM and PVH: event channels, grants, xenstore, xvd disks",
+    .create = xen_create,
+    .destroy = xen_destroy,
+    .reset = xen_reset,
+    .host_needs = xen_host_needs,
+    .cpuid = xen_cpuid,
+    .vcpu_ready = xen_vcpu_ready,
+    .msr = xen_msr,
+    .hypercall = xen_hcall,
+    .port = xen_port,
+    .add_disk = xen_add_disk,
+    .add_nic = xen_add_nic,
+    .finish = xen_finish,
+    .smbios = xen_smbios,
+    .ask = xen_ask,
+    .describe = xen_describe,
+};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vbd_priv.h - what vbd.c (xenbus, keys) and vbd_ring.c (requests) share. */
+#ifndef HOSPES_PERSONAS_XEN_VBD_PRIV_H
+#define HOSPES_PERSONAS_XEN_VBD_PRIV_H
+
+#include "personas/xen/vbd.h"
+#include "personas/xen/xenbus.h"
+#include "storage/disk.h"
+
+enum {
+    VBD_QUEUES = 8,
+    VBD_RING_PAGES = 16, /* of one queue */
+    VBD_SEGMENTS = 256,  /* of one indirect request */
+    VBD_DIRECT_SEGMENTS = 11,
+    VBD_PAGE = 4096,
+};
+
+struct vbd_req {
+    struct disk_req disk;
+    struct vbd_queue *q;
+    struct vbd_req *next;
+    unsigned epoch; /* of the queue when it was taken: an older one completes into nothing */
+    uint64_t id;
+    uint8_t op;
+    bool writes_guest;
+    unsigned refs;
+    uint32_t ref[VBD_SEGMENTS];
+    struct iovec iov[VBD_SEGMENTS];
+};
+
+/* Guarded by lock: the vCPU that sends and the loop both serve it. */
+struct vbd_queue {
+    struct vbd *b;
+    pthread_mutex_t lock;
+    bool up, broken;
+    unsigned epoch;
+    unsigned port;
+    unsigned pages, entries;
+    uint32_t ring_ref[VBD_RING_PAGES];
+    uint8_t *page[VBD_RING_PAGES]; /* guest memory, pinned while up */
+    uint32_t req_cons, rsp_prod;
+    struct watch kick;
+    struct vbd_req *spare, *waiting, **wait_end;
+};
+
+struct vbd {
+    struct xenbus_dev d; /* first */
+    struct disk *disk;
+    bool cdrom, persistent;
+    bool narrow; /* the guest's rings have 32-bit layout */
+    unsigned queues;
+    struct vbd_queue q[VBD_QUEUES];
+    uint64_t requests, inlined, errors;
+};
+
+/* Takes what is in the ring. On a vCPU's thread or the loop's. */
+void vbd_serve(struct vbd_queue *q);
+/* evtchn_sent_fn; arg is the queue. */
+void vbd_sent(void *arg);
+void vbd_kicked(struct watch *w, uint32_t got);
+void vbd_requests_free(struct vbd_queue *q);
+
+#endif

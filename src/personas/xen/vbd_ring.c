@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vbd_ring.c - block requests (Xen public/io/blkif.h, ring.h).
+ *
+ * Ring entries are copied before they are looked at; they may straddle the pages of a large ring.
+ * The vCPU that sends the event serves it when the disk can answer at once; what would wait goes to
+ * the loop. Every request that was taken is answered once, with OKAY, ERROR or EOPNOTSUPP; a ring
+ * whose producer leaves it is not served again until the front end reconnects.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/bytes.h"
+#include "core/gmem.h"
+#include "core/log.h"
+#include "personas/xen/vbd_priv.h"
+
+enum { OP_READ = 0, OP_WRITE = 1, OP_BARRIER = 2, OP_FLUSH = 3, OP_DISCARD = 5, OP_INDIRECT = 6 };
+enum { RSP_OKAY = 0, RSP_ERROR = -1, RSP_EOPNOTSUPP = -2 };
+enum { RING_HEAD = 64, REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12 };
+enum { SECTOR = 512, ENTRY_64 = 112, ENTRY_32 = 108 };
+
+static void *ring_word(struct vbd_queue *q, unsigned off)
+{
+    return q->page[0] + off;
+}
+
+static unsigned entry_size(const struct vbd_queue *q)
+{
+    return q->b->narrow ? ENTRY_32 : ENTRY_64;
+}
+
+/* Copies entry `index` in or out, across pages. */
+static void ring_copy(struct vbd_queue *q, uint32_t index, void *buf, size_t n, bool in)
+{
+    size_t at = RING_HEAD + (size_t)(index & (q->entries - 1)) * entry_size(q);
+    uint8_t *b = buf;
+
+    while (n) {
+        size_t len = (size_t)min_u64(n, VBD_PAGE - at % VBD_PAGE);
+        uint8_t *p = q->page[at / VBD_PAGE] + at % VBD_PAGE;
+
+        memcpy(in ? b : p, in ? p : b, len);
+        b += len;
+        at += len;
+        n -= len;
+    }
+}
+
+/* --- answers --- */
+
+static void respond(struct vbd_queue *q, uint64_t id, uint8_t op, int status)
+{
+    uint8_t rsp[16] = {0};
+    size_t head = 8;
+
+    le64_put(rsp, id);
+    rsp[head] = op;
+    le16_put(rsp + head + 2, (uint16_t)status);
+    ring_copy(q, q->rsp_prod++, rsp, q->b->narrow ? 12 : 16, false);
+    q->b->errors += status != RSP_OKAY;
+}
+
+/* Makes answers visible; tells the guest if it waits for one of them. */
+static void push(struct vbd_queue *q)
+{
+    uint32_t old = shared_load32(ring_word(q, RSP_PROD)), event;
+
+    if (old == q->rsp_prod)
+        return;
+    shared_store32(ring_word(q, RSP_PROD), q->rsp_prod);
+    shared_barrier();
+    event = shared_load32(ring_word(q, RSP_EVENT));
+    if (q->rsp_prod - event < q->rsp_prod - old)
+        evtchn_notify(q->b->d.x->ev, q->port);
+}
+
+static void release(struct vbd_req *r)
+{
+    struct vbd_queue *q = r->q;
+
+    for (unsigned i = 0; i < r->refs; i++)
+        grant_end(q->b->d.x->gr, r->ref[i], r->writes_guest);
+    r->refs = 0;
+    r->next = q->spare;
+    q->spare = r;
+}
+
+static int status_of(int res)
+{
+    return res == 0 ? RSP_OKAY : res == -EOPNOTSUPP ? RSP_EOPNOTSUPP : RSP_ERROR;
+}
+
+static void finished(struct vbd_req *r, int res)
+{
+    respond(r->q, r->id, r->op, status_of(res));
+    release(r);
+}
+
+/* --- requests --- */
+
+static struct vbd_req *req_get(struct vbd_queue *q)
+{
+    struct vbd_req *r = q->spare;
+
+    if (r) {
+        q->spare = r->next;
+    } else {
+        r = malloc(sizeof(*r));
+        if (!r)
+            return NULL;
+    }
+    r->q = q;
+    r->epoch = q->epoch;
+    r->refs = 0;
+    r->disk = (struct disk_req){0};
+    return r;
+}
+
+void vbd_requests_free(struct vbd_queue *q)
+{
+    while (q->spare) {
+        struct vbd_req *r = q->spare;
+
+        q->spare = r->next;
+        free(r);
+    }
+}
+
+/* One segment: {u32 gref, u8 first, u8 last} of 512-byte sectors in a page. */
+static int add_segment(struct vbd_req *r, const uint8_t *seg)
+{
+    uint32_t ref = le32_at(seg);
+    uint8_t first = seg[4], last = seg[5];
+    struct granted g;
+    unsigned off = first * SECTOR, len = (unsigned)(last - first + 1) * SECTOR;
+
+    if (first > last || last >= VBD_PAGE / SECTOR || r->refs == VBD_SEGMENTS)
+        return -EINVAL;
+    if (grant_begin(r->q->b->d.x->gr, ref, r->writes_guest, &g) != 0)
+        return -EFAULT;
+    r->ref[r->refs] = ref;
+    r->iov[r->refs] = (struct iovec){g.page + off, len};
+    r->refs++;
+    if (off < g.off || off + len > (unsigned)g.off + g.len)
+        return -EFAULT;
+    r->disk.len += len;
+    return 0;
+}
+
+static int add_direct(struct vbd_req *r, const uint8_t *segs, unsigned n)
+{
+    int rc = n <= VBD_DIRECT_SEGMENTS ? 0 : -EINVAL;
+
+    for (unsigned i = 0; i < n && rc == 0; i++)
+        rc = add_segment(r, segs + 8 * i);
+    return rc;
+}
+
+/* The segments lie in pages of their own, which are copied before they are believed. */
+static int add_indirect(struct vbd_req *r, const uint8_t *refs, unsigned n)
+{
+    enum { PER_PAGE = VBD_PAGE / 8 };
+    uint8_t list[VBD_SEGMENTS * 8];
+    int rc = 0;
+
+    if (n == 0 || n > VBD_SEGMENTS)
+        return -EINVAL;
+    for (unsigned done = 0; done < n; done += PER_PAGE) {
+        unsigned take = n - done < PER_PAGE ? n - done : PER_PAGE;
+        uint32_t ref = le32_at(refs + 4 * (done / PER_PAGE));
+        struct granted g;
+
+        if (grant_begin(r->q->b->d.x->gr, ref, false, &g) != 0)
+            return -EFAULT;
+        memcpy(list + done * 8, g.page, take * 8);
+        grant_end(r->q->b->d.x->gr, ref, false);
+    }
+    for (unsigned i = 0; i < n && rc == 0; i++)
+        rc = add_segment(r, list + 8 * i);
+    return rc;
+}
+
+static int set_transfer(struct vbd_req *r, uint8_t op, uint64_t sector)
+{
+    r->disk.op = op == OP_READ ? DISK_READ : DISK_WRITE;
+    if (mul_overflows(sector, SECTOR, &r->disk.off))
+        return -EINVAL;
+    r->disk.iov = r->iov;
+    r->disk.iovcnt = r->refs;
+    return r->refs ? 0 : -EINVAL;
+}
+
+/* Fills r from a copied entry. 0, or -errno as the answer. */
+static int parse(struct vbd_req *r, const uint8_t *e)
+{
+    unsigned w = r->q->b->narrow ? 4 : 8; /* where the fields after the head begin */
+    uint64_t sector = le64_at(e + 2 * w + (w == 4 ? 4 : 0));
+    unsigned after = 2 * w + (w == 4 ? 4 : 0) + 8;
+    uint8_t inner;
+    int rc;
+
+    r->op = e[0];
+    r->id = le64_at(e + w);
+    switch (e[0]) {
+    case OP_READ:
+    case OP_WRITE:
+        r->writes_guest = e[0] == OP_READ;
+        rc = add_direct(r, e + after, e[1]);
+        return rc < 0 ? rc : set_transfer(r, e[0], sector);
+    case OP_INDIRECT:
+        inner = e[1];
+        if (inner != OP_READ && inner != OP_WRITE)
+            return -EINVAL;
+        r->writes_guest = inner == OP_READ;
+        rc = add_indirect(r, e + after + 4, le16_at(e + 2));
+        return rc < 0 ? rc : set_transfer(r, inner, sector);
+    case OP_FLUSH:
+        r->disk.op = DISK_FLUSH;
+        return 0;
+    case OP_DISCARD:
+        r->disk.op = DISK_TRIM;
+        if (mul_overflows(sector, SECTOR, &r->disk.off) ||
+            mul_overflows(le64_at(e + after), SECTOR, &r->disk.len))
+            return -EINVAL;
+        return 0;
+    default:
+        return -EOPNOTSUPP;
+    }
+}
+
+static void hand_to_loop(struct vbd_queue *q, struct vbd_req *r)
+{
+    uint64_t one = 1;
+    ssize_t n;
+
+    r->next = NULL;
+    *q->wait_end = r;
+    q->wait_end = &r->next;
+    n = write(q->kick.fd, &one, sizeof(one));
+    (void)n;
+}
+
+static void start(struct vbd_queue *q, const uint8_t *entry)
+{
+    struct vbd_req *r = req_get(q);
+    int rc;
+
+    q->b->requests++;
+    if (!r) { /* the id is all that an answer needs */
+        respond(q, le64_at(entry + (q->b->narrow ? 4 : 8)), entry[0], RSP_ERROR);
+        return;
+    }
+    rc = parse(r, entry);
+    if (rc == 0) {
+        rc = disk_try(q->b->disk, &r->disk);
+        if (rc == -EAGAIN) {
+            hand_to_loop(q, r);
+            return;
+        }
+        q->b->inlined++;
+    }
+    finished(r, rc);
+}
+
+void vbd_serve(struct vbd_queue *q)
+{
+    bool more = true;
+
+    while (more && q->up && !q->broken) {
+        uint32_t prod = shared_load32(ring_word(q, REQ_PROD));
+        uint8_t entry[ENTRY_64];
+
+        if (prod - q->req_cons > q->entries) {
+            log_line(LOG_WARN, "xen-vbd", "%u: the request ring's producer is outside the ring",
+                     q->b->d.id);
+            q->broken = true;
+            break;
+        }
+        while (q->req_cons != prod) {
+            ring_copy(q, q->req_cons++, entry, entry_size(q), true);
+            start(q, entry);
+        }
+        shared_store32(ring_word(q, REQ_EVENT), q->req_cons + 1);
+        shared_barrier();
+        more = shared_load32(ring_word(q, REQ_PROD)) != q->req_cons;
+    }
+    if (q->up && !q->broken)
+        push(q);
+}
+
+void vbd_sent(void *arg)
+{
+    struct vbd_queue *q = arg;
+
+    pthread_mutex_lock(&q->lock);
+    vbd_serve(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* --- the loop's side --- */
+
+static void request_done(struct disk_req *d, int res)
+{
+    struct vbd_req *r = container_of(d, struct vbd_req, disk);
+    struct vbd_queue *q = r->q;
+
+    pthread_mutex_lock(&q->lock);
+    if (q->up && !q->broken && r->epoch == q->epoch) {
+        finished(r, res);
+        push(q);
+    } else {
+        release(r);
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+void vbd_kicked(struct watch *w, uint32_t got)
+{
+    struct vbd_queue *q = container_of(w, struct vbd_queue, kick);
+    struct vbd_req *r, *next;
+    uint64_t n;
+    ssize_t rc = read(w->fd, &n, sizeof(n));
+
+    (void)rc;
+    (void)got;
+    pthread_mutex_lock(&q->lock);
+    r = q->waiting;
+    q->waiting = NULL;
+    q->wait_end = &q->waiting;
+    pthread_mutex_unlock(&q->lock);
+    for (; r; r = next) {
+        next = r->next;
+        r->disk.done = request_done;
+        disk_submit(q->b->disk, &r->disk);
+    }
+}

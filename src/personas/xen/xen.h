@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * xen.h - the persona's own state, for the files in this folder.
+ *
+ * Handlers run on vCPU threads; `lock` guards what they share. Back ends live on the loop.
+ */
+#ifndef HOSPES_PERSONAS_XEN_XEN_H
+#define HOSPES_PERSONAS_XEN_XEN_H
+
+#include <pthread.h>
+
+#include "core/loop.h"
+#include "personas/persona.h"
+#include "personas/xen/evtchn.h"
+#include "personas/xen/grant.h"
+#include "personas/xen/public.h"
+#include "personas/xen/xenstore.h"
+
+enum {
+    XEN_CPUS = 255,
+    XEN_PARAMS = 40,
+    XEN_HCALLS = 64,
+    XEN_STUB_PORT = 0xec, /* of the hypercall page and of patched call sites */
+    XEN_SPECIAL_PFN = 0xfeff8,
+    XEN_SPECIAL_PAGES = 8,
+    XEN_STORE_PFN = 0xfeffc,
+    XEN_CONSOLE_PFN = 0xfefff,
+    XEN_HCALL_MSR = 0x40000000,
+};
+
+struct xen_vcpu {
+    struct vcpu *v; /* NULL until it is ready */
+    uint8_t upcall_vector;
+    bool undelivered;   /* the APIC did not take the last upcall */
+    struct watch timer; /* a timerfd: the single-shot timer */
+    struct xen *x;
+    unsigned index;
+    bool clock_moved; /* vcpu_info moved: KVM's clock is to follow, on this vCPU's thread */
+};
+
+struct xen {
+    struct persona p; /* first */
+    pthread_mutex_t lock;
+    struct evtchn *ev;
+    struct grant_table *gr;
+    struct xenstore *store;
+    struct xs_ring *ring;
+    struct xen_vcpu vcpu[XEN_CPUS];
+
+    bool kernel_hcalls; /* KVM_XEN hands hypercalls over; else stub page and patching */
+    bool longmode;      /* of the guest that mapped shared info */
+    bool told_direct;
+    unsigned patched; /* call sites */
+    gpa_t shared_at;  /* 0: not mapped */
+    uint64_t param[XEN_PARAMS];
+    void *special; /* host memory of the special pages */
+    void *extra;   /* of pages that guests place outside RAM, see xen_page_at() */
+    gpa_t extra_at;
+    unsigned store_port, console_port;
+    struct watch store_kick; /* eventfd: the guest has written to xenstore's ring */
+
+    struct irq *callback_line;
+    unsigned callback_gsi;
+    struct alarm redeliver;
+    bool redeliver_posted;
+
+    struct xenbus_dev *devices; /* back ends */
+    unsigned disks, nics;
+    struct xs_watch *shutdown_watch;
+    bool asked; /* control/shutdown was written and not yet taken */
+
+    uint64_t hcalls[XEN_HCALLS]; /* counts, for describe() */
+    uint64_t unknown_hcalls;
+};
+
+static inline struct xen *xen_of(struct persona *p)
+{
+    return container_of(p, struct xen, p);
+}
+
+/* hypercall.c: the result as the guest gets it. */
+long xen_hypercall(struct xen *x, struct vcpu *v, bool longmode, unsigned nr, const uint64_t *args);
+/* Guest-virtual copies; -EFAULT with some bytes moved. */
+MUST int xen_copy_in(struct xen *x, struct vcpu *v, uint64_t va, void *buf, size_t n);
+MUST int xen_copy_out(struct xen *x, struct vcpu *v, uint64_t va, const void *buf, size_t n);
+
+/* xenmem.c */
+long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg);
+MUST int xen_special_pages(struct xen *x, struct err *e);
+
+/* vcpu_op.c */
+long xen_vcpu_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, unsigned cpu,
+                 uint64_t arg);
+long xen_set_timer(struct xen *x, struct vcpu *v, uint64_t abs_ns);
+/* Timers of all vCPUs; on the loop, as is their end. */
+MUST int xen_timers_create(struct xen *x, struct err *e);
+void xen_timers_destroy(struct xen *x);
+void xen_timers_reset(struct xen *x);
+/* Points KVM's clock of v at its time area. On v's thread. */
+void xen_clock_place(struct xen *x, struct vcpu *v);
+
+/* deliver.c */
+void xen_deliver(void *arg, unsigned cpu); /* evtchn_deliver_fn */
+long xen_set_callback(struct xen *x, uint64_t via);
+void xen_deliver_reset(struct xen *x);
+void xen_redeliver(struct alarm *a);
+
+/* stub.c: hypercalls without help from the kernel. */
+enum verdict xen_msr(struct persona *p, struct vcpu *v, uint32_t msr, enum access dir,
+                     uint64_t *val);
+enum verdict xen_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
+                      enum access dir, uint32_t *val);
+MUST int xen_stub_init(struct xen *x, struct err *e);
+
+/* Tells the machine. */
+void xen_event(struct xen *x, enum machine_event what, const char *text);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * xenmem.c - XENMEM operations, and the pages that guest and persona share.
+ *
+ * Document: Xen public/memory.h. Shared info and grant frames are used where the guest puts them:
+ * a page of its RAM, of the platform device's memory, or an address outside both, for which memory
+ * is made once (guests take such addresses from one place). Ballooning gives pages back to the
+ * host; what comes back reads as zeroes.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "abi/bytes.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "personas/xen/xen.h"
+
+#include <xen/memory.h>
+
+#include <xen/hvm/params.h>
+
+enum { PAGE = 4096, EXTRA_SIZE = 2 << 20, MAX_EXTENTS = 1 << 20, BATCH = 256 };
+enum { WC_64 = 3072, WC_32 = 2304, MSR_KVM_WALL_CLOCK_NEW = 0x4b564d00 };
+
+static void *anonymous(size_t n)
+{
+    void *p =
+        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int xen_special_pages(struct xen *x, struct err *e)
+{
+    x->special = anonymous(XEN_SPECIAL_PAGES * PAGE);
+    if (!x->special)
+        return err_set(e, ENOMEM, "no memory for Xen's special pages");
+    return gmem_add(x->p.env.dev.mem, (gpa_t)XEN_SPECIAL_PFN * PAGE, XEN_SPECIAL_PAGES * PAGE,
+                    x->special, GMEM_DEVICE, e);
+}
+
+/* Makes sure that there is memory at a page the guest has chosen. */
+static int page_at(struct xen *x, gpa_t at)
+{
+    gpa_t base = align_down(at, EXTRA_SIZE);
+    struct err ignored;
+
+    if (gmem_shared(x->p.env.dev.mem, at, PAGE))
+        return 0;
+    if (x->extra)
+        return -EINVAL; /* one such place is enough for every guest known */
+    x->extra = anonymous(EXTRA_SIZE);
+    if (!x->extra)
+        return -ENOMEM;
+    if (gmem_add(x->p.env.dev.mem, base, EXTRA_SIZE, x->extra, GMEM_DEVICE, &ignored) < 0) {
+        munmap(x->extra, EXTRA_SIZE);
+        x->extra = NULL;
+        return -EINVAL;
+    }
+    x->extra_at = base;
+    return 0;
+}
+
+static long map_shared_info(struct xen *x, struct vcpu *v, bool longmode, gpa_t at)
+{
+    gpa_t wall = at + (longmode ? WC_64 : WC_32);
+
+    if (gmem_fill(x->p.env.dev.mem, at, 0, PAGE) < 0)
+        return -EINVAL;
+    x->longmode = longmode;
+    x->shared_at = at;
+    evtchn_set_shared(x->ev, at, longmode);
+    xen_clock_place(x, v);
+    if (v->host->ops->vcpu_set_msr(v, MSR_KVM_WALL_CLOCK_NEW, wall) < 0)
+        log_line(LOG_WARN, "xen", "KVM refuses to write the wall clock");
+    return 0;
+}
+
+/* {u16 domid; u16 size; u32 space; ulong idx; ulong gpfn}. */
+static long add_to_physmap(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg)
+{
+    uint8_t raw[24] = {0};
+    uint64_t idx, gpfn;
+    uint32_t space;
+    gpa_t at;
+    int rc;
+
+    if (xen_copy_in(x, v, arg, raw, longmode ? 24 : 16) < 0)
+        return -EFAULT;
+    space = le32_at(raw + 4);
+    idx = longmode ? le64_at(raw + 8) : le32_at(raw + 8);
+    gpfn = longmode ? le64_at(raw + 16) : le32_at(raw + 12);
+    if (gpfn >= UINT64_C(1) << 40)
+        return -EINVAL;
+    at = gpfn * PAGE;
+    if (space != XENMAPSPACE_shared_info && space != XENMAPSPACE_grant_table)
+        return -EINVAL;
+    rc = page_at(x, at);
+    if (rc < 0)
+        return rc;
+    if (space == XENMAPSPACE_shared_info)
+        return map_shared_info(x, v, longmode, at);
+    return grant_set_frame(x->gr, (unsigned)min_u64(idx & 0x7fffffff, UINT32_MAX),
+                           idx & XENMAPIDX_grant_table_status, at);
+}
+
+/* {handle; ulong nr; u32 order; u32 flags; u16 domid}: the list is of page numbers. */
+static long reservation(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg, bool decrease)
+{
+    size_t width = longmode ? 8 : 4;
+    uint8_t raw[32] = {0}, list[BATCH * 8];
+    uint64_t handle, nr, done = 0;
+    uint32_t order;
+
+    if (xen_copy_in(x, v, arg, raw, longmode ? 26 : 18) < 0)
+        return -EFAULT;
+    handle = longmode ? le64_at(raw) : le32_at(raw);
+    nr = longmode ? le64_at(raw + 8) : le32_at(raw + 4);
+    order = le32_at(raw + 2 * width);
+    if (nr > MAX_EXTENTS || order > 9)
+        return -EINVAL;
+    while (done < nr) {
+        size_t n = (size_t)min_u64(nr - done, BATCH);
+
+        if (xen_copy_in(x, v, handle + done * width, list, n * width) < 0)
+            break;
+        for (size_t i = 0; i < n; i++, done++) {
+            uint64_t pfn = longmode ? le64_at(list + i * 8) : le32_at(list + i * 4);
+
+            if (pfn >= UINT64_C(1) << 40)
+                return (long)done;
+            /* A page that cannot be given back stays: the guest does not touch it either way. */
+            if (decrease)
+                (void)!gmem_discard(x->p.env.dev.mem, pfn * PAGE, (uint64_t)PAGE << order);
+        }
+    }
+    return (long)done;
+}
+
+/* {u32 entries; handle}: entries are those of the e820, 20 bytes. */
+static long memory_map(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg)
+{
+    uint8_t raw[16] = {0}, entry[20];
+    uint32_t room, used = 0;
+    struct gmem_region r;
+    uint64_t handle;
+
+    if (xen_copy_in(x, v, arg, raw, longmode ? 16 : 8) < 0)
+        return -EFAULT;
+    room = le32_at(raw);
+    handle = longmode ? le64_at(raw + 8) : le32_at(raw + 4);
+    for (size_t i = 0; gmem_region_at(x->p.env.dev.mem, i, &r); i++) {
+        if (r.size == 0 || r.kind != GMEM_RAM)
+            continue;
+        if (used == room)
+            return -EINVAL;
+        le64_put(entry, r.base);
+        le64_put(entry + 8, r.size);
+        le32_put(entry + 16, 1);
+        if (xen_copy_out(x, v, handle + used * sizeof(entry), entry, sizeof(entry)) < 0)
+            return -EFAULT;
+        used++;
+    }
+    le32_put(raw, used);
+    return xen_copy_out(x, v, arg, raw, 4) < 0 ? -EFAULT : 0;
+}
+
+static long highest_page(const struct xen *x)
+{
+    struct gmem_region r;
+    uint64_t top = 0;
+
+    for (size_t i = 0; gmem_region_at(x->p.env.dev.mem, i, &r); i++) {
+        if (r.kind == GMEM_RAM)
+            top = max_u64(top, (r.base + r.size) / PAGE);
+    }
+    return top ? (long)top - 1 : 0;
+}
+
+long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg)
+{
+    switch (cmd & 0x3f) {
+    case XENMEM_decrease_reservation:
+        return reservation(x, v, longmode, arg, true);
+    case XENMEM_populate_physmap:
+        return reservation(x, v, longmode, arg, false);
+    case XENMEM_current_reservation:
+    case XENMEM_maximum_reservation:
+        return (long)(gmem_ram_size(x->p.env.dev.mem) / PAGE);
+    case XENMEM_maximum_ram_page:
+    case XENMEM_maximum_gpfn:
+        return highest_page(x);
+    case XENMEM_add_to_physmap:
+        return add_to_physmap(x, v, longmode, arg);
+    case XENMEM_remove_from_physmap:
+        return 0; /* the page stays the guest's; what was mapped there is mapped elsewhere next */
+    case XENMEM_memory_map:
+        return memory_map(x, v, longmode, arg);
+    default:
+        return -ENOSYS;
+    }
+}
