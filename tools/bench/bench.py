@@ -94,6 +94,7 @@ class Jobs:
 
 def measure(lab, jobs, group, batch, args, result):
     """Runs some jobs of one group until they end without a stall."""
+    log = batch[0].replace("/", "-")
     for attempt in range(args.tries):
         seed = args.seed + attempt
         print("bench: %s, seed %d" % (group, seed), file=sys.stderr)
@@ -102,9 +103,9 @@ def measure(lab, jobs, group, batch, args, result):
             return [job for job in jobs.of(group) if job[0] in batch]
         try:
             if args.meter == "exact":
-                lines = lab.run_exact(group, chosen, seed, args.patience)
+                lines = lab.run_exact(log, chosen, seed, args.patience)
             else:
-                lines = lab.run_time(group, chosen, args.patience)
+                lines = lab.run_time(log, chosen, args.patience)
         except Stalled as where:
             result["stalls"].append({"group": group, "seed": seed, "job": str(where)})
             print("bench: fell silent in %s, seed %d" % (where, seed), file=sys.stderr)
@@ -155,10 +156,11 @@ def main():
         jobs = Jobs(lab, peers)
         for batch in batches(group, [job[0] for job in jobs.of(group)]):
             measure(lab, jobs, group, batch, args, result)
-    result["rows"] = report.rows(result)
+            result["rows"] = report.rows(result)
+            # After each batch, so that an interrupted run keeps what it has.
+            with open(args.json or os.path.join(args.out, args.meter + ".json"), "w") as f:
+                json.dump(result, f, indent=1)
     report.show(result, sys.stdout)
-    with open(args.json or os.path.join(args.out, args.meter + ".json"), "w") as f:
-        json.dump(result, f, indent=1)
     if args.gate:
         with open(args.gate) as f:
             return report.gate(json.load(f), result, sys.stdout)

@@ -94,7 +94,7 @@ class Lab:
                                   + ["'%s'" % w for w in command]))
         return "\n".join(lines + ["rm -f %s" % self.disk, "echo 'J finished'"]) + "\n"
 
-    def run_exact(self, group, make_jobs, seed, patience, icount=True):
+    def run_exact(self, name, make_jobs, seed, patience, icount=True):
         """Lines that the runners printed. Raises Stalled after `patience` silent seconds."""
         self.inside = True
         jobs = make_jobs()
@@ -102,7 +102,7 @@ class Lab:
         self.inside = False
         with open(os.path.join(HERE, "l1-init.sh")) as f:
             text = f.read().replace("#JOBS#", body)
-        init = self.built(group + ".init")
+        init = self.built(name + ".init")
         with open(init, "w") as f:
             f.write(text)
         initrd = self.built("l1.cpio")
@@ -127,14 +127,14 @@ class Lab:
             "-kernel", os.path.join(self.guests, "6.1/vmlinuz"), "-initrd", initrd,
             "-append", "console=ttyS0 quiet loglevel=1 panic=-1 tsc=reliable clocksource=tsc nokaslr norandmaps "
             "cryptomgr.notests"
-        ], patience, os.path.join(self.out, group + ".log"))
+        ], patience, os.path.join(self.out, name + ".log"))
 
-    def run_time(self, group, make_jobs, patience):
-        script = self.built(group + ".sh")
+    def run_time(self, name, make_jobs, patience):
+        script = self.built(name + ".sh")
         with open(script, "w") as f:
             f.write("set -eu\n" + self.script(make_jobs()))
         return self.watch([os.path.join(TOP, "dev"), "host", "sh", script], patience,
-                          os.path.join(self.out, group + ".log"))
+                          os.path.join(self.out, name + ".log"))
 
     @staticmethod
     def watch(command, patience, log):
