@@ -18,20 +18,35 @@ case $flavour in
 esac
 [ ! -e "$dir/$flavour/vmlinuz" ] || exit 0
 mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
 exec 9>"$dir/.$flavour.lock"
 flock 9
 [ ! -e "$dir/$flavour/vmlinuz" ] || exit 0
 
-package=$(apt-cache depends "$meta" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-if [ -z "$package" ]; then
-    echo "fetch-kernel: apt does not know $meta: run 'apt-get update' or ./dev setup" >&2
-    exit 69
-fi
-echo "fetch-kernel: $package" >&2
+package()
+{
+    apt-cache depends "$meta" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
+}
+
+download()
+{
+    rm -rf "$tmp"
+    mkdir -p "$tmp/root"
+    [ -n "$(package)" ] && (cd "$tmp" && apt-get -q -o APT::Sandbox::User=root download "$(package)" >&2)
+}
+
 tmp=$dir/.$flavour.tmp
-rm -rf "$tmp"
-mkdir -p "$tmp/root"
-(cd "$tmp" && apt-get -q download "$package" >/dev/null)
+echo "fetch-kernel: $flavour from $meta" >&2
+if ! download; then
+    # The lists are missing or out of date.
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get -q update >&2
+    download || {
+        echo "fetch-kernel: cannot download $meta: see what apt said above" >&2
+        exit 69
+    }
+fi
 dpkg-deb -x "$tmp"/*.deb "$tmp/root"
 rm -f "$tmp"/*.deb
 [ -d "$tmp/root/lib/modules" ] || mv "$tmp/root/usr/lib" "$tmp/root/lib"

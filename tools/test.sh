@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# test.sh [SUITE...] - passes the tests; everything is installed. The last line is
+# `N passed, N failed, N skipped`; the exit code is 0 when nothing failed. Logs are in build/results.
+#
+#   unit      build with gcc; unit tests, and each fuzz target over its seeds
+#   sanitize  the same with clang, ASan and UBSan
+#   style     rules about the tree
+#   boot      kernels as guests, where KVM is usable
+#   fuzz      a minute of new inputs, shared by all targets; only when asked for
+set -u
+cd "$(dirname "$0")/.." || exit
+[ $# -gt 0 ] || set -- unit sanitize style boot
+results=$PWD/build/results
+rm -rf "$results"
+mkdir -p "$results"
+
+# A step that is no test of its own, like a build, counts only when it fails.
+step()
+{
+    name=$1
+    shift
+    echo "== $name"
+    "$@" >"$results/$name.log" 2>&1 && return
+    echo "$name" >>"$results/broken"
+    grep -E 'error:|FAILED|ERROR' -A4 "$results/$name.log" | head -n 40
+    echo "== $name failed; all of it: $results/$name.log"
+    return 1
+}
+
+# meson_suite BUILD SUITE NAME
+meson_suite()
+{
+    echo "== $3"
+    meson test -C "$1" --suite "$2" --no-rebuild --print-errorlogs --logbase "$3" >"$results/$3.log" 2>&1 ||
+        sed -n '/Summary of Failures/,$p' "$results/$3.log"
+    cp "$1/meson-logs/$3.junit.xml" "$results/" 2>/dev/null || echo "$3" >>"$results/broken"
+}
+
+built()
+{
+    [ -f build/build.ninja ] || meson setup build || return
+    ninja -C build
+}
+
+built_sanitized()
+{
+    [ -f build-asan/build.ninja ] ||
+        CC=clang meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false || return
+    ninja -C build-asan
+}
+
+boot()
+{
+    echo "== boot"
+    tests/boot/run.py --work build/boot 2>"$results/boot.log" | grep -v '^boot:'
+    cp build/boot/junit.xml "$results/boot.junit.xml" || echo boot >>"$results/broken"
+    tail -n 5 "$results/boot.log"
+    ./dev host --stop
+}
+
+rm -f build/boot/junit.xml
+if step build built; then
+    for suite; do
+        case $suite in
+        unit | style) meson_suite build "$suite" "$suite" ;;
+        sanitize) ! step build-sanitize built_sanitized || meson_suite build-asan unit sanitize ;;
+        boot) boot ;;
+        fuzz) step fuzz tools/fuzz.sh all 60 ;;
+        *)
+            echo "test: there is no suite $suite: unit sanitize style boot fuzz" >&2
+            exit 64
+            ;;
+        esac
+    done
+fi
+exec tools/results.py "$results"
