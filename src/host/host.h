@@ -113,7 +113,7 @@ struct host_sink {
 struct host_cfg {
     unsigned cpus;
     bool hyperv_synic; /* the persona wants in-kernel SynIC */
-    bool hyperv_enforce_cpuid;
+    bool hyperv_enforce_cpuid; /* where the host can: a guest gets only what its CPUID shows */
     bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's, if the host can:
                      * HOST_CAP_XEN_HCALL tells */
     bool pv_clock;  /* KVM's clock may be set up by vcpu_set_msr() for a guest without its leaves */
@@ -152,6 +152,9 @@ struct host_ops {
     /* Registers are synced on exits for this port, and sink->port is asked. */
     void (*watch_port)(struct host *h, uint16_t port);
 
+    /* Hyper-V: the leaves from 0x40000000 on that this host implements, for a persona to choose
+     * from. Returns the number, 0 without HOST_CAP_HYPERV_SYNIC. May be NULL. */
+    size_t (*hyperv_cpuid)(struct host *h, struct cpuid_leaf *out, size_t max);
     /* Hyper-V: HvSignalEvent(conn_id) signals fd without an exit. fd -1 takes it back. */
     MUST int (*hyperv_signal)(struct host *h, uint32_t conn_id, int fd);
     /* Hyper-V: raises SINT `sint` of VP `vp`; eom(arg) is called on the loop at the end of message

@@ -104,6 +104,7 @@ int kvm_irq_msi_send(struct host *h, uint64_t addr, uint32_t data);
 /* kvm_cpuid.c */
 MUST int kvm_cpuid_open(struct kvm_host *h, struct err *e);
 size_t kvm_cpuid_list(struct host *h, struct cpuid_leaf *out, size_t max);
+size_t kvm_cpuid_hyperv(struct host *h, struct cpuid_leaf *out, size_t max);
 int kvm_cpuid_set(struct vcpu *v, const struct cpuid_leaf *leaf, size_t n, struct err *e);
 /* Fills the leaves which say where processor `index` of `cpus` sits: one package, no threads. */
 void kvm_cpuid_topology(struct cpuid_leaf *leaf, size_t n, unsigned index, unsigned cpus);

@@ -97,6 +97,32 @@ size_t kvm_cpuid_list(struct host *base, struct cpuid_leaf *out, size_t max)
     return n;
 }
 
+size_t kvm_cpuid_hyperv(struct host *base, struct cpuid_leaf *out, size_t max)
+{
+    struct kvm_host *h = kvm_host_of(base);
+    struct kvm_cpuid2 *k;
+    size_t n = 0;
+
+    if (ioctl(h->sys, KVM_CHECK_EXTENSION, KVM_CAP_SYS_HYPERV_CPUID) <= 0)
+        return 0;
+    k = calloc(1, sizeof(*k) + KVM_CPUID_MAX * sizeof(k->entries[0]));
+    if (!k)
+        return 0;
+    k->nent = KVM_CPUID_MAX;
+    if (ioctl(h->sys, KVM_GET_SUPPORTED_HV_CPUID, k) == 0) {
+        for (; n < k->nent && n < max; n++)
+            out[n] = (struct cpuid_leaf){
+                .fn = k->entries[n].function,
+                .eax = k->entries[n].eax,
+                .ebx = k->entries[n].ebx,
+                .ecx = k->entries[n].ecx,
+                .edx = k->entries[n].edx,
+            };
+    }
+    free(k);
+    return n;
+}
+
 /* Bits that number `n` things. */
 static unsigned kvm_cpuid_width(unsigned n)
 {

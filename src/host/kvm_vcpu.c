@@ -54,7 +54,7 @@ static int kvm_vcpu_caps(struct kvm_vcpu *v, struct err *e)
         (void)kvm_vcpu_enable(v, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1);
     if (c->hyperv_synic)
         rc = kvm_vcpu_enable(v, KVM_CAP_HYPERV_SYNIC2, 0);
-    if (rc == 0 && c->hyperv_enforce_cpuid)
+    if (rc == 0 && c->hyperv_enforce_cpuid && (v->h->caps & HOST_CAP_HYPERV_ENFORCE))
         rc = kvm_vcpu_enable(v, KVM_CAP_HYPERV_ENFORCE_CPUID, 1);
     if (rc < 0)
         return err_exit(e, EX_NO_HOST, -rc, "this KVM does not do what Hyper-V guests need: %s",

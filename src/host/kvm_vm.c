@@ -378,6 +378,7 @@ const struct host_ops host_kvm = {
     .pv_features = kvm_vm_pv_features,
     .reset = kvm_vm_reset,
     .cpuid = kvm_cpuid_list,
+    .hyperv_cpuid = kvm_cpuid_hyperv,
     .doorbells = kvm_vm_doorbells,
     .watch_msrs = kvm_vm_watch_msrs,
     .watch_port = kvm_vm_watch_port,
