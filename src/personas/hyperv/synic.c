@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* synic.c - see synic.h. TLFS 6.0b chapter 11. */
+#include "synic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/vmbus.h"
+#include "core/err.h"
+#include "core/gmem.h"
+
+#define SYNIC_IDLE_NS UINT64_C(1000000000)
+
+static void *page_of(const struct synic_vp *vp, uint8_t *const *which)
+{
+    return __atomic_load_n(which, __ATOMIC_ACQUIRE);
+}
+
+/* --- messages --- */
+
+/* true: the slot is free. Otherwise the guest is asked for an EOM. */
+static bool slot_free(struct hv_message *slot)
+{
+    if (shared_load32(&slot->message_type) == HVMSG_NONE)
+        return true;
+    shared_store8(&slot->message_flags, HV_MESSAGE_PENDING);
+    shared_barrier();
+    return shared_load32(&slot->message_type) == HVMSG_NONE;
+}
+
+static void synic_eom(void *arg);
+
+static bool message_irq_ready(struct synic_vp *vp)
+{
+    struct err e;
+    unsigned index = (unsigned)(vp - vp->s->vp);
+
+    if (vp->message_irq)
+        return true;
+    return vp->s->host->ops->hyperv_sint(vp->s->host, index, VMBUS_MESSAGE_SINT, synic_eom, vp,
+                                         &vp->message_irq, &e) == 0;
+}
+
+static void synic_pump(struct synic_vp *vp)
+{
+    while (vp->head) {
+        struct synic_message *m = vp->head;
+        struct hv_message *slot = page_of(vp, &vp->messages);
+
+        if (!slot || !message_irq_ready(vp) || !slot_free(slot))
+            return;
+        memcpy(slot->payload, m->payload, m->size);
+        memset(slot->payload + m->size, 0, sizeof(slot->payload) - m->size);
+        slot->payload_size = m->size;
+        slot->reserved = le16_of(0);
+        slot->port = le64_of(0);
+        vp->head = m->next;
+        vp->waiting--;
+        if (!vp->head)
+            vp->tail = &vp->head;
+        shared_store8(&slot->message_flags, vp->head ? HV_MESSAGE_PENDING : 0);
+        shared_store32(&slot->message_type, HVMSG_VMBUS);
+        vp->s->sent++;
+        irq_raise(vp->message_irq);
+        free(m);
+    }
+    loop_arm(vp->s->loop, &vp->s->idle, loop_now(vp->s->loop) + SYNIC_IDLE_NS);
+}
+
+static void synic_eom(void *arg)
+{
+    synic_pump(arg);
+}
+
+/* Without messages on their way nobody needs to know of each end of interrupt. */
+static void synic_idle(struct alarm *a)
+{
+    struct synic *s = container_of(a, struct synic, idle);
+    struct irqs *irqs = s->host->ops->irqs(s->host);
+
+    for (unsigned i = 0; i < s->cpus; i++) {
+        if (s->vp[i].message_irq && !s->vp[i].head) {
+            irqs->ops->release(irqs, s->vp[i].message_irq);
+            s->vp[i].message_irq = NULL;
+        }
+    }
+}
+
+bool synic_post(struct synic *s, unsigned index, const void *payload, size_t n)
+{
+    struct synic_vp *vp = &s->vp[index < s->cpus ? index : 0];
+    struct synic_message *m;
+
+    if (vp->waiting >= SYNIC_QUEUE || n > sizeof(m->payload))
+        return false;
+    m = calloc(1, sizeof(*m));
+    if (!m)
+        return false;
+    m->size = (uint8_t)n;
+    memcpy(m->payload, payload, n);
+    *vp->tail = m;
+    vp->tail = &m->next;
+    vp->waiting++;
+    synic_pump(vp);
+    return true;
+}
+
+static void vp_forget(struct synic_vp *vp)
+{
+    for (struct synic_message *m = vp->head, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    vp->head = NULL;
+    vp->tail = &vp->head;
+    vp->waiting = 0;
+}
+
+void synic_forget(struct synic *s)
+{
+    for (unsigned i = 0; i < s->cpus; i++)
+        vp_forget(&s->vp[i]);
+}
+
+/* --- event flags --- */
+
+void synic_signal(struct synic *s, unsigned index, unsigned flag)
+{
+    struct synic_vp *vp = &s->vp[index < s->cpus ? index : 0];
+    uint8_t *events = page_of(vp, &vp->events);
+    uint32_t bit = UINT32_C(1) << flag % 32;
+    uint32_t *word;
+
+    if (!events || !vp->event_irq || flag >= HV_EVENT_FLAGS)
+        return;
+    word = (uint32_t *)(void *)(events + flag / 32 * sizeof(*word));
+    if (__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit)
+        return;
+    s->raised++;
+    irq_raise(vp->event_irq);
+}
+
+/* --- what the guest set --- */
+
+/* The page that the register names, NULL when it is off or no memory. A page that is switched on
+ * starts empty. */
+static uint8_t *synic_page(struct synic *s, uint64_t old, uint64_t now)
+{
+    gpa_t at = now & HV_PAGE_MASK;
+
+    if (!(now & HV_SYNIC_ENABLE))
+        return NULL;
+    if ((old & HV_PAGE_MASK) != at || !(old & HV_SYNIC_ENABLE)) {
+        if (gmem_fill(s->mem, at, 0, VMBUS_PAGE) < 0)
+            return NULL;
+    }
+    return gmem_shared(s->mem, at, VMBUS_PAGE);
+}
+
+static void pump_later(void *arg)
+{
+    struct synic *s = arg;
+
+    for (unsigned i = 0; i < s->cpus; i++)
+        synic_pump(&s->vp[i]);
+}
+
+void synic_changed(struct synic *s, struct vcpu *v, const struct host_event_info *info)
+{
+    uint64_t control = info->data[1], siefp = info->data[2], simp = info->data[3], id;
+    uint8_t *messages, *events;
+    struct synic_vp *vp;
+    size_t index;
+
+    if (!idx_in(v->index, s->cpus, &index))
+        return;
+    vp = &s->vp[index];
+    messages = synic_page(s, vp->simp, simp);
+    events = synic_page(s, vp->siefp, siefp);
+    vp->simp = simp;
+    vp->siefp = siefp;
+    if (!(control & HV_SYNIC_ENABLE))
+        messages = events = NULL;
+    if (messages)
+        messages += VMBUS_MESSAGE_SINT * sizeof(struct hv_message);
+    if (events)
+        events += VMBUS_MESSAGE_SINT * (HV_EVENT_FLAGS / 8);
+    __atomic_store_n(&vp->messages, messages, __ATOMIC_RELEASE);
+    __atomic_store_n(&vp->events, events, __ATOMIC_RELEASE);
+    if (s->host->ops->vcpu_get_msr(v, HV_X64_MSR_GUEST_OS_ID, &id) == 0)
+        __atomic_store_n(&s->os_id, id, __ATOMIC_RELAXED);
+    if (messages)
+        loop_post(s->loop, pump_later, s);
+}
+
+int synic_vcpu_ready(struct synic *s, struct vcpu *v, struct err *e)
+{
+    size_t index;
+
+    if (!idx_in(v->index, s->cpus, &index))
+        return err_set(e, EINVAL, "there is no processor %u", v->index);
+    return s->host->ops->hyperv_sint(s->host, v->index, VMBUS_MESSAGE_SINT, NULL, NULL,
+                                     &s->vp[index].event_irq, e);
+}
+
+/* --- life --- */
+
+void synic_reset(struct synic *s)
+{
+    synic_forget(s);
+    for (unsigned i = 0; i < s->cpus; i++) {
+        struct synic_vp *vp = &s->vp[i];
+
+        vp->messages = vp->events = NULL;
+        vp->simp = vp->siefp = 0;
+    }
+    s->os_id = 0;
+}
+
+int synic_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus, struct synic **out,
+                 struct err *e)
+{
+    struct synic *s = calloc(1, sizeof(*s));
+
+    if (s)
+        s->vp = calloc(cpus, sizeof(*s->vp));
+    if (!s || !s->vp) {
+        free(s);
+        return err_set(e, ENOMEM, "no memory for the SynIC of %u processors", cpus);
+    }
+    s->host = h;
+    s->mem = m;
+    s->loop = l;
+    s->cpus = cpus;
+    s->idle.fire = synic_idle;
+    for (unsigned i = 0; i < cpus; i++) {
+        s->vp[i].s = s;
+        s->vp[i].tail = &s->vp[i].head;
+    }
+    *out = s;
+    return 0;
+}
+
+void synic_destroy(struct synic *s)
+{
+    struct irqs *irqs;
+
+    if (!s)
+        return;
+    irqs = s->host->ops->irqs(s->host);
+    synic_forget(s);
+    loop_disarm(s->loop, &s->idle);
+    for (unsigned i = 0; i < s->cpus; i++) {
+        if (s->vp[i].message_irq)
+            irqs->ops->release(irqs, s->vp[i].message_irq);
+        if (s->vp[i].event_irq)
+            irqs->ops->release(irqs, s->vp[i].event_irq);
+    }
+    free(s->vp);
+    free(s);
+}

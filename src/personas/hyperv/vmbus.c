@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmbus.c - the control protocol of VMBus, versions 0.13 to 6.0.
+ *
+ * Facts: Linux include/linux/hyperv.h and drivers/hv. Modelled: contact, offers, GPADLs, open,
+ * close, rescind, modify, unload, connection requests for sockets. Not modelled: monitor pages (no
+ * channel is given one, so every signal is a hypercall), reserved channels, version 6.0's optional
+ * features.
+ *
+ * Messages come on vCPU threads and are handled on the loop, in order.
+ */
+#include "vmbus.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/gmem.h"
+
+enum {
+    GPADLS_MAX = 8192,
+    GPADL_PAGES_MAX = 1 << 20, /* 4 GiB of shared memory */
+};
+
+static const uint32_t versions[] = {
+    VERSION_WS2008,     VERSION_WIN7,       VERSION_WIN8,     VERSION_WIN8_1,
+    VERSION_WIN10,      VERSION_WIN10_V4_1, VERSION_WIN10_V5, VERSION_WIN10_V5_1,
+    VERSION_WIN10_V5_2, VERSION_WIN10_V5_3, VERSION_COPPER,
+};
+
+uint32_t vmbus_version_parse(const char *text)
+{
+    unsigned major, minor;
+    char more;
+
+    if (sscanf(text, "%u.%u%c", &major, &minor, &more) != 2)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+        if (major < 256 && minor < 256 && versions[i] == (major << 16 | minor))
+            return versions[i];
+    }
+    return 0;
+}
+
+void vmbus_fault(struct vmbus_channel *c, const char *fmt, ...)
+{
+    char text[160];
+    va_list ap;
+
+    c->bus->fault_count++;
+    if (!log_allow(&c->bus->faults, "vmbus", 10))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    log_line(LOG_WARN, "vmbus", "%s (%s): %s", c->id, c->class->name, text);
+}
+
+static void bus_fault(struct vmbus *b, const char *what, uint32_t value)
+{
+    b->fault_count++;
+    if (log_allow(&b->faults, "vmbus", 10))
+        log_line(LOG_WARN, "vmbus", "%s (%#x)", what, value);
+}
+
+bool channel_send_message(struct vmbus *b, const void *p, size_t n)
+{
+    bool ok = synic_post(b->synic, b->contact_vp, p, n);
+
+    if (!ok)
+        bus_fault(b, "the guest does not read its messages", le32_at(p));
+    return ok;
+}
+
+/* --- offers --- */
+
+void vmbus_offer(struct vmbus_channel *c)
+{
+    struct vmbus *b = c->bus;
+    struct vmbus_channel_offer_channel m = {
+        .header.msgtype = le32_of(CHANNELMSG_OFFERCHANNEL),
+        .chn_flags = le16_of(c->flags),
+        .mmio_megabytes = le16_of(c->mmio_mb),
+        .sub_channel_index = le16_of(c->sub_index),
+        .child_relid = le32_of(c->relid),
+        .is_dedicated_interrupt = le16_of(b->version >= VERSION_WIN8),
+        .connection_id = le32_of(b->version >= VERSION_WIN8 ? VMBUS_MESSAGE_SINT << 12 | c->relid
+                                                            : VMBUS_EVENT_CONNECTION_ID),
+    };
+
+    c->hidden = false;
+    if (!b->offers_wanted || c->offered)
+        return;
+    memcpy(m.if_type, c->type, sizeof(m.if_type));
+    memcpy(m.if_instance, c->instance, sizeof(m.if_instance));
+    memcpy(m.user_def, c->user_def, sizeof(m.user_def));
+    c->offered =
+        channel_send_message(b, &m, b->version == VERSION_WS2008 ? VMBUS_OFFER_WS2008 : sizeof(m));
+}
+
+static void on_request_offers(struct vmbus *b)
+{
+    struct vmbus_channel_message_header end = {.msgtype = le32_of(CHANNELMSG_ALLOFFERS_DELIVERED)};
+
+    b->offers_wanted = true;
+    for (struct vmbus_channel *c = b->channels; c; c = c->next) {
+        if (!c->hidden)
+            vmbus_offer(c);
+    }
+    channel_send_message(b, &end, sizeof(end));
+}
+
+void vmbus_rescind(struct vmbus_channel *c)
+{
+    struct vmbus_channel_relid m = {
+        .header.msgtype = le32_of(CHANNELMSG_RESCIND_CHANNELOFFER),
+        .child_relid = le32_of(c->relid),
+    };
+
+    channel_close(c);
+    c->hidden = true;
+    if (!c->offered)
+        return;
+    c->offered = false;
+    channel_send_message(c->bus, &m, sizeof(m));
+}
+
+static struct vmbus_channel *by_relid(struct vmbus *b, uint32_t relid)
+{
+    size_t at;
+
+    return idx_in(relid, VMBUS_RELIDS, &at) ? b->relid[at] : NULL;
+}
+
+int vmbus_add(struct vmbus *b, struct vmbus_channel *c, struct err *e)
+{
+    struct vmbus_channel **end = &b->channels;
+    uint32_t n = 1;
+
+    while (n < VMBUS_RELIDS && b->relid[n])
+        n++;
+    if (n == VMBUS_RELIDS)
+        return err_set(e, ENOSPC, "VMBus has room for %d channels only: use fewer devices",
+                       VMBUS_RELIDS - 1);
+    c->bus = b; /* set only on success */
+    c->relid = n;
+    c->next = NULL;
+    c->kick.fd = -1;
+    c->backlog_end = &c->backlog;
+    b->relid[n] = c;
+    while (*end)
+        end = &(*end)->next;
+    *end = c;
+    if (!c->hidden)
+        vmbus_offer(c);
+    return 0;
+}
+
+void vmbus_remove(struct vmbus_channel *c)
+{
+    struct vmbus *b = c->bus;
+    struct vmbus_channel **at = &b->channels;
+
+    vmbus_rescind(c);
+    while (*at && *at != c)
+        at = &(*at)->next;
+    if (*at)
+        *at = c->next;
+    b->relid[c->relid] = NULL;
+}
+
+/* --- GPADLs --- */
+
+static struct gpadl **gpadl_find(struct vmbus *b, uint32_t id)
+{
+    struct gpadl **at = &b->gpadls;
+
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+struct gpadl *vmbus_gpadl(struct vmbus_channel *c, uint32_t id)
+{
+    struct gpadl *g = *gpadl_find(c->bus, id);
+
+    return g && g->relid == c->relid && !g->list ? g : NULL;
+}
+
+static void gpadl_drop(struct vmbus *b, struct gpadl **at)
+{
+    struct gpadl *g = *at;
+    struct vmbus_channel *c = by_relid(b, g->relid);
+
+    if (c && c->gpadl == g)
+        channel_close(c);
+    else if (c && c->open && c->class->gpadl_gone)
+        c->class->gpadl_gone(c, g);
+    *at = g->next;
+    b->gpadl_count--;
+    b->gpadl_pages -= g->want / 8;
+    gpadl_free(g);
+}
+
+static void gpadl_answer(struct vmbus *b, uint32_t relid, uint32_t id, uint32_t status)
+{
+    struct vmbus_channel_result r = {
+        .header.msgtype = le32_of(CHANNELMSG_GPADL_CREATED),
+        .child_relid = le32_of(relid),
+        .id = le32_of(id),
+        .status = le32_of(status),
+    };
+
+    if (status)
+        bus_fault(b, "a GPADL is refused", id);
+    channel_send_message(b, &r, sizeof(r));
+}
+
+/* More of the list has come. */
+static void gpadl_feed(struct vmbus *b, struct gpadl *g, const uint8_t *p, size_t n)
+{
+    n = min_u64(n, g->want - g->have);
+    memcpy(g->list + g->have, p, n);
+    g->have += n;
+    if (g->have < g->want)
+        return;
+    if (gpadl_parse(g, b->mem, g->list, g->want, g->users) < 0) {
+        gpadl_answer(b, g->relid, g->id, STATUS_INVALID_PARAMETER);
+        gpadl_drop(b, gpadl_find(b, g->id));
+        return;
+    }
+    free(g->list);
+    g->list = NULL;
+    gpadl_answer(b, g->relid, g->id, 0);
+}
+
+static void on_gpadl_header(struct vmbus *b, const uint8_t *p, size_t n)
+{
+    struct vmbus_channel_gpadl_header m;
+    struct gpadl *g;
+    uint32_t relid, id;
+    size_t want;
+
+    memcpy(&m, p, sizeof(m));
+    relid = le32_get(m.child_relid);
+    id = le32_get(m.gpadl);
+    want = le16_get(m.range_buflen);
+    g = by_relid(b, relid) && want && want % 8 == 0 && !*gpadl_find(b, id) &&
+                b->gpadl_count < GPADLS_MAX && b->gpadl_pages + want / 8 <= GPADL_PAGES_MAX
+            ? calloc(1, sizeof(*g))
+            : NULL;
+    if (g)
+        g->list = malloc(want);
+    if (!g || !g->list) {
+        free(g);
+        gpadl_answer(b, relid, id, STATUS_INVALID_PARAMETER);
+        return;
+    }
+    g->id = id;
+    g->relid = relid;
+    g->want = want;
+    g->users = le16_get(m.rangecount);
+    g->next = b->gpadls;
+    b->gpadls = g;
+    b->gpadl_count++;
+    b->gpadl_pages += want / 8;
+    gpadl_feed(b, g, p + sizeof(m), n - sizeof(m));
+}
+
+static void on_gpadl_body(struct vmbus *b, const uint8_t *p, size_t n)
+{
+    struct vmbus_channel_gpadl_body m;
+    struct gpadl *g;
+
+    memcpy(&m, p, sizeof(m));
+    g = *gpadl_find(b, le32_get(m.gpadl));
+    if (g && g->list)
+        gpadl_feed(b, g, p + sizeof(m), n - sizeof(m));
+    else
+        bus_fault(b, "a piece of no GPADL", le32_get(m.gpadl));
+}
+
+static void on_gpadl_teardown(struct vmbus *b, const uint8_t *p)
+{
+    struct vmbus_channel_pair m;
+    struct vmbus_channel_relid r = {.header.msgtype = le32_of(CHANNELMSG_GPADL_TORNDOWN)};
+    struct gpadl **at;
+
+    memcpy(&m, p, sizeof(m));
+    at = gpadl_find(b, le32_get(m.second));
+    if (!*at) {
+        bus_fault(b, "no such GPADL", le32_get(m.second));
+        return;
+    }
+    gpadl_drop(b, at);
+    r.child_relid = m.second; /* the GPADL stands in its place */
+    channel_send_message(b, &r, sizeof(r));
+}
+
+/* --- connection --- */
+
+/* Everything that the guest has set up is gone. */
+static void disconnect(struct vmbus *b)
+{
+    for (struct vmbus_channel *c = b->channels; c; c = c->next) {
+        channel_close(c);
+        c->offered = false;
+        if (c->sub_index)
+            c->hidden = true;
+    }
+    while (b->gpadls)
+        gpadl_drop(b, &b->gpadls);
+    if (b->interrupt_page)
+        (void)!b->host->ops->hyperv_signal(b->host, VMBUS_EVENT_CONNECTION_ID, -1);
+    b->interrupt_page = 0;
+    b->offers_wanted = false;
+    b->version = 0;
+    b->late = false;
+    synic_forget(b->synic);
+}
+
+/* An answer after which the guest may use its memory anew. */
+static void answer_when_quiet(struct vmbus *b, const void *p, size_t n)
+{
+    if (b->inflight == 0) {
+        channel_send_message(b, p, n);
+        return;
+    }
+    memcpy(b->late_message, p, n);
+    b->late_size = n;
+    b->late = true;
+}
+
+void vmbus_io_begin(struct vmbus *b)
+{
+    b->inflight++;
+}
+
+void vmbus_io_end(struct vmbus *b)
+{
+    if (--b->inflight || !b->late)
+        return;
+    b->late = false;
+    channel_send_message(b, b->late_message, b->late_size);
+}
+
+static bool version_known(const struct vmbus *b, uint32_t version)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+        if (versions[i] == version)
+            return version <= b->max_version;
+    }
+    return false;
+}
+
+static void on_contact(struct vmbus *b, const uint8_t *p, size_t n)
+{
+    struct vmbus_channel_initiate_contact m;
+    struct vmbus_channel_version_response r = {.header.msgtype =
+                                                   le32_of(CHANNELMSG_VERSION_RESPONSE)};
+    uint32_t version, vp;
+    uint64_t word;
+    bool ok;
+
+    memcpy(&m, p, sizeof(m));
+    version = le32_get(m.vmbus_version_requested);
+    vp = le32_get(m.target_vcpu);
+    word = le64_get(m.interrupt_page);
+    disconnect(b);
+    b->contact_vp = vp < b->synic->cpus ? vp : 0;
+    ok = version_known(b, version) && vp < b->synic->cpus &&
+         (version < VERSION_WIN10_V5 || (word & 0xff) == VMBUS_MESSAGE_SINT);
+    if (ok) {
+        b->version = version;
+        r.version_supported = 1;
+        r.msg_conn_id = le32_of(version >= VERSION_WIN10_V5 ? VMBUS_MESSAGE_CONNECTION_ID_4
+                                                            : VMBUS_MESSAGE_CONNECTION_ID);
+        if (version < VERSION_WIN8 && word) {
+            b->interrupt_page = word & HV_PAGE_MASK;
+            (void)!b->host->ops->hyperv_signal(b->host, VMBUS_EVENT_CONNECTION_ID, b->shared.fd);
+        }
+    }
+    log_line(LOG_INFO, "vmbus", "version %u.%u %s", version >> 16, version & 0xffff,
+             ok ? "agreed" : "refused");
+    answer_when_quiet(b, &r,
+                      version >= VERSION_COPPER ? sizeof(r) : (size_t)VMBUS_VERSION_RESPONSE_OLD);
+    (void)n;
+}
+
+static void on_unload(struct vmbus *b)
+{
+    struct vmbus_channel_message_header r = {.msgtype = le32_of(CHANNELMSG_UNLOAD_RESPONSE)};
+
+    disconnect(b);
+    answer_when_quiet(b, &r, sizeof(r));
+}
+
+/* --- channels --- */
+
+static void on_modify(struct vmbus *b, const struct vmbus_channel_pair *m)
+{
+    struct vmbus_channel *c = by_relid(b, le32_get(m->child_relid));
+    struct vmbus_channel_pair r = {
+        .header.msgtype = le32_of(CHANNELMSG_MODIFYCHANNEL_RESPONSE),
+        .child_relid = m->child_relid,
+    };
+
+    if (c && c->open && le32_get(m->second) < b->synic->cpus)
+        c->target_vp = le32_get(m->second);
+    else
+        r.second = le32_of(STATUS_INVALID_PARAMETER);
+    if (b->version >= VERSION_WIN10_V5_3)
+        channel_send_message(b, &r, sizeof(r));
+    /* Events that were set on the old processor may have been lost on the way. */
+    if (c && c->open)
+        synic_signal(b->synic, c->target_vp, c->relid);
+}
+
+static void on_released(struct vmbus *b, uint32_t relid)
+{
+    struct vmbus_channel *c = by_relid(b, relid);
+
+    if (!c)
+        return;
+    channel_close(c);
+    c->offered = false;
+    if (c->sub_index)
+        c->hidden = true;
+    if (c->class->released)
+        c->class->released(c);
+}
+
+static void on_tl_connect(struct vmbus *b, const uint8_t *p)
+{
+    struct vmbus_channel_tl_connect_request m;
+    struct vmbus_channel_tl_connect_result r = {.header.msgtype =
+                                                    le32_of(CHANNELMSG_TL_CONNECT_RESULT)};
+
+    memcpy(&m, p, sizeof(m));
+    if (b->tl_connect && b->tl_connect(b->tl_arg, m.guest_endpoint_id, m.host_service_id))
+        return; /* the offer of the new channel is the answer */
+    memcpy(r.guest_endpoint_id, m.guest_endpoint_id, 16);
+    memcpy(r.host_service_id, m.host_service_id, 16);
+    r.status = le32_of(STATUS_CONNECTION_REFUSED);
+    channel_send_message(b, &r, sizeof(r));
+}
+
+static void on_open(struct vmbus *b, const uint8_t *p)
+{
+    struct vmbus_channel_open_channel m;
+    struct vmbus_channel_result r = {
+        .header.msgtype = le32_of(CHANNELMSG_OPENCHANNEL_RESULT),
+        .status = le32_of(STATUS_INVALID_PARAMETER),
+    };
+    struct vmbus_channel *c;
+
+    memcpy(&m, p, sizeof(m));
+    c = by_relid(b, le32_get(m.child_relid));
+    if (c) {
+        channel_open(c, &m);
+        return;
+    }
+    r.child_relid = m.child_relid;
+    r.id = m.openid;
+    channel_send_message(b, &r, sizeof(r));
+}
+
+static void on_close(struct vmbus *b, uint32_t relid)
+{
+    struct vmbus_channel *c = by_relid(b, relid);
+
+    if (c)
+        channel_close(c);
+    else
+        bus_fault(b, "a channel that does not exist is closed", relid);
+}
+
+/* Bytes that a message must have. */
+static size_t message_min(uint32_t type)
+{
+    switch (type) {
+    case CHANNELMSG_INITIATE_CONTACT:
+        return sizeof(struct vmbus_channel_initiate_contact);
+    case CHANNELMSG_OPENCHANNEL:
+        return sizeof(struct vmbus_channel_open_channel);
+    case CHANNELMSG_GPADL_HEADER:
+        return sizeof(struct vmbus_channel_gpadl_header);
+    case CHANNELMSG_GPADL_BODY:
+        return sizeof(struct vmbus_channel_gpadl_body);
+    case CHANNELMSG_GPADL_TEARDOWN:
+    case CHANNELMSG_MODIFYCHANNEL:
+        return sizeof(struct vmbus_channel_pair);
+    case CHANNELMSG_CLOSECHANNEL:
+    case CHANNELMSG_RELID_RELEASED:
+        return sizeof(struct vmbus_channel_relid);
+    case CHANNELMSG_TL_CONNECT_REQUEST:
+        return sizeof(struct vmbus_channel_tl_connect_request);
+    default:
+        return sizeof(struct vmbus_channel_message_header);
+    }
+}
+
+static void dispatch(struct vmbus *b, uint32_t type, const uint8_t *p, size_t n)
+{
+    struct vmbus_channel_pair pair = {.second = le32_of(0)};
+
+    memcpy(&pair, p, min_u64(n, sizeof(pair)));
+    switch (type) {
+    case CHANNELMSG_REQUESTOFFERS:
+        on_request_offers(b);
+        break;
+    case CHANNELMSG_OPENCHANNEL:
+        on_open(b, p);
+        break;
+    case CHANNELMSG_CLOSECHANNEL:
+        on_close(b, le32_get(pair.child_relid));
+        break;
+    case CHANNELMSG_GPADL_HEADER:
+        on_gpadl_header(b, p, n);
+        break;
+    case CHANNELMSG_GPADL_BODY:
+        on_gpadl_body(b, p, n);
+        break;
+    case CHANNELMSG_GPADL_TEARDOWN:
+        on_gpadl_teardown(b, p);
+        break;
+    case CHANNELMSG_RELID_RELEASED:
+        on_released(b, le32_get(pair.child_relid));
+        break;
+    case CHANNELMSG_MODIFYCHANNEL:
+        on_modify(b, &pair);
+        break;
+    case CHANNELMSG_TL_CONNECT_REQUEST:
+        on_tl_connect(b, p);
+        break;
+    default:
+        bus_fault(b, "an unknown message", type);
+        break;
+    }
+}
+
+static void message(struct vmbus *b, const uint8_t *p, size_t n)
+{
+    uint32_t type = n >= sizeof(struct vmbus_channel_message_header) ? le32_at(p) : 0;
+
+    if (type == 0 || n < message_min(type))
+        bus_fault(b, "a message is too short", type);
+    else if (type == CHANNELMSG_INITIATE_CONTACT)
+        on_contact(b, p, n);
+    else if (type == CHANNELMSG_UNLOAD)
+        on_unload(b);
+    else if (b->version == 0)
+        bus_fault(b, "a message before contact", type);
+    else
+        dispatch(b, type, p, n);
+}
+
+/* --- hypercalls; vCPU threads --- */
+
+struct posted {
+    struct vmbus *b;
+    uint64_t life;
+    uint32_t conn;
+    bool is_signal;
+    size_t size;
+    uint8_t payload[HV_MESSAGE_PAYLOAD];
+};
+
+static void shared_kicked(struct watch *w, uint32_t got);
+
+static void posted_run(void *arg)
+{
+    struct posted *k = arg;
+    struct vmbus *b = k->b;
+    struct vmbus_channel *c;
+
+    __atomic_sub_fetch(&b->posted, 1, __ATOMIC_RELAXED);
+    if (k->life == b->life && !k->is_signal)
+        message(b, k->payload, k->size);
+    if (k->life == b->life && k->is_signal) {
+        c = by_relid(b, k->conn & (VMBUS_RELIDS - 1));
+        if (k->conn == VMBUS_EVENT_CONNECTION_ID)
+            shared_kicked(&b->shared, 0);
+        else if (c)
+            channel_run(c);
+    }
+    free(k);
+}
+
+static enum hv_status hypercall_post(struct vmbus *b, uint32_t conn, bool is_signal,
+                                     const uint8_t *payload, size_t n)
+{
+    struct posted *k;
+
+    if (__atomic_add_fetch(&b->posted, 1, __ATOMIC_RELAXED) > VMBUS_POSTED_MAX) {
+        __atomic_sub_fetch(&b->posted, 1, __ATOMIC_RELAXED);
+        return HV_STATUS_INSUFFICIENT_BUFFERS;
+    }
+    k = calloc(1, sizeof(*k));
+    if (!k) {
+        __atomic_sub_fetch(&b->posted, 1, __ATOMIC_RELAXED);
+        return HV_STATUS_INSUFFICIENT_BUFFERS;
+    }
+    *k = (struct posted){.b = b, .conn = conn, .is_signal = is_signal, .size = n};
+    k->life = __atomic_load_n(&b->life, __ATOMIC_RELAXED);
+    if (n)
+        memcpy(k->payload, payload, n);
+    loop_post(b->loop, posted_run, k);
+    return HV_STATUS_SUCCESS;
+}
+
+static enum hv_status post_message(struct vmbus *b, const struct hcall *h)
+{
+    struct hv_post_message_input in;
+    uint32_t conn, size;
+
+    if (h->nr & HV_HYPERCALL_FAST_BIT)
+        return HV_STATUS_INVALID_HYPERCALL_INPUT;
+    if (h->args[0] & 7)
+        return HV_STATUS_INVALID_ALIGNMENT;
+    if (gmem_read(b->mem, h->args[0], &in, sizeof(in)) < 0)
+        return HV_STATUS_INVALID_PARAMETER;
+    conn = le32_get(in.connectionid) & 0xffffff;
+    size = le32_get(in.payload_size);
+    if (conn != VMBUS_MESSAGE_CONNECTION_ID &&
+        (conn != VMBUS_MESSAGE_CONNECTION_ID_4 || b->max_version < VERSION_WIN10_V5))
+        return HV_STATUS_INVALID_CONNECTION_ID;
+    if (size > HV_MESSAGE_PAYLOAD || le32_get(in.message_type) != HVMSG_VMBUS)
+        return HV_STATUS_INVALID_PARAMETER;
+    return hypercall_post(b, conn, false, in.payload, size);
+}
+
+/* The host's kernel serves signals of open channels; others come here. */
+static enum hv_status signal_event(struct vmbus *b, const struct hcall *h)
+{
+    uint64_t word = h->args[0];
+    uint32_t conn;
+
+    if (!(h->nr & HV_HYPERCALL_FAST_BIT) && gmem_read(b->mem, h->args[0], &word, 8) < 0)
+        return HV_STATUS_INVALID_PARAMETER;
+    conn = (uint32_t)word & 0xffffff;
+    if (word >> 32 || (conn != VMBUS_EVENT_CONNECTION_ID && conn >> 11 != VMBUS_MESSAGE_SINT << 1))
+        return HV_STATUS_INVALID_CONNECTION_ID;
+    return hypercall_post(b, conn, true, NULL, 0);
+}
+
+enum hv_status vmbus_hypercall(struct vmbus *b, const struct hcall *h)
+{
+    switch (h->nr & 0xffff) {
+    case HVCALL_POST_MESSAGE:
+        return post_message(b, h);
+    case HVCALL_SIGNAL_EVENT:
+        return signal_event(b, h);
+    default:
+        return HV_STATUS_INVALID_HYPERCALL_CODE;
+    }
+}
+
+/* --- guests before 2.4: one doorbell for all, bits in the second half of the interrupt page --- */
+
+static void shared_kicked(struct watch *w, uint32_t got)
+{
+    struct vmbus *b = container_of(w, struct vmbus, shared);
+    uint8_t *page = NULL;
+    uint64_t n;
+
+    (void)got;
+    (void)!read(w->fd, &n, sizeof(n));
+    if (b->interrupt_page)
+        page = gmem_shared(b->mem, b->interrupt_page, VMBUS_PAGE);
+    for (unsigned i = 0; page && i < VMBUS_RELIDS / 8; i++) {
+        uint8_t bits = shared_load8(page + VMBUS_PAGE / 2 + i);
+
+        if (bits)
+            bits = __atomic_exchange_n(page + VMBUS_PAGE / 2 + i, 0, __ATOMIC_SEQ_CST);
+        for (unsigned k = 0; k < 8; k++) {
+            if ((bits >> k & 1) && b->relid[i * 8 + k])
+                channel_run(b->relid[i * 8 + k]);
+        }
+    }
+}
+
+/* --- life --- */
+
+int vmbus_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus,
+                 uint32_t max_version, struct vmbus **out, struct err *e)
+{
+    struct vmbus *b = calloc(1, sizeof(*b));
+    int rc;
+
+    if (!b)
+        return err_set(e, ENOMEM, "no memory for VMBus");
+    b->host = h;
+    b->mem = m;
+    b->loop = l;
+    b->max_version = max_version;
+    b->shared = (struct watch){.want = EPOLLIN, .ready = shared_kicked};
+    b->shared.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = b->shared.fd < 0 ? -errno : loop_watch(l, &b->shared);
+    if (rc < 0)
+        rc = err_set(e, -rc, "cannot make an eventfd for VMBus: %s", strerror(-rc));
+    else
+        rc = synic_create(h, m, l, cpus, &b->synic, e);
+    if (rc < 0) {
+        if (b->shared.fd >= 0)
+            close(b->shared.fd);
+        free(b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+void vmbus_reset(struct vmbus *b)
+{
+    __atomic_add_fetch(&b->life, 1, __ATOMIC_RELAXED);
+    disconnect(b);
+    synic_reset(b->synic);
+}
+
+void vmbus_destroy(struct vmbus *b)
+{
+    if (!b)
+        return;
+    disconnect(b);
+    synic_destroy(b->synic);
+    loop_unwatch(b->loop, &b->shared);
+    close(b->shared.fd);
+    free(b);
+}
+
+void vmbus_describe(struct vmbus *b, struct dump *out)
+{
+    if (b->version == 0) {
+        dump_add(out, "vmbus", "the guest has not made contact");
+        return;
+    }
+    dump_add(out, "vmbus", "version %u.%u", b->version >> 16, b->version & 0xffff);
+    dump_add(out, "vmbus messages", "%llu", (unsigned long long)b->synic->sent);
+    dump_add(out, "vmbus interrupts", "%llu", (unsigned long long)b->synic->raised);
+    dump_add(out, "vmbus faults", "%llu", (unsigned long long)b->fault_count);
+    for (struct vmbus_channel *c = b->channels; c; c = c->next) {
+        char key[64];
+
+        snprintf(key, sizeof(key), c->sub_index ? "channel %s/%u" : "channel %s", c->id,
+                 c->sub_index);
+        if (c->offered)
+            dump_add(out, key, "%s, %s, processor %d, %llu packets in, %llu out, %llu interrupts",
+                     c->class->name,
+                     c->broken ? "broken"
+                     : c->open ? "open"
+                               : "offered",
+                     c->open ? (int)c->target_vp : -1, (unsigned long long)c->packets_in,
+                     (unsigned long long)c->packets_out, (unsigned long long)c->interrupts);
+        if (c->open && c->class->describe)
+            c->class->describe(c, out);
+    }
+}
