@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* storvsp.h - a storage controller on VMBus: SCSI with many units, or one unit of emulated IDE. */
+#ifndef HOSPES_PERSONAS_HYPERV_STORVSP_H
+#define HOSPES_PERSONAS_HYPERV_STORVSP_H
+
+#include "storage/scsi.h"
+#include "vmbus.h"
+
+struct storvsp;
+
+enum { STORVSP_LUNS = 64, STORVSP_CHANNELS = 16 };
+
+/* ide: -1 for SCSI, or the unit 0..3 on the two IDE cables. channels: 1 to STORVSP_CHANNELS. */
+MUST int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
+                        struct storvsp **out, struct err *e);
+/* The bus still stands; no request is in flight. */
+void storvsp_destroy(struct storvsp *s);
+void storvsp_reset(struct storvsp *s);
+
+/* Units come and go at any time, on the loop; the guest is told to look. On failure the disk stays
+ * the caller's. */
+MUST int storvsp_attach(struct storvsp *s, unsigned lun, const struct scsi_lun_cfg *c,
+                        struct err *e);
+MUST int storvsp_detach(struct storvsp *s, unsigned lun, struct err *e);
+
+#endif
