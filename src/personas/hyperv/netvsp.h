@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netvsp.h - the network card of VMBus; netvsp.c (NVSP, frames), rndis.c (RNDIS control). */
+#ifndef HOSPES_PERSONAS_HYPERV_NETVSP_H
+#define HOSPES_PERSONAS_HYPERV_NETVSP_H
+
+#include "abi/netvsp.h"
+#include "net/netif.h"
+#include "personas/persona.h"
+#include "vmbus.h"
+
+enum {
+    NETVSP_QUEUES = 8,
+    NETVSP_IOV = 192, /* pieces of one packet to send */
+    NETVSP_BATCH = 32,
+    NETVSP_BATCHES = 512,
+    NETVSP_SECTION = 2048,   /* bytes of the receive buffer for one frame */
+    NETVSP_HEADROOM = 64,    /* RNDIS header and checksum info before a frame */
+    NETVSP_SECTIONS = 16384, /* most that are used */
+    NETVSP_SEND_SECTION = 6144,
+    NETVSP_PACKET = 8 << 10,
+    NETVSP_CONTROL = 4 << 10, /* longest control message */
+};
+
+/* Frames on their way to the guest in one packet; the guest gives them back together. */
+struct netvsp_batch {
+    bool used;
+    unsigned count;
+    uint32_t section[NETVSP_BATCH], len[NETVSP_BATCH];
+};
+
+/* A packet of the guest's whose messages are sent one by one. */
+struct netvsp_tx {
+    bool held; /* the back end could not take it yet */
+    uint64_t trans;
+    bool answer, control;
+    uint64_t at, total;
+    unsigned cnt;
+    struct iovec iov[NETVSP_IOV];
+};
+
+struct netvsp_queue {
+    struct vmbus_channel c;
+    struct netvsp *n;
+    struct netvsp_tx tx;
+    int batch; /* being filled, -1: none */
+};
+
+struct netvsp {
+    struct vmbus *b;
+    struct netif *netif;
+    struct net_caps caps;
+    char *id;
+    uint8_t mac[6], current_mac[6];
+    unsigned queues;
+    struct netvsp_queue q[NETVSP_QUEUES];
+
+    uint32_t version; /* 0: not initialized */
+    const struct gpadl *recv, *send;
+    uint32_t sections;
+    uint32_t *spare; /* sections that are ours, as a stack */
+    uint32_t spares;
+    struct netvsp_batch batch[NETVSP_BATCHES];
+    unsigned batch_hint;
+
+    bool rndis_up;
+    uint32_t filter;
+    bool rss;
+    uint8_t key[NDIS_RSS_KEY];
+    uint32_t table[NDIS_RSS_TABLE];
+    unsigned table_size;
+    uint64_t refused, lost;
+};
+
+/* channels: 1 to NETVSP_QUEUES. Takes the netif over, also on failure. */
+MUST int netvsp_create(struct vmbus *b, const struct nic_spec *s, unsigned queues,
+                       struct netvsp **out, struct err *e);
+void netvsp_destroy(struct netvsp *n);
+
+/* --- between the files --- */
+/* A message to the guest through the receive buffer. false: no room there. */
+bool netvsp_control(struct netvsp *n, const void *p, size_t len);
+/* One RNDIS control message, copied from the guest. */
+void rndis_message(struct netvsp *n, const uint8_t *p, size_t len);
+void rndis_link(struct netvsp *n, bool up);
+/* The queue of a received frame by the guest's hash rules. */
+unsigned rss_queue(const struct netvsp *n, const uint8_t *head, size_t len);
+/* What the guest asked for one frame; head: a copy of its first *head_len bytes, which may be
+ * mended. false: nonsense. */
+MUST bool rndis_meta(const struct netvsp *n, const uint8_t *ppi, size_t ppi_len, uint8_t *head,
+                     size_t head_len, uint64_t frame, struct net_meta *m, uint32_t *vlan);
+
+#endif
