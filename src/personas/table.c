@@ -4,10 +4,11 @@
 
 #include "personas/persona.h"
 
-extern const struct persona_ops persona_bare, persona_kvm, persona_xen;
+extern const struct persona_ops persona_bare, persona_hyperv, persona_kvm, persona_xen;
 
 const struct persona_ops *const personas[] = {
     &persona_kvm,
+    &persona_hyperv,
     &persona_xen,
     &persona_bare,
     NULL,

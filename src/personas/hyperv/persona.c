@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persona.c - `hyperv`: Hyper-V's leaves, VMBus and its devices.
+ *
+ * Documents: TLFS 6.0b; for VMBus the guest drivers that Microsoft maintains in Linux. The host's
+ * kernel serves MSRs, timers, the reference TSC page, TLB flushes and IPIs. Threads: persona.h's.
+ *
+ * Options: release=2008r2|2012r2|2016|2019|2022|2025 (which Hyper-V), vmbus=5.3 (the newest
+ * protocol that is offered).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board/aml.h"
+#include "board/layout.h"
+#include "core/cfg.h"
+#include "core/err.h"
+#include "identity.h"
+#include "netvsp.h"
+#include "personas/persona.h"
+#include "storage/disk.h"
+#include "storvsp.h"
+#include "vmbus.h"
+
+extern const struct persona_ops persona_hyperv;
+
+enum { VMBUS_IRQ = 7, HYPERV_CPUS = 240, IDE_UNITS = 4, NICS = 8 };
+#define VMBUS_WINDOW (UINT64_C(1) << 30) /* bytes, behind PCI's 64-bit window */
+
+struct hyperv {
+    struct persona p; /* first */
+    const struct identity *id;
+    struct vmbus *bus;
+    struct vcpu *cpu[HYPERV_CPUS];
+    struct storvsp *scsi, *ide[IDE_UNITS];
+    struct netvsp *nic[NICS];
+    unsigned luns, ide_units, nics;
+};
+
+static struct hyperv *hyperv_of(struct persona *p)
+{
+    return container_of(p, struct hyperv, p);
+}
+
+static void hyperv_host_needs(struct cfg *opts, struct host_cfg *c)
+{
+    (void)opts;
+    c->hyperv_synic = true;
+    c->hyperv_enforce_cpuid = true;
+}
+
+/* --- life --- */
+
+static int read_options(struct hyperv *v, uint32_t *vmbus, struct err *e)
+{
+    struct cfg *opts = v->p.env.opts;
+    const char *release = opts ? cfg_get(opts, "release") : NULL;
+    const char *version = opts ? cfg_get(opts, "vmbus") : NULL;
+
+    v->id = release ? identity_find(release) : &identities[0];
+    if (!v->id)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "there is no Hyper-V release %s here; use 2008r2, 2012r2, 2016, 2019, 2022 "
+                        "or 2025",
+                        release);
+    *vmbus = version ? vmbus_version_parse(version) : v->id->vmbus;
+    if (*vmbus == 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "there is no VMBus version %s; use 0.13, 1.1, 2.4, 3.0, 4.0, 4.1, 5.0 to "
+                        "5.3 or 6.0",
+                        version);
+    return 0;
+}
+
+static void hyperv_destroy(struct persona *p)
+{
+    struct hyperv *v = hyperv_of(p);
+
+    if (v->scsi)
+        storvsp_destroy(v->scsi);
+    for (unsigned i = 0; i < v->ide_units; i++)
+        storvsp_destroy(v->ide[i]);
+    for (unsigned i = 0; i < v->nics; i++)
+        netvsp_destroy(v->nic[i]);
+    vmbus_destroy(v->bus);
+    free(v);
+}
+
+static int hyperv_create(const struct persona_env *env, struct persona **out, struct err *e)
+{
+    struct hyperv *v;
+    uint32_t version;
+    int rc;
+
+    if (!(env->host->ops->caps(env->host) & HOST_CAP_HYPERV_SYNIC))
+        return err_exit(e, EX_NO_HOST, ENOTSUP,
+                        "the hyperv persona needs a KVM with Hyper-V's interrupt controller "
+                        "(KVM_CAP_HYPERV_SYNIC2) and this host's has none: use --host soft or a "
+                        "kernel with CONFIG_KVM_HYPERV");
+    if (env->cpus > HYPERV_CPUS)
+        return err_exit(e, EX_USAGE_, EINVAL, "the hyperv persona has at most %d processors",
+                        HYPERV_CPUS);
+    v = calloc(1, sizeof(*v));
+    if (!v)
+        return err_set(e, ENOMEM, "no memory for the persona");
+    v->p.ops = &persona_hyperv;
+    v->p.env = *env;
+    rc = read_options(v, &version, e);
+    if (rc == 0)
+        rc = vmbus_create(env->host, env->dev.mem, env->dev.loop, env->cpus, version, &v->bus, e);
+    if (rc < 0) {
+        hyperv_destroy(&v->p);
+        return rc;
+    }
+    *out = &v->p;
+    return 0;
+}
+
+/* The host puts back the MSRs that it lists as state; SynIC's are not among them. */
+static void reset_synic_msrs(const struct host_ops *ops, struct vcpu *cpu)
+{
+    int rc = ops->vcpu_set_msr(cpu, HV_X64_MSR_SCONTROL, 0);
+
+    rc |= ops->vcpu_set_msr(cpu, HV_X64_MSR_SIEFP, 0);
+    rc |= ops->vcpu_set_msr(cpu, HV_X64_MSR_SIMP, 0);
+    for (unsigned i = 0; i < HV_SYNIC_SLOTS; i++)
+        rc |= ops->vcpu_set_msr(cpu, HV_X64_MSR_SINT0 + i, HV_SINT_MASKED);
+    for (unsigned i = 0; i < 4; i++)
+        rc |= ops->vcpu_set_msr(cpu, HV_X64_MSR_STIMER0_CONFIG + 2 * i, 0);
+    if (rc < 0)
+        log_line(LOG_WARN, "vmbus", "processor %u keeps SynIC state over a reset", cpu->index);
+}
+
+static void hyperv_reset(struct persona *p)
+{
+    struct hyperv *v = hyperv_of(p);
+
+    vmbus_reset(v->bus);
+    if (v->scsi)
+        storvsp_reset(v->scsi);
+    for (unsigned i = 0; i < v->ide_units; i++)
+        storvsp_reset(v->ide[i]);
+    for (unsigned i = 0; i < p->env.cpus; i++) {
+        if (v->cpu[i])
+            reset_synic_msrs(p->env.host->ops, v->cpu[i]);
+    }
+}
+
+/* --- vCPUs --- */
+
+static size_t hyperv_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf, size_t n,
+                           size_t max)
+{
+    (void)cpu;
+    return identity_cpuid(hyperv_of(p)->id, p->env.host, p->env.cpus, leaf, n, max);
+}
+
+static int hyperv_vcpu_ready(struct persona *p, struct vcpu *cpu, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+
+    v->cpu[cpu->index] = cpu;
+    return synic_vcpu_ready(v->bus->synic, cpu, e);
+}
+
+static enum verdict hyperv_hypercall(struct persona *p, struct vcpu *cpu, struct hcall *h)
+{
+    (void)cpu;
+    if (h->kind != HCALL_HYPERV)
+        return VERDICT_NOT_MINE;
+    h->result = vmbus_hypercall(hyperv_of(p)->bus, h);
+    return VERDICT_DONE;
+}
+
+static void hyperv_synic(struct persona *p, struct vcpu *cpu, const struct host_event_info *info)
+{
+    synic_changed(hyperv_of(p)->bus->synic, cpu, info);
+}
+
+/* --- devices --- */
+
+static int add_ide(struct hyperv *v, const struct disk_spec *s, const struct scsi_lun_cfg *c,
+                   struct err *e)
+{
+    unsigned unit = v->ide_units;
+    int rc;
+
+    if (unit == IDE_UNITS)
+        return err_exit(e, EX_USAGE_, ENOSPC, "%s: there are only %d IDE units", s->id, IDE_UNITS);
+    rc = storvsp_create(v->bus, s->id, (int)unit, 1, &v->ide[unit], e);
+    if (rc < 0)
+        return rc;
+    v->ide_units++;
+    return storvsp_attach(v->ide[unit], 0, c, e);
+}
+
+static int add_scsi(struct hyperv *v, unsigned channels, const struct scsi_lun_cfg *c,
+                    struct err *e)
+{
+    unsigned lun = v->luns;
+    int rc;
+
+    if (!v->scsi) {
+        rc = storvsp_create(v->bus, "scsi0", -1, channels, &v->scsi, e);
+        if (rc < 0)
+            return rc;
+    }
+    rc = storvsp_attach(v->scsi, lun, c, e);
+    if (rc == 0)
+        v->luns++;
+    return rc;
+}
+
+static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+    const char *bus = s->bus ? s->bus : "scsi";
+    struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+    uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, STORVSP_CHANNELS);
+    int rc = 0;
+
+    if (s->opts)
+        rc = cfg_u64(s->opts, "queues", 1, STORVSP_CHANNELS, &queues, e);
+    if (rc == 0 && s->cdrom)
+        c.product = "Virtual DVD-ROM";
+    if (rc == 0 && strcmp(bus, "scsi") == 0)
+        rc = add_scsi(v, (unsigned)queues, &c, e);
+    else if (rc == 0 && strcmp(bus, "ide") == 0)
+        rc = add_ide(v, s, &c, e);
+    else if (rc == 0)
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "the hyperv persona has no %s bus for %s; use bus=scsi or bus=ide", bus,
+                      s->id);
+    if (rc < 0)
+        disk_close(s->disk);
+    return rc;
+}
+
+static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+    uint64_t queues = min_u64(p->env.cpus, NETVSP_QUEUES);
+    int rc = 0;
+
+    if (s->model && strcmp(s->model, "netvsc") != 0)
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "the hyperv persona has no %s network card for %s; leave model= out or use "
+                      "model=netvsc",
+                      s->model, s->id);
+    else if (v->nics == NICS)
+        rc = err_exit(e, EX_USAGE_, ENOSPC, "%s: there are at most %d network cards", s->id, NICS);
+    else if (s->opts)
+        rc = cfg_u64(s->opts, "queues", 1, NETVSP_QUEUES, &queues, e);
+    if (rc < 0) {
+        net_close(s->netif);
+        return rc;
+    }
+    rc = netvsp_create(v->bus, s, (unsigned)queues, &v->nic[v->nics], e);
+    if (rc == 0)
+        v->nics++;
+    return rc;
+}
+
+/* --- tables --- */
+
+/* VMBus under a module device that owns its memory window, as on Hyper-V. */
+static void hyperv_acpi(struct persona *p, struct aml *a)
+{
+    uint64_t base = layout_mem64(p->env.memory) + LAYOUT_PCI_MEM64_SIZE;
+
+    aml_device(a, "VMOD");
+    aml_name_string(a, "_HID", "ACPI0004");
+    aml_name_int(a, "_UID", 0);
+    aml_resources(a, "_CRS");
+    aml_res_mem64_window(a, base, base + VMBUS_WINDOW - 1, false);
+    aml_resources_end(a);
+    aml_device(a, "VMBS");
+    aml_name_string(a, "_HID", "MSFT1000");
+    aml_name_string(a, "_CID", "VMBus");
+    aml_name_string(a, "_DDN", "VMBUS");
+    aml_name_int(a, "_UID", 0);
+    aml_name_int(a, "_STA", 0xf);
+    aml_resources(a, "_CRS");
+    aml_res_irq(a, VMBUS_IRQ);
+    aml_resources_end(a);
+    aml_end(a);
+    aml_end(a);
+}
+
+static void hyperv_smbios(struct persona *p, struct smbios_id *out)
+{
+    (void)p;
+    *out = (struct smbios_id){
+        .bios_vendor = "American Megatrends Inc.",
+        .bios_version = "090008 ",
+        .bios_date = "12/07/2018",
+        .vendor = "Microsoft Corporation",
+        .product = "Virtual Machine",
+        .version = "7.0",
+        .family = "Virtual Machine",
+        .board_vendor = "Microsoft Corporation",
+        .board_product = "Virtual Machine",
+        .chassis_vendor = "Microsoft Corporation",
+    };
+}
+
+static int hyperv_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
+{
+    (void)p;
+    (void)what;
+    (void)value;
+    return err_set(e, ENOTSUP, "the guest has not bound that service");
+}
+
+static void hyperv_describe(struct persona *p, struct dump *out)
+{
+    struct hyperv *v = hyperv_of(p);
+    uint64_t id = __atomic_load_n(&v->bus->synic->os_id, __ATOMIC_RELAXED);
+    char text[96];
+
+    dump_add(out, "release", "Hyper-V %s", v->id->name);
+    identity_guest(id, text, sizeof(text));
+    dump_add(out, "guest", "%s", text);
+    dump_add(out, "guest os id", "%#llx", (unsigned long long)id);
+    vmbus_describe(v->bus, out);
+}
+
+const struct persona_ops persona_hyperv = {
+    .name = "hyperv",
+    .about = "Hyper-V: VMBus, storvsc, netvsc, integration services",
+    .create = hyperv_create,
+    .destroy = hyperv_destroy,
+    .reset = hyperv_reset,
+    .host_needs = hyperv_host_needs,
+    .cpuid = hyperv_cpuid,
+    .vcpu_ready = hyperv_vcpu_ready,
+    .hypercall = hyperv_hypercall,
+    .synic = hyperv_synic,
+    .add_disk = hyperv_add_disk,
+    .add_nic = hyperv_add_nic,
+    .acpi = hyperv_acpi,
+    .smbios = hyperv_smbios,
+    .ask = hyperv_ask,
+    .describe = hyperv_describe,
+};

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netvsc's other side: buffers, RNDIS, frames both ways, offloads, several queues, garbage. */
+#include "unit.h"
+
+#include "core/err.h"
+#include "core/gmem.h"
+#include "hyperv/hvguest.h"
+#include "personas/hyperv/netvsp.h"
+#include "virtio/loopnet.h"
+
+enum { RECV = HV_DATA, RECV_PAGES = 64, SEND = HV_DATA + 0x100000, SEND_PAGES = 48 };
+
+static struct hvguest g;
+static struct netvsp *dut;
+static struct loopnet *net;
+static struct hv_offer offer[8];
+static uint32_t relid;
+static struct hv_packet p;
+
+static void nvsp(uint32_t type, uint32_t a, uint32_t b, uint32_t c)
+{
+    struct nvsp_message m = {.msg_type = le32_of(type), .w = {le32_of(a), le32_of(b), le32_of(c)}};
+
+    hv_send(&g, relid, type, &m, sizeof(m));
+}
+
+static uint32_t word(unsigned i)
+{
+    return le32_at(p.data + 4 * (size_t)i);
+}
+
+static void answer(uint32_t type)
+{
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.type, VM_PKT_COMP);
+    assert_int_equal(p.len, 40);
+    assert_int_equal(word(0), type);
+}
+
+/* An RNDIS message in section `n` of the send buffer. */
+static void rndis(const void *m, size_t len, unsigned section, bool control)
+{
+    memcpy(hv_ram(&g, SEND + section * NETVSP_SEND_SECTION, len), m, len);
+    nvsp(NVSP_MSG1_TYPE_SEND_RNDIS_PKT, control, section, (uint32_t)len);
+}
+
+/* Takes a transfer page packet; the frame of its range i and its length. */
+static uint8_t *received(unsigned i, uint32_t *len)
+{
+    assert_int_equal(p.type, VM_PKT_DATA_USING_XFER_PAGES);
+    assert_int_equal(le16_at(p.ext), NETVSC_RECEIVE_BUFFER_ID);
+    assert_true(i < le32_at(p.ext + 4));
+    *len = le32_at(p.ext + 8 + 8 * (size_t)i);
+    return hv_ram(&g, RECV + le32_at(p.ext + 12 + 8 * (size_t)i), *len);
+}
+
+static void give_back(void)
+{
+    struct nvsp_message m = {.msg_type = le32_of(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE),
+                             .w = {le32_of(1)}};
+
+    hv_put(&g, relid, VM_PKT_COMP, 0, p.trans, NULL, 0, &m, sizeof(m));
+}
+
+/* Sends a control message and gets its answer; NULL: none. */
+static uint8_t *request(const void *m, size_t len)
+{
+    uint8_t *reply = NULL;
+    uint32_t n;
+
+    rndis(m, len, 0, true);
+    while (hv_get(&g, relid, &p)) {
+        if (p.type == VM_PKT_COMP)
+            continue;
+        reply = received(0, &n);
+        give_back();
+    }
+    return reply;
+}
+
+static void set_filter(uint32_t filter)
+{
+    uint8_t m[32] = {0}, *r;
+
+    le32_put(m, RNDIS_MSG_SET);
+    le32_put(m + 4, 32);
+    le32_put(m + 8, 77);
+    le32_put(m + 12, RNDIS_OID_GEN_CURRENT_PACKET_FILTER);
+    le32_put(m + 16, 4);
+    le32_put(m + 20, 20);
+    le32_put(m + 28, filter);
+    r = request(m, sizeof(m));
+    assert_non_null(r);
+    assert_int_equal(le32_at(r), RNDIS_MSG_SET | RNDIS_MSG_COMPLETION);
+    assert_int_equal(le32_at(r + 8), 77);
+    assert_int_equal(le32_at(r + 12), 0);
+}
+
+static uint8_t *query(uint32_t oid, const void *in, uint32_t n, uint32_t *len)
+{
+    uint8_t m[256] = {0}, *r;
+
+    le32_put(m, RNDIS_MSG_QUERY);
+    le32_put(m + 4, 28 + n);
+    le32_put(m + 8, 5);
+    le32_put(m + 12, oid);
+    le32_put(m + 16, n);
+    le32_put(m + 20, 20);
+    if (n)
+        memcpy(m + 28, in, n);
+    r = request(m, 28 + n);
+    assert_non_null(r);
+    if (le32_at(r + 12))
+        return NULL;
+    *len = le32_at(r + 16);
+    return r + 8 + le32_at(r + 20);
+}
+
+static void bring_up(void)
+{
+    uint32_t init[6] = {RNDIS_MSG_INIT, 24, 1, 1, 0, 0x4000};
+
+    nvsp(NVSP_MSG_TYPE_INIT, NVSP_PROTOCOL_VERSION_61, NVSP_PROTOCOL_VERSION_61, 0);
+    answer(NVSP_MSG_TYPE_INIT_COMPLETE);
+    assert_int_equal(word(1), NVSP_PROTOCOL_VERSION_61);
+    assert_int_equal(word(3), 1);
+    assert_int_equal(hv_gpadl(&g, relid, 0x100, RECV, RECV_PAGES), 0);
+    assert_int_equal(hv_gpadl(&g, relid, 0x101, SEND, SEND_PAGES), 0);
+    nvsp(NVSP_MSG1_TYPE_SEND_RECV_BUF, 0x100, NETVSC_RECEIVE_BUFFER_ID, 0);
+    answer(NVSP_MSG1_TYPE_SEND_RECV_BUF_COMPLETE);
+    assert_int_equal(word(1), 1);
+    assert_int_equal(word(2), 1);
+    assert_int_equal(word(5), RECV_PAGES * 2);
+    nvsp(NVSP_MSG1_TYPE_SEND_SEND_BUF, 0x101, 0, 0);
+    answer(NVSP_MSG1_TYPE_SEND_SEND_BUF_COMPLETE);
+    assert_int_equal(word(1), 1);
+    assert_non_null(request(init, sizeof(init)));
+    set_filter(0xb);
+}
+
+static int setup(void **state)
+{
+    struct nic_spec s = {.id = "nic0", .mac = {2, 0, 0, 0, 0, 1}};
+    struct err e = {0};
+
+    hv_create(&g, VERSION_COPPER);
+    net = loopnet_create(g.f.env.loop);
+    net->tx_caps = NET_CSUM | NET_TSO4 | NET_TSO6;
+    s.netif = &net->n;
+    assert_int_equal(netvsp_create(g.bus, &s, 4, &dut, &e), 0);
+    assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
+    assert_int_equal(hv_offers(&g, offer, 8), 1);
+    relid = offer[0].relid;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    bring_up();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fake_env_run(&g.f);
+    netvsp_destroy(dut);
+    hv_destroy(&g);
+    return 0;
+}
+
+/* A data message: header, per-packet info, frame. */
+static size_t packet(uint8_t *m, const void *ppi, size_t ppi_len, const void *frame, size_t n)
+{
+    struct rndis_packet h = {
+        .ndis_msg_type = le32_of(RNDIS_MSG_PACKET),
+        .msg_len = le32_of((uint32_t)((sizeof(h) + ppi_len + n + 7) / 8 * 8)),
+        .data_offset = le32_of((uint32_t)(sizeof(h) - 8 + ppi_len)),
+        .data_len = le32_of((uint32_t)n),
+        .per_pkt_info_offset = le32_of(ppi_len ? sizeof(h) - 8 : 0),
+        .per_pkt_info_len = le32_of((uint32_t)ppi_len),
+    };
+
+    memset(m, 0, le32_get(h.msg_len));
+    memcpy(m, &h, sizeof(h));
+    if (ppi_len)
+        memcpy(m + sizeof(h), ppi, ppi_len);
+    memcpy(m + sizeof(h) + ppi_len, frame, n);
+    return le32_get(h.msg_len);
+}
+
+static const uint8_t frame[64] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 0, 0x45};
+
+static void frames_are_sent_from_the_buffer_and_from_pages(void **state)
+{
+    uint8_t m[4096];
+    struct nvsp_message k = {.msg_type = le32_of(NVSP_MSG1_TYPE_SEND_RNDIS_PKT),
+                             .w = {le32_of(0), le32_of(NETVSC_INVALID_INDEX)}};
+    size_t n = packet(m, NULL, 0, frame, sizeof(frame));
+
+    n += packet(m + n, NULL, 0, frame, 60); /* two messages in one section */
+    rndis(m, n, 3, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->sent, 2);
+    assert_int_equal(net->last.len, 60);
+    n = packet(m, NULL, 0, frame, sizeof(frame));
+    memcpy(hv_ram(&g, HV_DATA + 0x200000 + 4090, n), m, n);
+    hv_send_pages(&g, relid, 9, &k, sizeof(k), HV_DATA + 0x200000 + 4090, (uint32_t)n);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(word(1), NVSP_STAT_SUCCESS);
+    assert_int_equal(net->sent, 3);
+    assert_memory_equal(net->last.bytes, frame, sizeof(frame));
+}
+
+static void a_full_back_end_holds_the_guest(void **state)
+{
+    uint8_t m[256];
+    size_t n = packet(m, NULL, 0, frame, sizeof(frame));
+
+    net->full = true;
+    for (unsigned i = 0; i < 5; i++)
+        rndis(m, n, i, false);
+    assert_false(hv_get(&g, relid, &p));
+    net->full = false;
+    net->ev->writable(net->arg);
+    for (unsigned i = 0; i < 5; i++)
+        answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->sent, 5);
+}
+
+static void offloads_and_tags_are_translated(void **state)
+{
+    uint8_t m[4096], big[2000] = {0};
+    uint32_t csum[4] = {16, TCPIP_CHKSUM_PKTINFO, 12, 1 | NDIS_CSUM_TCP | 34u << 16};
+    uint32_t lso[4] = {16, TCP_LARGESEND_PKTINFO, 12, 1400 | 34u << 20 | NDIS_LSO_V2};
+    uint32_t vlan[4] = {16, IEEE_8021Q_INFO, 12, 5 | 0x123 << 4};
+
+    rndis(m, packet(m, csum, 16, frame, sizeof(frame)), 0, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->last.meta.flags, NET_NEEDS_CSUM);
+    assert_int_equal(net->last.meta.csum_start, 34);
+    assert_int_equal(net->last.meta.csum_off, 16);
+    memcpy(big, frame, sizeof(frame));
+    big[46] = 0x50;
+    rndis(m, packet(m, lso, 16, big, sizeof(big)), 1, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->last.meta.gso, NET_GSO_TCP4);
+    assert_int_equal(net->last.meta.gso_size, 1400);
+    assert_int_equal(net->last.meta.hdr_len, 54);
+    assert_int_equal(be16_at(net->last.bytes + 16), sizeof(big) - 14);
+    rndis(m, packet(m, vlan, 16, frame, sizeof(frame)), 2, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->last.len, sizeof(frame) + 4);
+    assert_int_equal(be16_at(net->last.bytes + 12), 0x8100);
+    assert_int_equal(be16_at(net->last.bytes + 14), 5 << 13 | 0x123);
+    assert_int_equal(be16_at(net->last.bytes + 16), 0x0800);
+}
+
+static void frames_are_received_in_batches(void **state)
+{
+    uint32_t len;
+    uint8_t *m;
+
+    for (unsigned i = 0; i < 500; i++) { /* more than there are sections */
+        loopnet_put(net, frame, sizeof(frame), NULL);
+        assert_true(hv_get(&g, relid, &p));
+        m = received(0, &len);
+        assert_int_equal(le32_at(m), RNDIS_MSG_PACKET);
+        assert_int_equal(le32_at(m + 4), len);
+        assert_memory_equal(m + 8 + le32_at(m + 8), frame, sizeof(frame));
+        give_back();
+    }
+    set_filter(0);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    assert_false(hv_get(&g, relid, &p));
+}
+
+static void a_guest_that_keeps_its_frames_gets_no_more(void **state)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < RECV_PAGES * 2 + 20; i++)
+        loopnet_put(net, frame, sizeof(frame), NULL);
+    while (hv_get(&g, relid, &p))
+        n += le32_at(p.ext + 4);
+    assert_int_equal(n, RECV_PAGES * 2);
+    give_back();
+    assert_true(hv_get(&g, relid, &p));
+}
+
+static void questions_are_answered(void **state)
+{
+    uint8_t object[156] = {NDIS_OBJECT_TYPE_OFFLOAD, 3, 156};
+    uint32_t len, *v;
+    uint8_t *r;
+
+    r = query(RNDIS_OID_802_3_PERMANENT_ADDRESS, NULL, 0, &len);
+    assert_int_equal(len, 6);
+    assert_int_equal(r[5], 1);
+    v = (void *)query(RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &len);
+    assert_int_equal(*v, 1500);
+    r = query(OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES, object, sizeof(object), &len);
+    assert_int_equal(len, 156);
+    assert_int_equal(r[0], NDIS_OBJECT_TYPE_OFFLOAD);
+    assert_int_equal(le32_at(r + 80), NDIS_OFFLOAD_ENCAP_8023);
+    object[2] = 112;
+    query(OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES, object, 112, &len);
+    assert_int_equal(len, 112);
+    assert_null(query(0x12345678, NULL, 0, &len));
+}
+
+static void queues_share_the_frames(void **state)
+{
+    struct {
+        struct ndis_recv_scale_param s;
+        uint8_t table[16], key[40];
+    } rss = {.s = {.indirect_tabsize = le16_of(16),
+                   .indirect_taboffset = le32_of(40),
+                   .hashkey_size = le16_of(40),
+                   .hashkey_offset = le32_of(56)}};
+    uint8_t m[28 + sizeof(rss)] = {0}, out[HV_MESSAGE_PAYLOAD];
+
+    nvsp(NVSP_MSG5_TYPE_SUBCHANNEL, 1, 7, 0);
+    answer(NVSP_MSG5_TYPE_SUBCHANNEL);
+    assert_int_equal(word(2), 3);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(word(0), NVSP_MSG5_TYPE_SEND_INDIRECTION_TABLE);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    assert_int_equal(hv_open(&g, le32_at(out + 184), 3), 0);
+    for (unsigned i = 0; i < 4; i++)
+        rss.table[4 * i] = 3;
+    le32_put(m, RNDIS_MSG_SET);
+    le32_put(m + 4, sizeof(m));
+    le32_put(m + 12, OID_GEN_RECEIVE_SCALE_PARAMETERS);
+    le32_put(m + 16, sizeof(rss));
+    le32_put(m + 20, 20);
+    memcpy(m + 28, &rss, sizeof(rss));
+    assert_int_equal(le32_at(request(m, sizeof(m)) + 12), 0);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    assert_false(hv_get(&g, relid, &p));
+    relid = le32_at(out + 184);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.type, VM_PKT_DATA_USING_XFER_PAGES);
+    le32_put(m + 28 + 40, 4); /* a queue that is not there */
+    relid = offer[0].relid;
+    assert_int_not_equal(le32_at(request(m, sizeof(m)) + 12), 0);
+}
+
+static void the_card_starts_anew_after_a_close(void **state)
+{
+    hv_close(&g, relid);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    assert_int_equal(dut->spares, 0);
+    assert_int_equal(dut->version, 0);
+}
+
+static void any_packet_is_taken(void **state)
+{
+    uint8_t m[512];
+    struct nvsp_message k;
+    uint32_t x = 9;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        for (size_t n = 0; n < sizeof(m); n++) {
+            x = x * 1664525 + 1013904223;
+            m[n] = x >> 30 ? 0 : (uint8_t)(x >> 16);
+        }
+        memcpy(&k, m + 100, sizeof(k));
+        le32_put(m, x >> 28 & 7);
+        le32_put(m + 4, x >> 8 & 511);
+        memcpy(hv_ram(&g, SEND, sizeof(m)), m, sizeof(m));
+        k.msg_type = le32_of(x >> 31 ? 107 : 100 + (x >> 20 & 31));
+        if (x >> 31)
+            k.w[1] = le32_of(x >> 30 & 1 ? 0 : x >> 4 & 63), k.w[2] = le32_of(512);
+        hv_put(&g, relid, x & 4 ? VM_PKT_COMP : VM_PKT_DATA_INBAND, 1, x >> 20, NULL, 0, &k,
+               sizeof(k));
+        if (i % 16 == 0 && net->count < LOOPNET_FRAMES)
+            loopnet_put(net, frame, sizeof(frame), NULL);
+        while (hv_get(&g, relid, &p))
+            ;
+    }
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(frames_are_sent_from_the_buffer_and_from_pages),
+        T(a_full_back_end_holds_the_guest),
+        T(offloads_and_tags_are_translated),
+        T(frames_are_received_in_batches),
+        T(a_guest_that_keeps_its_frames_gets_no_more),
+        T(questions_are_answered),
+        T(queues_share_the_frames),
+        T(the_card_starts_anew_after_a_close),
+        T(any_packet_is_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* storvsc's other side: set-up, I/O by guest pages, absent units, hot plug, garbage. */
+#include "unit.h"
+
+#include "abi/storvsp.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "fakes/fake_mem_disk.h"
+#include "hyperv/hvguest.h"
+#include "personas/hyperv/storvsp.h"
+
+static struct hvguest g;
+static struct storvsp *dut;
+static struct mem_disk *disk;
+static struct hv_offer offer[8];
+static uint32_t relid;
+static struct hv_packet p;
+
+static struct vstor_packet answer(void)
+{
+    struct vstor_packet k;
+
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.type, VM_PKT_COMP);
+    assert_true(p.len >= VSTOR_PACKET_WIN7);
+    memcpy(&k, p.data, sizeof(k));
+    assert_int_equal(le32_get(k.operation), VSTOR_OPERATION_COMPLETE_IO);
+    return k;
+}
+
+static struct vstor_packet ask(unsigned op, uint16_t value)
+{
+    struct vstor_packet k = {.operation = le32_of(op), .flags = le32_of(1)};
+
+    k.version = le16_of(value);
+    hv_send(&g, relid, op, &k, sizeof(k));
+    return answer();
+}
+
+static void initialize(void)
+{
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_BEGIN_INITIALIZATION, 0).status), 0);
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, 0x0602).status), 0);
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_QUERY_PROPERTIES, 0).status), 0);
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_END_INITIALIZATION, 0).status), 0);
+}
+
+static int setup(void **state)
+{
+    struct err e = {0};
+    struct scsi_lun_cfg c = {.id = "disk0"};
+
+    hv_create(&g, VERSION_COPPER);
+    assert_int_equal(storvsp_create(g.bus, "scsi0", -1, 4, &dut, &e), 0);
+    disk = mem_disk_create(g.f.env.loop, MiB);
+    c.disk = &disk->disk;
+    assert_int_equal(storvsp_attach(dut, 0, &c, &e), 0);
+    assert_true(hv_contact(&g, VERSION_WIN10_V5_2));
+    assert_int_equal(hv_offers(&g, offer, 8), 1);
+    relid = offer[0].relid;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    initialize();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    disk->hold = false;
+    mem_disk_release(disk);
+    fake_env_run(&g.f);
+    storvsp_destroy(dut);
+    hv_destroy(&g);
+    return 0;
+}
+
+static struct vstor_packet srb(const uint8_t *cdb, unsigned n, unsigned dir, uint32_t len)
+{
+    struct vstor_packet k = {.operation = le32_of(VSTOR_OPERATION_EXECUTE_SRB),
+                             .flags = le32_of(REQUEST_COMPLETION_FLAG)};
+
+    k.vm_srb = (struct vmscsi_request){.length = le16_of(52),
+                                       .cdb_length = (uint8_t)n,
+                                       .sense_info_length = 20,
+                                       .data_in = (uint8_t)dir,
+                                       .data_transfer_length = le32_of(len)};
+    memcpy(k.vm_srb.cdb, cdb, n);
+    return k;
+}
+
+static struct vstor_packet go(const struct vstor_packet *k, gpa_t at, uint32_t len)
+{
+    if (len)
+        hv_send_pages(&g, relid, 42, k, sizeof(*k), at, len);
+    else
+        hv_send(&g, relid, 42, k, sizeof(*k));
+    return answer();
+}
+
+static const uint8_t tur[6] = {0x00}, inquiry[6] = {0x12, 0, 0, 0, 36};
+static const uint8_t read2[10] = {0x28, 0, 0, 0, 0, 8, 0, 0, 2};
+static const uint8_t write2[10] = {0x2a, 0, 0, 0, 0, 8, 0, 0, 2};
+
+/* The first command after a reset gets a unit attention. */
+static void settle(void)
+{
+    struct vstor_packet k = srb(tur, 6, UNKNOWN_TYPE, 0);
+
+    go(&k, 0, 0);
+}
+
+static void versions_are_negotiated(void **state)
+{
+    static const uint16_t good[] = {0x0200, 0x0402, 0x0501, 0x0600, 0x0602};
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        ask(VSTOR_OPERATION_BEGIN_INITIALIZATION, 0);
+        assert_int_equal(le32_get(ask(VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, good[i]).status), 0);
+        assert_int_equal(p.len, good[i] < 0x0501 ? 48 : 64);
+    }
+    ask(VSTOR_OPERATION_BEGIN_INITIALIZATION, 0);
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, 0x0702).status),
+                     STATUS_REVISION_MISMATCH);
+}
+
+static void data_goes_both_ways(void **state)
+{
+    struct vstor_packet k = srb(write2, 10, WRITE_TYPE, 1024);
+
+    settle();
+    memset(hv_ram(&g, HV_DATA + 4000, 1024), 0x5a, 1024);
+    k = go(&k, HV_DATA + 4000, 1024); /* crosses a page */
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_int_equal(le32_get(k.vm_srb.data_transfer_length), 1024);
+    assert_int_equal(disk->data[8 * 512], 0x5a);
+    assert_int_equal(disk->data[8 * 512 + 1023], 0x5a);
+    disk->slow = true;
+    k = srb(read2, 10, READ_TYPE, 1024);
+    k = go(&k, HV_DATA + 0x10000, 1024);
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_memory_equal(hv_ram(&g, HV_DATA + 0x10000, 1024), disk->data + 4096, 1024);
+}
+
+static void a_large_request_is_served_whole(void **state)
+{
+    static const uint8_t read[10] = {0x28, 0, 0, 0, 0, 0, 0, 4, 0};
+    struct vstor_packet k = srb(read, 10, READ_TYPE, 512 << 10);
+
+    settle();
+    memset(disk->data, 0x77, 512 << 10);
+    k = go(&k, HV_DATA + 512, 512 << 10);
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_int_equal(*(uint8_t *)hv_ram(&g, HV_DATA + 512 + (512 << 10) - 1, 1), 0x77);
+}
+
+static void sense_data_comes_with_errors(void **state)
+{
+    static const uint8_t beyond[10] = {0x28, 0, 0x7f, 0, 0, 0, 0, 0, 2};
+    struct vstor_packet k = srb(beyond, 10, READ_TYPE, 1024);
+
+    settle();
+    k = go(&k, HV_DATA, 1024);
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_ERROR | SRB_STATUS_AUTOSENSE_VALID);
+    assert_int_equal(k.vm_srb.scsi_status, 2);
+    assert_int_equal(k.vm_srb.cdb[2] & 15, 5);
+    disk->fail = -5;
+    k = srb(read2, 10, READ_TYPE, 1024);
+    k = go(&k, HV_DATA, 1024);
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_ERROR | SRB_STATUS_AUTOSENSE_VALID);
+    disk->fail = 0;
+}
+
+static void absent_units_are_told_so(void **state)
+{
+    struct vstor_packet k = srb(inquiry, 6, READ_TYPE, 36);
+
+    k.vm_srb.lun = 1;
+    k = go(&k, HV_DATA, 36);
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+    assert_int_equal(*(uint8_t *)hv_ram(&g, HV_DATA, 1), 0x7f);
+    k = srb(tur, 6, UNKNOWN_TYPE, 0);
+    k.vm_srb.target_id = 1;
+    k = go(&k, 0, 0);
+    assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+}
+
+static void bad_requests_are_answered(void **state)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+    settle();
+    assert_int_equal(go(&k, HV_RAM - 512, 1024).vm_srb.srb_status, SRB_STATUS_INVALID_REQUEST);
+    assert_int_equal(go(&k, HV_DATA, 512).vm_srb.srb_status, SRB_STATUS_INVALID_REQUEST);
+    k.vm_srb.cdb_length = 17;
+    assert_int_equal(go(&k, HV_DATA, 1024).vm_srb.srb_status, SRB_STATUS_INVALID_REQUEST);
+    hv_send(&g, relid, 3, "1234567", 8);
+    assert_int_not_equal(le32_get(answer().status), 0);
+    assert_int_not_equal(le32_get(ask(99, 0).status), 0);
+}
+
+static void units_come_and_go(void **state)
+{
+    struct mem_disk *more = mem_disk_create(g.f.env.loop, MiB);
+    struct scsi_lun_cfg c = {.disk = &more->disk, .id = "disk1"};
+    struct vstor_packet k = srb(tur, 6, UNKNOWN_TYPE, 0);
+    struct err e = {0};
+
+    assert_int_equal(storvsp_attach(dut, 5, &c, &e), 0);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.type, VM_PKT_DATA_INBAND);
+    assert_int_equal(le32_at(p.data), VSTOR_OPERATION_ENUMERATE_BUS);
+    k.vm_srb.lun = 5;
+    assert_int_not_equal(go(&k, 0, 0).vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+    assert_int_equal(storvsp_detach(dut, 5, &e), 0);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data), VSTOR_OPERATION_ENUMERATE_BUS);
+    assert_int_equal(go(&k, 0, 0).vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+    assert_int_equal(storvsp_attach(dut, 64, &c, &e), -22);
+}
+
+static void subchannels_work_like_the_first(void **state)
+{
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+    uint32_t first = relid;
+
+    settle();
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 3).status), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+        assert_int_equal(le16_at(out + 180), i);
+    }
+    relid = le32_at(out + 184);
+    assert_int_equal(hv_open(&g, relid, 2), 0);
+    assert_int_equal(go(&k, HV_DATA, 1024).vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_true(hv_event(&g, 2, relid));
+    hv_close(&g, first); /* takes the others along */
+}
+
+static void an_answer_for_a_closed_channel_is_dropped(void **state)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+    settle();
+    disk->slow = disk->hold = true;
+    hv_send_pages(&g, relid, 42, &k, sizeof(k), HV_DATA, 1024);
+    assert_int_equal(g.bus->inflight, 1);
+    hv_close(&g, relid);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    assert_int_equal(mem_disk_release(disk), 1);
+    fake_env_run(&g.f);
+    assert_false(hv_get(&g, relid, &p));
+    assert_int_equal(g.bus->inflight, 0);
+    disk->slow = disk->hold = false;
+    initialize();
+}
+
+static void any_packet_is_answered_once(void **state)
+{
+    uint8_t ext[64];
+    struct vstor_packet k;
+    uint32_t x = 3;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        for (size_t n = 0; n < sizeof(k); n++) {
+            x = x * 1664525 + 1013904223;
+            ((uint8_t *)&k)[n] = x >> 30 ? 0 : (uint8_t)(x >> 16);
+            ext[n] = (uint8_t)(x >> 24 & (x >> 29 ? 0 : 0xff));
+        }
+        k.operation = le32_of(x >> 27 > 20 ? 3 : x >> 12 & 15);
+        hv_put(&g, relid, x & 1 ? VM_PKT_DATA_USING_GPA_DIRECT : VM_PKT_DATA_INBAND, 1, i, ext,
+               x & 1 ? (x >> 5 & 7) * 8 : 0, &k, sizeof(k));
+        fake_env_run(&g.f);
+        while (hv_get(&g, relid, &p))
+            ;
+        assert_false(g.bus->inflight);
+    }
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(versions_are_negotiated),
+        T(data_goes_both_ways),
+        T(a_large_request_is_served_whole),
+        T(sense_data_comes_with_errors),
+        T(absent_units_are_told_so),
+        T(bad_requests_are_answered),
+        T(units_come_and_go),
+        T(subchannels_work_like_the_first),
+        T(an_answer_for_a_closed_channel_is_dropped),
+        T(any_packet_is_answered_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

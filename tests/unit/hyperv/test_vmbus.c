@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VMBus: contact, offers, GPADLs, channels and rings, driven as guests do and as none should. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "core/err.h"
+#include "core/gmem.h"
+#include "hyperv/hvguest.h"
+
+static struct hvguest g;
+static struct vmbus_channel chan[3];
+static unsigned opened, closed, got, released;
+static uint64_t last_trans;
+static uint8_t last_data[256];
+static size_t last_len;
+static bool refuse;
+
+static bool on_open(struct vmbus_channel *c)
+{
+    opened++;
+    return !refuse;
+}
+
+static void on_close(struct vmbus_channel *c)
+{
+    closed++;
+}
+
+static void on_packet(struct vmbus_channel *c, const struct ring_packet *p)
+{
+    got++;
+    last_trans = p->trans;
+    last_len = p->data_len;
+    memcpy(last_data, p->data, p->data_len < sizeof(last_data) ? p->data_len : sizeof(last_data));
+    if (p->flags & 1)
+        vmbus_complete(c, p->trans, p->data, p->data_len);
+}
+
+static void on_released(struct vmbus_channel *c)
+{
+    released++;
+}
+
+static const struct vmbus_class echo = {.name = "echo",
+                                        .packet_max = 8192,
+                                        .open = on_open,
+                                        .close = on_close,
+                                        .packet = on_packet,
+                                        .released = on_released};
+
+static int setup(void **state)
+{
+    struct err e = {0};
+
+    hv_create(&g, VERSION_COPPER);
+    opened = closed = got = released = 0;
+    refuse = false;
+    for (unsigned i = 0; i < 3; i++) {
+        chan[i] = (struct vmbus_channel){
+            .class = &echo, .id = "dut", .sub_index = (uint16_t)(i == 2), .hidden = i == 2};
+        chan[i].type[0] = (uint8_t)(0x10 + i);
+        assert_int_equal(vmbus_add(g.bus, &chan[i], &e), 0);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    for (unsigned i = 0; i < 3; i++)
+        vmbus_remove(&chan[i]);
+    hv_destroy(&g);
+    return 0;
+}
+
+static struct hv_offer offer[8];
+
+static void connect(void)
+{
+    assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
+    assert_int_equal(hv_offers(&g, offer, 8), 2);
+}
+
+static void every_version_is_agreed_on_and_others_are_not(void **state)
+{
+    static const uint32_t good[] = {VERSION_WS2008,     VERSION_WIN7,       VERSION_WIN8,
+                                    VERSION_WIN8_1,     VERSION_WIN10,      VERSION_WIN10_V4_1,
+                                    VERSION_WIN10_V5,   VERSION_WIN10_V5_1, VERSION_WIN10_V5_2,
+                                    VERSION_WIN10_V5_3, VERSION_COPPER};
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_true(hv_contact(&g, good[i]));
+        assert_int_equal(hv_offers(&g, offer, 8), 2);
+    }
+    assert_false(hv_contact(&g, 7 << 16));
+    assert_false(hv_contact(&g, 0));
+    g.bus->max_version = VERSION_WIN10;
+    assert_false(hv_contact(&g, VERSION_WIN10_V5)); /* its connection does not exist */
+    assert_false(hv_contact(&g, VERSION_WIN10_V4_1));
+    assert_true(hv_contact(&g, VERSION_WIN10));
+}
+
+static void versions_are_read_from_text(void **state)
+{
+    assert_int_equal(vmbus_version_parse("5.3"), VERSION_WIN10_V5_3);
+    assert_int_equal(vmbus_version_parse("0.13"), VERSION_WS2008);
+    assert_int_equal(vmbus_version_parse("5.4"), 0);
+    assert_int_equal(vmbus_version_parse("5"), 0);
+    assert_int_equal(vmbus_version_parse("5.3x"), 0);
+    assert_int_equal(vmbus_version_parse("5.65539"), 0);
+}
+
+static void packets_go_both_ways(void **state)
+{
+    struct hv_packet p;
+
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 3), 0);
+    hv_send(&g, offer[0].relid, 0x1234, "12345678abcdefgh", 16);
+    assert_int_equal(got, 1);
+    assert_int_equal(last_trans, 0x1234);
+    assert_int_equal(last_len, 16);
+    assert_true(hv_event(&g, 3, offer[0].relid));
+    assert_false(hv_event(&g, 0, offer[0].relid));
+    assert_true(g.sint[3][0]->raised > 0);
+    assert_true(hv_get(&g, offer[0].relid, &p));
+    assert_int_equal(p.type, VM_PKT_COMP);
+    assert_int_equal(p.trans, 0x1234);
+    assert_memory_equal(p.data, "12345678abcdefgh", 16);
+    assert_false(hv_get(&g, offer[0].relid, &p));
+}
+
+static void rings_wrap_and_full_rings_wait(void **state)
+{
+    static uint8_t data[3000];
+    struct hv_packet p;
+    uint32_t relid;
+
+    connect();
+    relid = offer[0].relid;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    for (unsigned i = 0; i < 50; i++) {
+        memset(data, (int)i, sizeof(data));
+        hv_send(&g, relid, i, data, sizeof(data));
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(p.trans, i);
+        assert_memory_equal(p.data, data, sizeof(data));
+    }
+    /* Nothing is read from the answers: the requests stop being taken. */
+    got = 0;
+    for (unsigned i = 0; i < 9; i++)
+        hv_send(&g, relid, 100 + i, data, sizeof(data));
+    assert_int_equal(got, 9);
+    hv_send(&g, relid, 109, data, sizeof(data)); /* its answer waits */
+    hv_send(&g, relid, 110, data, sizeof(data));
+    assert_int_equal(got, 10);
+    for (unsigned i = 0; i < 11; i++) {
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(p.trans, 100 + i);
+    }
+    assert_int_equal(got, 11);
+}
+
+static void nonsense_in_a_ring_kills_only_that_channel(void **state)
+{
+    static const struct vmpacket_descriptor bad[] = {
+        {{{6, 0}}, {{0, 0}}, {{4, 0}}, {{0, 0}}, {{0}}},     /* payload inside the descriptor */
+        {{{6, 0}}, {{3, 0}}, {{2, 0}}, {{0, 0}}, {{0}}},     /* ends before it begins */
+        {{{6, 0}}, {{2, 0}}, {{255, 255}}, {{0, 0}}, {{0}}}, /* longer than the ring */
+    };
+    struct hv_ring_buffer *r;
+
+    connect();
+    assert_int_equal(hv_open(&g, offer[1].relid, 0), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(bad) + 2; i++) {
+        assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+        r = hv_ram(&g, HV_RINGS + offer[0].relid * 2 * HV_RING_PAGES * 4096, 8192);
+        if (i < ARRAY_SIZE(bad)) {
+            memcpy(r + 1, &bad[i], sizeof(bad[i]));
+            shared_store32(&r->write_index, 64);
+        } else {
+            shared_store32(&r->write_index, i == ARRAY_SIZE(bad) ? 0x7ffffff8 : 13);
+        }
+        got = 0;
+        hv_signal(&g, offer[0].relid);
+        hv_signal(&g, offer[0].relid);
+        assert_int_equal(got, 0);
+        assert_true(chan[0].broken);
+        hv_send(&g, offer[1].relid, 1, "abcdefgh", 8);
+        assert_int_equal(got, 1);
+        hv_close(&g, offer[0].relid);
+    }
+}
+
+static void bad_openings_are_refused(void **state)
+{
+    uint32_t relid;
+
+    connect();
+    relid = offer[0].relid;
+    refuse = true;
+    assert_int_not_equal(hv_open(&g, relid, 0), 0);
+    assert_int_equal(closed, 1);
+    refuse = false;
+    hv_close(&g, relid);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    assert_int_not_equal(hv_open(&g, relid, 0), 0);
+    assert_int_not_equal(hv_open(&g, 20, 0), 0);
+    assert_int_not_equal(hv_gpadl(&g, relid, 5, HV_RAM, 1), 0); /* outside memory */
+    assert_int_not_equal(hv_gpadl(&g, relid, 6, UINT64_C(1) << 60, 1), 0);
+    assert_int_equal(hv_gpadl(&g, relid, 7, HV_DATA, 1000), 0);  /* many bodies */
+    assert_int_not_equal(hv_gpadl(&g, relid, 7, HV_DATA, 1), 0); /* the same again */
+}
+
+static void ranges_with_offsets_are_mapped(void **state)
+{
+    uint8_t list[2 * (8 + 16)];
+    struct gpadl *a;
+    struct iovec iov[8];
+    size_t n = 0;
+
+    le32_put(list, 5000); /* bytes, offset, two pages */
+    le32_put(list + 4, 100);
+    le64_put(list + 8, 0x700);
+    le64_put(list + 16, 0x900);
+    le32_put(list + 24, 8);
+    le32_put(list + 28, 4092);
+    le64_put(list + 32, 0x701);
+    le64_put(list + 40, 0x702);
+    a = calloc(1, sizeof(*a));
+    assert_int_equal(gpadl_parse(a, g.f.env.mem, list, sizeof(list), 2), 0);
+    assert_int_equal(a->bytes, 5008);
+    assert_false(gpadl_is_pages(a));
+    assert_true(gpadl_map(a, 3990, 1018, iov, 8, &n));
+    assert_int_equal(n, 3);
+    assert_ptr_equal(iov[0].iov_base, hv_ram(&g, 0x700000 + 4090, 6));
+    assert_int_equal(iov[0].iov_len, 6);
+    assert_ptr_equal(iov[1].iov_base, hv_ram(&g, 0x900000, 8));
+    assert_int_equal(iov[1].iov_len, 1004);
+    assert_ptr_equal(iov[2].iov_base, hv_ram(&g, 0x701000 + 4092, 4));
+    assert_int_equal(iov[2].iov_len, 8);
+    assert_false(gpadl_map(a, 5000, 9, iov, 8, &n));
+    assert_false(gpadl_map(a, UINT64_MAX, 2, iov, 8, &n));
+    gpadl_free(a);
+}
+
+static void rescind_and_release_take_a_channel_away(void **state)
+{
+    struct vmbus_channel_relid m = {.header.msgtype = le32_of(CHANNELMSG_RELID_RELEASED)};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+    vmbus_rescind(&chan[0]);
+    assert_int_equal(closed, 1);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_RESCIND_CHANNELOFFER);
+    m.child_relid = le32_of(offer[0].relid);
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(released, 1);
+    vmbus_offer(&chan[0]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    vmbus_offer(&chan[2]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    assert_int_equal(le16_at(out + 180), 1);
+}
+
+static void unload_waits_for_requests_in_flight(void **state)
+{
+    struct vmbus_channel_message_header m = {le32_of(CHANNELMSG_UNLOAD), le32_of(0)};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+    vmbus_io_begin(g.bus);
+    vmbus_io_begin(g.bus);
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(closed, 1);
+    vmbus_io_end(g.bus);
+    assert_int_equal(hv_message(&g, out), 0);
+    vmbus_io_end(g.bus);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_UNLOAD_RESPONSE);
+    connect(); /* as after kexec */
+}
+
+static void interrupts_follow_the_channel_to_its_processor(void **state)
+{
+    struct vmbus_channel_pair m = {.header.msgtype = le32_of(CHANNELMSG_MODIFYCHANNEL),
+                                   .second = le32_of(2)};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 1), 0);
+    m.child_relid = le32_of(offer[0].relid);
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_MODIFYCHANNEL_RESPONSE);
+    assert_int_equal(le32_at(out + 12), 0);
+    hv_event(&g, 2, offer[0].relid);
+    hv_send(&g, offer[0].relid, 1, "abcdefgh", 8);
+    assert_true(hv_event(&g, 2, offer[0].relid));
+    assert_false(hv_event(&g, 1, offer[0].relid));
+    m.second = le32_of(99);
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_MODIFYCHANNEL_RESPONSE);
+    assert_int_not_equal(le32_at(out + 12), 0);
+}
+
+static void old_guests_share_one_doorbell(void **state)
+{
+    uint8_t *page = hv_ram(&g, 0x4000, 4096);
+    struct hv_packet p;
+    uint32_t relid;
+
+    assert_true(hv_contact(&g, VERSION_WIN7));
+    assert_int_equal(hv_offers(&g, offer, 8), 2);
+    relid = offer[1].relid;
+    assert_true(g.shared_fd >= 0);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    g.fd[relid] = -1;
+    hv_send(&g, relid, 9, "abcdefgh", 8); /* the channel's own doorbell is silent */
+    got = 0;
+    page[2048 + relid / 8] |= (uint8_t)(1u << relid % 8);
+    g.fd[relid] = g.shared_fd;
+    hv_signal(&g, relid);
+    assert_true(hv_get(&g, relid, &p));
+    assert_true(page[relid / 8] >> relid % 8 & 1);
+    assert_int_equal(page[2048 + relid / 8], 0);
+}
+
+static void many_messages_wait_for_their_slot(void **state)
+{
+    uint8_t out[HV_MESSAGE_PAYLOAD], text[8];
+
+    connect();
+    for (unsigned i = 0; i < 100; i++) {
+        le64_put(text, 1000 + i);
+        assert_true(synic_post(g.bus->synic, 1, text, sizeof(text)));
+    }
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(hv_message(&g, out), 1000 + i);
+    assert_int_equal(hv_message(&g, out), 0);
+    fake_env_advance(&g.f, UINT64_C(2000000000));
+    assert_null(g.sint[1][1]); /* nobody needs to know of EOMs now */
+    assert_true(synic_post(g.bus->synic, 1, text, sizeof(text)));
+    assert_int_equal(hv_message(&g, out), 1099);
+}
+
+static void a_reset_forgets_everything(void **state)
+{
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+    vmbus_reset(g.bus);
+    assert_int_equal(closed, 1);
+    assert_int_equal(g.bus->version, 0);
+    assert_null(g.bus->gpadls);
+}
+
+static void any_message_is_taken(void **state)
+{
+    uint8_t m[HV_MESSAGE_PAYLOAD], out[HV_MESSAGE_PAYLOAD];
+    uint32_t x = 1;
+
+    connect();
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t n;
+
+        for (size_t k = 0; k < sizeof(m); k++) {
+            x = x * 1664525 + 1013904223;
+            m[k] = x >> 28 ? 0 : (uint8_t)(x >> 16);
+        }
+        le32_put(m, x >> 8 & 31);
+        n = x >> 3 & 255;
+        hv_post(&g, m, n > sizeof(m) ? 8 : n);
+        while (hv_message(&g, out))
+            ;
+        if (g.bus->version == 0)
+            connect();
+    }
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(every_version_is_agreed_on_and_others_are_not),
+        T(versions_are_read_from_text),
+        T(packets_go_both_ways),
+        T(rings_wrap_and_full_rings_wait),
+        T(nonsense_in_a_ring_kills_only_that_channel),
+        T(bad_openings_are_refused),
+        T(ranges_with_offsets_are_mapped),
+        T(rescind_and_release_take_a_channel_away),
+        T(unload_waits_for_requests_in_flight),
+        T(interrupts_follow_the_channel_to_its_processor),
+        T(old_guests_share_one_doorbell),
+        T(many_messages_wait_for_their_slot),
+        T(a_reset_forgets_everything),
+        T(any_message_is_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
