@@ -136,9 +136,42 @@ static void packed(struct fuzz_virtio *z, unsigned queue)
     fake_env_out(&z->f, z->bar[0] + VIRTIO_PCI_QUEUE_NOTIFY, 2, queue);
 }
 
+static const uint8_t sizes[] = {1, 2, 4, 8};
+
+/* Plain register accesses. */
+static void step_register(struct fuzz_virtio *z, unsigned op, unsigned size)
+{
+    unsigned port_size = size % 8 ? size : 4;
+    unsigned at = (unsigned)fuzz_take(z, op == 4 ? 2 : 1);
+
+    switch (op) {
+    case 2:
+        fake_env_out(&z->f, z->bar[0] + VIRTIO_PCI_QUEUE_NOTIFY, 2, at);
+        break;
+    case 3:
+        set(z, at % 64, size, fuzz_take(z, size));
+        break;
+    case 4:
+        fake_env_read(&z->f, z->bar[4] + at % 4096, size);
+        break;
+    case 5:
+        fake_env_out(&z->f, z->bar[0] + at % 128, port_size, fuzz_take(z, 4));
+        break;
+    case 6:
+        fake_env_in(&z->f, z->bar[0] + at % 128, port_size);
+        break;
+    case 7:
+        set(z, 0x100 + at % 64, size, fuzz_take(z, size));
+        break;
+    case 8:
+        fake_pci_write(&z->f, DEVFN, at & 0xfc, 4, (uint32_t)fuzz_take(z, 4));
+        fake_pci_read(&z->f, DEVFN, at & 0xfc, 4);
+        break;
+    }
+}
+
 static void step(struct fuzz_virtio *z, const struct fuzz_virtio_target *t)
 {
-    static const uint8_t sizes[] = {1, 2, 4, 8};
     unsigned op = (unsigned)fuzz_take(z, 1), queue = op / 16 % t->queues, size = sizes[op / 16 % 4];
     uint64_t at;
 
@@ -150,32 +183,6 @@ static void step(struct fuzz_virtio *z, const struct fuzz_virtio_target *t)
     case 1: /* near a ring */
         at = fuzz_take(z, 2);
         poke(z, RINGS + at % (t->queues * RING_STEP), size, fuzz_take(z, size));
-        break;
-    case 2:
-        fake_env_out(&z->f, z->bar[0] + VIRTIO_PCI_QUEUE_NOTIFY, 2, fuzz_take(z, 1));
-        break;
-    case 3:
-        at = fuzz_take(z, 1);
-        set(z, (unsigned)at % 64, size, fuzz_take(z, size));
-        break;
-    case 4:
-        fake_env_read(&z->f, z->bar[4] + fuzz_take(z, 2) % 4096, size);
-        break;
-    case 5:
-        at = fuzz_take(z, 1);
-        fake_env_out(&z->f, z->bar[0] + at % 128, size % 8 ? size : 4, fuzz_take(z, 4));
-        break;
-    case 6:
-        fake_env_in(&z->f, z->bar[0] + fuzz_take(z, 1) % 128, size % 8 ? size : 4);
-        break;
-    case 7:
-        at = fuzz_take(z, 1);
-        set(z, 0x100 + (unsigned)at % 64, size, fuzz_take(z, size));
-        break;
-    case 8:
-        at = fuzz_take(z, 1);
-        fake_pci_write(&z->f, DEVFN, (unsigned)at & 0xfc, 4, (uint32_t)fuzz_take(z, 4));
-        fake_pci_read(&z->f, DEVFN, (unsigned)at & 0xfc, 4);
         break;
     case 9:
         start(z, t->queues);
@@ -195,6 +202,9 @@ static void step(struct fuzz_virtio *z, const struct fuzz_virtio_target *t)
         break;
     case 15:
         t->event(z);
+        break;
+    default:
+        step_register(z, op % 16, size);
         break;
     }
 }

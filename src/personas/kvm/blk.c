@@ -249,12 +249,14 @@ static void blk_judge(struct blk *b, struct blk_queue *bq)
 /* true: done already. */
 static bool blk_try(struct blk *b, struct blk_queue *bq, struct blk_req *r)
 {
+    bool data = r->r.op == DISK_READ || r->r.op == DISK_WRITE;
     int res = disk_try(b->disk, &r->r);
 
-    bq->tries++;
-    if (res != -EAGAIN) {
-        bq->hits++;
+    if (res != -EAGAIN)
         blk_finish(bq, r, blk_status(res));
+    if (data) { /* a flush always waits and says nothing about where the data is */
+        bq->tries++;
+        bq->hits += res != -EAGAIN;
     }
     if (bq->tries == BLK_WINDOW)
         blk_judge(b, bq);
