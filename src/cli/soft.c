@@ -198,6 +198,7 @@ static int soft_run_in(const struct softhost_cfg *c, const struct plan *p, char 
     snprintf(relay_to, sizeof(relay_to), SOFT_RUNTIME "/%s.sock", p->name);
     setenv("HOSPES_RUNTIME", SOFT_RUNTIME, 1);
     setenv("HOSPES_HOST", "kvm", 1);
+    setenv("TMPDIR", "/var/tmp", 1); /* in memory and on swap inside; see softhost/image.c */
     rc = softhost_start(c, e);
     if (rc == 0)
         rc = softhost_exec(c->dir, &cmd, &code, e);

@@ -20,9 +20,9 @@
 enum { IMAGE_MODULES = 128, IMAGE_PATH = 2 * SOFTHOST_PATH };
 
 static const char *const image_wanted[] = {
-    "virtio_pci", "virtio_console", "virtio_net", "virtio_balloon", "virtio_rng",  "9pnet_virtio",
-    "9p",         "kvm_amd",        "tun",        "vhost_net",      "vhost_vsock", "nbd",
-    "loop",       "fuse",
+    "virtio_pci",   "virtio_blk", "virtio_console", "virtio_net", "virtio_balloon", "virtio_rng",
+    "9pnet_virtio", "9p",         "kvm_amd",        "tun",        "vhost_net",      "vhost_vsock",
+    "nbd",          "loop",       "fuse",
 };
 
 /* Standard output is the console file of the software host. */
@@ -50,6 +50,10 @@ static const char image_init[] =
     "$b mount -t devpts devpts /mnt/dev/pts\n"
     "$b mount -t tmpfs tmpfs /mnt/dev/shm\n"
     "$b mount -t tmpfs tmpfs /mnt/run\n"
+    /* Scratch files are unlinked while open, which 9p does not bear: they are kept in memory, and
+     * on the swap disk when that is short. */
+    "$b mkswap /dev/vda >/dev/null && $b swapon /dev/vda\n"
+    "$b mount -t tmpfs -o size=100% tmpfs /mnt/var/tmp\n"
     "echo softhost: up\n"
     "$b chroot /mnt \"$(option agent)\" soft-agent \"$(option idle)\"\n"
     "$b poweroff -f\n";

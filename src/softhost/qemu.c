@@ -3,8 +3,8 @@
  * qemu.c - starts and ends the QEMU process that is a software host.
  *
  * Its folder holds: initrd, console (what its kernel says), qemu.log, pid (while it runs, kept by
- * QEMU), port1.. (unix sockets), port1.lock.. and lock. `tsc=reliable` gives its KVM a stable
- * clock. Nothing is emulated but what the host itself needs.
+ * QEMU), swap (sparse), port1.. (unix sockets), port1.lock.. and lock. `tsc=reliable` gives its KVM
+ * a stable clock. Nothing is emulated but what the host itself needs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,6 +32,7 @@ enum {
     QEMU_CPUS_MAX = 8,
     QEMU_STOP_MS = 5000,
 };
+static const int64_t qemu_swap = 32 * (int64_t)GiB;
 static const uint64_t qemu_memory_min = 1 * GiB, qemu_memory_max = 10 * GiB;
 
 struct qemu_args {
@@ -112,7 +113,7 @@ void softhost_stop(const char *dir)
 
 void softhost_remove(const char *dir)
 {
-    static const char *const files[] = {"console", "initrd", "lock", "pid", "qemu.log"};
+    static const char *const files[] = {"console", "initrd", "lock", "pid", "qemu.log", "swap"};
     char path[SOFTHOST_PATH + 16];
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -152,6 +153,9 @@ static void qemu_devices(struct qemu_args *a, const struct softhost_cfg *c)
     }
     free(net);
     qemu_arg2(a, "-device", "virtio-net-pci,netdev=net0,romfile=");
+    qemu_arg(a, "-drive");
+    qemu_arg(a, "file=%s/swap,format=raw,if=none,id=swap,discard=unmap", c->dir);
+    qemu_arg2(a, "-device", "virtio-blk-pci,drive=swap");
     qemu_arg2(a, "-device", "virtio-rng-pci");
     qemu_arg2(a, "-device", "virtio-balloon-pci,free-page-reporting=on");
     qemu_arg(a, "-device");
@@ -245,6 +249,21 @@ static int qemu_spawn(const struct softhost_cfg *c, struct qemu_args *a, struct 
     return err_exit(e, EX_NO_HOST, EIO, "the software host does not start: %s", words);
 }
 
+/* Takes no room until it is used. */
+static int qemu_make_swap(const struct softhost_cfg *c, struct err *e)
+{
+    char path[SOFTHOST_PATH + 16];
+    int fd, rc = 0;
+
+    snprintf(path, sizeof(path), "%s/swap", c->dir);
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, qemu_swap) < 0)
+        rc = err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 static int qemu_start_locked(const struct softhost_cfg *c, struct err *e)
 {
     char path[SOFTHOST_PATH + 16], self[PATH_MAX];
@@ -258,6 +277,9 @@ static int qemu_start_locked(const struct softhost_cfg *c, struct err *e)
     self[n > 0 ? n : 0] = '\0';
     snprintf(path, sizeof(path), "%s/initrd", c->dir);
     rc = soft_image_write(&k, path, e);
+    if (rc < 0)
+        return rc;
+    rc = qemu_make_swap(c, e);
     if (rc < 0)
         return rc;
     qemu_machine(&a, c, &k, self);
