@@ -9,6 +9,7 @@
 
 extern const struct format_ops qcow2_format;
 extern const struct format_ops raw_format;
+extern const struct format_ops vdi_format;
 extern const struct format_ops vhd_format;
 
 /* The format that c names, or else the one that the file's content shows. */
