@@ -16,7 +16,10 @@
 #include "board/layout.h"
 #include "core/cfg.h"
 #include "core/err.h"
+#include "dynmem.h"
+#include "ic.h"
 #include "identity.h"
+#include "input.h"
 #include "netvsp.h"
 #include "personas/persona.h"
 #include "storage/disk.h"
@@ -35,6 +38,9 @@ struct hyperv {
     struct vcpu *cpu[HYPERV_CPUS];
     struct storvsp *scsi, *ide[IDE_UNITS];
     struct netvsp *nic[NICS];
+    struct ics *ics;
+    struct input *input;
+    struct dynmem *dynmem;
     unsigned luns, ide_units, nics;
 };
 
@@ -77,6 +83,9 @@ static void hyperv_destroy(struct persona *p)
 {
     struct hyperv *v = hyperv_of(p);
 
+    ics_destroy(v->ics);
+    input_destroy(v->input);
+    dynmem_destroy(v->dynmem);
     if (v->scsi)
         storvsp_destroy(v->scsi);
     for (unsigned i = 0; i < v->ide_units; i++)
@@ -262,6 +271,16 @@ static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct er
     return rc;
 }
 
+static int hyperv_finish(struct persona *p, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+    int rc = ics_create(v->bus, &p->env, &v->ics, e);
+
+    if (rc == 0)
+        rc = input_create(v->bus, p->env.hub, &v->input, e);
+    return rc == 0 ? dynmem_create(v->bus, &p->env, &v->dynmem, e) : rc;
+}
+
 /* --- tables --- */
 
 /* VMBus under a module device that owns its memory window, as on Hyper-V. */
@@ -307,10 +326,9 @@ static void hyperv_smbios(struct persona *p, struct smbios_id *out)
 
 static int hyperv_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
 {
-    (void)p;
-    (void)what;
-    (void)value;
-    return err_set(e, ENOTSUP, "the guest has not bound that service");
+    struct hyperv *v = hyperv_of(p);
+
+    return what == ASK_MEMORY ? dynmem_ask(v->dynmem, value, e) : ics_ask(v->ics, what, e);
 }
 
 static void hyperv_describe(struct persona *p, struct dump *out)
@@ -324,6 +342,7 @@ static void hyperv_describe(struct persona *p, struct dump *out)
     dump_add(out, "guest", "%s", text);
     dump_add(out, "guest os id", "%#llx", (unsigned long long)id);
     vmbus_describe(v->bus, out);
+    ics_describe(v->ics, out);
 }
 
 const struct persona_ops persona_hyperv = {
@@ -339,6 +358,7 @@ const struct persona_ops persona_hyperv = {
     .synic = hyperv_synic,
     .add_disk = hyperv_add_disk,
     .add_nic = hyperv_add_nic,
+    .finish = hyperv_finish,
     .acpi = hyperv_acpi,
     .smbios = hyperv_smbios,
     .ask = hyperv_ask,

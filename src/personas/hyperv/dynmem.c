@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dynmem.c - Hyper-V's dynamic memory: balloon and status reports.
+ *
+ * Facts: Linux drivers/hv/hv_balloon.c. Pages that the guest lends are given back to the host at
+ * once and remembered, so that they can be returned. Not modelled: hot add, page reporting
+ * hypercalls. Threads: the loop's.
+ */
+#include "dynmem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/hvdynmem.h"
+#include "core/err.h"
+#include "core/gmem.h"
+
+enum {
+    DYNMEM_PACKET = 16 << 10,
+    DYNMEM_RANGES = 1 << 16, /* most that are remembered */
+    DYNMEM_RETURN = 128,     /* ranges in one message */
+    DYNMEM_STEP = 1 << 18,   /* pages asked for at once */
+};
+
+enum dm_state { DM_NONE, DM_READY, DM_INFLATING, DM_DEFLATING };
+
+struct dynmem {
+    struct vmbus *b;
+    const struct persona_env *env;
+    struct vmbus_channel c;
+    enum dm_state state;
+    uint32_t version, trans;
+    uint64_t pages;    /* lent to us */
+    uint64_t target;   /* what shall be lent */
+    uint64_t progress; /* pages of the current request */
+    uint64_t *range;
+    size_t ranges, room;
+    uint64_t avail, committed; /* pages, as the guest says */
+};
+
+static void send_accept(struct dynmem *d, unsigned type, bool ok)
+{
+    struct dm_accept m = {
+        .hdr = {le16_of((uint16_t)type), le16_of(sizeof(m)), le32_of(d->trans)},
+        .is_accepted = le64_of(ok),
+    };
+
+    vmbus_send_data(&d->c, &m, sizeof(m));
+}
+
+static void finished(struct dynmem *d)
+{
+    char text[96];
+
+    d->state = DM_READY;
+    snprintf(text, sizeof(text), "dynamic memory: the guest keeps %llu MiB",
+             (unsigned long long)((d->env->memory - d->pages * VMBUS_PAGE) >> 20));
+    d->env->event(d->env->event_arg, d->pages >= d->target ? MACHINE_ASK_DONE : MACHINE_ASK_FAILED,
+                  text);
+}
+
+static void inflate(struct dynmem *d)
+{
+    uint64_t want = min_u64(d->target - d->pages, DYNMEM_STEP);
+    struct dm_balloon m = {
+        .hdr = {le16_of(DM_BALLOON_REQUEST), le16_of(sizeof(m)), le32_of(++d->trans)},
+        .num_pages = le32_of((uint32_t)want),
+    };
+
+    d->state = DM_INFLATING;
+    d->progress = 0;
+    vmbus_send_data(&d->c, &m, sizeof(m));
+}
+
+/* Gives back until the target is reached; a range may be cut. */
+static void deflate(struct dynmem *d)
+{
+    struct {
+        struct dm_unballoon_request h;
+        le64 range[DYNMEM_RETURN];
+    } m = {.h = {.hdr = {.type = le16_of(DM_UNBALLOON_REQUEST), .trans_id = le32_of(++d->trans)}}};
+    unsigned n = 0;
+
+    d->state = DM_DEFLATING;
+    while (d->pages > d->target && d->ranges && n < DYNMEM_RETURN) {
+        uint64_t *r = &d->range[d->ranges - 1];
+        uint64_t start = *r & ((UINT64_C(1) << DM_RANGE_SHIFT) - 1), have = *r >> DM_RANGE_SHIFT;
+        uint64_t give = min_u64(have, d->pages - d->target);
+
+        m.range[n++] = le64_of((start + have - give) | give << DM_RANGE_SHIFT);
+        *r = start | (have - give) << DM_RANGE_SHIFT;
+        d->pages -= give;
+        if (give == have)
+            d->ranges--;
+    }
+    m.h.range_count = le32_of(n);
+    m.h.hdr.size = le16_of((uint16_t)(sizeof(m.h) + n * sizeof(m.range[0])));
+    vmbus_send_data(&d->c, &m, sizeof(m.h) + n * sizeof(m.range[0]));
+}
+
+static bool remember(struct dynmem *d, uint64_t range)
+{
+    if (d->ranges == d->room) {
+        size_t room = d->room ? d->room * 2 : 256;
+        uint64_t *more = room <= DYNMEM_RANGES ? realloc(d->range, room * sizeof(*more)) : NULL;
+
+        if (!more)
+            return false;
+        d->range = more;
+        d->room = room;
+    }
+    d->range[d->ranges++] = range;
+    return true;
+}
+
+static void lend(struct dynmem *d, uint64_t range)
+{
+    uint64_t start = range & ((UINT64_C(1) << DM_RANGE_SHIFT) - 1), n = range >> DM_RANGE_SHIFT;
+
+    if (n == 0 || d->pages + n > d->env->memory / VMBUS_PAGE || !remember(d, range)) {
+        vmbus_fault(&d->c, "%llu pages at %#llx cannot be lent", (unsigned long long)n,
+                    (unsigned long long)start);
+        return;
+    }
+    if (gmem_discard(d->b->mem, start * VMBUS_PAGE, n * VMBUS_PAGE) < 0) {
+        d->ranges--;
+        vmbus_fault(&d->c, "pages at %#llx are no memory", (unsigned long long)start);
+        return;
+    }
+    d->pages += n;
+    d->progress += n;
+}
+
+static void on_lent(struct dynmem *d, const uint8_t *p, size_t n)
+{
+    struct dm_balloon_response m;
+    uint32_t count;
+    bool more;
+
+    if (d->state != DM_INFLATING || n < sizeof(m))
+        return;
+    memcpy(&m, p, sizeof(m));
+    more = le32_get(m.more_and_count) & 1;
+    count = le32_get(m.more_and_count) >> 1;
+    for (uint32_t i = 0; i < count && range_in(sizeof(m) + 8 * (uint64_t)i, 8, n); i++)
+        lend(d, le64_at(p + sizeof(m) + 8 * (size_t)i));
+    if (more)
+        return;
+    if (d->pages < d->target && d->progress)
+        inflate(d);
+    else
+        finished(d);
+}
+
+static void on_status(struct dynmem *d, const uint8_t *p, size_t n)
+{
+    struct dm_status m;
+
+    if (n < sizeof(m))
+        return;
+    memcpy(&m, p, sizeof(m));
+    d->avail = le64_get(m.num_avail);
+    d->committed = le64_get(m.num_committed);
+}
+
+static void on_version(struct dynmem *d, const uint8_t *p, size_t n)
+{
+    uint32_t version = n >= 12 ? le32_at(p + 8) : 0;
+    bool ok = version == DYNMEM_PROTOCOL_VERSION_1 || version == DYNMEM_PROTOCOL_VERSION_2 ||
+              version == DYNMEM_PROTOCOL_VERSION_3;
+
+    if (ok)
+        d->version = version;
+    send_accept(d, DM_VERSION_RESPONSE, ok);
+}
+
+static void dynmem_packet(struct vmbus_channel *c, const struct ring_packet *p)
+{
+    struct dynmem *d = c->owner;
+    struct dm_header h = {le16_of(0), le16_of(0), le32_of(0)};
+
+    if (p->type != VM_PKT_DATA_INBAND || p->data_len < sizeof(h))
+        return;
+    memcpy(&h, p->data, sizeof(h));
+    switch (le16_get(h.type)) {
+    case DM_VERSION_REQUEST:
+        d->trans = le32_get(h.trans_id);
+        on_version(d, p->data, p->data_len);
+        break;
+    case DM_CAPABILITIES_REPORT:
+        d->trans = le32_get(h.trans_id);
+        send_accept(d, DM_CAPABILITIES_RESPONSE, d->version != 0);
+        if (d->version && d->state == DM_NONE)
+            d->state = DM_READY;
+        break;
+    case DM_STATUS_REPORT:
+        on_status(d, p->data, p->data_len);
+        break;
+    case DM_BALLOON_RESPONSE:
+        on_lent(d, p->data, p->data_len);
+        break;
+    case DM_UNBALLOON_RESPONSE:
+        if (d->state == DM_DEFLATING && d->pages > d->target && d->ranges)
+            deflate(d);
+        else if (d->state == DM_DEFLATING)
+            finished(d);
+        break;
+    default:
+        vmbus_fault(c, "a message of type %u is unknown", le16_get(h.type));
+        break;
+    }
+}
+
+int dynmem_ask(struct dynmem *d, uint64_t bytes, struct err *e)
+{
+    if (d->state == DM_NONE)
+        return err_set(e, ENOTSUP, "the guest has not bound Hyper-V's dynamic memory");
+    if (d->state != DM_READY)
+        return err_set(e, EBUSY, "the guest's memory is being changed already");
+    if (bytes > d->env->memory)
+        return err_set(e, EINVAL, "the guest has %llu MiB and cannot get more",
+                       (unsigned long long)(d->env->memory >> 20));
+    d->target = (d->env->memory - bytes) / VMBUS_PAGE;
+    if (d->target > d->pages)
+        inflate(d);
+    else if (d->target < d->pages)
+        deflate(d);
+    else
+        finished(d);
+    vmbus_flush(&d->c);
+    return 0;
+}
+
+/* A guest without its driver has its memory again when it starts anew. */
+static void dynmem_close(struct vmbus_channel *c)
+{
+    struct dynmem *d = c->owner;
+
+    d->state = DM_NONE;
+    d->version = 0;
+    d->pages = d->ranges = 0;
+    d->avail = d->committed = 0;
+}
+
+static void dynmem_describe(struct vmbus_channel *c, struct dump *out)
+{
+    const struct dynmem *d = c->owner;
+
+    dump_add(out, c->id, "version %u.%u, %llu MiB lent, %llu MiB available, %llu MiB committed",
+             d->version >> 16, d->version & 0xffff, (unsigned long long)(d->pages >> 8),
+             (unsigned long long)(d->avail >> 8), (unsigned long long)(d->committed >> 8));
+}
+
+static const struct vmbus_class dynmem_class = {
+    .name = "dynamic memory",
+    .packet_max = DYNMEM_PACKET,
+    .close = dynmem_close,
+    .packet = dynmem_packet,
+    .describe = dynmem_describe,
+};
+
+int dynmem_create(struct vmbus *b, const struct persona_env *env, struct dynmem **out,
+                  struct err *e)
+{
+    static const uint8_t type[16] = HV_DM_GUID;
+    struct dynmem *d = calloc(1, sizeof(*d));
+    int rc;
+
+    if (!d)
+        return err_set(e, ENOMEM, "no memory for dynamic memory");
+    d->b = b;
+    d->env = env;
+    d->c = (struct vmbus_channel){.class = &dynmem_class,
+                                  .id = "balloon",
+                                  .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE,
+                                  .owner = d};
+    memcpy(d->c.type, type, 16);
+    memcpy(d->c.instance, type, 16);
+    d->c.instance[15] ^= 1;
+    rc = vmbus_add(b, &d->c, e);
+    if (rc < 0) {
+        free(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+void dynmem_destroy(struct dynmem *d)
+{
+    if (!d)
+        return;
+    vmbus_remove(&d->c);
+    free(d->range);
+    free(d);
+}
