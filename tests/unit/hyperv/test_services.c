@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Integration services, dynamic memory, keyboard and mouse, with a guest that answers. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "abi/hvdynmem.h"
+#include "abi/hvic.h"
+#include "abi/hvinput.h"
+#include "console/hub.h"
+#include "core/err.h"
+#include "hyperv/hvguest.h"
+#include "personas/hyperv/dynmem.h"
+#include "personas/hyperv/ic.h"
+#include "personas/hyperv/identity.h"
+#include "personas/hyperv/input.h"
+
+static struct hvguest g;
+static struct persona_env env;
+static struct hub *hub;
+static struct ics *ics;
+static struct input *input;
+static struct dynmem *dynmem;
+static struct hv_offer offer[16];
+static unsigned offers;
+static struct hv_packet p;
+static enum machine_event told;
+static char told_text[128];
+static unsigned told_count;
+
+static void event(void *arg, enum machine_event what, const char *text)
+{
+    told = what;
+    told_count++;
+    snprintf(told_text, sizeof(told_text), "%s", text);
+}
+
+static int setup(void **state)
+{
+    struct err e = {0};
+
+    told_count = 0;
+    hv_create(&g, VERSION_COPPER);
+    env = (struct persona_env){.event = event, .memory = HV_RAM};
+    assert_int_equal(hub_create(g.f.env.loop, &hub, &e), 0);
+    assert_int_equal(ics_create(g.bus, &env, &ics, &e), 0);
+    assert_int_equal(input_create(g.bus, hub, &input, &e), 0);
+    assert_int_equal(dynmem_create(g.bus, &env, &dynmem, &e), 0);
+    assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
+    offers = hv_offers(&g, offer, 16);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    ics_destroy(ics);
+    input_destroy(input);
+    dynmem_destroy(dynmem);
+    hub_destroy(hub);
+    hv_destroy(&g);
+    return 0;
+}
+
+static uint32_t open_type(const uint8_t type[16])
+{
+    for (unsigned i = 0; i < offers; i++) {
+        if (memcmp(offer[i].type, type, 16) == 0) {
+            assert_int_equal(hv_open(&g, offer[i].relid, 0), 0);
+            fake_env_run(&g.f);
+            return offer[i].relid;
+        }
+    }
+    fail_msg("there is no such offer");
+    return 0;
+}
+
+/* Sends the message in p back as a guest does, with this status. */
+static void reply(uint32_t relid, uint32_t status)
+{
+    p.data[8 + 17] = ICMSGHDRFLAG_TRANSACTION | ICMSGHDRFLAG_RESPONSE;
+    le32_put(p.data + 8 + 12, status);
+    hv_send(&g, relid, 0, p.data, p.len);
+    fake_env_run(&g.f);
+}
+
+/* Negotiates: the first of each list. */
+static uint32_t bring_up(const uint8_t type[16])
+{
+    uint32_t relid = open_type(type);
+    unsigned count;
+
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data), VMBUS_PIPE_DATA);
+    assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_NEGOTIATE);
+    count = le16_at(p.data + 28);
+    assert_int_equal(count, 2);
+    memmove(p.data + 40, p.data + 36 + 4 * count, 4);
+    le16_put(p.data + 28, 1);
+    le16_put(p.data + 30, 1);
+    reply(relid, 0);
+    return relid;
+}
+
+static void shutdown_is_asked_for_and_answered(void **state)
+{
+    static const uint8_t type[16] = HV_SHUTDOWN_GUID;
+    struct err e = {0};
+    uint32_t relid;
+
+    assert_int_equal(ics_ask(ics, ASK_SHUTDOWN, &e), -95);
+    relid = bring_up(type);
+    assert_int_equal(ics_ask(ics, ASK_SHUTDOWN, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_SHUTDOWN);
+    assert_int_equal(le32_at(p.data + 28 + 8), 0);
+    assert_int_equal(ics_ask(ics, ASK_SHUTDOWN, &e), -16);
+    assert_int_equal(told_count, 0);
+    reply(relid, 0);
+    assert_int_equal(told_count, 1);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    assert_int_equal(ics_ask(ics, ASK_REBOOT, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 28 + 8), IC_SHUTDOWN_RESTART);
+    reply(relid, 0x80004005);
+    assert_int_equal(told, MACHINE_ASK_FAILED);
+}
+
+static void hearts_beat_every_two_seconds(void **state)
+{
+    static const uint8_t type[16] = HV_HEART_BEAT_GUID;
+    uint32_t relid = bring_up(type);
+
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_HEARTBEAT);
+        assert_int_equal(le64_at(p.data + 28), 1 + 2 * i);
+        le64_put(p.data + 28, le64_at(p.data + 28) + 1);
+        reply(relid, 0);
+        assert_false(hv_get(&g, relid, &p));
+        fake_env_advance(&g.f, UINT64_C(2000000001));
+    }
+}
+
+static void the_guest_is_told_the_time(void **state)
+{
+    static const uint8_t type[16] = HV_TS_GUID;
+    uint32_t relid = bring_up(type);
+
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_TIMESYNC);
+    assert_true(le64_at(p.data + 28) > UINT64_C(132000000000000000)); /* after 2019 */
+    assert_int_equal(p.data[28 + 24], ICTIMESYNCFLAG_SYNC);
+    reply(relid, 0);
+    fake_env_advance(&g.f, UINT64_C(30000000001));
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[28 + 24], ICTIMESYNCFLAG_SAMPLE);
+}
+
+static struct {
+    struct dump d;
+    char key[32][64], value[32][160];
+    unsigned n;
+} facts;
+
+static void add_fact(struct dump *d, const char *key, const char *value)
+{
+    snprintf(facts.key[facts.n % 32], 64, "%s", key);
+    snprintf(facts.value[facts.n++ % 32], 160, "%s", value);
+}
+
+static void pairs_are_collected_until_the_guest_has_no_more(void **state)
+{
+    static const uint8_t type[16] = HV_KVP_GUID;
+    uint32_t relid = bring_up(type);
+    static const char *const name[] = {"FullyQualifiedDomainName", "OSName"};
+    static const char *const value[] = {"guest.example", "Debian"};
+
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *m = p.data + 28;
+
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(m[0], KVP_OP_ENUMERATE);
+        assert_int_equal(le32_at(m + 4), i);
+        le32_put(m + 8, KVP_REG_SZ);
+        le32_put(m + 12, 2 * (uint32_t)strlen(name[i]) + 2);
+        le32_put(m + 16, 0xffffffff); /* a lie */
+        for (size_t k = 0; k <= strlen(name[i]); k++)
+            le16_put(m + 20 + 2 * k, (uint8_t)name[i][k]);
+        for (size_t k = 0; k <= strlen(value[i]); k++)
+            le16_put(m + 20 + 512 + 2 * k, (uint8_t)value[i][k]);
+        reply(relid, 0);
+    }
+    assert_true(hv_get(&g, relid, &p));
+    reply(relid, 0x80070103);
+    assert_false(hv_get(&g, relid, &p));
+    facts.d.add = add_fact;
+    facts.n = 0;
+    ics_describe(ics, &facts.d);
+    assert_string_equal(facts.key[facts.n - 1], "OSName");
+    assert_string_equal(facts.value[facts.n - 1], "Debian");
+    assert_string_equal(facts.value[facts.n - 2], "guest.example");
+}
+
+static void file_systems_freeze_and_thaw(void **state)
+{
+    static const uint8_t type[16] = HV_VSS_GUID;
+    uint32_t relid = bring_up(type);
+    struct err e = {0};
+
+    assert_int_equal(ics_ask(ics, ASK_FREEZE, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[28], VSS_OP_FREEZE);
+    reply(relid, 0);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    assert_int_equal(ics_ask(ics, ASK_THAW, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[28], VSS_OP_THAW);
+    reply(relid, 0x80004005);
+    assert_int_equal(told, MACHINE_ASK_FAILED);
+}
+
+static void keys_and_moves_reach_the_guest(void **state)
+{
+    static const uint8_t kbd[16] = HV_KBD_GUID, mouse[16] = HV_MOUSE_GUID;
+    struct synth_kbd_protocol ask = {le32_of(1), le32_of(SYNTH_KBD_VERSION)};
+    uint32_t hid[5] = {1, 12, 0, 4, SYNTHHID_INPUT_VERSION}, ack[5] = {1, 12, 3, 4, 1};
+    struct pointer_event ev = {.x = 100, .y = 30000, .buttons = POINTER_RIGHT};
+    uint32_t relid = open_type(kbd);
+
+    hv_send(&g, relid, 0, &ask, sizeof(ask));
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data), SYNTH_KBD_PROTOCOL_RESPONSE);
+    assert_int_equal(le32_at(p.data + 4), 1);
+    hub_key(hub, 30, true); /* A */
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data + 4), 0x1e);
+    assert_int_equal(le32_at(p.data + 8), 0);
+    hub_key(hub, 103, false); /* up */
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data + 4), 0x48);
+    assert_int_equal(le32_at(p.data + 8), SYNTH_KBD_BREAK | SYNTH_KBD_E0);
+    relid = open_type(mouse);
+    hv_send(&g, relid, 0, hid, sizeof(hid));
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 8), SYNTH_HID_PROTOCOL_RESPONSE);
+    assert_int_equal(p.data[20], 1);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 8), SYNTH_HID_INITIAL_DEVICE_INFO);
+    hv_send(&g, relid, 0, ack, sizeof(ack));
+    hub_move(hub, &ev);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 8), SYNTH_HID_INPUT_REPORT);
+    assert_int_equal(p.data[16], POINTER_RIGHT);
+    assert_int_equal(le16_at(p.data + 17), 100);
+    assert_int_equal(le16_at(p.data + 19), 30000);
+}
+
+static void memory_is_lent_and_returned(void **state)
+{
+    static const uint8_t type[16] = HV_DM_GUID;
+    uint32_t relid = open_type(type);
+    uint8_t m[64] = {0}, *page = hv_ram(&g, HV_DATA, 4096);
+    struct err e = {0};
+
+    assert_int_equal(dynmem_ask(dynmem, 16 << 20, &e), -95);
+    le16_put(m, DM_VERSION_REQUEST);
+    le32_put(m + 8, DYNMEM_PROTOCOL_VERSION_3);
+    hv_send(&g, relid, 0, m, 16);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[8], 1);
+    le16_put(m, DM_CAPABILITIES_REPORT);
+    hv_send(&g, relid, 0, m, 32);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[8], 1);
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM - MiB, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data), DM_BALLOON_REQUEST);
+    assert_int_equal(le32_at(p.data + 8), 256);
+    *page = 7;
+    le16_put(m, DM_BALLOON_RESPONSE);
+    le32_put(m + 8, 0);
+    le32_put(m + 12, 3 << 1); /* three ranges: good, outside memory, nothing */
+    le64_put(m + 16, HV_DATA / 4096 | UINT64_C(256) << DM_RANGE_SHIFT);
+    le64_put(m + 24, UINT64_C(0xffffffff) | UINT64_C(1) << DM_RANGE_SHIFT);
+    le64_put(m + 32, 5);
+    hv_send(&g, relid, 0, m, 40);
+    assert_int_equal(*page, 0);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data), DM_UNBALLOON_REQUEST);
+    assert_int_equal(le32_at(p.data + 12), 1);
+    assert_int_equal(le64_at(p.data + 16), HV_DATA / 4096 | UINT64_C(256) << DM_RANGE_SHIFT);
+    le16_put(m, DM_UNBALLOON_RESPONSE);
+    hv_send(&g, relid, 0, m, 8);
+    assert_int_equal(told_count, 2);
+}
+
+static void guests_are_known_by_their_id(void **state)
+{
+    char text[96];
+
+    identity_guest(UINT64_C(0x8100000601c00000), text, sizeof(text));
+    assert_string_equal(text, "Linux 6.1.192");
+    identity_guest(UINT64_C(0x0001040a00003839), text, sizeof(text));
+    assert_string_equal(text, "Microsoft Windows NT 10.0 build 14393 service pack 0");
+    assert_non_null(identity_find("2008r2"));
+    assert_null(identity_find("2003"));
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(shutdown_is_asked_for_and_answered), T(hearts_beat_every_two_seconds),
+        T(the_guest_is_told_the_time),         T(pairs_are_collected_until_the_guest_has_no_more),
+        T(file_systems_freeze_and_thaw),       T(keys_and_moves_reach_the_guest),
+        T(memory_is_lent_and_returned),        T(guests_are_known_by_their_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
