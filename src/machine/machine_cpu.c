@@ -96,6 +96,8 @@ static void *cpu_main(void *arg)
             m->ops->vcpu_reset(c->v);
             break;
         case CPU_START:
+            if (m->boot)
+                boot_prepare(c->v);
             if (c->index == 0 && m->boot)
                 boot_enter(&m->start, c->v);
             cpu_run(c);

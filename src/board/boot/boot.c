@@ -21,6 +21,9 @@ enum {
     BOOT_CODE_SEL = 0x10, /* both selectors are fixed by the Linux protocol */
     BOOT_DATA_SEL = 0x18,
     BOOT_TSS_SEL = 0x20,
+    IA32_MTRR_DEF_TYPE = 0x2ff,
+    MTRR_ENABLE = 1 << 11,
+    MTRR_WRITE_BACK = 6,
     CR0_PE = 1 << 0,
     CR0_ET = 1 << 4,
     CR4_PAE = 1 << 5,
@@ -188,6 +191,12 @@ int boot_load_entry(const struct boot_env *env, bool longmode, struct err *e)
         rc = boot_put(env, BOOT_PAGES + 0x2000 + i * 0x1000, page, sizeof(page), e);
     }
     return rc;
+}
+
+void boot_prepare(struct vcpu *v)
+{
+    /* Linux leaves PAT off where MTRRs are. A host without MTRRs refuses, and needs none. */
+    (void)!v->host->ops->vcpu_set_msr(v, IA32_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_WRITE_BACK);
 }
 
 void boot_enter(const struct boot_start *s, struct vcpu *v)

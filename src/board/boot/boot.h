@@ -45,7 +45,10 @@ MUST int boot_load(struct boot *b, const struct boot_env *env, struct boot_start
 /* What the kernel file is, for the banner: "Linux 6.1.0-50-cloud-amd64", "PVH ELF". */
 const char *boot_describe(const struct boot *b);
 
-/* Sets the registers of a processor that was just reset. The descriptor tables are in guest memory,
+/* What firmware leaves on every processor: memory is write-back unless page tables say else. */
+void boot_prepare(struct vcpu *v);
+
+/* Sets the registers of the first processor, just reset. The descriptor tables are in guest memory,
  * where boot_load() put them. */
 void boot_enter(const struct boot_start *s, struct vcpu *v);
 
