@@ -75,6 +75,7 @@ const struct cli_command *const cli_commands[] = {
     &cli_doctor,
     &cli_host,
     &cli_image,
+    &cli_import,
     &cli_version,
     &cli_help_command,
     NULL,
