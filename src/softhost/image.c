@@ -55,7 +55,9 @@ static const char image_init[] =
     "$b mkswap /dev/vda >/dev/null && $b swapon /dev/vda\n"
     "$b mount -t tmpfs -o size=100% tmpfs /mnt/var/tmp\n"
     "echo softhost: up\n"
-    "$b chroot /mnt \"$(option agent)\" soft-agent \"$(option idle)\"\n"
+    /* A copy: 9p would go on showing the old pages of a running program that is built anew. */
+    "$b cp \"/mnt$(option agent)\" /mnt/run/soft-agent\n"
+    "$b chroot /mnt /run/soft-agent soft-agent \"$(option idle)\"\n"
     "$b poweroff -f\n";
 
 /* --- the kernel --- */

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Sourced by bash before a boot test, on the host side. The runner sets: hospes (the binary), kernel_image, initrd, vmm. The verdict is looked for on standard output.
+# Sourced by bash before a boot test, on the host side. The runner sets: hospes (the binary), kernel_image, initrd,
+# vmm. The verdict is looked for on standard output.
 
 # An empty folder of the test's own, in memory: sockets and FIFOs do not work on files shared by 9p.
 work=$(mktemp -d /dev/shm/boot-test-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 export HOSPES_RUNTIME=$work/runtime
+# A copy: a build while the test runs must not change the program under it.
+[ ! -e "$hospes" ] || { cp "$hospes" "$work/hospes" && hospes=$work/hospes; }
 
 # shellcheck disable=SC2120 # tests call it with arguments
 # run [OPTION...]: boots the test's guest with the test's `args` and `append` and these options.
