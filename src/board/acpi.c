@@ -119,7 +119,7 @@ static void add_override(struct bytes *out, uint8_t source, uint8_t gsi, uint16_
 static gpa_t put_madt(struct tables *t, const struct tables_cfg *c)
 {
     /* SCI and PCI lines: level, active high. */
-    static const uint8_t level[] = {5, ACPI_SCI, 10, 11};
+    static const uint8_t level[] = {ACPI_SCI, 10, 11};
     struct acpi_madt head = {.local_apic_address = le32_of((uint32_t)LAYOUT_LAPIC),
                              .flags = le32_of(1)};
     struct acpi_madt_ioapic io = {

@@ -22,12 +22,13 @@
 enum region { REGION_MECHANISM_1, REGION_ECAM };
 enum { CONFADD = 0xcf8, CONFADD_ENABLE_BYTE = 31 };
 
-/* Pins rotate over four lines, shared between slots, that PIC and I/O APIC both have. */
+/* Pins rotate over PIRQ A to D from slot 1 on, and those lead to lines that PIC and I/O APIC both
+ * have. SeaBIOS gives out the same. */
 unsigned pci_gsi(unsigned slot, unsigned pin)
 {
-    static const uint8_t gsi[4] = {10, 11, 5, 10};
+    static const uint8_t gsi[4] = {10, 10, 11, 11};
 
-    return gsi[(slot + pin) % 4];
+    return gsi[(slot + pin + 3) % 4];
 }
 
 /* --- functions --- */
