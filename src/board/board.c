@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "board/chipset/chipset.h"
+#include "board/firmware.h"
 #include "board/layout.h"
 #include "board/pci.h"
 #include "board/tables.h"
@@ -27,6 +28,7 @@ struct board {
     struct env env;
     struct device *devices; /* last added first */
     struct device *pm;
+    struct firmware *firmware; /* NULL: none runs */
     gpa_t rsdp;
 };
 
@@ -98,6 +100,8 @@ static int board_chipset(struct board *b, struct err *e)
     rc = board_take(b, rtc_create(&env, &rtc, &d, e), &d);
     if (rc < 0)
         return rc;
+    if (b->cfg.firmware)
+        firmware_cmos(d);
     env.id = "i8042";
     rc = board_take(b, i8042_create(&env, &sig, &d, e), &d);
     if (rc < 0)
@@ -109,6 +113,14 @@ static int board_chipset(struct board *b, struct err *e)
         return rc;
     env.id = "testdev";
     return board_take(b, testdev_create(&env, &sig, &d, e), &d);
+}
+
+static int board_firmware(struct board *b, struct err *e)
+{
+    struct env env = b->env;
+
+    env.id = "fwcfg";
+    return firmware_create(b, &env, b->cfg.bios, &b->firmware, e);
 }
 
 int board_create(const struct board_cfg *c, struct board **out, struct err *e)
@@ -129,6 +141,8 @@ int board_create(const struct board_cfg *c, struct board **out, struct err *e)
         rc = board_buses(b, e);
     if (rc == 0)
         rc = board_chipset(b, e);
+    if (rc == 0 && c->firmware)
+        rc = board_firmware(b, e);
     if (rc < 0) {
         board_destroy(b);
         return rc;
@@ -147,6 +161,7 @@ void board_destroy(struct board *b)
         b->devices = d->next;
         d->ops->destroy(d);
     }
+    firmware_destroy(b->firmware);
     pci_bus_destroy(b->env.pci);
     bus_destroy(b->env.mmio);
     bus_destroy(b->env.pio);
@@ -171,6 +186,29 @@ void board_add(struct board *b, struct device *d)
 
 /* --- tables and addresses --- */
 
+/* Where tables go: to the ROM area, or out of the way of firmware. */
+static gpa_t board_tables_base(const struct board *b)
+{
+    return b->firmware ? layout_ram_low(b->cfg.memory) - FIRMWARE_TABLES_ROOM : BOARD_TABLES;
+}
+
+static int board_tables(struct board *b, struct tables *block, const struct tables_cfg *c,
+                        struct err *e)
+{
+    gpa_t smbios = 0;
+    int rc = acpi_build(block, c, &b->rsdp, e);
+
+    if (rc == 0)
+        rc = smbios_build(block, c, &smbios, e);
+    if (rc == 0 && !b->firmware)
+        rc = mptable_build(block, c, e);
+    if (rc == 0 && gmem_write(b->cfg.mem, block->base, block->bytes, block->room) < 0)
+        rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
+    if (rc == 0 && b->firmware)
+        rc = firmware_place(b->firmware, b, c, block, b->rsdp, smbios, e);
+    return rc;
+}
+
 int board_place(struct board *b, const struct board_tables *t, struct err *e)
 {
     struct tables_cfg c = {.cpus = b->cfg.cpus,
@@ -179,22 +217,17 @@ int board_place(struct board *b, const struct board_tables *t, struct err *e)
                            .pvpanic = !b->cfg.no_pvpanic,
                            .hooks = *t};
     struct tables block;
-    int rc = pci_bus_assign(b->env.pci, e);
+    int rc = b->firmware ? 0 : pci_bus_assign(b->env.pci, e);
 
     if (rc < 0)
         return rc;
     c.mem64 = pci_bus_uses_mem64(b->env.pci);
     memcpy(c.uuid, b->cfg.uuid, sizeof(c.uuid));
-    rc = tables_init(&block, BOARD_TABLES, BOARD_TABLES_ROOM, e);
+    rc = tables_init(&block, board_tables_base(b),
+                     b->firmware ? FIRMWARE_TABLES_ROOM : BOARD_TABLES_ROOM, e);
     if (rc < 0)
         return rc;
-    rc = acpi_build(&block, &c, &b->rsdp, e);
-    if (rc == 0)
-        rc = smbios_build(&block, &c, e);
-    if (rc == 0)
-        rc = mptable_build(&block, &c, e);
-    if (rc == 0 && gmem_write(b->cfg.mem, block.base, block.bytes, block.room) < 0)
-        rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
+    rc = board_tables(b, &block, &c, e);
     tables_fini(&block);
     return rc;
 }
@@ -209,20 +242,30 @@ void board_reset(struct board *b)
 size_t board_ranges(const struct board *b, struct board_range *out, size_t max)
 {
     uint64_t low = layout_ram_low(b->cfg.memory), high = layout_ram_high(b->cfg.memory);
-    const struct board_range all[] = {
+    gpa_t tables = board_tables_base(b);
+    const struct board_range without[] = {
         {0, LAYOUT_EBDA, BOARD_RANGE_RAM},
         {LAYOUT_EBDA, 0xa0000 - LAYOUT_EBDA, BOARD_RANGE_RESERVED},
         {BOARD_TABLES, BOARD_TABLES_ROOM, BOARD_RANGE_RESERVED},
         {LAYOUT_ROM_END, low - LAYOUT_ROM_END, BOARD_RANGE_RAM},
+    };
+    /* Firmware itself carves up what is below 1 MiB. */
+    const struct board_range with[] = {
+        {0, tables, BOARD_RANGE_RAM},
+        {tables, low - tables, BOARD_RANGE_RESERVED},
+    };
+    const struct board_range rest[] = {
         {LAYOUT_ECAM, LAYOUT_ECAM_BUS_SIZE * (BOARD_LAST_BUS + 1), BOARD_RANGE_RESERVED},
         {HOST_RESERVED, HOST_RESERVED_SIZE, BOARD_RANGE_RESERVED},
         {LAYOUT_RAM_HIGH, high, BOARD_RANGE_RAM},
     };
-    size_t n = 0;
+    size_t n = 0, lows = b->firmware ? ARRAY_SIZE(with) : ARRAY_SIZE(without);
 
-    for (size_t i = 0; i < ARRAY_SIZE(all) && n < max; i++) {
-        if (all[i].size)
-            out[n++] = all[i];
+    for (size_t i = 0; i < lows && n < max; i++)
+        out[n++] = b->firmware ? with[i] : without[i];
+    for (size_t i = 0; i < ARRAY_SIZE(rest) && n < max; i++) {
+        if (rest[i].size)
+            out[n++] = rest[i];
     }
     return n;
 }

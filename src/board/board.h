@@ -4,7 +4,9 @@
  *
  * Life: board_create() makes RAM, the buses and the chipset. The persona then adds its devices by
  * board_env() and board_add() or pci_add(). board_place() gives BARs their addresses and writes the
- * firmware tables; it is called when all devices are there, and again after each board_reset().
+
+ * firmware tables, or with firmware puts that back as after power-on; it is called when all devices
+ are there, and again after each board_reset().
  *
  * Threads: board_reset(), board_place() and board_destroy() run with every vCPU stopped, on the
  * loop's thread or before it runs. board_button() may be called on any thread.
@@ -40,6 +42,8 @@ struct board_cfg {
     bool rtc_local;                    /* the clock holds local time */
     bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
     bool testdev;                      /* the test devices of kvm-unit-tests */
+    bool firmware;                     /* a BIOS starts the machine and places its devices */
+    const char *bios;                  /* its image; NULL: the installed SeaBIOS */
     /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
      * NULL. */
     void (*event)(void *arg, enum board_event what, unsigned value, const char *text);

@@ -232,7 +232,7 @@ static void put_memory(struct smbios *s, uint64_t memory)
         put_mapped(s, 1, LAYOUT_RAM_HIGH, high);
 }
 
-static int put_entries(struct tables *t, const struct smbios *s, gpa_t table)
+static int put_entries(struct tables *t, const struct smbios *s, gpa_t table, gpa_t *entry)
 {
     struct smbios_entry21 old = {
         .anchor = {'_', 'S', 'M', '_'},
@@ -261,11 +261,11 @@ static int put_entries(struct tables *t, const struct smbios *s, gpa_t table)
                         offsetof(struct smbios_entry21, intermediate_checksum) - inner);
     old.checksum = tables_checksum(&old, sizeof(old), offsetof(struct smbios_entry21, checksum));
     new.checksum = tables_checksum(&new, sizeof(new), offsetof(struct smbios_entry30, checksum));
-    return tables_put(t, &old, sizeof(old), 16) && tables_put(t, &new, sizeof(new), 16) ? 0
-                                                                                        : -ENOSPC;
+    *entry = tables_put(t, &old, sizeof(old), 16);
+    return *entry && tables_put(t, &new, sizeof(new), 16) ? 0 : -ENOSPC;
 }
 
-int smbios_build(struct tables *t, const struct tables_cfg *c, struct err *e)
+int smbios_build(struct tables *t, const struct tables_cfg *c, gpa_t *entry, struct err *e)
 {
     const struct smbios_id *id = &c->hooks.smbios;
     struct smbios_boot_status boot = {.status = 0};
@@ -281,7 +281,7 @@ int smbios_build(struct tables *t, const struct tables_cfg *c, struct err *e)
     put(&s, &boot.header, 32, HANDLE_BOOT, sizeof(boot));
     put(&s, &end, 127, HANDLE_END, sizeof(end));
     table = s.full ? 0 : tables_put(t, s.b, s.len, 16);
-    if (!table || put_entries(t, &s, table) < 0)
+    if (!table || put_entries(t, &s, table, entry) < 0)
         return err_set(e, ENOSPC, "the SMBIOS tables do not fit below 1 MiB");
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tables.h - firmware tables, built in host memory and placed in the guest's ROM area.
+ * tables.h - firmware tables, built in host memory and then written to the guest's.
  *
  * A `struct tables` is one block of guest memory that fills up from its base; pointers between
  * tables are guest addresses that tables_put() returns.
@@ -38,8 +38,8 @@ uint8_t tables_checksum(const void *p, size_t n, size_t at);
 
 /* acpi.c: all tables; *rsdp is where the root pointer is. */
 MUST int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct err *e);
-/* smbios.c: both entry points. */
-MUST int smbios_build(struct tables *t, const struct tables_cfg *c, struct err *e);
+/* smbios.c: both entry points; *entry is where the 2.1 one is. */
+MUST int smbios_build(struct tables *t, const struct tables_cfg *c, gpa_t *entry, struct err *e);
 /* mptable.c: Intel MultiProcessor Specification 1.4. */
 MUST int mptable_build(struct tables *t, const struct tables_cfg *c, struct err *e);
 

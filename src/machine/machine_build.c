@@ -29,9 +29,14 @@ static int build_limits(const struct plan *p, struct err *e)
                         "the guest wants %llu MiB of memory and this host has %llu: use less "
                         "--memory",
                         (unsigned long long)(p->memory / MiB), (unsigned long long)(host / MiB));
-    if (!p->kernel)
+    if (p->firmware && strcmp(p->firmware, "bios") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "this hospes has no firmware to start a disk with: give --kernel");
+                        "this hospes starts no UEFI firmware: use --firmware bios, or give "
+                        "--kernel");
+    if (!p->kernel && p->persona && strcmp(p->persona, "xen") == 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "this hospes has no firmware for Xen guests: give --kernel, or another "
+                        "--persona");
     if (strcmp(p->display, "none") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "this hospes has no display: leave --display out and use the serial "
@@ -75,6 +80,7 @@ static int build_board(struct machine *m, struct err *e)
         .com1 = m->console,
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
+        .firmware = !p->kernel,
         .event = machine_board_event,
         .event_arg = m,
     };

@@ -3,8 +3,8 @@
  * bridges.c - the two bridges every guest expects: Intel 82441FX (order number 290549) at 00.0 and
  * the 82371SB ISA bridge (290550) at 01.0.
  *
- * Their registers are storage. What they would steer is fixed here: memory below 1 MiB is RAM, PCI
- * pins lead to the lines that pci_gsi() names, A20 is open.
+ * Their registers are storage. What they would steer is fixed here: memory below 1 MiB is RAM that
+ * can be written, whatever PAM says; PCI pins lead to the lines that pci_gsi() names; A20 is open.
  */
 #include <errno.h>
 #include <stdlib.h>

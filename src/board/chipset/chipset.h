@@ -61,6 +61,12 @@ MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, s
 /* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0. */
 MUST int bridges_create(const struct env *env, struct err *e);
 
+/* fwcfg.c: what firmware is told, at 0x510. Items are copied; one that is there is replaced. With
+ * every vCPU stopped. */
+MUST int fwcfg_create(const struct env *env, struct device **out, struct err *e);
+MUST int fwcfg_set(struct device *d, uint16_t key, const void *p, size_t n, struct err *e);
+MUST int fwcfg_set_file(struct device *d, const char *name, const void *p, size_t n, struct err *e);
+
 /* testdev.c: the test devices of kvm-unit-tests. */
 MUST int testdev_create(const struct env *env, const struct board_signal *sig, struct device **out,
                         struct err *e);

@@ -12,6 +12,7 @@
 #include "core/err.h"
 
 static struct tables t;
+static gpa_t entry;
 
 static struct tables_cfg config(uint64_t memory, unsigned cpus)
 {
@@ -47,7 +48,7 @@ static void build(const struct tables_cfg *c)
     struct err e = {0};
 
     assert_int_equal(tables_init(&t, LAYOUT_ROM, 0x10000, &e), 0);
-    assert_int_equal(smbios_build(&t, c, &e), 0);
+    assert_int_equal(smbios_build(&t, c, &entry, &e), 0);
     assert_int_equal(mptable_build(&t, c, &e), 0);
 }
 
@@ -200,7 +201,7 @@ static void tables_that_do_not_fit_are_an_error(void **state)
         assert_int_equal(tables_init(&t, LAYOUT_ROM, room, &e), 0);
         rc = acpi_build(&t, &c, &rsdp, &e);
         if (rc == 0)
-            rc = smbios_build(&t, &c, &e);
+            rc = smbios_build(&t, &c, &entry, &e);
         if (rc == 0)
             rc = mptable_build(&t, &c, &e);
         assert_true(rc == 0 || e.code > 0);

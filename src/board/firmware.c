@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * firmware.c - see firmware.h. SeaBIOS (docs/Runtime_config and docs/Memory_Model of its sources)
+ * as QEMU starts it.
+ *
+ * The image ends at 4 GiB, where the first processor starts, and its last 128 KiB are in RAM below
+ * 1 MiB too. The board's ACPI tables lie at the top of low memory and never move: firmware is told
+ * to put the root pointer where guests look for it, and nothing else. It builds MP tables and the
+ * PCI interrupt routing table itself, from the interrupt lines that it gives out.
+ */
+#include "board/firmware.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "abi/acpi.h"
+#include "abi/fw_cfg.h"
+#include "abi/smbios.h"
+#include "board/chipset/chipset.h"
+#include "board/layout.h"
+#include "core/err.h"
+#include "core/gmem.h"
+
+enum { FIRMWARE_MIN = 64 << 10, FIRMWARE_MAX = 8 << 20, FIRMWARE_RANGES = 16 };
+enum { CMOS_BOOT_1 = 0x38, CMOS_BOOT_2 = 0x3d };
+#define FIRMWARE_TOP UINT64_C(0x100000000)
+#define FIRMWARE_SHADOW UINT64_C(0x20000) /* bytes of it below 1 MiB */
+
+struct firmware {
+    struct gmem *mem;
+    struct device *fwcfg; /* the board's */
+    uint8_t *image;       /* anonymous mapping of size bytes */
+    size_t size;
+};
+
+/* --- the image --- */
+
+static int firmware_read(struct firmware *fw, int fd, const char *path, struct err *e)
+{
+    struct stat st;
+    ssize_t n;
+
+    if (fstat(fd, &st) < 0)
+        return err_set(e, errno, "cannot read the firmware %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) || st.st_size < FIRMWARE_MIN || st.st_size > FIRMWARE_MAX ||
+        st.st_size % FIRMWARE_MIN)
+        return err_set(e, EINVAL,
+                       "%s is no BIOS image, which has 64 KiB to 8 MiB: install SeaBIOS anew",
+                       path);
+    fw->size = (size_t)st.st_size;
+    fw->image = mmap(NULL, fw->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fw->image == MAP_FAILED) {
+        fw->image = NULL;
+        return err_set(e, ENOMEM, "no memory for the firmware");
+    }
+    n = pread(fd, fw->image, fw->size, 0);
+    if (n != (ssize_t)fw->size)
+        return err_set(e, n < 0 ? errno : EIO, "cannot read the firmware %s: %s", path,
+                       n < 0 ? strerror(errno) : "it is shorter than it was");
+    return 0;
+}
+
+static int firmware_load(struct firmware *fw, const char *path, struct err *e)
+{
+    static const char *const known[] = {"/usr/share/seabios/bios-256k.bin",
+                                        "/usr/share/qemu/bios-256k.bin",
+                                        "/usr/share/seabios/bios.bin", "/usr/share/qemu/bios.bin"};
+    int fd = -1, rc;
+
+    for (size_t i = 0; i < ARRAY_SIZE(known) && !path; i++) {
+        fd = open(known[i], O_RDONLY | O_CLOEXEC);
+        if (fd >= 0)
+            path = known[i];
+    }
+    if (!path)
+        return err_exit(e, EX_MISSING, ENOENT,
+                        "there is no SeaBIOS in /usr/share to start a disk with: install the "
+                        "package seabios, or give --kernel");
+    if (fd < 0)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno, "cannot open the firmware %s: %s", path, strerror(errno));
+    rc = firmware_read(fw, fd, path, e);
+    close(fd);
+    return rc;
+}
+
+int firmware_create(struct board *b, const struct env *env, const char *path, struct firmware **out,
+                    struct err *e)
+{
+    struct firmware *fw = calloc(1, sizeof(*fw));
+    int rc;
+
+    if (!fw)
+        return err_set(e, ENOMEM, "no memory for the firmware");
+    fw->mem = env->mem;
+    rc = firmware_load(fw, path, e);
+    if (rc == 0)
+        rc = gmem_add(env->mem, FIRMWARE_TOP - fw->size, fw->size, fw->image, GMEM_ROM, e);
+    if (rc == 0)
+        rc = fwcfg_create(env, &fw->fwcfg, e);
+    if (rc < 0) {
+        firmware_destroy(fw);
+        return rc;
+    }
+    board_add(b, fw->fwcfg);
+    *out = fw;
+    return 0;
+}
+
+void firmware_destroy(struct firmware *fw)
+{
+    if (!fw)
+        return;
+    if (fw->image) {
+        gmem_remove(fw->mem, FIRMWARE_TOP - fw->size);
+        munmap(fw->image, fw->size);
+    }
+    free(fw);
+}
+
+void firmware_cmos(struct device *rtc)
+{
+    rtc_cmos_set(rtc, CMOS_BOOT_1, 0x01); /* no third device; any floppy boots */
+    rtc_cmos_set(rtc, CMOS_BOOT_2, 0x32); /* disks, then CD-ROMs */
+}
+
+/* --- fw_cfg --- */
+
+static int firmware_tell_memory(struct firmware *fw, const struct board *b, struct err *e)
+{
+    struct board_range range[FIRMWARE_RANGES];
+    struct fw_cfg_e820 map[FIRMWARE_RANGES];
+    size_t n = board_ranges(b, range, ARRAY_SIZE(range));
+
+    for (size_t i = 0; i < n; i++)
+        map[i] = (struct fw_cfg_e820){le64_of(range[i].base), le64_of(range[i].size),
+                                      le32_of(range[i].type)};
+    return fwcfg_set_file(fw->fwcfg, "etc/e820", map, n * sizeof(map[0]), e);
+}
+
+static int firmware_tell_numbers(struct firmware *fw, const struct tables_cfg *c, struct err *e)
+{
+    const struct {
+        uint16_t key;
+        uint64_t v;
+        size_t size;
+    } item[] = {
+        {FW_CFG_RAM_SIZE, c->memory, 8}, {FW_CFG_NB_CPUS, c->cpus, 2},
+        {FW_CFG_MAX_CPUS, c->cpus, 2},   {FW_CFG_BOOT_MENU, 0, 2},
+        {FW_CFG_IRQ0_OVERRIDE, 1, 1},
+    };
+    const struct {
+        const char *name;
+        uint64_t v;
+        size_t size;
+    } file[] = {
+        {"etc/sercon-port", 0x3f8, 2},         /* the screen is a terminal on COM1 */
+        {"etc/show-boot-menu", 0, 1},          /* start without a pause for keys */
+        {"etc/boot-fail-wait", UINT32_MAX, 4}, /* nothing boots: say so and stay */
+    };
+    int rc = fwcfg_set(fw->fwcfg, FW_CFG_UUID, c->uuid, sizeof(c->uuid), e);
+    uint8_t v[8];
+
+    for (size_t i = 0; i < ARRAY_SIZE(item) && rc == 0; i++) {
+        le64_put(v, item[i].v);
+        rc = fwcfg_set(fw->fwcfg, item[i].key, v, item[i].size, e);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(file) && rc == 0; i++) {
+        le64_put(v, file[i].v);
+        rc = fwcfg_set_file(fw->fwcfg, file[i].name, v, file[i].size, e);
+    }
+    return rc;
+}
+
+static int firmware_tell_acpi(struct firmware *fw, struct tables *t, gpa_t rsdp, struct err *e)
+{
+    struct fw_cfg_allocate a = {.command = le32_of(LOADER_ALLOCATE),
+                                .file = "etc/acpi/rsdp",
+                                .align = le32_of(16),
+                                .zone = LOADER_ZONE_FSEG};
+    int rc =
+        fwcfg_set_file(fw->fwcfg, "etc/acpi/rsdp", tables_at(t, rsdp), sizeof(struct acpi_rsdp), e);
+
+    return rc < 0 ? rc : fwcfg_set_file(fw->fwcfg, "etc/table-loader", &a, sizeof(a), e);
+}
+
+static int firmware_tell_smbios(struct firmware *fw, struct tables *t, gpa_t entry, struct err *e)
+{
+    const struct smbios_entry21 *s = tables_at(t, entry);
+    int rc = fwcfg_set_file(fw->fwcfg, "etc/smbios/smbios-anchor", s, sizeof(*s), e);
+
+    return rc < 0 ? rc
+                  : fwcfg_set_file(fw->fwcfg, "etc/smbios/smbios-tables",
+                                   tables_at(t, le32_get(s->table_address)),
+                                   le16_get(s->table_length), e);
+}
+
+int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
+                   struct tables *t, gpa_t rsdp, gpa_t smbios, struct err *e)
+{
+    size_t n = (size_t)min_u64(fw->size, FIRMWARE_SHADOW);
+    int rc = firmware_tell_memory(fw, b, e);
+
+    if (rc == 0)
+        rc = firmware_tell_numbers(fw, c, e);
+    if (rc == 0)
+        rc = firmware_tell_acpi(fw, t, rsdp, e);
+    if (rc == 0)
+        rc = firmware_tell_smbios(fw, t, smbios, e);
+    if (rc == 0 && gmem_write(fw->mem, LAYOUT_ROM_END - n, fw->image + fw->size - n, n) < 0)
+        rc = err_set(e, EINVAL, "the guest has no memory for its firmware: give it at least 4 MiB");
+    return rc;
+}
