@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "abi/virtio_blk.h"
 #include "core/err.h"
@@ -399,6 +400,80 @@ static void destroy_waits_for_requests_in_flight(void **state)
     assert_true(closed);
 }
 
+/* What a sector must hold: the last flushed write, or a later one that a reset cut off. */
+struct sector {
+    uint8_t flushed, last;
+};
+
+static void write_all(struct bench *b, struct sector *s, unsigned n, uint8_t stamp)
+{
+    for (unsigned i = 0; i < n; i++) {
+        gpa_t at = b->data + 512 * i;
+        struct guest_buf buf[] = {
+            {b->hdr + 16 * i, 16, false}, {at, 512, false}, {b->status + i, 1, true}};
+
+        guest_poke(&b->g, b->hdr + 16 * i, 8, VIRTIO_BLK_T_OUT);
+        guest_poke(&b->g, b->hdr + 16 * i + 8, 8, i);
+        assert_int_equal(gmem_fill(b->g.f.env.mem, at, stamp, 512), 0);
+        s[i].last = stamp;
+        guest_add(&b->g, 0, buf, 3, false);
+    }
+    guest_kick(&b->g, 0);
+}
+
+static void flushed_data_survives_resets_in_mid_io(void **state)
+{
+    enum { SECTORS = 40, ROUNDS = 100 };
+    struct sector s[SECTORS] = {{0}};
+    char path[] = "/tmp/blk-XXXXXX";
+    struct virtio_options o = {.indirect = true, .devfn = -1};
+    struct disk_cfg c = {.path = path, .format = "raw"};
+    struct disk_spec spec = {.id = "disk0"};
+    struct err e = {0};
+    struct bench b;
+    uint32_t used;
+    uint16_t id;
+    int fd = mkstemp(path);
+
+    assert_int_equal(ftruncate(fd, DISK), 0);
+    guest_open(&b.g);
+    assert_int_equal(disk_open(&c, b.g.f.env.loop, &spec.disk, &e), 0);
+    assert_int_equal(blk_create(&b.g.f.env, &o, &spec, 1, &e), 0);
+    guest_find(&b.g, true);
+    b.hdr = guest_alloc(&b.g, 1024, 64);
+    b.data = guest_alloc(&b.g, 65536, 4096);
+    b.status = guest_alloc(&b.g, 64, 16);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        gpa_t brk = b.g.brk;
+        uint8_t got[512];
+
+        guest_start(&b.g, false, SPLIT, 1);
+        write_all(&b, s, SECTORS, (uint8_t)(2 * round + 1));
+        for (unsigned done = 0; done < SECTORS; done += guest_used(&b.g, 0, &id, &used))
+            loop_step(b.g.f.env.loop, 1000000);
+        assert_int_equal(submit(&b, VIRTIO_BLK_T_FLUSH, 0, 0, false) < 256, 1);
+        while (!guest_used(&b.g, 0, &id, &used))
+            loop_step(b.g.f.env.loop, 1000000);
+        for (unsigned i = 0; i < SECTORS; i++)
+            s[i].flushed = s[i].last;
+        write_all(&b, s, SECTORS, (uint8_t)(2 * round + 2));
+        for (unsigned i = 0; i < round % 4; i++)
+            loop_step(b.g.f.env.loop, 0);
+        guest_status_set(&b.g, 0);
+        while (guest_status(&b.g))
+            loop_step(b.g.f.env.loop, 1000000);
+        for (unsigned i = 0; i < SECTORS; i++) {
+            assert_int_equal(pread(fd, got, 512, 512 * i), 512);
+            assert_true(got[0] == s[i].flushed || got[0] == s[i].last);
+            assert_memory_equal(got, got + 1, 511);
+        }
+        b.g.brk = brk;
+    }
+    guest_close(&b.g);
+    close(fd);
+    unlink(path);
+}
+
 static void legacy_resets_come_back_with_nothing_in_flight(void **state)
 {
     struct bench b;
@@ -445,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_reset_waits_for_requests_in_flight),
         cmocka_unit_test(a_queue_reset_leaves_the_device_alone),
         cmocka_unit_test(destroy_waits_for_requests_in_flight),
+        cmocka_unit_test(flushed_data_survives_resets_in_mid_io),
         cmocka_unit_test(legacy_resets_come_back_with_nothing_in_flight),
         cmocka_unit_test(legacy_queues_work_before_driver_ok),
     };

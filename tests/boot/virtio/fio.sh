@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154 # read by the runner
+# fio writes at random, mixes sizes, trims, and reads all of it back without an error.
+variants='cpus=1 cpus=4,options=packed cpus=16'
+kernel=6.1-cloud
+modules='virtio_pci virtio_blk'
+programs='/usr/bin/fio'
+args="--cpus ${cpus:-1}"
+append="seconds=${seconds:-20}"
+timeout=400
+
+host()
+{
+    cd "$work" || exit # a path with a comma would need two
+    truncate -s 512M disk.img
+    run ${options:+--persona "kvm,$options"} --disk disk.img,format=raw,write </dev/null
+}
+
+guest()
+{
+    seconds=$(sed -n 's/.*[ ]seconds=\([0-9]*\).*/\1/p' /proc/cmdline)
+    for job in 'rw=randwrite bsrange=512-256k iodepth=32' 'rw=randrw bsrange=4k-64k iodepth=8' \
+        'rw=randtrimwrite bs=64k iodepth=4' 'rw=randwrite bs=4k iodepth=1 fsync=16'; do
+        verify='verify=crc32c verify_fatal=1 do_verify=1'
+        case $job in *trim*) verify= ;; esac
+        set --
+        for word in $job $verify; do
+            set -- "$@" "--$word"
+        done
+        fio --name=job --filename=/dev/vda --ioengine=libaio --direct=1 --size=512M --time_based=0 \
+            --io_size=$((seconds * 4))M --randrepeat=1 "$@" >/tmp/fio 2>&1 || {
+            tail -n 5 /tmp/fio
+            failure "fio $job"
+        }
+    done
+    dmesg -r | grep -E '^<[0-4]>' | grep -E 'vda|virtio|I/O error' && failure "complaints in dmesg"
+    success
+}
