@@ -293,7 +293,7 @@ static void legacy_write(struct virtio *v, uint64_t off, unsigned size, uint64_t
     if (v->resetting || !v->legacy)
         return;
     if (off == VIRTIO_PCI_GUEST_FEATURES)
-        v->features = val & v->offered & 0xffffffff;
+        v->features = v->running ? v->features : val & v->offered & 0xffffffff;
     else if (off == VIRTIO_MSI_CONFIG_VECTOR)
         v->config_vector = vector_check(v, val);
     else if (q && off == VIRTIO_MSI_QUEUE_VECTOR)
