@@ -283,7 +283,7 @@ static int soft_host_command(struct soft_host *h, char **words, struct err *e)
     struct softhost_command cmd = {
         .argv = words, .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO};
     struct host_probe probe;
-    int code, rc;
+    int code = 0, rc;
 
     host_probe(&probe);
     if (probe.usable) {

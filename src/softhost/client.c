@@ -28,8 +28,6 @@
 #include "softhost/softhost.h"
 #include "softhost/wire.h"
 
-extern char **environ;
-
 enum { CLIENT_BOOT_MS = 240000 };
 
 struct client {
@@ -211,7 +209,7 @@ static void client_relay(struct client *c)
         close(c->port);
         close(c->lock);
         close(c->relay);
-        _exit(softhost_exec(c->dir, &cmd, &code, &e) < 0);
+        _exit(softhost_exec(c->dir, &cmd, &code, &e) < 0 ? EX_NO_HOST : EX_OK);
     }
     close(fd);
 }
