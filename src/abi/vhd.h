@@ -8,7 +8,8 @@
 
 #include "abi/bytes.h"
 
-/* "Hard Disk Footer Format": the last 512 bytes; dynamic and differencing disks have a copy at 0. */
+/* "Hard Disk Footer Format": the last 512 bytes; dynamic and differencing disks have a copy at 0.
+ */
 struct vhd_footer {
     char cookie[8]; /* "conectix" */
     be32 features;  /* VHD_RESERVED always */

@@ -35,8 +35,8 @@ struct file {
     bool threads;      /* no io_uring, or it was refused */
     bool no_try_write; /* the file system cannot write without waiting */
     bool no_sync;
-    int try_flags;     /* of preadv2() and pwritev2() */
-    int failed;        /* -errno of the first failed sync; atomic */
+    int try_flags; /* of preadv2() and pwritev2() */
+    int failed;    /* -errno of the first failed sync; atomic */
     struct uring *ring;
 };
 

@@ -2,8 +2,8 @@
 /*
  * overlay.c - the scratch overlay: a disk that can be written while the one below stays as it is.
  *
- * Units of 4 KiB lie at the same offset in a sparse, unlinked file as in the disk; a bitmap of two
- * levels says which ones are there. A write of whole units goes straight to the file. One that
+ * Units of 4 KiB lie at the same offset in a sparse file without a name as in the disk; a bitmap of
+ * two levels says which ones are there. A write of whole units goes straight to the file. One that
  * covers a unit in part fills the unit up from below first, in a worker, and holds the unit
  * meanwhile so that no other writer comes between.
  *
@@ -32,6 +32,7 @@ struct leaf {
 struct overlay {
     struct disk d;
     struct disk *below, *file;
+    char *name; /* of the file, where it could not be made without one; removed at the end */
     struct leaf **leaf; /* made when first needed, then there for good */
     size_t leaves;
     struct ranges busy; /* first writes of units */
@@ -359,6 +360,9 @@ static void overlay_close(struct disk *d)
 
     disk_close(o->file);
     disk_close(o->below);
+    if (o->name)
+        unlink(o->name);
+    free(o->name);
     for (size_t i = 0; i < o->leaves; i++)
         free(o->leaf[i]);
     free(o->leaf);
@@ -377,44 +381,70 @@ static const struct disk_ops overlay_ops = {
     .extents = overlay_extents,
 };
 
-/* An unlinked file of the disk's size. */
-static int scratch(const char *dir, uint64_t bytes, struct loop *l, struct disk **out,
+/* A file without a name; *name where that cannot be: 9p, for instance, forgets a file that is
+ * removed while it is open. */
+static int open_scratch(const char *dir, char **name)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd >= 0 && ftruncate(fd, 1) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    if (asprintf(name, "%s/hospes-XXXXXX", dir) < 0) {
+        *name = NULL;
+        return -1;
+    }
+    fd = mkostemp(*name, O_CLOEXEC);
+    if (fd < 0) {
+        free(*name);
+        *name = NULL;
+    }
+    return fd;
+}
+
+/* In dir, or else where temporary files go. */
+static int find_scratch(const char *dir, char **name, const char **where)
+{
+    const char *const places[] = {dir, dir ? NULL : getenv("TMPDIR"), dir ? NULL : "/var/tmp",
+                                  dir ? NULL : "/tmp"};
+    int fd = -1;
+
+    for (size_t i = 0; i < ARRAY_SIZE(places) && fd < 0; i++) {
+        if (!places[i] || !*places[i])
+            continue;
+        *where = places[i];
+        fd = open_scratch(places[i], name);
+    }
+    return fd;
+}
+
+/* The overlay's file, of the disk's size. */
+static int scratch(struct overlay *o, const char *dir, uint64_t bytes, struct loop *l,
                    struct err *e)
 {
-    struct disk *f;
-    int fd;
+    const char *where = "";
+    int fd = find_scratch(dir, &o->name, &where);
 
-    if (!dir)
-        dir = getenv("TMPDIR");
-    if (!dir || !*dir)
-        dir = "/var/tmp";
-    fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) { /* a file system without O_TMPFILE */
-        char name[4096];
-
-        if (snprintf(name, sizeof(name), "%s/hospes-XXXXXX", dir) < (int)sizeof(name)) {
-            fd = mkostemp(name, O_CLOEXEC);
-            if (fd >= 0)
-                unlink(name);
-        }
-    }
     if (fd < 0)
         return err_set(e, errno,
                        "cannot make a scratch file in '%s': %s; set TMPDIR to a directory that can "
                        "be written",
-                       dir, strerror(errno));
+                       where, strerror(errno));
     if (ftruncate(fd, (off_t)align_up(bytes, UNIT)) < 0) {
+        (void)err_set(e, errno,
+                      "cannot make a scratch file of %llu bytes in '%s': %s; set TMPDIR to "
+                      "another directory",
+                      (unsigned long long)bytes, where, strerror(errno));
         close(fd);
-        return err_set(e, errno,
-                       "cannot make a scratch file of %llu bytes in '%s': %s; set TMPDIR to "
-                       "another directory",
-                       (unsigned long long)bytes, dir, strerror(errno));
+    } else if (file_adopt(fd, "scratch overlay", false, l, &o->file, e) == 0) {
+        o->file->shape.grows = false;
+        return 0;
     }
-    if (file_adopt(fd, "scratch overlay", false, l, &f, e) < 0)
-        return -e->code;
-    f->shape.grows = false;
-    *out = f;
-    return 0;
+    if (o->name)
+        unlink(o->name);
+    free(o->name);
+    return -e->code;
 }
 
 int overlay_create(struct disk *below, const char *dir, struct loop *l, struct disk **out,
@@ -431,7 +461,7 @@ int overlay_create(struct disk *below, const char *dir, struct loop *l, struct d
         free(o);
         return err_set(e, ENOMEM, "no memory for a scratch overlay");
     }
-    rc = scratch(dir, below->shape.bytes, l, &o->file, e);
+    rc = scratch(o, dir, below->shape.bytes, l, e);
     if (rc < 0) {
         free(o->leaf);
         free(o);

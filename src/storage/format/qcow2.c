@@ -324,15 +324,11 @@ static int qcow2_open(struct disk *file, const struct disk_cfg *c, struct loop *
     return 0;
 }
 
+/* Other versions are claimed too: they are refused with a sentence instead of being read as raw. */
 static int qcow2_probe(const uint8_t *head, size_t n, const uint8_t *tail, size_t tn, uint64_t size)
 {
-    uint32_t version;
-
     (void)tail, (void)tn, (void)size;
-    if (n < QCOW2_V2_HEADER || be32_at(head) != QCOW2_MAGIC)
-        return 0;
-    version = be32_at(head + 4);
-    return version == 2 || version == 3 ? 100 : 0;
+    return n >= 8 && be32_at(head) == QCOW2_MAGIC ? 100 : 0;
 }
 
 static int snapshot_fact(void *arg, const struct qcow2_snap *s)
