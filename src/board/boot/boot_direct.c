@@ -11,7 +11,9 @@
  * before each of its lists: places to add the virtual offset to (32 bits wide), to subtract it from
  * (since Linux 6.15 there is none of these), and to add it to (64 bits wide).
  *
- * Whatever is not as expected means: nothing done, start the image the ordinary way.
+ * Whatever is not as expected means: nothing done, start the image the ordinary way. So do images
+ * packed with LZ4: a library unpacks it no faster than the kernel does, and the kernel does it in
+ * memory that the guest touches anyway.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -224,8 +226,9 @@ int boot_direct_load(struct boot *b, const struct boot_env *env, const struct bo
     static const char *const not_ours[] = {"mem=", "memmap=", "no5lvl", "hugepages="};
     struct scratch packed = {0}, plain = {0};
     struct direct d = {0};
+    uint8_t magic[6];
     uint32_t size;
-    int rc = 0;
+    int rc;
 
     for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++) {
         if (direct_word(b->append, not_ours[i]))
@@ -234,6 +237,9 @@ int boot_direct_load(struct boot *b, const struct boot_env *env, const struct bo
     if (k->len < 16 || k->len > DIRECT_PAYLOAD_MAX || k->pref % k->alignment || k->pref > k->end ||
         k->span > k->end - k->pref || k->pref + k->span > DIRECT_KERNEL_SIZE)
         return 0;
+    rc = boot_file_read(&b->kernel, k->off, magic, sizeof(magic), e);
+    if (rc < 0 || !boot_unpack_knows(magic))
+        return rc;
     if (scratch_make(&packed, k->len))
         rc = boot_file_read(&b->kernel, k->off, packed.p, k->len, e);
     size = packed.p && rc == 0 ? le32_at(packed.p + k->len - 4) : 0;

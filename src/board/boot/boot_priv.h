@@ -63,7 +63,9 @@ struct linux_boot_params;
 MUST int boot_linux_params(struct boot *b, const struct boot_env *env,
                            struct linux_boot_params *zero, gpa_t initrd, struct err *e);
 
-/* boot_unpack.c: -EINVAL for a broken stream, -ENOTSUP for a kind that is not known. */
+/* boot_unpack.c */
+bool boot_unpack_knows(const uint8_t magic[6]);
+/* -EINVAL for a broken stream, -ENOTSUP for a kind that is not known. */
 MUST int boot_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done);
 
 /* boot_direct.c */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * boot_unpack.c - the compressed payload of a bzImage: LZ4 (legacy frames), XZ, Zstandard, gzip.
+ * boot_unpack.c - the compressed payload of a bzImage: XZ, Zstandard, gzip.
  *
  * The input is hostile as far as this file is concerned: every decoder is given both sizes. What
  * follows the compressed stream (four bytes that repeat the size) is not looked at.
  */
 #include <errno.h>
-#include <lz4.h>
 #include <lzma.h>
 #include <string.h>
 #include <zlib.h>
@@ -15,32 +14,10 @@
 #include "abi/bytes.h"
 #include "board/boot/boot_priv.h"
 
-enum { LZ4_LEGACY_BLOCK = 8 << 20, LZ4_TAIL = 4 };
-#define LZ4_LEGACY_MAGIC 0x184c2102
+#define UNPACK_XZ                                                                                  \
+    "\375"                                                                                         \
+    "7zXZ" /* and a NUL */
 #define UNPACK_XZ_MEMORY (UINT64_C(256) << 20)
-
-static int unpack_lz4(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done)
-{
-    size_t at = 4, used = 0;
-
-    while (n - at > LZ4_TAIL) {
-        uint32_t size = le32_at(in + at);
-        size_t left = room - used;
-        int got;
-
-        at += 4;
-        if (size == 0 || !range_in(at, size, n))
-            return -EINVAL;
-        got = LZ4_decompress_safe((const char *)in + at, (char *)out + used, (int)size,
-                                  (int)min_u64(left, LZ4_LEGACY_BLOCK));
-        if (got <= 0)
-            return -EINVAL;
-        at += size;
-        used += (size_t)got;
-    }
-    *done = used;
-    return 0;
-}
 
 static int unpack_xz(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done)
 {
@@ -79,16 +56,17 @@ static int unpack_gzip(const uint8_t *in, size_t n, uint8_t *out, size_t room, s
     return rc == Z_STREAM_END ? 0 : -EINVAL;
 }
 
+bool boot_unpack_knows(const uint8_t magic[6])
+{
+    return memcmp(magic, UNPACK_XZ, 6) == 0 || le32_at(magic) == ZSTD_MAGICNUMBER ||
+           (magic[0] == 0x1f && magic[1] == 0x8b);
+}
+
 int boot_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done)
 {
     if (n < 16)
         return -EINVAL;
-    if (le32_at(in) == LZ4_LEGACY_MAGIC)
-        return unpack_lz4(in, n, out, room, done);
-    if (memcmp(in,
-               "\375"
-               "7zXZ",
-               6) == 0)
+    if (memcmp(in, UNPACK_XZ, 6) == 0)
         return unpack_xz(in, n, out, room, done);
     if (le32_at(in) == ZSTD_MAGICNUMBER)
         return unpack_zstd(in, n, out, room, done);

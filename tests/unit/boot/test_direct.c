@@ -2,7 +2,6 @@
 /* The way past a bzImage's decompressor: payloads of each kind, relocation, and when not to. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <lz4.h>
 #include <lzma.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -79,15 +78,12 @@ static void make_plain(struct bench *t, bool inverse)
     put_table(t, (uint32_t)(MAP + PREF + 0x100));
 }
 
+/* A stream that only looks like LZ4: nobody is to unpack it. */
 static size_t pack_lz4(const struct bench *t, uint8_t *out, size_t room)
 {
-    int n = LZ4_compress_default((const char *)t->plain, (char *)out + 8, (int)t->plain_n,
-                                 (int)room - 8);
-
-    assert_true(n > 0);
+    memset(out, 0, 64);
     le32_put(out, 0x184c2102);
-    le32_put(out + 4, (uint32_t)n);
-    return (size_t)n + 8;
+    return 64;
 }
 
 static size_t pack_zstd(const struct bench *t, uint8_t *out, size_t room)
@@ -190,7 +186,7 @@ static uint64_t read64(struct bench *t, gpa_t at)
 
 static void each_kind_of_payload_is_entered(void **state)
 {
-    static pack_fn *const packs[] = {pack_lz4, pack_zstd, pack_xz, pack_gzip};
+    static pack_fn *const packs[] = {pack_zstd, pack_xz, pack_gzip};
     struct bench *t = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(packs); i++) {
@@ -218,6 +214,15 @@ static void assert_moved(struct bench *t, bool inverse)
     assert_int_equal(t->zero.hdr.loadflags & KASLR_FLAG, KASLR_FLAG);
 }
 
+static void lz4_is_left_to_the_kernel(void **state)
+{
+    struct bench *t = *state;
+
+    make_image(t, pack_lz4);
+    bench_load(t, "");
+    assert_true(is_ordinary(t));
+}
+
 static void addresses_are_drawn_anew_each_time(void **state)
 {
     struct bench *t = *state;
@@ -226,7 +231,7 @@ static void addresses_are_drawn_anew_each_time(void **state)
 
     for (unsigned i = 0; i < 32; i++) {
         make_plain(t, i % 2 == 0);
-        make_image(t, pack_lz4);
+        make_image(t, pack_zstd);
         bench_load(t, "quiet");
         assert_moved(t, i % 2 == 0);
         phys += t->start.rip != last_phys;
@@ -242,7 +247,7 @@ static void a_command_line_that_the_decompressor_reads_is_left_to_it(void **stat
 {
     struct bench *t = *state;
 
-    make_image(t, pack_lz4);
+    make_image(t, pack_zstd);
     bench_load(t, "quiet mem=64M");
     assert_true(is_ordinary(t));
     bench_load(t, "no5lvl");
@@ -255,7 +260,7 @@ static void a_broken_payload_is_left_to_the_kernel(void **state)
 {
     struct bench *t = *state;
 
-    make_image(t, pack_lz4);
+    make_image(t, pack_zstd);
     for (size_t at = IMAGE_SETUP + IMAGE_CODE; at < t->image.n; at += 3) {
         uint8_t old = t->image.b[at];
 
@@ -277,7 +282,7 @@ static void places_outside_the_kernel_are_not_written(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         make_plain(t, true);
         le32_put(t->plain + t->plain_n - 4, bad[i]);
-        make_image(t, pack_lz4);
+        make_image(t, pack_zstd);
         bench_load(t, "");
         /* nothing to relocate is the only other way out, and it is one draw in hundreds */
         if (!is_ordinary(t))
@@ -291,7 +296,7 @@ static void a_table_of_four_lists_is_not_understood(void **state)
 
     put_table(t, 0);
     put_table(t, (uint32_t)(MAP + PREF));
-    make_image(t, pack_lz4);
+    make_image(t, pack_zstd);
     bench_load(t, "");
     assert_true(is_ordinary(t));
 }
@@ -300,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_kind_of_payload_is_entered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lz4_is_left_to_the_kernel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(addresses_are_drawn_anew_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_command_line_that_the_decompressor_reads_is_left_to_it,
                                         set_up, tear_down),
