@@ -54,9 +54,9 @@ WIRE_SIZE(struct synthhid_header, 8);
 struct synthhid_response {
     struct synthhid_header h;
     le32 version;
-    uint8_t approved, pad[3];
+    uint8_t approved; /* drivers refuse a longer message */
 };
-WIRE_SIZE(struct synthhid_response, 16);
+WIRE_SIZE(struct synthhid_response, 13);
 
 struct hv_input_dev_info {
     le32 size;

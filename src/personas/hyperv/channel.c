@@ -178,12 +178,15 @@ static void channel_again(struct vmbus_channel *c)
 
 void channel_run(struct vmbus_channel *c)
 {
-    bool more, signal;
+    bool more, signal, waited;
 
     if (!c->open || c->broken || c->draining)
         return;
     c->draining = true;
+    waited = c->backlog != NULL;
     backlog_run(c);
+    if (waited && !c->backlog && c->class->room)
+        c->class->room(c);
     do {
         ring_mask(&c->in);
         more = channel_drain(c);

@@ -17,6 +17,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "dynmem.h"
+#include "hvsock.h"
 #include "ic.h"
 #include "identity.h"
 #include "input.h"
@@ -41,6 +42,8 @@ struct hyperv {
     struct ics *ics;
     struct input *input;
     struct dynmem *dynmem;
+    struct hvsock *hvsock;
+    char *socket; /* path for guest sockets, NULL: none */
     unsigned luns, ide_units, nics;
 };
 
@@ -63,7 +66,13 @@ static int read_options(struct hyperv *v, uint32_t *vmbus, struct err *e)
     struct cfg *opts = v->p.env.opts;
     const char *release = opts ? cfg_get(opts, "release") : NULL;
     const char *version = opts ? cfg_get(opts, "vmbus") : NULL;
+    const char *path = opts ? cfg_get(opts, "hvsock") : NULL;
 
+    if (path) {
+        v->socket = strdup(path);
+        if (!v->socket)
+            return err_set(e, ENOMEM, "no memory for the persona");
+    }
     v->id = release ? identity_find(release) : &identities[0];
     if (!v->id)
         return err_exit(e, EX_USAGE_, EINVAL,
@@ -86,6 +95,8 @@ static void hyperv_destroy(struct persona *p)
     ics_destroy(v->ics);
     input_destroy(v->input);
     dynmem_destroy(v->dynmem);
+    hvsock_destroy(v->hvsock);
+    free(v->socket);
     if (v->scsi)
         storvsp_destroy(v->scsi);
     for (unsigned i = 0; i < v->ide_units; i++)
@@ -278,7 +289,11 @@ static int hyperv_finish(struct persona *p, struct err *e)
 
     if (rc == 0)
         rc = input_create(v->bus, p->env.hub, &v->input, e);
-    return rc == 0 ? dynmem_create(v->bus, &p->env, &v->dynmem, e) : rc;
+    if (rc == 0)
+        rc = dynmem_create(v->bus, &p->env, &v->dynmem, e);
+    if (rc == 0 && v->socket)
+        rc = hvsock_create(v->bus, v->socket, &v->hvsock, e);
+    return rc;
 }
 
 /* --- tables --- */

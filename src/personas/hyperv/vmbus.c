@@ -141,15 +141,17 @@ static struct vmbus_channel *by_relid(struct vmbus *b, uint32_t relid)
 int vmbus_add(struct vmbus *b, struct vmbus_channel *c, struct err *e)
 {
     struct vmbus_channel **end = &b->channels;
-    uint32_t n = 1;
+    uint32_t n = b->last_relid, tried = 0;
 
-    while (n < VMBUS_RELIDS && b->relid[n])
-        n++;
-    if (n == VMBUS_RELIDS)
+    /* A number rests after use: a late release by the guest must not hit another channel. */
+    do
+        n = n % (VMBUS_RELIDS - 1) + 1;
+    while (b->relid[n] && ++tried < VMBUS_RELIDS);
+    if (b->relid[n])
         return err_set(e, ENOSPC, "VMBus has room for %d channels only: use fewer devices",
                        VMBUS_RELIDS - 1);
     c->bus = b; /* set only on success */
-    c->relid = n;
+    c->relid = b->last_relid = n;
     c->next = NULL;
     c->kick.fd = -1;
     c->backlog_end = &c->backlog;

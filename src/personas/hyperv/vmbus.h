@@ -34,6 +34,8 @@ struct vmbus_class {
     void (*gpadl_gone)(struct vmbus_channel *c, const struct gpadl *g);
     /* The guest let go of the offer (after rescind, or a subchannel's end); may be NULL. */
     void (*released)(struct vmbus_channel *c);
+    /* Packets that waited have found room; may be NULL. */
+    void (*room)(struct vmbus_channel *c);
     /* Facts for info; may be NULL. */
     void (*describe)(struct vmbus_channel *c, struct dump *out);
 };
@@ -76,6 +78,7 @@ struct vmbus {
     struct synic *synic;
     struct vmbus_channel *channels;
     struct vmbus_channel *relid[VMBUS_RELIDS];
+    uint32_t last_relid;
     uint32_t max_version;
     uint32_t version; /* 0: not connected */
     unsigned contact_vp;

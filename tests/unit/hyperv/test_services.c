@@ -246,6 +246,7 @@ static void keys_and_moves_reach_the_guest(void **state)
     hv_send(&g, relid, 0, hid, sizeof(hid));
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le32_at(p.data + 8), SYNTH_HID_PROTOCOL_RESPONSE);
+    assert_int_equal(le32_at(p.data + 4), 13); /* exactly: drivers refuse more */
     assert_int_equal(p.data[20], 1);
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le32_at(p.data + 8), SYNTH_HID_INITIAL_DEVICE_INFO);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hvsock.c - see hvsock.h. Facts: Linux net/vmw_vsock/hyperv_transport.c.
+ *
+ * Each connection is a channel of its own: the type is the service,
+ * <port>-facb-11e6-bd58-64006a7986d3, the instance names the connection. Data are pipe messages;
+ * one without bytes is the end of a direction. Not modelled: services that are not ports. Threads:
+ * the loop's.
+ */
+#include "hvsock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/usock.h"
+
+enum { HVSOCK_MESSAGE = 16 << 10, HVSOCK_PACKET = 20 << 10, HVSOCK_LINE = 32, HVSOCK_MAX = 256 };
+#define HVSOCK_OPEN_NS UINT64_C(5000000000) /* a guest without a listener never opens */
+
+static const uint8_t hvsock_service[16] =
+    WIRE_GUID(0, 0xfacb, 0x11e6, 0xbd, 0x58, 0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3);
+
+struct hvconn {
+    struct vmbus_channel c;
+    struct hvsock *s;
+    struct hvconn *next;
+    struct watch w;
+    struct alarm late;
+    bool added, from_host, dead;
+    bool host_end, guest_end; /* that side will send no more */
+    uint32_t port;
+    char line[HVSOCK_LINE];
+    size_t line_len;
+    uint8_t *held; /* of the guest's, not taken by the socket yet */
+    size_t held_len;
+};
+
+struct hvsock {
+    struct vmbus *b;
+    char *path;
+    struct watch listener;
+    struct hvconn *conns;
+    unsigned count;
+    struct alarm reap;
+};
+
+static void conn_die(struct hvconn *k)
+{
+    if (k->dead)
+        return;
+    k->dead = true;
+    loop_arm(k->s->b->loop, &k->s->reap, loop_now(k->s->b->loop));
+}
+
+static void conn_free(struct hvconn *k)
+{
+    struct loop *l = k->s->b->loop;
+
+    loop_disarm(l, &k->late);
+    if (k->w.fd >= 0) {
+        loop_unwatch(l, &k->w);
+        close(k->w.fd);
+    }
+    if (k->added)
+        vmbus_remove(&k->c);
+    k->s->count--;
+    free(k->held);
+    free(k);
+}
+
+static void hvsock_reap(struct alarm *a)
+{
+    struct hvsock *s = container_of(a, struct hvsock, reap);
+
+    for (struct hvconn **at = &s->conns; *at;) {
+        struct hvconn *k = *at;
+
+        if (!k->dead) {
+            at = &k->next;
+            continue;
+        }
+        *at = k->next;
+        k->dead = true;
+        conn_free(k);
+    }
+}
+
+static void conn_late(struct alarm *a)
+{
+    conn_die(container_of(a, struct hvconn, late));
+}
+
+static void conn_want(struct hvconn *k)
+{
+    uint32_t want = 0;
+
+    if (k->c.open && !k->host_end && !vmbus_congested(&k->c))
+        want |= EPOLLIN;
+    if (k->held_len)
+        want |= EPOLLOUT;
+    if (k->w.want != want && loop_rewatch(k->s->b->loop, &k->w, want) < 0)
+        conn_die(k);
+}
+
+/* --- to the guest --- */
+
+static void conn_send(struct hvconn *k, const uint8_t *p, size_t n)
+{
+    struct vmbus_pipe_header h = {le32_of(VMBUS_PIPE_DATA), le32_of((uint32_t)n)};
+    struct iovec iov[2] = {{&h, sizeof(h)}, {(void *)(uintptr_t)p, n}};
+
+    vmbus_send(&k->c, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, iov, 2);
+    vmbus_flush(&k->c);
+}
+
+static void conn_read(struct hvconn *k)
+{
+    uint8_t buf[HVSOCK_MESSAGE];
+    ssize_t n = read(k->w.fd, buf, sizeof(buf));
+
+    if (n > 0) {
+        conn_send(k, buf, (size_t)n);
+    } else if (n == 0) {
+        k->host_end = true;
+        conn_send(k, buf, 0);
+        if (k->guest_end)
+            conn_die(k);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        conn_die(k);
+    }
+}
+
+/* --- from the guest --- */
+
+static void conn_flush_held(struct hvconn *k)
+{
+    ssize_t n = send(k->w.fd, k->held, k->held_len, MSG_NOSIGNAL);
+
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            conn_die(k);
+        return;
+    }
+    k->held_len -= (size_t)n;
+    memmove(k->held, k->held + n, k->held_len);
+    if (k->held_len == 0)
+        vmbus_resume(&k->c);
+}
+
+static void conn_packet(struct vmbus_channel *c, const struct ring_packet *p)
+{
+    struct hvconn *k = c->owner;
+    uint32_t len = p->data_len >= 8 ? le32_at(p->data + 4) : UINT32_MAX;
+    ssize_t n;
+
+    if (p->type != VM_PKT_DATA_INBAND || !range_in(8, len, p->data_len)) {
+        vmbus_fault(c, "a message of %zu bytes is malformed", p->data_len);
+        return;
+    }
+    if (len == 0) {
+        k->guest_end = true;
+        (void)shutdown(k->w.fd, SHUT_WR);
+        if (k->host_end)
+            conn_die(k);
+        return;
+    }
+    n = send(k->w.fd, p->data + 8, len, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        conn_die(k);
+        return;
+    }
+    n = n < 0 ? 0 : n;
+    if ((size_t)n < len) {
+        k->held_len = len - (size_t)n;
+        memcpy(k->held, p->data + 8 + n, k->held_len);
+        vmbus_pause(c);
+        conn_want(k);
+    }
+}
+
+static bool conn_open(struct vmbus_channel *c)
+{
+    struct hvconn *k = c->owner;
+    char text[HVSOCK_LINE];
+    int n = snprintf(text, sizeof(text), "OK %u\n", k->port);
+
+    loop_disarm(k->s->b->loop, &k->late);
+    if (k->from_host && send(k->w.fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+        return false;
+    conn_want(k);
+    return true;
+}
+
+static void conn_gone(struct vmbus_channel *c)
+{
+    conn_die(c->owner);
+}
+
+static void conn_room(struct vmbus_channel *c)
+{
+    conn_want(c->owner);
+}
+
+static void conn_describe(struct vmbus_channel *c, struct dump *out)
+{
+    const struct hvconn *k = c->owner;
+
+    dump_add(out, c->id, "port %u, opened by the %s", k->port, k->from_host ? "host" : "guest");
+}
+
+static const struct vmbus_class hvsock_class = {
+    .name = "hvsock",
+    .packet_max = HVSOCK_PACKET,
+    .open = conn_open,
+    .close = conn_gone,
+    .packet = conn_packet,
+    .released = conn_gone,
+    .room = conn_room,
+    .describe = conn_describe,
+};
+
+/* --- connections --- */
+
+static bool conn_offer(struct hvconn *k, const uint8_t instance[16])
+{
+    struct err e;
+
+    k->c = (struct vmbus_channel){
+        .class = &hvsock_class,
+        .id = "hvsock",
+        .flags = VMBUS_CHANNEL_TLNPI_PROVIDER_OFFER | VMBUS_CHANNEL_NAMED_PIPE_MODE,
+        .owner = k,
+    };
+    memcpy(k->c.type, hvsock_service, 16);
+    le32_put(k->c.type, k->port);
+    memcpy(k->c.instance, instance, 16);
+    k->c.user_def[4] = k->from_host;
+    loop_arm(k->s->b->loop, &k->late, loop_now(k->s->b->loop) + HVSOCK_OPEN_NS);
+    k->added = vmbus_add(k->s->b, &k->c, &e) == 0;
+    return k->added;
+}
+
+/* "CONNECT 5000\n", byte by byte: what follows is the guest's. */
+static void conn_line(struct hvconn *k)
+{
+    uint8_t instance[16];
+    char more;
+
+    while (k->line_len + 1 < sizeof(k->line)) {
+        ssize_t n = read(k->w.fd, k->line + k->line_len, 1);
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0)
+            break;
+        if (k->line[k->line_len++] != '\n')
+            continue;
+        if (sscanf(k->line, "CONNECT %u%c", &k->port, &more) != 2 || more != '\n' ||
+            getrandom(instance, sizeof(instance), 0) != sizeof(instance) ||
+            !conn_offer(k, instance))
+            break;
+        conn_want(k);
+        return;
+    }
+    conn_die(k);
+}
+
+static void conn_ready(struct watch *w, uint32_t got)
+{
+    struct hvconn *k = container_of(w, struct hvconn, w);
+
+    if (k->dead)
+        return;
+    if (!k->added) {
+        conn_line(k);
+        return;
+    }
+    if (got & EPOLLOUT && k->held_len)
+        conn_flush_held(k);
+    if (got & (EPOLLIN | EPOLLHUP | EPOLLERR) && k->c.open && !k->host_end &&
+        !vmbus_congested(&k->c))
+        conn_read(k);
+    else if (got & (EPOLLHUP | EPOLLERR))
+        conn_die(k);
+    if (!k->dead)
+        conn_want(k);
+}
+
+/* Takes fd over. */
+static struct hvconn *conn_new(struct hvsock *s, int fd, bool from_host)
+{
+    struct hvconn *k = s->count < HVSOCK_MAX ? calloc(1, sizeof(*k)) : NULL;
+
+    if (k)
+        k->held = malloc(HVSOCK_PACKET);
+    if (k && k->held) {
+        k->w = (struct watch){.fd = fd, .want = from_host ? EPOLLIN : 0, .ready = conn_ready};
+        k->late.fire = conn_late;
+        k->s = s;
+        k->from_host = from_host;
+    }
+    if (!k || !k->held || loop_watch(s->b->loop, &k->w) < 0) {
+        close(fd);
+        if (k)
+            free(k->held);
+        free(k);
+        return NULL;
+    }
+    k->next = s->conns;
+    s->conns = k;
+    s->count++;
+    return k;
+}
+
+static void hvsock_accept(struct watch *w, uint32_t got)
+{
+    struct hvsock *s = container_of(w, struct hvsock, listener);
+    int fd = usock_accept(w->fd);
+
+    (void)got;
+    if (fd >= 0)
+        (void)conn_new(s, fd, true);
+}
+
+/* The guest wants to reach a listener of the host's. */
+static bool hvsock_connect(void *arg, const uint8_t endpoint[16], const uint8_t service[16])
+{
+    struct hvsock *s = arg;
+    struct hvconn *k;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    struct err e;
+    int fd;
+
+    if (memcmp(service + 4, hvsock_service + 4, 12) != 0 ||
+        snprintf(path, sizeof(path), "%s_%u", s->path, le32_at(service)) >= (int)sizeof(path) ||
+        usock_connect(path, &fd, &e) < 0)
+        return false;
+    k = conn_new(s, fd, false);
+    if (!k)
+        return false;
+    k->port = le32_at(service);
+    if (conn_offer(k, endpoint))
+        return true;
+    conn_die(k);
+    return false;
+}
+
+/* --- life --- */
+
+int hvsock_create(struct vmbus *b, const char *path, struct hvsock **out, struct err *e)
+{
+    struct hvsock *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (s)
+        s->path = strdup(path);
+    if (!s || !s->path) {
+        free(s);
+        return err_set(e, ENOMEM, "no memory for guest sockets");
+    }
+    s->b = b;
+    s->reap.fire = hvsock_reap;
+    s->listener = (struct watch){.fd = -1, .want = EPOLLIN, .ready = hvsock_accept};
+    rc = usock_listen(path, &s->listener.fd, e);
+    if (rc == 0) {
+        rc = loop_watch(b->loop, &s->listener);
+        if (rc < 0)
+            rc = err_set(e, -rc, "cannot watch %s: %s", path, strerror(-rc));
+    }
+    if (rc < 0) {
+        usock_unlisten(s->listener.fd, path);
+        free(s->path);
+        free(s);
+        return rc;
+    }
+    b->tl_connect = hvsock_connect;
+    b->tl_arg = s;
+    *out = s;
+    return 0;
+}
+
+void hvsock_destroy(struct hvsock *s)
+{
+    if (!s)
+        return;
+    s->b->tl_connect = NULL;
+    for (struct hvconn *k = s->conns, *next; k; k = next) {
+        next = k->next;
+        k->dead = true;
+        conn_free(k);
+    }
+    loop_disarm(s->b->loop, &s->reap);
+    loop_unwatch(s->b->loop, &s->listener);
+    usock_unlisten(s->listener.fd, s->path);
+    free(s->path);
+    free(s);
+}

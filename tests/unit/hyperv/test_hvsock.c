@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guest sockets: connections from either side, data, ends, and guests that do not listen. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "core/usock.h"
+#include "hyperv/hvguest.h"
+#include "personas/hyperv/hvsock.h"
+
+static struct hvguest g;
+static struct hvsock *dut;
+static char dir[64], path[80];
+static struct hv_packet p;
+static uint8_t message[HV_MESSAGE_PAYLOAD];
+
+static int setup(void **state)
+{
+    struct hv_offer offer[2];
+    struct err e = {0};
+
+    snprintf(dir, sizeof(dir), "/tmp/hvsock-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/s", dir);
+    hv_create(&g, VERSION_COPPER);
+    assert_int_equal(hvsock_create(g.bus, path, &dut, &e), 0);
+    assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
+    assert_int_equal(hv_offers(&g, offer, 2), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    hvsock_destroy(dut);
+    hv_destroy(&g);
+    assert_int_equal(rmdir(dir), 0);
+    return 0;
+}
+
+/* Connects from the host and gets the guest's offer. */
+static uint32_t call(int *fd, const char *line)
+{
+    struct err e = {0};
+
+    assert_int_equal(usock_connect(path, fd, &e), 0);
+    assert_int_equal(write(*fd, line, strlen(line)), strlen(line));
+    fake_env_run(&g.f);
+    if (hv_message(&g, message) != CHANNELMSG_OFFERCHANNEL)
+        return 0;
+    return le32_at(message + 184);
+}
+
+static void say(uint32_t relid, const char *text)
+{
+    uint8_t m[64] = {1};
+    size_t n = strlen(text);
+
+    m[4] = (uint8_t)n;
+    memcpy(m + 8, text, n);
+    hv_put(&g, relid, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, m, 8 + n);
+    fake_env_run(&g.f);
+}
+
+static void the_host_reaches_a_port_of_the_guest(void **state)
+{
+    char text[64];
+    uint32_t relid;
+    int fd;
+
+    relid = call(&fd, "CONNECT 5000\nhello");
+    assert_int_not_equal(relid, 0);
+    assert_int_equal(le32_at(message + 8), 5000);
+    assert_int_equal(le16_at(message + 12), 0xfacb);
+    assert_true(le16_at(message + 56) & VMBUS_CHANNEL_TLNPI_PROVIDER_OFFER);
+    assert_int_equal(message[60 + 4], 1);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    fake_env_run(&g.f);
+    assert_int_equal(read(fd, text, sizeof(text)), 8);
+    assert_memory_equal(text, "OK 5000\n", 8);
+    assert_true(hv_get(&g, relid, &p)); /* what followed the line */
+    assert_int_equal(le32_at(p.data + 4), 5);
+    assert_memory_equal(p.data + 8, "hello", 5);
+    say(relid, "world");
+    assert_int_equal(read(fd, text, sizeof(text)), 5);
+    say(relid, ""); /* the guest has said all */
+    assert_int_equal(read(fd, text, sizeof(text)), 0);
+    close(fd);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 4), 0);
+    assert_int_equal(hv_message(&g, message), CHANNELMSG_RESCIND_CHANNELOFFER);
+}
+
+static void a_guest_that_does_not_listen_is_given_up(void **state)
+{
+    char text[8];
+    int fd;
+
+    assert_int_not_equal(call(&fd, "CONNECT 1\n"), 0);
+    fake_env_advance(&g.f, UINT64_C(6000000000));
+    assert_int_equal(hv_message(&g, message), CHANNELMSG_RESCIND_CHANNELOFFER);
+    assert_int_equal(read(fd, text, sizeof(text)), 0);
+    close(fd);
+    assert_int_equal(call(&fd, "GET / HTTP/1.0\n"), 0);
+    close(fd);
+    assert_int_equal(call(&fd, "CONNECT 99999999999999999999999999999999999\n"), 0);
+    close(fd);
+}
+
+static void the_guest_reaches_a_listener_of_the_host(void **state)
+{
+    struct vmbus_channel_tl_connect_request m = {
+        .header.msgtype = le32_of(CHANNELMSG_TL_CONNECT_REQUEST),
+        .guest_endpoint_id = {1, 2, 3},
+        .host_service_id =
+            WIRE_GUID(700, 0xfacb, 0x11e6, 0xbd, 0x58, 0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3)};
+    char at[96], text[16];
+    struct err e = {0};
+    uint32_t relid;
+    int listener, fd;
+
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(hv_message(&g, message), CHANNELMSG_TL_CONNECT_RESULT);
+    assert_int_not_equal(le32_at(message + 40), 0);
+    snprintf(at, sizeof(at), "%s_700", path);
+    assert_int_equal(usock_listen(at, &listener, &e), 0);
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(hv_message(&g, message), CHANNELMSG_OFFERCHANNEL);
+    assert_memory_equal(message + 24, m.guest_endpoint_id, 16);
+    assert_int_equal(message[60 + 4], 0);
+    relid = le32_at(message + 184);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    fd = usock_accept(listener);
+    assert_true(fd >= 0);
+    say(relid, "question");
+    assert_int_equal(read(fd, text, sizeof(text)), 8);
+    assert_int_equal(write(fd, "answer", 6), 6);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_memory_equal(p.data + 8, "answer", 6);
+    close(fd);
+    usock_unlisten(listener, at);
+}
+
+static void a_slow_reader_holds_the_guest(void **state)
+{
+    static uint8_t m[8 + 4000] = {1, 0, 0, 0, 0xa0, 0x0f};
+    static uint8_t text[65536];
+    size_t sent = 0, got = 0;
+    uint32_t relid;
+    int fd, small = 4096;
+    ssize_t n;
+
+    relid = call(&fd, "CONNECT 5\n");
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    fake_env_run(&g.f);
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t *ring = hv_ram(&g, HV_RINGS + relid * 2 * HV_RING_PAGES * 4096, 8);
+
+        if ((ring[0] - ring[1] + 28672) % 28672 > 20000)
+            break; /* nobody takes them: the ring is nearly full */
+        hv_put(&g, relid, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, m, sizeof(m));
+        fake_env_run(&g.f);
+        sent += 4000;
+    }
+    assert_true(sent < 200 * 4000);
+    while ((n = read(fd, text, sizeof(text))) > 0) {
+        got += (size_t)n;
+        fake_env_run(&g.f);
+    }
+    assert_int_equal(got, sent + 5); /* "OK 5\n" */
+    close(fd);
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(the_host_reaches_a_port_of_the_guest),
+        T(a_guest_that_does_not_listen_is_given_up),
+        T(the_guest_reaches_a_listener_of_the_host),
+        T(a_slow_reader_holds_the_guest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
