@@ -184,7 +184,9 @@ static void rx_deliver(struct netvsp *n, const struct net_meta *m, const struct 
 
 static void rx_run(struct netvsp *n)
 {
-    for (unsigned i = 0; i < RX_BUDGET && n->rndis_up && n->filter && n->spares; i++) {
+    unsigned i;
+
+    for (i = 0; i < RX_BUDGET && n->rndis_up && n->filter && n->spares; i++) {
         struct iovec iov[2], data[2];
         struct net_meta m = {0};
         size_t cnt;
@@ -203,8 +205,15 @@ static void rx_run(struct netvsp *n)
         if (len > 0)
             rx_deliver(n, &m, iov, cnt, (size_t)len);
     }
-    for (unsigned i = 0; i < n->queues; i++)
+    if (i == RX_BUDGET)
+        loop_arm(n->b->loop, &n->again, loop_now(n->b->loop));
+    for (i = 0; i < n->queues; i++)
         queue_send(n, &n->q[i]);
+}
+
+static void rx_again(struct alarm *a)
+{
+    rx_run(container_of(a, struct netvsp, again));
 }
 
 /* --- transmit --- */
@@ -571,6 +580,11 @@ static void netvsp_gpadl_gone(struct vmbus_channel *c, const struct gpadl *g)
     }
 }
 
+static void netvsp_room(struct vmbus_channel *c)
+{
+    rx_run(queue_of(c)->n);
+}
+
 static void netvsp_describe(struct vmbus_channel *c, struct dump *out)
 {
     const struct netvsp *n = queue_of(c)->n;
@@ -589,6 +603,7 @@ static const struct vmbus_class netvsp_class = {
     .close = netvsp_close,
     .packet = netvsp_packet,
     .gpadl_gone = netvsp_gpadl_gone,
+    .room = netvsp_room,
     .describe = netvsp_describe,
 };
 
@@ -622,6 +637,7 @@ void netvsp_destroy(struct netvsp *n)
     n->netif->ops->listen(n->netif, NULL, NULL);
     for (unsigned i = 0; i < n->queues && n->q[i].c.bus; i++)
         vmbus_remove(&n->q[i].c);
+    loop_disarm(n->b->loop, &n->again);
     net_close(n->netif);
     free(n->spare);
     free(n->id);
@@ -641,6 +657,7 @@ int netvsp_create(struct vmbus *b, const struct nic_spec *s, unsigned queues, st
     n->b = b;
     n->netif = s->netif;
     n->queues = queues;
+    n->again.fire = rx_again;
     n->id = strdup(s->id);
     n->spare = calloc(NETVSP_SECTIONS, sizeof(*n->spare));
     memcpy(n->mac, s->mac, sizeof(n->mac));

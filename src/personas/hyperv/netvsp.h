@@ -61,6 +61,7 @@ struct netvsp {
     uint32_t spares;
     struct netvsp_batch batch[NETVSP_BATCHES];
     unsigned batch_hint;
+    struct alarm again; /* more frames wait than one round takes */
 
     bool rndis_up;
     uint32_t filter;

@@ -22,6 +22,8 @@ enum {
     STORVSP_IOV = STORVSP_TRANSFER / VMBUS_PAGE + 2,
     STORVSP_FLYING = 2048, /* requests at once */
     STORVSP_PACKET = 16 << 10,
+    STORVSP_DRAIN = 500, /* rounds of the loop that a destruction waits for */
+    STORVSP_DRAIN_NS = 10000000,
 };
 
 enum init_state { INIT_NONE, INIT_BEGUN, INIT_DONE };
@@ -478,6 +480,11 @@ void storvsp_destroy(struct storvsp *s)
 
     for (unsigned i = 0; i < s->channels; i++)
         vmbus_remove(&s->channel[i]);
+    /* What the disks still work on comes back here. */
+    for (unsigned i = 0; s->flying && i < STORVSP_DRAIN; i++) {
+        if (loop_step(s->b->loop, STORVSP_DRAIN_NS) < 0)
+            break;
+    }
     scsi_target_destroy(s->target);
     for (struct storvsp_req *r = s->spare, *next; r; r = next) {
         next = r->next;

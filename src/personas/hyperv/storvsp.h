@@ -13,7 +13,7 @@ enum { STORVSP_LUNS = 64, STORVSP_CHANNELS = 16 };
 /* ide: -1 for SCSI, or the unit 0..3 on the two IDE cables. channels: 1 to STORVSP_CHANNELS. */
 MUST int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
                         struct storvsp **out, struct err *e);
-/* The bus still stands; no request is in flight. */
+/* The bus still stands; the loop does not run. Waits for requests in flight. */
 void storvsp_destroy(struct storvsp *s);
 void storvsp_reset(struct storvsp *s);
 
