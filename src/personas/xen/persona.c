@@ -6,7 +6,9 @@
  * Documents: Xen public headers, docs/guest-guide. Hypercalls come from KVM where it knows Xen
  * (CONFIG_KVM_XEN), and by stub.c where it does not.
  *
- * Options: portable (do as if KVM knew nothing of Xen).
+ * Options: portable (do as if KVM knew nothing of Xen), device-id (of the platform device, 1 or 2),
+ * hvc=CONSOLE (the console ring on stdio, pty, file=, unix=; without it, its output joins the
+ * serial console's).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +24,10 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "net/netif.h"
+#include "personas/xen/platform.h"
 #include "personas/xen/vbd.h"
+#include "personas/xen/vif.h"
 #include "personas/xen/xen.h"
 #include "personas/xen/xenbus.h"
 #include "personas/xen/xs_tree.h"
@@ -71,6 +76,7 @@ static void hand_over(struct xen *x)
     x->store_port = evtchn_alloc(x->ev);
     x->console_port = evtchn_alloc(x->ev);
     (void)!evtchn_bind(x->ev, x->store_port, store_sent, x);
+    xen_console_bind(x);
     grant_reserve(x->gr, GRANT_RESERVED_XENSTORE, XEN_STORE_PFN);
     grant_reserve(x->gr, GRANT_RESERVED_CONSOLE, XEN_CONSOLE_PFN);
     x->param[HVM_PARAM_STORE_PFN] = XEN_STORE_PFN;
@@ -165,6 +171,7 @@ static void xen_destroy(struct persona *p)
         loop_unwatch(p->env.dev.loop, &x->store_kick);
         close(x->store_kick.fd);
     }
+    xen_console_destroy(x);
     evtchn_destroy(x->ev);
     grant_destroy(x->gr);
     if (x->special) {
@@ -196,6 +203,10 @@ static int set_up(struct xen *x, struct err *e)
         rc = xen_timers_create(x, e);
     if (rc == 0)
         rc = xen_stub_init(x, e);
+    if (rc == 0)
+        rc = xen_console_create(x, e);
+    if (rc == 0 && env->dev.pci)
+        rc = xen_platform_add(&env->dev, env->opts, &x->platform, e);
     if (rc == 0) {
         hand_over(x);
         fill_store(x);
@@ -213,6 +224,7 @@ static int xen_create(const struct persona_env *env, struct persona **out, struc
     x->p.ops = &persona_xen;
     x->p.env = *env;
     x->store_kick.fd = -1;
+    x->hvc_kick.fd = -1;
     x->redeliver.fire = xen_redeliver;
     pthread_mutex_init(&x->lock, NULL);
     rc = set_up(x, e);
@@ -312,9 +324,15 @@ static int xen_add_disk(struct persona *p, const struct disk_spec *s, struct err
 
 static int xen_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
-    (void)p;
-    return err_exit(e, EX_USAGE_, ENOTSUP, "the xen persona has no NIC for %s yet; use --nic none",
-                    s->id);
+    struct xen *x = xen_of(p);
+
+    if (s->model && strcmp(s->model, "vif") != 0 && strcmp(s->model, "netfront") != 0) {
+        net_close(s->netif);
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the xen persona has no %s card for %s; leave model= out or use model=vif",
+                        s->model, s->id);
+    }
+    return vif_add(x, s, x->nics++, e);
 }
 
 /* The guest took the request: it clears the key before it acts. */
@@ -394,6 +412,8 @@ static void xen_describe(struct persona *p, struct dump *out)
              x->vcpu[0].upcall_vector ? "a vector per vCPU"
              : x->callback_gsi        ? "GSI"
                                       : "none");
+    if (x->platform)
+        xen_platform_describe(x->platform, out);
     for (struct xenbus_dev *d = x->devices; d; d = d->next) {
         char name[64];
 
@@ -406,7 +426,7 @@ static void xen_describe(struct persona *p, struct dump *out)
 
 const struct persona_ops persona_xen = {
     .name = "xen",
-    .about = "Xen HVM and PVH: event channels, grants, xenstore, xvd disks",
+    .about = "Xen HVM and PVH: event channels, grants, xenstore, xvd disks, vif cards",
     .create = xen_create,
     .destroy = xen_destroy,
     .reset = xen_reset,

@@ -57,7 +57,11 @@ struct xen {
     void *extra;   /* of pages that guests place outside RAM, see xen_page_at() */
     gpa_t extra_at;
     unsigned store_port, console_port;
-    struct watch store_kick; /* eventfd: the guest has written to xenstore's ring */
+    struct xen_platform *platform; /* the PCI bus's; NULL without a bus */
+    struct console *hvc;           /* where the console ring goes, NULL: nowhere */
+    bool hvc_own;                  /* not the serial console: what is typed there is the ring's */
+    struct watch hvc_kick;         /* eventfd: the guest has written to the console's ring */
+    struct watch store_kick;       /* eventfd: the guest has written to xenstore's ring */
 
     struct irq *callback_line;
     unsigned callback_gsi;
@@ -111,6 +115,12 @@ enum verdict xen_msr(struct persona *p, struct vcpu *v, uint32_t msr, enum acces
 enum verdict xen_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                       enum access dir, uint32_t *val);
 MUST int xen_stub_init(struct xen *x, struct err *e);
+
+/* pvconsole.c; on the loop. */
+MUST int xen_console_create(struct xen *x, struct err *e);
+void xen_console_destroy(struct xen *x);
+/* Starts with an empty ring on the port that the guest is told. */
+void xen_console_bind(struct xen *x);
 
 /* Tells the machine. */
 void xen_event(struct xen *x, enum machine_event what, const char *text);
