@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154 # read by the runner
+# What the guest writes to hvc0 appears on the serial console, and control/shutdown is watched.
+kernel=6.1-cloud
+modules=''
+args="--persona xen,portable --nic none"
+timeout=240
+
+host()
+{
+    run </dev/null | tee "$work/out"
+    grep -q "from the ring" "$work/out" || echo "verdict: failure nothing came from hvc0"
+}
+
+guest()
+{
+    want "hypervisor" "$(cat /sys/hypervisor/type)" xen
+    dmesg | grep -q "Hypervisor detected: Xen HVM" || failure "Xen was not detected"
+    dmesg | grep -q "unrecognised magic" && failure "the unplug ports do not answer"
+    want "clocksource" "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" xen
+    [ -c /dev/hvc0 ] || failure "there is no hvc0"
+    echo "from the ring" >/dev/hvc0 || failure "hvc0 cannot be written"
+    sleep 1
+    success
+}

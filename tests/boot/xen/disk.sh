@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154 # read by the runner
+# A file system on xvda keeps what is written, with and without a KVM that knows Xen.
+variants='o=portable cpus=4,o=portable host_kernel=6.12'
+kernel=6.1-cloud
+modules='xen-blkfront ext4'
+programs='/usr/sbin/mkfs.ext4'
+args="--cpus ${cpus:-1}"
+timeout=300
+
+host()
+{
+    cd "$work" || exit
+    truncate -s 256M disk.img
+    run --persona "xen${o:+,$o}" --disk "disk.img,format=raw,write" --nic none </dev/null
+}
+
+guest()
+{
+    n=0
+    while [ ! -e /dev/xvda ] && [ $n -lt 50 ]; do
+        n=$((n + 1))
+        sleep 0.2
+    done
+    [ -e /dev/xvda ] || failure "there is no disk: $(dmesg | grep -iE 'xen|xvd' | tail -n 3)"
+    want "queues" "$(find /sys/block/xvda/mq -mindepth 1 -maxdepth 1 | wc -l)" "$(grep -c ^processor /proc/cpuinfo)"
+    mkfs.ext4 -q /dev/xvda || failure "mkfs.ext4"
+    mkdir -p /mnt
+    mount -t ext4 -o discard /dev/xvda /mnt || failure "mount"
+    dd if=/dev/urandom of=/mnt/a bs=1M count=32 2>/dev/null || failure "dd"
+    sum=$(sha256sum </mnt/a)
+    cp /mnt/a /mnt/b
+    umount /mnt
+    mount -t ext4 -o discard /dev/xvda /mnt || failure "second mount"
+    want "the copy" "$(sha256sum </mnt/b)" "$sum"
+    rm /mnt/a /mnt/b
+    sync
+    umount /mnt || failure "umount"
+    dmesg -r | grep -E '^<[0-4]>' | grep -E 'xvda|EXT4|blkfront|I/O error' && failure "complaints in dmesg"
+    success
+}
