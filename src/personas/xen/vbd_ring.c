@@ -214,6 +214,7 @@ static int parse(struct vbd_req *r, const uint8_t *e)
         inner = e[1];
         if (inner != OP_READ && inner != OP_WRITE)
             return -EINVAL;
+        r->op = inner; /* front ends want the answer to name what was done */
         r->writes_guest = inner == OP_READ;
         rc = add_indirect(r, e + after + 4, le16_at(e + 2));
         return rc < 0 ? rc : set_transfer(r, inner, sector);

@@ -415,6 +415,30 @@ static void bad_requests_are_answered_with_an_error(void **state)
     assert_int_equal(grant_flags(REF_DATA), GTF_permit_access);
 }
 
+static void an_indirect_request_is_answered_by_its_inner_operation(void **state)
+{
+    uint8_t *p = ram(RING_A) + 64;
+
+    (void)state;
+    add_disk();
+    for (unsigned i = 0; i < 12; i++) { /* the list of segments lies in the page of REF_B */
+        le32_put(ram(RING_B) + 8 * (size_t)i, REF_DATA + i);
+        ram(RING_B)[8 * i + 4] = 0;
+        ram(RING_B)[8 * i + 5] = 7;
+    }
+    memset(disk->bytes, 'i', 12 * PAGE);
+    blk_put(0, 6, 0, 0, 0, 0);
+    p[1] = 0; /* read */
+    le16_put(p + 2, 12);
+    le32_put(p + 28, REF_B);
+    blk_go(1);
+    assert_int_equal(le32_at(ram(RING_A) + 8), 1);
+    assert_int_equal(p[8], 0);
+    assert_int_equal(blk_status(0), 0);
+    assert_int_equal(ram(DATA + 11 * PAGE)[PAGE - 1], 'i');
+    assert_int_equal(grant_flags(REF_B), GTF_permit_access);
+}
+
 static void a_disk_reconnects_while_requests_are_out(void **state)
 {
     (void)state;
@@ -474,6 +498,7 @@ int main(void)
         TEST(wrong_keys_do_not_connect),
         TEST(what_was_written_is_read),
         TEST(bad_requests_are_answered_with_an_error),
+        TEST(an_indirect_request_is_answered_by_its_inner_operation),
         TEST(a_disk_reconnects_while_requests_are_out),
         TEST(the_unplug_ports_speak_the_protocol),
     };
