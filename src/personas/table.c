@@ -4,12 +4,14 @@
 
 #include "personas/persona.h"
 
-extern const struct persona_ops persona_bare, persona_hyperv, persona_kvm, persona_xen;
+extern const struct persona_ops persona_bare, persona_hyperv, persona_kvm, persona_vmware,
+    persona_xen;
 
 const struct persona_ops *const personas[] = {
     &persona_kvm,
     &persona_hyperv,
     &persona_xen,
+    &persona_vmware,
     &persona_bare,
     NULL,
 };

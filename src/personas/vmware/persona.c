@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persona.c - `vmware`: what a guest of ESXi finds: CPUID leaves, the backdoor, pvscsi disks.
+ *
+ * Documents: the public guest drivers in Linux and open-vm-tools; no VMware product was compared.
+ * Threads: as persona.h says; `lock` guards what the backdoor's vCPUs and the loop share.
+ *
+ * Options: guestinfo.KEY=VALUE: variables that the guest's tools read.
+ */
+#define _GNU_SOURCE /* gettid */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "board/smbios.h"
+#include "core/cfg.h"
+#include "core/err.h"
+#include "core/log.h"
+#include "personas/vmware/pvscsi.h"
+#include "personas/vmware/rpc.h"
+#include "personas/vmware/vmware.h"
+
+extern const struct persona_ops persona_vmware;
+
+enum { ADAPTER_TARGET = 7, BUS_KHZ = 1000000 };
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* --- life --- */
+
+static void vmware_destroy(struct persona *p)
+{
+    struct vmware *w = vmware_of(p);
+
+    loop_disarm(p->env.dev.loop, &w->steal_tick);
+    rpc_destroy(w->rpc);
+    pthread_mutex_destroy(&w->lock);
+    free(w->steal);
+    free(w);
+}
+
+static void vmware_reset(struct persona *p)
+{
+    struct vmware *w = vmware_of(p);
+
+    pthread_mutex_lock(&w->lock);
+    rpc_reset(w->rpc);
+    vmware_balloon_reset(w);
+    for (unsigned i = 0; i < p->env.cpus; i++)
+        w->steal[i].at = 0;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static int variables(struct vmware *w, struct cfg *c, struct err *e)
+{
+    static const char prefix[] = "guestinfo.";
+    const char *key, *value;
+
+    for (size_t i = 0; cfg_at(c, i, &key, &value); i++) {
+        if (strncmp(key, prefix, sizeof(prefix) - 1) != 0)
+            continue;
+        value = cfg_get(c, key);
+        if (value && rpc_set(w->rpc, key, value, strlen(value)) < 0)
+            return err_exit(e, EX_USAGE_, EINVAL, "--persona vmware,%s: too long or too many", key);
+    }
+    return 0;
+}
+
+/* The serial number is the UUID's bytes as they lie in the SMBIOS table. */
+static void identify(struct vmware *w)
+{
+    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    int n = snprintf(w->serial, sizeof(w->serial), "VMware-");
+
+    for (unsigned i = 0; i < 16; i++) {
+        w->uuid[i] = w->p.env.uuid[order[i]];
+        n += snprintf(w->serial + n, sizeof(w->serial) - (size_t)n, "%02x%s", w->uuid[i],
+                      i == 15  ? ""
+                      : i == 7 ? "-"
+                               : " ");
+    }
+}
+
+static int vmware_create(const struct persona_env *env, struct persona **out, struct err *e)
+{
+    struct vmware *w = calloc(1, sizeof(*w));
+    struct host *h = env->host;
+    int rc;
+
+    if (!w)
+        return err_set(e, ENOMEM, "no memory for the persona");
+    w->p.ops = &persona_vmware;
+    w->p.env = *env;
+    w->steal_tick.fire = steal_tick;
+    pthread_mutex_init(&w->lock, NULL);
+    identify(w);
+    w->steal = calloc(env->cpus, sizeof(*w->steal));
+    rc = w->steal ? rpc_create(&w->rpc, e) : err_set(e, ENOMEM, "no memory for the persona");
+    if (rc == 0 && env->opts)
+        rc = variables(w, env->opts, e);
+    if (rc < 0) {
+        vmware_destroy(&w->p);
+        return rc;
+    }
+    h->ops->watch_port(h, BDOOR_PORT);
+    h->ops->watch_port(h, BALLOON_PORT);
+    if (!(h->ops->caps(h) & HOST_CAP_VMWARE_PORT))
+        log_line(LOG_INFO, "vmware",
+                 "programs in the guest cannot call the host (VMware Tools stays off): the host "
+                 "has kvm.enable_vmware_backdoor=0; drivers work");
+    *out = &w->p;
+    return 0;
+}
+
+static int vmware_vcpu_ready(struct persona *p, struct vcpu *v, struct err *e)
+{
+    (void)e;
+    vmware_of(p)->steal[v->index].tid = gettid();
+    return 0;
+}
+
+static size_t vmware_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf, size_t n,
+                           size_t max)
+{
+    struct host *h = p->env.host;
+
+    (void)cpu;
+    if (max - n <= VMWARE_CPUID_TIMING - VMWARE_CPUID_SIGNATURE)
+        return n;
+    leaf[n++] = (struct cpuid_leaf){.fn = VMWARE_CPUID_SIGNATURE,
+                                    .eax = VMWARE_CPUID_TIMING,
+                                    .ebx = VMWARE_SIGNATURE_EBX,
+                                    .ecx = VMWARE_SIGNATURE_ECX,
+                                    .edx = VMWARE_SIGNATURE_EDX};
+    for (uint32_t fn = VMWARE_CPUID_SIGNATURE + 1; fn < VMWARE_CPUID_TIMING; fn++)
+        leaf[n++] = (struct cpuid_leaf){.fn = fn};
+    leaf[n++] = (struct cpuid_leaf){
+        .fn = VMWARE_CPUID_TIMING, .eax = (uint32_t)h->ops->tsc_khz(h), .ebx = BUS_KHZ};
+    return n;
+}
+
+/* --- devices --- */
+
+static int add_adapter(struct vmware *w, struct err *e)
+{
+    struct env env = w->p.env.dev;
+    struct pvscsi *a;
+    int rc;
+
+    env.id = "pvscsi0";
+    rc = pvscsi_create(&env, &a, e);
+    if (rc < 0)
+        return rc;
+    rc = pci_add(env.pci, pvscsi_pci(a), -1, e);
+    if (rc < 0) {
+        pci_remove(pvscsi_pci(a));
+        pvscsi_pci(a)->dev.ops->destroy(&pvscsi_pci(a)->dev);
+        return rc;
+    }
+    w->pvscsi = a;
+    return 0;
+}
+
+static int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    struct vmware *w = vmware_of(p);
+    struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+    int rc = 0;
+
+    if (s->bus && strcmp(s->bus, "pvscsi") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi",
+                        s->bus, s->id);
+    if (s->opts)
+        rc = cfg_finish(s->opts, "--disk", e);
+    if (rc == 0 && !w->pvscsi)
+        rc = add_adapter(w, e);
+    if (rc == 0 && w->disks == ADAPTER_TARGET)
+        w->disks++;
+    if (rc == 0)
+        rc = pvscsi_attach(w->pvscsi, w->disks, &c, e);
+    if (rc == 0)
+        w->disks++;
+    return rc;
+}
+
+static int vmware_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
+{
+    (void)p;
+    return err_exit(e, EX_USAGE_, ENOTSUP, "the vmware persona has no NIC for %s; use --nic none",
+                    s->id);
+}
+
+static void vmware_smbios(struct persona *p, struct smbios_id *out)
+{
+    out->bios_vendor = "Phoenix Technologies LTD";
+    out->bios_version = "6.00";
+    out->bios_date = "11/12/2020";
+    out->vendor = "VMware, Inc.";
+    out->product = "VMware Virtual Platform";
+    out->version = "None";
+    out->serial = vmware_of(p)->serial;
+    out->board_vendor = "Intel Corporation";
+    out->board_product = "440BX Desktop Reference Platform";
+    out->chassis_vendor = "No Enclosure";
+    out->asset_tag = "No Asset Tag";
+}
+
+static int ask_tools(struct vmware *w, const char *command, struct err *e)
+{
+    int rc;
+
+    pthread_mutex_lock(&w->lock);
+    rc = rpc_ask(w->rpc, command, now_ns());
+    pthread_mutex_unlock(&w->lock);
+    if (rc == -EBUSY)
+        return err_set(e, EBUSY, "the guest's tools have not answered the last request yet");
+    if (rc < 0)
+        return err_set(e, ENOTSUP, "VMware Tools do not run in the guest");
+    return 0;
+}
+
+static int vmware_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
+{
+    struct vmware *w = vmware_of(p);
+    bool started;
+
+    switch (what) {
+    case ASK_SHUTDOWN:
+        return ask_tools(w, "OS_Halt", e);
+    case ASK_REBOOT:
+        return ask_tools(w, "OS_Reboot", e);
+    case ASK_TIME_SYNC:
+        return ask_tools(w, "Time_Synchronize 1", e);
+    case ASK_MEMORY:
+        pthread_mutex_lock(&w->lock);
+        started = w->balloon.started;
+        if (started)
+            vmware_balloon_ask(w, value);
+        pthread_mutex_unlock(&w->lock);
+        return started ? 0 : err_set(e, ENOTSUP, "the guest's balloon driver does not run");
+    default:
+        return err_set(e, ENOTSUP, "the vmware persona has no channel for that");
+    }
+}
+
+static void vmware_describe(struct persona *p, struct dump *out)
+{
+    struct vmware *w = vmware_of(p);
+
+    pthread_mutex_lock(&w->lock);
+    dump_add(out, "backdoor calls", "%llu, %llu unknown", (unsigned long long)w->calls,
+             (unsigned long long)w->unknown_calls);
+    dump_add(out, "balloon", w->balloon.started ? "%llu of %llu pages" : "not started",
+             (unsigned long long)w->balloon.held, (unsigned long long)w->balloon.target);
+    dump_add(out, "stolen time", "%s", w->steal[0].at ? "told" : "not asked for");
+    rpc_describe(w->rpc, out, now_ns());
+    pthread_mutex_unlock(&w->lock);
+}
+
+const struct persona_ops persona_vmware = {
+    .name = "vmware",
+    .about = "VMware ESXi: backdoor, pvscsi disks",
+    .create = vmware_create,
+    .destroy = vmware_destroy,
+    .reset = vmware_reset,
+    .cpuid = vmware_cpuid,
+    .vcpu_ready = vmware_vcpu_ready,
+    .port = backdoor_port,
+    .add_disk = vmware_add_disk,
+    .add_nic = vmware_add_nic,
+    .smbios = vmware_smbios,
+    .ask = vmware_ask,
+    .describe = vmware_describe,
+};

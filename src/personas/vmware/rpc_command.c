@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc_command.c - what a guest's tools may ask and tell by RPCI, and the guestinfo variables.
+ *
+ * Document: open-vm-tools. Modelled: see `commands`. Everything else is answered "Unknown command",
+ * as ESXi answers what it does not know. Messages are the guest's copy-once bytes: not terminated.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "personas/vmware/rpc.h"
+
+struct answer {
+    char *p;
+    size_t n, max;
+};
+
+static void say(struct answer *a, bool ok, const char *text, size_t n)
+{
+    a->p[0] = ok ? '1' : '0';
+    a->p[1] = ' ';
+    n = n < a->max - 2 ? n : a->max - 2;
+    memcpy(a->p + 2, text, n);
+    a->n = n + 2;
+}
+
+static void say_text(struct answer *a, bool ok, const char *text)
+{
+    say(a, ok, text, strlen(text));
+}
+
+/* Printable text of at most RPC_TEXT - 1 characters. */
+static void keep(char *dst, const char *p, size_t n)
+{
+    n = n < RPC_TEXT - 1 ? n : RPC_TEXT - 1;
+    for (size_t i = 0; i < n; i++)
+        dst[i] = p[i] >= ' ' && p[i] <= '~' ? p[i] : '?';
+    dst[n] = 0;
+}
+
+/* --- variables --- */
+
+static struct rpc_variable *find(struct rpc *r, const char *name, size_t n)
+{
+    for (unsigned i = 0; i < r->vars; i++) {
+        if (strlen(r->var[i].name) == n && memcmp(r->var[i].name, name, n) == 0)
+            return &r->var[i];
+    }
+    return NULL;
+}
+
+static int set(struct rpc *r, const char *name, size_t len, const char *value, size_t n, bool host)
+{
+    struct rpc_variable *v = find(r, name, len);
+    size_t old = v ? v->n : 0;
+    char *copy;
+
+    if (len == 0 || len >= RPC_NAME || memchr(name, 0, len))
+        return -EINVAL;
+    if ((!v && r->vars == RPC_VARIABLES) || n > GUESTMSG_MAX_IN_SIZE - 16 ||
+        r->var_bytes - old + n > RPC_VALUES)
+        return -ENOSPC;
+    copy = malloc(n + 1);
+    if (!copy)
+        return -ENOMEM;
+    if (!v) {
+        v = &r->var[r->vars++];
+        *v = (struct rpc_variable){.host = host};
+        memcpy(v->name, name, len);
+    }
+    memcpy(copy, value, n);
+    copy[n] = 0;
+    free(v->value);
+    v->value = copy;
+    v->n = n;
+    r->var_bytes = r->var_bytes - old + n;
+    return 0;
+}
+
+int rpc_set(struct rpc *r, const char *name, const char *value, size_t n)
+{
+    return set(r, name, strlen(name), value, n, true);
+}
+
+const char *rpc_get(struct rpc *r, const char *name, size_t *n)
+{
+    struct rpc_variable *v = find(r, name, strlen(name));
+
+    *n = v ? v->n : 0;
+    return v ? v->value : NULL;
+}
+
+static void info_get(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    struct rpc_variable *v;
+
+    while (n && (arg[n - 1] == 0 || arg[n - 1] == ' '))
+        n--;
+    v = find(r, arg, n);
+    if (v)
+        say(a, true, v->value, v->n);
+    else
+        say_text(a, false, "No value found");
+}
+
+static void info_set(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    static const char prefix[] = "guestinfo.";
+    const char *space = memchr(arg, ' ', n);
+    size_t name = space ? (size_t)(space - arg) : n;
+    const char *value = space ? space + 1 : arg + n;
+    size_t len = n - (size_t)(value - arg);
+    int rc;
+
+    while (len && value[len - 1] == 0)
+        len--;
+    if (name <= sizeof(prefix) - 1 || memcmp(arg, prefix, sizeof(prefix) - 1) != 0) {
+        say_text(a, false, "Unknown key");
+        return;
+    }
+    rc = set(r, arg, name, value, len, false);
+    say_text(a, rc == 0, rc == 0 ? "" : "Value too long");
+}
+
+/* --- what the tools report --- */
+
+/* A walk over XDR, big-endian words. */
+struct xdr {
+    const uint8_t *p;
+    size_t n;
+};
+
+static bool xdr_u32(struct xdr *x, uint32_t *out)
+{
+    if (x->n < 4)
+        return false;
+    *out = be32_at(x->p);
+    x->p += 4;
+    x->n -= 4;
+    return true;
+}
+
+static bool xdr_bytes(struct xdr *x, const uint8_t **out, uint32_t *len)
+{
+    uint64_t padded;
+
+    if (!xdr_u32(x, len))
+        return false;
+    padded = align_up(*len, 4);
+    if (padded > x->n)
+        return false;
+    *out = x->p;
+    x->p += padded;
+    x->n -= padded;
+    return true;
+}
+
+/* NicInfoV3: the first IPv4 address of the first card. */
+static bool first_address(struct xdr x, char *out)
+{
+    uint32_t version, there, cards, len, addresses, kind;
+    const uint8_t *p;
+
+    if (!xdr_u32(&x, &version) || version != 3 || !xdr_u32(&x, &there) || !there ||
+        !xdr_u32(&x, &cards) || !cards || !xdr_bytes(&x, &p, &len) || !xdr_u32(&x, &addresses))
+        return false;
+    for (uint32_t i = 0, skip; i < addresses; i++) {
+        if (!xdr_u32(&x, &kind) || !xdr_bytes(&x, &p, &len) || !xdr_u32(&x, &skip))
+            return false;
+        if (kind == 1 && len == 4) {
+            snprintf(out, RPC_TEXT, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
+            return true;
+        }
+        for (unsigned k = 0; k < 2; k++) { /* origin and status, each optional */
+            if (!xdr_u32(&x, &there) || (there && !xdr_u32(&x, &skip)))
+                return false;
+        }
+    }
+    return false;
+}
+
+/* "SetGuestInfo  ID VALUE" */
+static void guest_info(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    unsigned id = 0;
+    size_t i = 0;
+
+    while (i < n && arg[i] == ' ')
+        i++;
+    for (; i < n && arg[i] >= '0' && arg[i] <= '9' && id < INFO_MAX; i++)
+        id = id * 10 + (unsigned)(arg[i] - '0');
+    if (id == 0 || id >= INFO_MAX || i == n || arg[i] != ' ') {
+        say_text(a, false, "Invalid guest information");
+        return;
+    }
+    i++;
+    if (id == INFO_IPADDRESS_V3)
+        first_address((struct xdr){(const uint8_t *)arg + i, n - i}, r->info[INFO_IPADDRESS]);
+    else
+        keep(r->info[id], arg + i, n - i);
+    say_text(a, true, "");
+}
+
+static void tools_version(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    keep(r->tools_version, arg, n);
+    say_text(a, true, "");
+}
+
+static void tools_health(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    keep(r->health, arg, n);
+    say_text(a, true, "");
+}
+
+static void fine(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    (void)r;
+    (void)arg;
+    (void)n;
+    say_text(a, true, "");
+}
+
+static void zero(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    (void)r;
+    (void)arg;
+    (void)n;
+    say_text(a, true, "0");
+}
+
+static const struct {
+    const char *word; /* a trailing '*': any word that begins so */
+    void (*run)(struct rpc *r, const char *arg, size_t n, struct answer *a);
+} commands[] = {
+    {"info-get", info_get},
+    {"info-set", info_set},
+    {"SetGuestInfo", guest_info},
+    {"SetGuestDiskInfo", fine},
+    {"log", fine},
+    {"tools.set.version", tools_version},
+    {"tools.set.versiontype", tools_version},
+    {"tools.capability.*", fine},
+    {"tools.os.statechange.status", fine},
+    {"update.tools.health", tools_health},
+    {"toolinstall.is_image_inserted", zero},
+};
+
+static bool matches(const char *word, const char *p, size_t n)
+{
+    size_t len = strlen(word);
+
+    if (word[len - 1] == '*')
+        return n >= len - 1 && memcmp(p, word, len - 1) == 0;
+    return n == len && memcmp(p, word, n) == 0;
+}
+
+size_t rpc_command(struct rpc *r, const char *msg, size_t n, char *out, size_t max)
+{
+    const char *space = n ? memchr(msg, ' ', n) : NULL;
+    size_t word = space ? (size_t)(space - msg) : n;
+    struct answer a = {.p = out, .max = max};
+    size_t skip = space ? word + 1 : n;
+
+    while (word && msg[word - 1] == 0)
+        word--;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (!matches(commands[i].word, msg, word))
+            continue;
+        commands[i].run(r, msg + skip, n - skip, &a);
+        return a.n;
+    }
+    say_text(&a, false, "Unknown command");
+    return a.n;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmware.h - the persona's parts and what they share.
+ *
+ * Threads: the backdoor runs on vCPU threads, asks and alarms on the loop. `lock` guards all that
+ * both touch; the persona's event() is called with it free.
+ */
+#ifndef HOSPES_PERSONAS_VMWARE_VMWARE_H
+#define HOSPES_PERSONAS_VMWARE_VMWARE_H
+
+#include <pthread.h>
+
+#include "abi/vmware.h"
+#include "core/loop.h"
+#include "personas/persona.h"
+
+struct pvscsi;
+struct rpc;
+
+/* Input and output of one IN on the backdoor, low halves of the registers. */
+struct backdoor {
+    uint32_t ax, bx, cx, dx, si, di;
+};
+
+struct vmware_balloon {
+    bool started;
+    uint64_t target; /* pages that the guest should give up */
+    uint64_t held;   /* pages that it has given up */
+    uint32_t caps;
+    bool asked;
+};
+
+struct vmware_steal_clock {
+    gpa_t at; /* 0: off */
+    int tid;  /* thread of the vCPU */
+};
+
+struct vmware {
+    struct persona p; /* first */
+    pthread_mutex_t lock;
+    struct pvscsi *pvscsi; /* the bus's; NULL: no disk */
+    unsigned disks;
+    char serial[64];
+    uint8_t uuid[16]; /* as in the SMBIOS table */
+    struct rpc *rpc;
+    struct vmware_balloon balloon;
+    struct vmware_steal_clock *steal; /* one per processor */
+    struct alarm steal_tick;
+    uint64_t calls, unknown_calls; /* of the backdoor */
+};
+
+static inline struct vmware *vmware_of(struct persona *p)
+{
+    return container_of(p, struct vmware, p);
+}
+
+enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
+                           enum access dir, uint32_t *val);
+
+void steal_set(struct vmware *w, unsigned cpu, struct backdoor *b);
+void steal_tick(struct alarm *a);
+
+void vmware_balloon_call(struct vmware *w, struct backdoor *b);
+void vmware_balloon_reset(struct vmware *w);
+/* true once, when the guest has come to the size that was asked for. */
+bool vmware_balloon_event(struct vmware *w, enum machine_event *what, char *text, size_t n);
+void vmware_balloon_ask(struct vmware *w, uint64_t keep);
+
+#endif
