@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * persona.c - `vmware`: what a guest of ESXi finds: CPUID leaves, the backdoor, pvscsi disks.
+ * persona.c - `vmware`: what a guest of ESXi finds: CPUID leaves, the backdoor, pvscsi, vmxnet3.
  *
  * Documents: the public guest drivers in Linux and open-vm-tools; no VMware product was compared.
  * Threads: as persona.h says; `lock` guards what the backdoor's vCPUs and the loop share.
@@ -22,6 +22,7 @@
 #include "personas/vmware/pvscsi.h"
 #include "personas/vmware/rpc.h"
 #include "personas/vmware/vmware.h"
+#include "personas/vmware/vmxnet3.h"
 
 extern const struct persona_ops persona_vmware;
 
@@ -195,9 +196,18 @@ static int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct 
 
 static int vmware_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
-    (void)p;
-    return err_exit(e, EX_USAGE_, ENOTSUP, "the vmware persona has no NIC for %s; use --nic none",
-                    s->id);
+    struct env env = p->env.dev;
+    int rc = 0;
+
+    if (s->model && strcmp(s->model, "vmxnet3") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the vmware persona has no %s network card for %s; leave model= out or use "
+                        "model=vmxnet3",
+                        s->model, s->id);
+    if (s->opts)
+        rc = cfg_finish(s->opts, "--nic", e);
+    env.id = s->id;
+    return rc < 0 ? rc : vmxnet3_create(&env, s->netif, s->mac, e);
 }
 
 static void vmware_smbios(struct persona *p, struct smbios_id *out)
@@ -269,7 +279,7 @@ static void vmware_describe(struct persona *p, struct dump *out)
 
 const struct persona_ops persona_vmware = {
     .name = "vmware",
-    .about = "VMware ESXi: backdoor, pvscsi disks",
+    .about = "VMware ESXi: backdoor, pvscsi disks, vmxnet3",
     .create = vmware_create,
     .destroy = vmware_destroy,
     .reset = vmware_reset,

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmxnet3_ring.c - frames through vmxnet3's rings.
+ *
+ * An entry belongs to us when its generation bit is that of the ring's round. Frames are copied out
+ * of guest memory before they are looked at, and into it when they are whole. Threads: the loop,
+ * under the device's lock.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/gmem.h"
+#include "net/csum.h"
+#include "personas/vmware/vmxnet3.h"
+
+enum { ETHER_HEAD = 14, ETHER_ADDRESSES = 12, VLAN_TAG = 4, BATCH = 256, IP_TCP = 6, IP_UDP = 17 };
+
+/* --- rings --- */
+
+static void ring_step(struct vmxnet3_ring *r)
+{
+    if (++r->next == r->size) {
+        r->next = 0;
+        r->gen = !r->gen;
+    }
+}
+
+/* 1: the entry is ours and copied; 0: it is not; -EFAULT: it lies outside memory. gen: the bit in
+ * word2. */
+static int ring_peek(struct vmxnet3 *x, const struct vmxnet3_ring *r, uint32_t gen,
+                     struct vmxnet3_desc *out)
+{
+    uint8_t *p =
+        gmem_shared(x->pci.dev.env.mem, r->at + (gpa_t)r->next * sizeof(*out), sizeof(*out));
+    uint32_t word2;
+
+    if (!p)
+        return -EFAULT;
+    word2 = shared_load32(p + 8);
+    if (!(word2 & gen) == r->gen)
+        return 0;
+    memcpy(out, p, sizeof(*out));
+    out->word2 = le32_of(word2);
+    return 1;
+}
+
+/* word3 goes last: it has the generation bit. */
+static int comp_push(struct vmxnet3 *x, struct vmxnet3_ring *r, const uint32_t word[4])
+{
+    uint8_t *p =
+        gmem_shared(x->pci.dev.env.mem, r->at + (gpa_t)r->next * sizeof(struct vmxnet3_comp),
+                    sizeof(struct vmxnet3_comp));
+
+    if (!p)
+        return -EFAULT;
+    for (unsigned i = 0; i < 3; i++)
+        le32_put(p + 4 * i, word[i]);
+    shared_store32(p + 12, (word[3] & ~VMXNET3_GEN) | (r->gen ? VMXNET3_GEN : 0));
+    ring_step(r);
+    return 0;
+}
+
+static uint32_t desc_len(const struct vmxnet3_desc *d)
+{
+    uint32_t n = le32_get(d->word2) & VMXNET3_LEN;
+
+    return n ? n : VMXNET3_LEN + 1;
+}
+
+static enum vmxnet3_cast cast(const uint8_t *frame)
+{
+    static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+    if (memcmp(frame, all, sizeof(all)) == 0)
+        return VMXNET3_BCAST;
+    return frame[0] & 1 ? VMXNET3_MCAST : VMXNET3_UCAST;
+}
+
+static void count(struct vmxnet3_queue *q, const uint8_t *frame, size_t n)
+{
+    enum vmxnet3_cast c = cast(frame);
+
+    q->frames[c]++;
+    q->bytes[c] += n;
+}
+
+/* --- transmit --- */
+
+/* A frame gathered in x->out. */
+struct packet {
+    struct vmxnet3_desc first;
+    struct vmxnet3_ring after; /* the ring behind it */
+    uint32_t last;             /* index of its last entry */
+    size_t len;
+    bool completes, bad;
+};
+
+/* 1: a frame; 0: none that is whole; negative: the ring is broken. */
+static int tx_gather(struct vmxnet3 *x, const struct vmxnet3_queue *q, struct packet *p)
+{
+    struct vmxnet3_desc d;
+
+    *p = (struct packet){.after = q->ring[0]};
+    for (unsigned i = 0; i < q->ring[0].size && i < VMXNET3_PARTS; i++) {
+        int rc = ring_peek(x, &p->after, VMXNET3_TX_GEN, &d);
+        uint32_t n, word3;
+
+        if (rc <= 0)
+            return rc;
+        if (i == 0)
+            p->first = d;
+        n = desc_len(&d);
+        word3 = le32_get(d.word3);
+        p->last = p->after.next;
+        ring_step(&p->after);
+        if (p->len + n > NET_FRAME_MAX - VLAN_TAG ||
+            gmem_read(x->pci.dev.env.mem, le64_get(d.addr), x->out + p->len, n) < 0)
+            p->bad = true;
+        else
+            p->len += n;
+        p->completes |= word3 & VMXNET3_TX_CQ;
+        if (word3 & VMXNET3_TX_EOP)
+            return 1;
+    }
+    return -E2BIG;
+}
+
+/* What the first entry asks for beyond sending. false: it cannot be done. */
+static bool tx_meta(struct vmxnet3 *x, struct packet *p, struct net_meta *m)
+{
+    uint32_t word2 = le32_get(p->first.word2), word3 = le32_get(p->first.word3);
+    uint32_t hlen = word3 & VMXNET3_TX_HLEN, field = word2 >> 18;
+    struct net_layout o;
+
+    *m = (struct net_meta){0};
+    switch (word3 >> 10 & 3) {
+    case VMXNET3_OM_NONE:
+        return true;
+    case VMXNET3_OM_CSUM:
+        m->flags = NET_NEEDS_CSUM;
+        m->csum_start = (uint16_t)hlen;
+        m->csum_off = (uint16_t)(field - hlen);
+        return field >= hlen && field + 2 <= p->len;
+    case VMXNET3_OM_TSO:
+        if (!net_layout(x->out, p->len, &o) || o.proto != IP_TCP ||
+            net_csum_defer(x->out, p->len, m) < 0)
+            return false;
+        m->gso = o.version == 4 ? NET_GSO_TCP4 : NET_GSO_TCP6;
+        m->gso_size = (uint16_t)field;
+        return field >= NET_GSO_SIZE_MIN;
+    default:
+        return false;
+    }
+}
+
+static void tx_tag(struct vmxnet3 *x, struct packet *p, struct net_meta *m)
+{
+    uint32_t word3 = le32_get(p->first.word3);
+
+    if (!(word3 & VMXNET3_TX_TI))
+        return;
+    memmove(x->out + ETHER_ADDRESSES + VLAN_TAG, x->out + ETHER_ADDRESSES,
+            p->len - ETHER_ADDRESSES);
+    be16_put(x->out + ETHER_ADDRESSES, 0x8100);
+    be16_put(x->out + ETHER_ADDRESSES + 2, (uint16_t)(word3 >> 16));
+    p->len += VLAN_TAG;
+    if (m->flags & NET_NEEDS_CSUM)
+        m->csum_start += VLAN_TAG;
+    if (m->hdr_len)
+        m->hdr_len += VLAN_TAG;
+}
+
+/* false: the back end is full, and writable() will follow. */
+static bool tx_send(struct vmxnet3 *x, struct vmxnet3_queue *q, struct packet *p)
+{
+    struct net_meta m;
+    struct iovec iov;
+
+    if (p->bad || p->len < ETHER_HEAD || !tx_meta(x, p, &m)) {
+        x->refused++;
+        guest_fault(&x->pci.dev, "a frame of %zu bytes cannot be sent as asked", p->len);
+        return true;
+    }
+    tx_tag(x, p, &m);
+    iov = (struct iovec){x->out, p->len};
+    if (x->netif->ops->send(x->netif, &m, &iov, 1) == -EAGAIN)
+        return false;
+    count(q, x->out, p->len);
+    return true;
+}
+
+static void tx_queue(struct vmxnet3 *x, unsigned index, bool *more)
+{
+    struct vmxnet3_queue *q = &x->s.tx[index];
+    unsigned n;
+
+    for (n = 0; n < BATCH && !q->stopped; n++) {
+        struct packet p;
+        int rc = tx_gather(x, q, &p);
+        uint32_t word[4];
+
+        if (rc == 0 || (rc > 0 && !tx_send(x, q, &p)))
+            break;
+        word[0] = p.last;
+        word[1] = word[2] = word[3] = 0;
+        if (rc > 0 && p.completes) {
+            rc = comp_push(x, &q->comp, word);
+            q->raise = true;
+        }
+        q->ring[0] = p.after;
+        if (rc < 0)
+            vmxnet3_queue_error(x, true, index, "the send ring has an entry that goes nowhere");
+    }
+    *more |= n == BATCH;
+    if (q->raise)
+        vmxnet3_raise(x, q->intr);
+    q->raise = false;
+}
+
+void vmxnet3_send_all(struct vmxnet3 *x)
+{
+    bool more = false;
+
+    for (unsigned i = 0; i < x->s.ntx; i++)
+        tx_queue(x, i, &more);
+    if (more)
+        vmxnet3_wake(x);
+}
+
+/* --- receive --- */
+
+static bool rx_wanted(const struct vmxnet3 *x)
+{
+    static const uint32_t bit[] = {VMXNET3_RXM_UCAST, VMXNET3_RXM_MCAST, VMXNET3_RXM_BCAST};
+    enum vmxnet3_cast c = cast(x->in);
+
+    if (x->s.rx_mode & VMXNET3_RXM_PROMISC)
+        return true;
+    if (c == VMXNET3_MCAST && x->s.rx_mode & VMXNET3_RXM_ALL_MULTI)
+        return true;
+    if (!(x->s.rx_mode & bit[c]))
+        return false;
+    if (c == VMXNET3_BCAST || memcmp(x->in, x->mac, 6) == 0)
+        return true;
+    for (unsigned i = 0; i < x->s.macs; i++) {
+        if (memcmp(x->in, x->s.table[i], 6) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The same queue for a flow: addresses and ports folded. */
+static unsigned rx_pick(const struct vmxnet3 *x)
+{
+    struct net_layout o;
+    uint32_t h = 0;
+    size_t from, to;
+
+    if (x->s.nrx < 2 || !net_layout(x->in, x->in_len, &o) || !o.version)
+        return 0;
+    from = o.l3 + (o.version == 4 ? 12u : 8u);
+    to = o.version == 4 ? from + 8 : from + 32;
+    if (o.payload)
+        to = o.l4 + 4u > to ? to : to;
+    for (size_t i = from; i + 2 <= to && i + 2 <= x->in_len; i += 2)
+        h ^= be16_at(x->in + i);
+    if (o.payload)
+        h ^= (uint32_t)be16_at(x->in + o.l4) ^ be16_at(x->in + o.l4 + 2);
+    return (h ^ h >> 8) % x->s.nrx;
+}
+
+struct rx_part {
+    unsigned ring;
+    uint32_t index;
+    gpa_t at;
+    uint32_t n;
+};
+
+/* The next buffer of the wanted kind, in `ring` copies that the caller keeps or drops. 1, 0 none,
+ * -errno. Bodies in front of a head are given back unused. */
+static int rx_next(struct vmxnet3 *x, struct vmxnet3_ring ring[2], bool head, struct rx_part *out)
+{
+    struct vmxnet3_desc d;
+    unsigned from = 0;
+    int rc = 0;
+
+    for (uint32_t tries = 0; tries <= ring[0].size; tries++) {
+        rc = ring_peek(x, &ring[0], VMXNET3_GEN, &d);
+        if (rc <= 0 || !head || !(le32_get(d.word2) & VMXNET3_RX_BODY))
+            break;
+        ring_step(&ring[0]);
+        rc = 0;
+    }
+    if (!head && (rc <= 0 || !(le32_get(d.word2) & VMXNET3_RX_BODY))) {
+        from = 1;
+        rc = ring[1].size ? ring_peek(x, &ring[1], VMXNET3_GEN, &d) : 0;
+    }
+    if (rc <= 0)
+        return rc;
+    *out = (struct rx_part){from, ring[from].next, le64_get(d.addr), desc_len(&d)};
+    ring_step(&ring[from]);
+    return 1;
+}
+
+static uint32_t rx_flags(const struct vmxnet3 *x)
+{
+    struct net_layout o;
+    uint32_t f = 0;
+
+    if (!net_layout(x->in, x->in_len, &o) || !o.version)
+        return 0;
+    f = o.version == 4 ? VMXNET3_RCD_V4 : VMXNET3_RCD_V6;
+    if (o.payload && o.proto == IP_TCP)
+        f |= VMXNET3_RCD_TCP;
+    if (o.payload && o.proto == IP_UDP)
+        f |= VMXNET3_RCD_UDP;
+    if (x->in_meta.flags & NET_CSUM_OK && x->s.rx_csum && f & (VMXNET3_RCD_TCP | VMXNET3_RCD_UDP))
+        f |= VMXNET3_RCD_TUC | VMXNET3_RCD_IPC;
+    return f;
+}
+
+/* 1: delivered; 0: not enough buffers; negative: the ring is broken. */
+static int rx_deliver(struct vmxnet3 *x, unsigned index)
+{
+    struct vmxnet3_queue *q = &x->s.rx[index];
+    struct vmxnet3_ring ring[2] = {q->ring[0], q->ring[1]};
+    struct rx_part part[VMXNET3_PARTS];
+    uint32_t flags = rx_flags(x);
+    unsigned parts = 0;
+    size_t at = 0;
+
+    for (; at < x->in_len; parts++) {
+        int rc = parts < VMXNET3_PARTS ? rx_next(x, ring, parts == 0, &part[parts]) : 0;
+
+        if (rc <= 0)
+            return rc;
+        part[parts].n = (uint32_t)min_u64(part[parts].n, x->in_len - at);
+        if (gmem_write(x->pci.dev.env.mem, part[parts].at, x->in + at, part[parts].n) < 0)
+            return -EFAULT;
+        at += part[parts].n;
+    }
+    for (unsigned i = 0; i < parts; i++) {
+        uint32_t queue = index + (part[i].ring ? x->s.nrx : 0u);
+        uint32_t word[4] = {part[i].index | queue << 16, 0, part[i].n, VMXNET3_CDTYPE_RXCOMP};
+
+        word[0] |= (i == 0 ? VMXNET3_RCD_SOP : 0) | (i + 1 == parts ? VMXNET3_RCD_EOP : 0);
+        word[3] |= i + 1 == parts ? flags : 0;
+        if (comp_push(x, &q->comp, word) < 0)
+            return -EFAULT;
+    }
+    q->ring[0] = ring[0];
+    q->ring[1] = ring[1];
+    q->raise = true;
+    count(q, x->in, x->in_len);
+    return 1;
+}
+
+static bool rx_fetch(struct vmxnet3 *x)
+{
+    struct iovec iov = {x->in, NET_FRAME_MAX};
+
+    while (!x->in_len) {
+        long rc = x->netif->ops->recv(x->netif, &x->in_meta, &iov, 1);
+
+        if (rc == -EAGAIN)
+            return false;
+        x->in_len = rc >= ETHER_HEAD ? (size_t)rc : 0;
+        if (x->in_len && !rx_wanted(x))
+            x->in_len = 0;
+    }
+    return true;
+}
+
+void vmxnet3_receive_all(struct vmxnet3 *x)
+{
+    size_t largest = max_u64(x->caps.mtu, 1500) + ETHER_HEAD + VLAN_TAG;
+    unsigned n;
+
+    for (n = 0; n < BATCH && x->s.nrx && rx_fetch(x); n++) {
+        unsigned index = rx_pick(x);
+        int rc = x->s.rx[index].stopped ? 1 : rx_deliver(x, index);
+
+        if (rc < 0)
+            vmxnet3_queue_error(x, false, index, "a receive ring goes nowhere");
+        if (rc == 0 && x->s.nrx == 1 && x->in_len <= largest)
+            break; /* the guest rings when there are more buffers */
+        x->dropped += rc != 1;
+        x->in_len = 0;
+    }
+    for (unsigned i = 0; i < x->s.nrx; i++) {
+        if (x->s.rx[i].raise)
+            vmxnet3_raise(x, x->s.rx[i].intr);
+        x->s.rx[i].raise = false;
+    }
+    if (n == BATCH)
+        vmxnet3_wake(x);
+}

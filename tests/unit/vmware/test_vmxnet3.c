@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmxnet3, driven as a guest driver does: activation, frames both ways, offloads, bad areas. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "abi/vmxnet3.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "fakes/fake_env.h"
+#include "fakes/fake_irqs.h"
+#include "fakes/fake_pci.h"
+#include "personas/vmware/vmxnet3.h"
+#include "virtio/loopnet.h"
+
+/* Where the guest keeps things. */
+enum {
+    SHARED = 0x10000,
+    QUEUES = 0x11000,
+    TX = 0x12000,
+    TXC = 0x13000,
+    RX0 = 0x14000,
+    RX1 = 0x15000,
+    RXC = 0x16000,
+    BUFFERS = 0x20000, /* 2 KiB each: 32 heads, then 32 bodies */
+    FRAME = 0x80000,
+    RING = 32,
+    DEVFN = 3 << 3,
+    VECTOR = 0x40
+};
+
+static const uint8_t mac[6] = {0x00, 0x50, 0x56, 0x01, 0x02, 0x03};
+static struct fake_env f;
+static struct loopnet *net;
+static uint64_t bar[6];
+
+static void *ram(gpa_t at, size_t n)
+{
+    void *p = gmem_shared(f.env.mem, at, n);
+
+    assert_non_null(p);
+    return p;
+}
+
+static void put(uint64_t reg, uint32_t v)
+{
+    fake_env_write(&f, bar[1] + reg, 4, v);
+}
+
+static uint32_t get(uint64_t reg)
+{
+    return (uint32_t)fake_env_read(&f, bar[1] + reg, 4);
+}
+
+static uint32_t command(uint32_t cmd)
+{
+    put(VMXNET3_REG_CMD, cmd);
+    return get(VMXNET3_REG_CMD);
+}
+
+static struct vmxnet3_shared *shared(void)
+{
+    return ram(SHARED, sizeof(struct vmxnet3_shared));
+}
+
+static void fill_rx(void)
+{
+    struct vmxnet3_desc *head = ram(RX0, RING * 16), *body = ram(RX1, RING * 16);
+
+    for (unsigned i = 0; i < RING; i++) {
+        head[i].addr = le64_of(BUFFERS + i * 2048u);
+        head[i].word2 = le32_of(2048 | VMXNET3_GEN);
+        body[i].addr = le64_of(BUFFERS + (RING + i) * 2048u);
+        body[i].word2 = le32_of(2048 | VMXNET3_RX_BODY | VMXNET3_GEN);
+    }
+}
+
+static void areas(void)
+{
+    struct vmxnet3_tx_queue t = {.ring = le64_of(TX),
+                                 .ring_size = le32_of(RING),
+                                 .comp = le64_of(TXC),
+                                 .comp_size = le32_of(RING)};
+    struct vmxnet3_rx_queue r = {.ring = {le64_of(RX0), le64_of(RX1)},
+                                 .ring_size = {le32_of(RING), le32_of(RING)},
+                                 .comp = le64_of(RXC),
+                                 .comp_size = le32_of(2 * RING),
+                                 .intr = 1};
+
+    *shared() = (struct vmxnet3_shared){.magic = le32_of(VMXNET3_REV1_MAGIC),
+                                        .upt_features = le64_of(UPT1_F_RXCSUM),
+                                        .queue_desc = le64_of(QUEUES),
+                                        .tx_queues = 1,
+                                        .rx_queues = 1,
+                                        .auto_mask = 1,
+                                        .intrs = 3,
+                                        .event_intr = 2,
+                                        .rx_mode = le32_of(VMXNET3_RXM_UCAST | VMXNET3_RXM_BCAST)};
+    memcpy(ram(QUEUES, sizeof(t)), &t, sizeof(t));
+    memcpy(ram(QUEUES + 256, sizeof(r)), &r, sizeof(r));
+    fill_rx();
+}
+
+static void unmask(void)
+{
+    for (unsigned i = 0; i < 3; i++)
+        fake_env_write(&f, bar[0] + 8 * i, 4, 0);
+}
+
+static int setup(void **state)
+{
+    struct err e;
+
+    (void)state;
+    fake_env_create(&f, 16 * MiB);
+    net = loopnet_create(f.env.loop);
+    net->tx_caps = NET_CSUM | NET_TSO4 | NET_TSO6;
+    assert_int_equal(vmxnet3_create(&f.env, &net->n, mac, &e), 0);
+    fake_pci_map(&f, 1 << 3, bar);
+    if (!bar[0])
+        fake_pci_map(&f, 0, bar);
+    assert_int_equal(fake_pci_msix(&f, 1 << 3, bar, VECTOR), VMXNET3_MAX_INTRS);
+    areas();
+    put(VMXNET3_REG_DSAL, SHARED);
+    put(VMXNET3_REG_DSAH, 0);
+    assert_int_equal(command(VMXNET3_CMD_ACTIVATE_DEV), 0);
+    unmask();
+    fake_env_run(&f);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_env_destroy(&f);
+    return 0;
+}
+
+static void tx_desc(unsigned i, gpa_t at, uint32_t len, uint32_t extra2, uint32_t word3)
+{
+    struct vmxnet3_desc *d = ram(TX + i * 16u, 16);
+
+    d->addr = le64_of(at);
+    d->word3 = le32_of(word3);
+    d->word2 = le32_of(len | VMXNET3_TX_GEN | extra2);
+}
+
+static void kick(void)
+{
+    fake_env_write(&f, bar[0] + VMXNET3_REG_TXPROD, 4, 1);
+    fake_env_run(&f);
+}
+
+static struct vmxnet3_comp comp(gpa_t ring, unsigned i)
+{
+    return *(struct vmxnet3_comp *)ram(ring + i * 16u, 16);
+}
+
+static void a_frame_of_two_parts_is_sent_and_completed(void **state)
+{
+    memset(ram(FRAME, 200), 0x5a, 200);
+    tx_desc(0, FRAME, 100, 0, 0);
+    tx_desc(1, FRAME + 100, 100, 0, VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 1);
+    assert_int_equal(net->last.len, 200);
+    assert_int_equal(net->last.bytes[199], 0x5a);
+    assert_int_equal(le32_get(comp(TXC, 0).word[0]), 1);
+    assert_int_equal(le32_get(comp(TXC, 0).word[3]), VMXNET3_GEN);
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR), 1);
+}
+
+static void a_full_back_end_gets_the_frame_later(void **state)
+{
+    net->full = true;
+    tx_desc(0, FRAME, 60, 0, VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 0);
+    assert_int_equal(le32_get(comp(TXC, 0).word[3]), 0);
+    net->full = false;
+    net->ev->writable(net->arg);
+    assert_int_equal(net->sent, 1);
+    assert_int_equal(le32_get(comp(TXC, 0).word[3]), VMXNET3_GEN);
+}
+
+static void a_checksum_is_asked_for_by_its_absolute_place(void **state)
+{
+    tx_desc(0, FRAME, 60, 50u << 18, VMXNET3_TX_EOP | VMXNET3_OM_CSUM << 10 | 34);
+    kick();
+    assert_int_equal(net->sent, 1);
+    assert_int_equal(net->last.meta.flags, NET_NEEDS_CSUM);
+    assert_int_equal(net->last.meta.csum_start, 34);
+    assert_int_equal(net->last.meta.csum_off, 16);
+    tx_desc(1, FRAME, 60, 20u << 18, VMXNET3_TX_EOP | VMXNET3_TX_CQ | VMXNET3_OM_CSUM << 10 | 34);
+    kick();
+    assert_int_equal(net->sent, 1); /* the field lies before the header: dropped, completed */
+    assert_int_equal(le32_get(comp(TXC, 0).word[0]), 1);
+}
+
+static void a_tag_is_put_in(void **state)
+{
+    tx_desc(0, FRAME, 60, 0, VMXNET3_TX_EOP | VMXNET3_TX_TI | 5u << 16);
+    kick();
+    assert_int_equal(net->last.len, 64);
+    assert_int_equal(be16_at(net->last.bytes + 12), 0x8100);
+    assert_int_equal(be16_at(net->last.bytes + 14), 5);
+}
+
+static void frame_in(uint8_t *p, size_t n)
+{
+    memset(p, 0x11, n);
+    memcpy(p, mac, 6);
+}
+
+static void a_frame_comes_in_and_interrupts_once_until_unmasked(void **state)
+{
+    uint8_t p[60];
+
+    frame_in(p, sizeof(p));
+    loopnet_put(net, p, sizeof(p), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]), VMXNET3_RCD_SOP | VMXNET3_RCD_EOP);
+    assert_int_equal(le32_get(comp(RXC, 0).word[2]), 60);
+    assert_int_equal(le32_get(comp(RXC, 0).word[3]), VMXNET3_CDTYPE_RXCOMP | VMXNET3_GEN);
+    assert_memory_equal(ram(BUFFERS, 60), p, 60);
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 1);
+    loopnet_put(net, p, sizeof(p), NULL);
+    fake_env_run(&f);
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 0);
+    unmask();
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 1);
+}
+
+static void a_large_frame_goes_on_in_the_second_ring(void **state)
+{
+    uint8_t p[5000];
+
+    frame_in(p, sizeof(p));
+    loopnet_put(net, p, sizeof(p), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]), VMXNET3_RCD_SOP);
+    assert_int_equal(le32_get(comp(RXC, 1).word[0]), 1 << 16);
+    assert_int_equal(le32_get(comp(RXC, 2).word[0]), 1 | 1 << 16 | VMXNET3_RCD_EOP);
+    assert_int_equal(le32_get(comp(RXC, 2).word[2]), 5000 - 4096);
+}
+
+static void frames_for_others_are_not_taken(void **state)
+{
+    uint8_t p[60];
+
+    frame_in(p, sizeof(p));
+    p[5] ^= 1;
+    loopnet_put(net, p, sizeof(p), NULL);
+    p[0] = 1; /* multicast */
+    loopnet_put(net, p, sizeof(p), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[3]), 0);
+    shared()->rx_mode = le32_of(VMXNET3_RXM_PROMISC);
+    command(VMXNET3_CMD_UPDATE_RX_MODE);
+    loopnet_put(net, p, sizeof(p), NULL);
+    fake_env_run(&f);
+    assert_int_not_equal(le32_get(comp(RXC, 0).word[3]), 0);
+}
+
+static void frames_wait_for_buffers(void **state)
+{
+    uint8_t p[60];
+
+    frame_in(p, sizeof(p));
+    for (unsigned i = 0; i < RING + 1; i++)
+        loopnet_put(net, p, sizeof(p), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, RING).word[3]), 0);
+    ((struct vmxnet3_desc *)ram(RX0, 16))->word2 = le32_of(2048); /* the next round */
+    fake_env_write(&f, bar[0] + VMXNET3_REG_RXPROD, 4, 0);
+    fake_env_run(&f);
+    assert_int_not_equal(le32_get(comp(RXC, RING).word[3]), 0);
+}
+
+static void the_link_is_an_event(void **state)
+{
+    assert_int_equal(command(VMXNET3_CMD_GET_LINK), 10000u << 16 | 1);
+    net->ev->link(net->arg, false);
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 2), 1);
+    assert_int_equal(le32_get(shared()->ecr), VMXNET3_ECR_LINK);
+    put(VMXNET3_REG_ECR, VMXNET3_ECR_LINK);
+    assert_int_equal(le32_get(shared()->ecr), 0);
+    assert_int_equal(command(VMXNET3_CMD_GET_LINK), 0);
+}
+
+static void bad_areas_are_refused(void **state)
+{
+    struct vmxnet3_tx_queue *t = ram(QUEUES, 256);
+
+    shared()->tx_queues = 200;
+    assert_int_equal(command(VMXNET3_CMD_ACTIVATE_DEV), 1);
+    shared()->tx_queues = 1;
+    t->ring = le64_of(UINT64_C(1) << 51);
+    assert_int_equal(command(VMXNET3_CMD_ACTIVATE_DEV), 1);
+    t->ring = le64_of(TX);
+    assert_int_equal(command(VMXNET3_CMD_ACTIVATE_DEV), 0);
+    put(VMXNET3_REG_DSAH, 0x7fffffff); /* ignored while active */
+    assert_int_equal(command(VMXNET3_CMD_ACTIVATE_DEV), 0);
+}
+
+static void a_send_ring_without_an_end_stops_the_queue(void **state)
+{
+    for (unsigned i = 0; i < RING; i++)
+        tx_desc(i, FRAME, 60, 0, 0);
+    for (unsigned i = 0; i < 4; i++)
+        kick();
+    assert_int_equal(net->sent, 0);
+    assert_int_equal(command(VMXNET3_CMD_RESET_DEV), 0);
+}
+
+static void the_address_is_read_and_changed(void **state)
+{
+    assert_int_equal(command(VMXNET3_CMD_GET_PERM_MAC_LO), le32_at(mac));
+    assert_int_equal(command(VMXNET3_CMD_GET_PERM_MAC_HI), le16_at(mac + 4));
+    put(VMXNET3_REG_MACL, 0x04030202);
+    assert_int_equal(get(VMXNET3_REG_MACL), 0x04030202);
+}
+
+#define TEST(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_frame_of_two_parts_is_sent_and_completed),
+        TEST(a_full_back_end_gets_the_frame_later),
+        TEST(a_checksum_is_asked_for_by_its_absolute_place),
+        TEST(a_tag_is_put_in),
+        TEST(a_frame_comes_in_and_interrupts_once_until_unmasked),
+        TEST(a_large_frame_goes_on_in_the_second_ring),
+        TEST(frames_for_others_are_not_taken),
+        TEST(frames_wait_for_buffers),
+        TEST(the_link_is_an_event),
+        TEST(bad_areas_are_refused),
+        TEST(a_send_ring_without_an_end_stops_the_queue),
+        TEST(the_address_is_read_and_changed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
