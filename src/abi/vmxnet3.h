@@ -79,6 +79,7 @@ struct vmxnet3_shared {
     le32 confs[12];
     le32 ecr;
 };
+WIRE_SIZE(struct vmxnet3_shared, 700);
 WIRE_OFFSET(struct vmxnet3_shared, upt_features, 24);
 WIRE_OFFSET(struct vmxnet3_shared, queue_desc, 40);
 WIRE_OFFSET(struct vmxnet3_shared, tx_queues, 62);
@@ -93,6 +94,7 @@ struct vmxnet3_queue_status {
     uint8_t stopped, pad[3];
     le32 error;
 };
+WIRE_SIZE(struct vmxnet3_queue_status, 8);
 struct vmxnet3_tx_queue {
     le32 num_deferred, threshold;
     le64 reserved;

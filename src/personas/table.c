@@ -8,12 +8,7 @@ extern const struct persona_ops persona_bare, persona_hyperv, persona_kvm, perso
     persona_xen;
 
 const struct persona_ops *const personas[] = {
-    &persona_kvm,
-    &persona_hyperv,
-    &persona_xen,
-    &persona_vmware,
-    &persona_bare,
-    NULL,
+    &persona_kvm, &persona_hyperv, &persona_xen, &persona_vmware, &persona_bare, NULL,
 };
 
 const struct persona_ops *persona_find(const char *name)

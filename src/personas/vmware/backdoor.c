@@ -88,11 +88,13 @@ static void steal_begin(void *arg)
     steal_tick(&w->steal_tick);
 }
 
-void steal_set(struct vmware *w, unsigned cpu, struct backdoor *b)
+void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b)
 {
     gpa_t at = (gpa_t)b->si << 32 | b->di;
 
-    if (at == 1) {
+    if (cpl != 0) {
+        b->ax = UINT32_MAX;
+    } else if (at == 1) {
         w->steal[cpu].at = 0;
         b->ax = 0;
     } else if (at % sizeof(struct vmware_steal) ||
@@ -201,10 +203,7 @@ static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backd
         b->ax = VCPU_INFO_SYNC_VTSCS | VCPU_INFO_LEGACY_X2APIC_OK;
         break;
     case BDOOR_CMD_STEALCLOCK:
-        if (cpl == 0)
-            steal_set(w, v->index, b);
-        else
-            b->ax = UINT32_MAX;
+        steal_set(w, v->index, cpl, b);
         break;
     case BDOOR_CMD_PRECISIONCLOCK:
         precision_clock(b);

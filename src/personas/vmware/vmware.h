@@ -57,7 +57,7 @@ static inline struct vmware *vmware_of(struct persona *p)
 enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                            enum access dir, uint32_t *val);
 
-void steal_set(struct vmware *w, unsigned cpu, struct backdoor *b);
+void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);
 
 void vmware_balloon_call(struct vmware *w, struct backdoor *b);
