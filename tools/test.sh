@@ -7,11 +7,12 @@
 #   unit      build with gcc; unit tests, and each fuzz target over its seeds
 #   sanitize  the same with clang, ASan and UBSan
 #   style     rules about the tree
-#   boot      kernels as guests, where KVM is usable
+#   smoke     the boot tests that every change must pass: those in tests/boot/every-change
+#   boot      all boot tests: kernels as guests, where KVM is usable; only when asked for
 #   fuzz      a minute of new inputs, shared by all targets; only when asked for
 set -u
 cd "$(dirname "$0")/.." || exit
-[ $# -gt 0 ] || set -- unit sanitize style boot
+[ $# -gt 0 ] || set -- unit sanitize style smoke
 results=$PWD/build/results
 rm -rf "$results"
 mkdir -p "$results"
@@ -51,10 +52,11 @@ built_sanitized()
     ninja -C build-asan
 }
 
+# boot [NAME...]
 boot()
 {
     echo "== boot"
-    tests/boot/run.py --work build/boot 2>"$results/boot.log" | grep -v '^boot:'
+    tests/boot/run.py --work build/boot "$@" 2>"$results/boot.log" | grep -v '^boot:'
     cp build/boot/junit.xml "$results/boot.junit.xml" || echo boot >>"$results/broken"
     tail -n 5 "$results/boot.log"
     ./dev host --stop
@@ -66,10 +68,16 @@ if step build built; then
         case $suite in
         unit | style) meson_suite build "$suite" "$suite" ;;
         sanitize) ! step build-sanitize built_sanitized || meson_suite build-asan unit sanitize ;;
+        smoke)
+            set -f # names have brackets
+            # shellcheck disable=SC2046 # one name a line
+            boot $(cat tests/boot/every-change)
+            set +f
+            ;;
         boot) boot ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
-            echo "test: there is no suite $suite: unit sanitize style boot fuzz" >&2
+            echo "test: there is no suite $suite: unit sanitize style smoke boot fuzz" >&2
             exit 64
             ;;
         esac
