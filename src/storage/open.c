@@ -40,6 +40,32 @@ static bool marked_raw(const struct disk *file)
            !strcmp(name, "raw");
 }
 
+/* Formats that are known by their first bytes and cannot be read: their name, or NULL. A guest that
+ * got such a file as a raw disk would find nonsense, and might format it. */
+static const char *foreign(const uint8_t *head, size_t n)
+{
+    static const struct {
+        const char *magic, *name;
+    } known[] = {
+        {"vhdxfile", "VHDX"},
+        {"KDMV", "VMDK"},
+        {"# Disk DescriptorFile", "VMDK"},
+        {"COWD", "VMDK (COWD)"},
+        {"\xbe\xba\xfe\xca", "VMDK (seSparse)"},
+        {"QED", "QED"},
+        {"WithoutFreeSpace", "Parallels"},
+        {"WithouFreSpacExt", "Parallels"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        size_t len = strlen(known[i].magic);
+
+        if (n >= len && memcmp(head, known[i].magic, len) == 0)
+            return known[i].name;
+    }
+    return NULL;
+}
+
 static int probe(struct disk *file, const char *path, const struct format_ops **out, struct err *e)
 {
     uint8_t head[PROBE_HEAD], tail[PROBE_TAIL];
@@ -60,7 +86,12 @@ static int probe(struct disk *file, const char *path, const struct format_ops **
             *out = formats[i];
         }
     }
-    return 0;
+    if (strcmp((*out)->name, "raw") != 0 || !foreign(head, n))
+        return 0;
+    return err_exit(e, EX_BAD_INPUT, EINVAL,
+                    "'%s' is a %s image, which this version cannot read; convert it to qcow2 first "
+                    "(or say format=raw if it really is a raw disk)",
+                    path, foreign(head, n));
 }
 
 int format_choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,

@@ -259,6 +259,20 @@ static int use_snapshot(struct qcow2 *q, const struct disk_cfg *c, struct err *e
 
 /* --- opening --- */
 
+/* A writer that does not keep an autoclear feature up to date says so before it writes: bitmaps of
+ * changed clusters must not be believed afterwards. */
+static int clear_autoclear(struct qcow2 *q)
+{
+    int rc;
+
+    if (!q->v3 || be64_get(q->h.autoclear_features) == 0)
+        return 0;
+    q->h.autoclear_features = be64_of(0);
+    rc = disk_write(q->m.file, offsetof(struct qcow2_header, autoclear_features),
+                    &q->h.autoclear_features, sizeof(q->h.autoclear_features));
+    return rc < 0 ? rc : disk_flush(q->m.file);
+}
+
 /* Before the first write: what others left undone is done. */
 static int make_writable(struct qcow2 *q, const struct disk_cfg *c, struct err *e)
 {
@@ -269,6 +283,8 @@ static int make_writable(struct qcow2 *q, const struct disk_cfg *c, struct err *
         return cannot(c, "has an external data file and can only be read", e);
     if (incompat & QCOW2_INCOMPAT_CORRUPT)
         return bad(c, "it is marked as corrupt", e);
+    if (clear_autoclear(q) < 0)
+        return err_set(e, EIO, "cannot write to the header of qcow2 image '%s'", c->path);
     if (!(incompat & QCOW2_INCOMPAT_DIRTY))
         return 0;
     if (qcow2_check(q->m.file, c, true, &rep, e) < 0)

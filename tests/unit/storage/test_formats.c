@@ -324,9 +324,62 @@ static void other_sizes_keep_the_content(void **state)
     }
 }
 
+/* A writer that does not keep bitmaps says so, and a reader changes nothing. */
+static void a_qcow2_writer_disowns_bitmaps(void **state)
+{
+    static const struct row w = {"qcow2", "", "qcow2"};
+    enum { AUTOCLEAR = 88 + 7 }; /* the low byte of autoclear_features */
+    const char *path = scratch_path("image");
+    struct disk_cfg c = {.path = path, .readonly = true};
+    uint8_t one = 1, byte;
+    struct err e = {0};
+    struct disk *d;
+    int fd;
+
+    (void)state;
+    make(&w, path, NULL, NULL);
+    fd = open(path, O_RDWR);
+    assert_int_equal(pwrite(fd, &one, 1, AUTOCLEAR), 1);
+    assert_int_equal(disk_open(&c, loop, &d, &e), 0);
+    disk_close(d);
+    assert_int_equal(pread(fd, &byte, 1, AUTOCLEAR), 1);
+    assert_int_equal(byte, 1);
+    disk_close(reopen(&w, path));
+    assert_int_equal(pread(fd, &byte, 1, AUTOCLEAR), 1);
+    assert_int_equal(byte, 0);
+    close(fd);
+}
+
+static void an_image_that_cannot_be_read_is_not_taken_for_raw(void **state)
+{
+    static const char *const heads[] = {
+        "vhdxfile",        "KDMV", "# Disk DescriptorFile\n", "COWD", "QED", "WithoutFreeSpace",
+        "WithouFreSpacExt"};
+    const char *path = scratch_path("image");
+    struct disk *d;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
+        struct disk_cfg c = {.path = path}, raw = {.path = path, .format = "raw"};
+        struct err e = {0};
+        int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+        assert_int_equal(ftruncate(fd, 1 << 20), 0);
+        assert_int_equal(pwrite(fd, heads[i], strlen(heads[i]), 0), strlen(heads[i]));
+        close(fd);
+        assert_int_equal(disk_open(&c, loop, &d, &e), -EINVAL);
+        assert_int_equal(e.exit, EX_BAD_INPUT);
+        assert_int_equal(disk_open(&raw, loop, &d, &e), 0);
+        disk_close(d);
+        unlink(path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_image_that_cannot_be_read_is_not_taken_for_raw),
+        cmocka_unit_test(a_qcow2_writer_disowns_bitmaps),
         cmocka_unit_test(random_requests_survive_reopening),
         cmocka_unit_test(many_writers_at_once_keep_their_bytes),
         cmocka_unit_test(extents_tell_the_truth),
