@@ -56,7 +56,8 @@ class Test:
 
     def initrd(self, opts):
         """Builds the guest's archive unless it is newer than everything that it is made of."""
-        out = os.path.join(opts.work, "%s-%s.cpio" % (os.path.basename(self.path)[:-3], self.fields["kernel"]))
+        name = os.path.relpath(self.path, HERE)[:-3].replace(os.sep, "-")
+        out = os.path.join(opts.work, "%s-%s.cpio" % (name, self.fields["kernel"]))
         tool = os.path.join(TOP, "tools/mkinitramfs.py")
         kernel = os.path.join(opts.guests, self.fields["kernel"])
         inputs = [self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]
@@ -172,6 +173,8 @@ def main():
     parser.add_argument("--binary", default=os.path.join(TOP, "build/hospes"))
     parser.add_argument("names", nargs="*")
     opts = parser.parse_args()
+    opts.work = os.path.abspath(opts.work)  # tests change their directory
+    opts.guests = os.path.abspath(opts.guests)
     tests = find_tests(opts.names)
     if opts.l:
         print("\n".join(t.full for t in tests))
