@@ -90,6 +90,11 @@ int chain_file(const struct disk_cfg *c, const char *name, bool readonly, struct
 {
     int fd, rc = 0;
 
+    if (c->member)
+        return err_set(e, EINVAL,
+                       "image '%s' refers to '%s', which is not followed from inside an archive; "
+                       "unpack the archive with tar",
+                       c->path, name);
     if (!c->allow_outside && (name[0] == '/' || name[0] == '\0' || strstr(name, "..")))
         return outside(c, name, e);
     fd = resolve(c, name, readonly, e);

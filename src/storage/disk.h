@@ -157,13 +157,14 @@ struct disk_cfg {
     const char *path;
     const char *format; /* NULL: probe. Never probed again once known */
     bool readonly;
-    bool snapshot;           /* writes go to a scratch overlay that is thrown away */
-    bool no_lock;            /* inspection of a file in use */
-    bool allow_outside;      /* follow backing files outside the image's own directory */
-    bool no_chain;           /* do not open parents: info and probing */
-    unsigned depth;          /* 0 for the image itself, 1 for its parent, ... */
-    bool threads;            /* worker threads instead of io_uring */
-    bool no_sync;            /* see file.h */
+    bool snapshot;      /* writes go to a scratch overlay that is thrown away */
+    bool no_lock;       /* inspection of a file in use */
+    bool allow_outside; /* follow backing files outside the image's own directory */
+    bool no_chain;      /* do not open parents: info and probing */
+    unsigned depth;     /* 0 for the image itself, 1 for its parent, ... */
+    bool threads;       /* worker threads instead of io_uring */
+    bool no_sync;       /* see file.h */
+    const char *member; /* of the archive at path: opened as an image in its place; see member.h */
     const char *internal;    /* name or id of an internal snapshot, read-only; NULL: the disk now */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it
                               * lies in $TMPDIR or /var/tmp */
@@ -171,6 +172,17 @@ struct disk_cfg {
 
 /* Opens path, probing its format when c->format is NULL, with its chain of parents. */
 MUST int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e);
+
+/* The first step of that alone: the host file at c->path, locked, or in an archive the member that
+ * c->path or c->member names, which can only be read. *inner is c with what is then known; its path
+ * and member are in `names`, to be freed by the caller in any case. */
+struct disk_names {
+    char *file, *member; /* member NULL: the whole file */
+    char *shown;         /* "x.ova:disk.vmdk" */
+};
+MUST int disk_open_host(const struct disk_cfg *c, struct loop *l, struct disk **out,
+                        struct disk_cfg *inner, struct disk_names *names, struct err *e);
+void disk_names_free(struct disk_names *names);
 
 /* The same for a host file that is open already; takes it over in any case. */
 MUST int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l,

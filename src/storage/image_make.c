@@ -59,21 +59,32 @@ int image_resize(struct disk *d, uint64_t bytes, struct err *e)
     return rc < 0 ? err_set(e, -rc, "cannot clear the new part: %s", strerror(-rc)) : 0;
 }
 
-int image_check(const struct disk_cfg *c, bool repair, struct image_report *rep,
-                const struct format_ops **f, struct err *e)
+static int image_check_file(struct disk *file, const struct disk_cfg *c, bool repair,
+                            struct image_report *rep, const struct format_ops **f, struct err *e)
 {
-    struct file_cfg fc = {.path = c->path, .readonly = !repair, .no_lock = c->no_lock};
-    struct disk *file;
-    int rc = file_open(&fc, NULL, &file, e);
+    int rc = format_choose(file, c, f, e);
 
-    if (rc < 0)
-        return rc;
-    rc = format_choose(file, c, f, e);
     if (rc == 0 && !(*f)->check)
         rc = err_exit(e, EX_USAGE_, ENOTSUP, "images of format %s have nothing to check",
                       (*f)->name);
     if (rc == 0)
         rc = (*f)->check(file, c, repair, rep, e);
     disk_close(file);
+    return rc;
+}
+
+int image_check(const struct disk_cfg *c, bool repair, struct image_report *rep,
+                const struct format_ops **f, struct err *e)
+{
+    struct disk_cfg want = *c, inner;
+    struct disk_names names;
+    struct disk *file;
+    int rc;
+
+    want.readonly = !repair;
+    rc = disk_open_host(&want, NULL, &file, &inner, &names, e);
+    if (rc == 0)
+        rc = image_check_file(file, &inner, repair, rep, f, e);
+    disk_names_free(&names);
     return rc;
 }

@@ -8,6 +8,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -15,6 +17,7 @@
 #include "storage/file.h"
 #include "storage/filter/filter.h"
 #include "storage/format/format.h"
+#include "storage/member.h"
 
 enum { PROBE_HEAD = 2048, PROBE_TAIL = 1024 };
 static const char format_mark[] = "user.hospes.format";
@@ -146,19 +149,105 @@ int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l, 
     return rc;
 }
 
-int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e)
+/* --- members of archives --- */
+
+void disk_names_free(struct disk_names *names)
+{
+    free(names->file);
+    free(names->member);
+    free(names->shown);
+    *names = (struct disk_names){0};
+}
+
+/* Is c->path a file, or does it name a member of one? */
+static int split(const struct disk_cfg *c, struct disk_names *names)
+{
+    size_t n = c->member ? strlen(c->path) : member_split(c->path);
+    const char *member = c->member ? c->member : n ? c->path + n + 1 : NULL;
+
+    names->file = n ? strndup(c->path, n) : strdup(c->path);
+    names->member = member ? strdup(member) : NULL;
+    return names->file && (!member || names->member) ? 0 : -ENOMEM;
+}
+
+/* What messages and facts call the image. */
+static int show(struct disk_names *names)
+{
+    const char *member = names->member ? names->member : "";
+    size_t room = strlen(names->file) + strlen(member) + 2;
+
+    names->shown = malloc(room);
+    if (!names->shown)
+        return -ENOMEM;
+    snprintf(names->shown, room, "%s%s%s", names->file, *member ? ":" : "", member);
+    return 0;
+}
+
+/* file, an open archive, becomes its member. An archive of blocks is a format of its own, which
+ * finds its member itself. */
+static int enter(struct disk **file, const struct disk_cfg *c, struct loop *l,
+                 struct disk_names *names, struct err *e)
+{
+    char *found = NULL;
+    int rc;
+
+    if (names->member ? archive_begins(*file, "ova.xml")
+                      : c->format || marked_raw(*file) || !archive_begins(*file, ".ovf"))
+        return 0;
+    if (!c->readonly && !c->snapshot)
+        return err_set(e, EINVAL,
+                       "'%s' lies in an archive and can only be read; copy it with 'hospes image "
+                       "convert', or open it as a snapshot",
+                       c->path);
+    rc = member_open(*file, names->file, names->member, l, file, &found, e);
+    if (rc < 0)
+        return rc;
+    free(names->member);
+    names->member = found;
+    return 0;
+}
+
+int disk_open_host(const struct disk_cfg *c, struct loop *l, struct disk **out,
+                   struct disk_cfg *inner, struct disk_names *names, struct err *e)
 {
     struct file_cfg fc = {
-        .path = c->path,
         .readonly = c->readonly || c->snapshot,
         .no_lock = c->no_lock,
         .threads = c->threads,
         .no_sync = c->no_sync,
     };
-    struct disk *file;
-    int rc = file_open(&fc, l, &file, e);
+    int rc;
 
-    return rc < 0 ? rc : disk_open_file(file, c, l, out, e);
+    *names = (struct disk_names){0};
+    if (split(c, names) < 0)
+        return err_set(e, ENOMEM, "no memory to open '%s'", c->path);
+    fc.path = names->file;
+    fc.readonly = fc.readonly || names->member;
+    rc = file_open(&fc, l, out, e);
+    if (rc < 0)
+        return rc;
+    rc = enter(out, c, l, names, e);
+    if (rc == 0 && show(names) < 0)
+        rc = err_set(e, ENOMEM, "no memory to open '%s'", c->path);
+    if (rc < 0)
+        disk_close(*out);
+    *inner = *c;
+    inner->path = names->shown;
+    inner->member = names->member;
+    return rc;
+}
+
+int disk_open(const struct disk_cfg *c, struct loop *l, struct disk **out, struct err *e)
+{
+    struct disk_names names;
+    struct disk_cfg inner;
+    struct disk *file;
+    int rc = disk_open_host(c, l, &file, &inner, &names, e);
+
+    if (rc == 0)
+        rc = disk_open_file(file, &inner, l, out, e);
+    disk_names_free(&names);
+    return rc;
 }
 
 bool disk_made_by_hospes(const char *path)
