@@ -100,6 +100,7 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
         .name = p->name,
         .opts = m->persona_opts,
         .console = m->console,
+        .testdev = p->testdev,
         .event = machine_persona_event,
         .event_arg = m,
     };

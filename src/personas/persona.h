@@ -65,6 +65,7 @@ struct persona_env {
     struct cfg *opts;        /* --persona NAME,key=value */
     struct console *console; /* the guest's serial console; a PV console may share it */
     struct hub *hub;         /* screens, keyboards and pointers; may be NULL */
+    bool testdev;            /* --testdev: what kvm-unit-tests needs of this persona */
     /* Tells the machine; any thread. text may be NULL. */
     void (*event)(void *arg, enum machine_event what, const char *text);
     void *event_arg;

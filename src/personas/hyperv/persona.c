@@ -25,6 +25,7 @@
 #include "personas/persona.h"
 #include "storage/disk.h"
 #include "storvsp.h"
+#include "testdev.h"
 #include "vmbus.h"
 
 extern const struct persona_ops persona_hyperv;
@@ -43,6 +44,7 @@ struct hyperv {
     struct input *input;
     struct dynmem *dynmem;
     struct hvsock *hvsock;
+    struct hvtest *test; /* NULL: none */
     char *socket; /* path for guest sockets, NULL: none */
     unsigned luns, ide_units, nics;
 };
@@ -92,6 +94,7 @@ static void hyperv_destroy(struct persona *p)
 {
     struct hyperv *v = hyperv_of(p);
 
+    hvtest_destroy(v->test);
     ics_destroy(v->ics);
     input_destroy(v->input);
     dynmem_destroy(v->dynmem);
@@ -157,6 +160,8 @@ static void hyperv_reset(struct persona *p)
     struct hyperv *v = hyperv_of(p);
 
     vmbus_reset(v->bus);
+    if (v->test)
+        hvtest_reset(v->test);
     if (v->scsi)
         storvsp_reset(v->scsi);
     for (unsigned i = 0; i < v->ide_units; i++)
@@ -186,10 +191,15 @@ static int hyperv_vcpu_ready(struct persona *p, struct vcpu *cpu, struct err *e)
 
 static enum verdict hyperv_hypercall(struct persona *p, struct vcpu *cpu, struct hcall *h)
 {
+    struct hyperv *v = hyperv_of(p);
+    enum hv_status status;
+
     (void)cpu;
     if (h->kind != HCALL_HYPERV)
         return VERDICT_NOT_MINE;
-    h->result = vmbus_hypercall(hyperv_of(p)->bus, h);
+    if (!v->test || !hvtest_hypercall(v->test, h, &status))
+        status = vmbus_hypercall(v->bus, h);
+    h->result = status;
     return VERDICT_DONE;
 }
 
@@ -293,6 +303,8 @@ static int hyperv_finish(struct persona *p, struct err *e)
         rc = dynmem_create(v->bus, &p->env, &v->dynmem, e);
     if (rc == 0 && v->socket)
         rc = hvsock_create(v->bus, v->socket, &v->hvsock, e);
+    if (rc == 0 && p->env.testdev)
+        rc = hvtest_create(&p->env.dev, p->env.host, v->bus->synic, &v->test, e);
     return rc;
 }
 

@@ -42,6 +42,18 @@ static bool message_irq_ready(struct synic_vp *vp)
                                          &vp->message_irq, &e) == 0;
 }
 
+static void slot_fill(struct hv_message *slot, uint32_t type, const void *payload, size_t n,
+                      bool more)
+{
+    memcpy(slot->payload, payload, n);
+    memset(slot->payload + n, 0, sizeof(slot->payload) - n);
+    slot->payload_size = (uint8_t)n;
+    slot->reserved = le16_of(0);
+    slot->port = le64_of(0);
+    shared_store8(&slot->message_flags, more ? HV_MESSAGE_PENDING : 0);
+    shared_store32(&slot->message_type, type);
+}
+
 static void synic_pump(struct synic_vp *vp)
 {
     while (vp->head) {
@@ -50,17 +62,11 @@ static void synic_pump(struct synic_vp *vp)
 
         if (!slot || !message_irq_ready(vp) || !slot_free(slot))
             return;
-        memcpy(slot->payload, m->payload, m->size);
-        memset(slot->payload + m->size, 0, sizeof(slot->payload) - m->size);
-        slot->payload_size = m->size;
-        slot->reserved = le16_of(0);
-        slot->port = le64_of(0);
         vp->head = m->next;
         vp->waiting--;
         if (!vp->head)
             vp->tail = &vp->head;
-        shared_store8(&slot->message_flags, vp->head ? HV_MESSAGE_PENDING : 0);
-        shared_store32(&slot->message_type, HVMSG_VMBUS);
+        slot_fill(slot, HVMSG_VMBUS, m->payload, m->size, vp->head);
         vp->s->sent++;
         irq_raise(vp->message_irq);
         free(m);
@@ -125,20 +131,65 @@ void synic_forget(struct synic *s)
 
 /* --- event flags --- */
 
+/* true: it was clear. */
+static bool flag_set(uint8_t *events, unsigned flag)
+{
+    uint32_t bit = UINT32_C(1) << flag % 32;
+    uint32_t *word = (uint32_t *)(void *)(events + flag / 32 * sizeof(*word));
+
+    return !(__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit);
+}
+
 void synic_signal(struct synic *s, unsigned index, unsigned flag)
 {
     struct synic_vp *vp = &s->vp[index < s->cpus ? index : 0];
     uint8_t *events = page_of(vp, &vp->events);
-    uint32_t bit = UINT32_C(1) << flag % 32;
-    uint32_t *word;
 
-    if (!events || !vp->event_irq || flag >= HV_EVENT_FLAGS)
-        return;
-    word = (uint32_t *)(void *)(events + flag / 32 * sizeof(*word));
-    if (__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit)
+    if (!events || !vp->event_irq || flag >= HV_EVENT_FLAGS || !flag_set(events, flag))
         return;
     s->raised++;
     irq_raise(vp->event_irq);
+}
+
+/* --- other SINTs --- */
+
+/* Where `sint` has its part of a page, given where the bus has its own. */
+static uint8_t *slot_of(uint8_t *bus, unsigned sint, size_t each)
+{
+    return bus ? bus - VMBUS_MESSAGE_SINT * each + sint * each : NULL;
+}
+
+enum synic_sent synic_put(struct synic *s, unsigned index, unsigned sint, uint32_t type,
+                          const void *payload, size_t n)
+{
+    size_t at, which;
+    uint8_t *page;
+
+    if (!idx_in(index, s->cpus, &at) || !idx_in(sint, HV_SYNIC_SLOTS, &which) ||
+        n > HV_MESSAGE_PAYLOAD)
+        return SYNIC_OFF;
+    page = slot_of(page_of(&s->vp[at], &s->vp[at].messages), (unsigned)which,
+                   sizeof(struct hv_message));
+    if (!page)
+        return SYNIC_OFF;
+    if (!slot_free((struct hv_message *)page))
+        return SYNIC_BUSY;
+    slot_fill((struct hv_message *)page, type, payload, n, false);
+    return SYNIC_SENT;
+}
+
+enum synic_sent synic_flag(struct synic *s, unsigned index, unsigned sint, unsigned flag)
+{
+    size_t at, which;
+    uint8_t *page;
+
+    if (!idx_in(index, s->cpus, &at) || !idx_in(sint, HV_SYNIC_SLOTS, &which) ||
+        flag >= HV_EVENT_FLAGS)
+        return SYNIC_OFF;
+    page = slot_of(page_of(&s->vp[at], &s->vp[at].events), (unsigned)which, HV_EVENT_FLAGS / 8);
+    if (!page)
+        return SYNIC_OFF;
+    return flag_set(page, flag) ? SYNIC_SENT : SYNIC_BUSY;
 }
 
 /* --- what the guest set --- */

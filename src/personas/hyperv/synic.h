@@ -62,4 +62,12 @@ void synic_forget(struct synic *s);
 /* Sets an event flag, and interrupts if it was clear. */
 void synic_signal(struct synic *s, unsigned vp, unsigned flag);
 
+/* For other SINTs than the bus's; the caller interrupts. Any thread. */
+enum synic_sent { SYNIC_SENT, SYNIC_BUSY, SYNIC_OFF };
+/* Busy: the guest was asked for an EOM. n is at most 240. */
+enum synic_sent synic_put(struct synic *s, unsigned vp, unsigned sint, uint32_t type,
+                          const void *payload, size_t n);
+/* Busy: the flag was set already. */
+enum synic_sent synic_flag(struct synic *s, unsigned vp, unsigned sint, unsigned flag);
+
 #endif

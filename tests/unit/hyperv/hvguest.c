@@ -49,21 +49,32 @@ static int host_sint(struct host *h, unsigned vp, unsigned sint, void (*eom)(voi
 {
     struct hv_sint *s = calloc(1, sizeof(*s));
 
-    assert_int_equal(sint, 2);
+    struct hvguest *g = guest_of(h);
+
     assert_non_null(s);
-    *s = (struct hv_sint){{sint_set, -1}, vp, 0, eom, arg};
-    assert_null(guest_of(h)->sint[vp][eom != NULL]);
-    guest_of(h)->sint[vp][eom != NULL] = s;
+    *s = (struct hv_sint){{sint_set, -1}, NULL, vp, sint, 0, eom, arg};
     *out = &s->irq;
+    if (sint != VMBUS_MESSAGE_SINT) {
+        s->next = g->others;
+        g->others = s;
+        return 0;
+    }
+    assert_null(g->sint[vp][eom != NULL]);
+    g->sint[vp][eom != NULL] = s;
     return 0;
 }
 
 static void irqs_release(struct irqs *irqs, struct irq *i)
 {
     struct hvguest *g = container_of(irqs, struct hvguest, irqs);
-    struct hv_sint *s = (struct hv_sint *)(void *)i;
+    struct hv_sint *s = (struct hv_sint *)(void *)i, **at = &g->others;
 
-    g->sint[s->vp][s->eom != NULL] = NULL;
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (*at)
+        *at = s->next;
+    else
+        g->sint[s->vp][s->eom != NULL] = NULL;
     free(s);
 }
 

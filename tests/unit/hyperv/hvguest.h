@@ -17,7 +17,8 @@ enum { HV_RAM = 32 << 20, HV_CPUS = 4, HV_RINGS = 1 << 20, HV_RING_PAGES = 8, HV
 
 struct hv_sint {
     struct irq irq; /* first */
-    unsigned vp, raised;
+    struct hv_sint *next;
+    unsigned vp, sint, raised;
     void (*eom)(void *arg);
     void *arg;
 };
@@ -35,7 +36,8 @@ struct hvguest {
     struct vcpu cpu[HV_CPUS];
     int fd[VMBUS_RELIDS]; /* signals given to the kernel, -1: none */
     int shared_fd;
-    struct hv_sint *sint[HV_CPUS][2]; /* with and without notice of EOM */
+    struct hv_sint *sint[HV_CPUS][2]; /* SINT 2, with and without notice of EOM */
+    struct hv_sint *others;           /* other SINTs */
     struct vmbus *bus;
     uint32_t conn; /* where messages go */
     uint64_t os_id;
