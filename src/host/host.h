@@ -112,7 +112,7 @@ struct host_sink {
 
 struct host_cfg {
     unsigned cpus;
-    bool hyperv_synic; /* the persona wants in-kernel SynIC */
+    bool hyperv_synic;         /* the persona wants in-kernel SynIC */
     bool hyperv_enforce_cpuid; /* where the host can: a guest gets only what its CPUID shows */
     bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's, if the host can:
                      * HOST_CAP_XEN_HCALL tells */

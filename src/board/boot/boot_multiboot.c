@@ -2,6 +2,9 @@
 /*
  * boot_multiboot.c - Multiboot Specification 0.6.96 for ELF images; the initrd is the only module.
  *
+ * Command lines begin with the name of the file, as the loaders of that time write them: kernels
+ * take the first word for their own name.
+ *
  * Not modelled: the address fields of the header (images that are not ELF), drives, APM, VBE.
  */
 #include <errno.h>
@@ -18,6 +21,7 @@ enum {
     MB_MMAP = BOOT_TABLES + 0x100,
     MB_RANGES = 256,
     MB_LOWER_KIB = 639,
+    MB_MODNAME = BOOT_CMDLINE + MB_CMDLINE + 1,
 };
 
 int boot_multiboot_find(const struct boot_file *f, struct err *e)
@@ -62,19 +66,31 @@ static int mb_mmap(const struct boot_env *env, struct multiboot_info *info, stru
     return boot_put(env, MB_MMAP, map, n * sizeof(map[0]), e);
 }
 
+static const char *base_name(const struct boot_file *f)
+{
+    const char *slash = strrchr(f->path, '/');
+
+    return slash ? slash + 1 : f->path;
+}
+
 static int mb_module(const struct boot *b, const struct boot_env *env, gpa_t at,
                      struct multiboot_info *info, struct err *e)
 {
     struct multiboot_module mod = {
         .mod_start = le32_of((uint32_t)at),
         .mod_end = le32_of((uint32_t)(at + b->initrd.size)),
+        .cmdline = le32_of(MB_MODNAME),
     };
+    const char *name;
+    int rc;
 
     if (!at)
         return 0;
+    name = base_name(&b->initrd);
     info->mods_count = le32_of(1);
     info->mods_addr = le32_of(MB_MODULE);
-    return boot_put(env, MB_MODULE, &mod, sizeof(mod), e);
+    rc = boot_put(env, MB_MODNAME, name, strlen(name) + 1, e);
+    return rc < 0 ? rc : boot_put(env, MB_MODULE, &mod, sizeof(mod), e);
 }
 
 static int mb_info(const struct boot *b, const struct boot_env *env, gpa_t initrd, struct err *e)
@@ -100,6 +116,24 @@ static int mb_info(const struct boot *b, const struct boot_env *env, gpa_t initr
     return rc;
 }
 
+static int mb_cmdline(const struct boot *b, const struct boot_env *env, struct err *e)
+{
+    const char *name = base_name(&b->kernel);
+    size_t n = strlen(name);
+    gpa_t at = BOOT_CMDLINE;
+    int rc;
+
+    if (n + 1 + strlen(b->append) > MB_CMDLINE)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--append has %zu characters, %s takes at most %zu: shorten it",
+                        strlen(b->append), b->kernel.path, MB_CMDLINE - min_u64(n + 1, MB_CMDLINE));
+    rc = boot_put(env, at, name, n + 1, e);
+    if (rc < 0 || !*b->append)
+        return rc;
+    rc = boot_put(env, at + n, " ", 1, e);
+    return rc < 0 ? rc : boot_put(env, at + n + 1, b->append, strlen(b->append) + 1, e);
+}
+
 int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                         struct err *e)
 {
@@ -112,7 +146,7 @@ int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_
     if (rc == 0)
         rc = boot_load_initrd(b, env, x.hi, UINT32_MAX, &initrd, e);
     if (rc == 0)
-        rc = boot_load_cmdline(b, env, MB_CMDLINE, e);
+        rc = mb_cmdline(b, env, e);
     if (rc == 0)
         rc = boot_load_entry(env, false, e);
     if (rc == 0)

@@ -45,7 +45,7 @@ struct hyperv {
     struct dynmem *dynmem;
     struct hvsock *hvsock;
     struct hvtest *test; /* NULL: none */
-    char *socket; /* path for guest sockets, NULL: none */
+    char *socket;        /* path for guest sockets, NULL: none */
     unsigned luns, ide_units, nics;
 };
 

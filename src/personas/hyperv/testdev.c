@@ -296,8 +296,8 @@ bool hvtest_hypercall(struct hvtest *t, const struct hcall *h, enum hv_status *s
     if (post)
         word = le32_get(in.connectionid);
     j.conn = (uint8_t)word;
-    if (word >= CONNS || __atomic_load_n(&t->kind[j.conn], __ATOMIC_ACQUIRE) !=
-                             (post ? CONN_MESSAGE : CONN_EVENT))
+    if (word >= CONNS ||
+        __atomic_load_n(&t->kind[j.conn], __ATOMIC_ACQUIRE) != (post ? CONN_MESSAGE : CONN_EVENT))
         return false;
     if (post)
         *status = conn_post(t, &in, j.conn);

@@ -15,6 +15,8 @@
 #include "images.h"
 #include "unit.h"
 
+#include <stdio.h>
+
 #define RAM (64 * MiB)
 
 struct bench {
@@ -277,6 +279,7 @@ static void a_multiboot_kernel_gets_its_module(void **state)
     struct bench *t = *state;
     struct multiboot_info info;
     struct multiboot_module mod;
+    char words[64];
 
     image_elf(&t->image, IMAGE_MULTIBOOT);
     bench_initrd(t, 100);
@@ -286,10 +289,12 @@ static void a_multiboot_kernel_gets_its_module(void **state)
     assert_int_equal(t->start.rip, 2 * MiB + 16);
     assert_int_equal(gmem_read(t->mem, t->start.rbx, &info, sizeof(info)), 0);
     assert_int_equal(le32_get(info.mem_upper), (RAM - MiB) / KiB);
-    assert_text(t, le32_get(info.cmdline), "mb words");
+    snprintf(words, sizeof(words), "%s mb words", strrchr(t->kernel, '/') + 1);
+    assert_text(t, le32_get(info.cmdline), words);
     assert_int_equal(le32_get(info.mods_count), 1);
     assert_int_equal(gmem_read(t->mem, le32_get(info.mods_addr), &mod, sizeof(mod)), 0);
     assert_int_equal(le32_get(mod.mod_end) - le32_get(mod.mod_start), 100);
+    assert_text(t, le32_get(mod.cmdline), strrchr(t->initrd, '/') + 1);
     assert_bytes(t, le32_get(mod.mod_start), 0x5a, 100);
     assert_int_equal(le32_get(info.mmap_length), 3 * sizeof(struct multiboot_mmap));
 }

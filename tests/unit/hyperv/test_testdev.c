@@ -8,8 +8,23 @@
 #include "hyperv/hvguest.h"
 #include "personas/hyperv/testdev.h"
 
-enum { PORT = 0x3000, INPUT = 0x3000, MSG_SINT = 8, EVT_SINT = 9, MSG_CONN = 0x10, EVT_CONN = 0x20 };
-enum { ROUTE_CREATE = 1, ROUTE_DESTROY, ROUTE_SET, MSG_CREATE, MSG_DESTROY, EVT_CREATE, EVT_DESTROY };
+enum {
+    PORT = 0x3000,
+    INPUT = 0x3000,
+    MSG_SINT = 8,
+    EVT_SINT = 9,
+    MSG_CONN = 0x10,
+    EVT_CONN = 0x20
+};
+enum {
+    ROUTE_CREATE = 1,
+    ROUTE_DESTROY,
+    ROUTE_SET,
+    MSG_CREATE,
+    MSG_DESTROY,
+    EVT_CREATE,
+    EVT_DESTROY
+};
 
 static struct hvguest g;
 static struct hvtest *dut;
@@ -67,9 +82,8 @@ static int post(unsigned conn, uint32_t type, uint64_t word, uint32_t size)
 
 static int signal_conn(uint64_t conn)
 {
-    struct hcall h = {.kind = HCALL_HYPERV,
-                      .nr = HVCALL_SIGNAL_EVENT | HV_HYPERCALL_FAST_BIT,
-                      .args = {conn}};
+    struct hcall h = {
+        .kind = HCALL_HYPERV, .nr = HVCALL_SIGNAL_EVENT | HV_HYPERCALL_FAST_BIT, .args = {conn}};
     enum hv_status status;
 
     if (!hvtest_hypercall(dut, &h, &status))
