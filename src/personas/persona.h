@@ -71,6 +71,8 @@ struct persona_env {
     void *event_arg;
 };
 
+typedef void persona_data_fn(void *arg, const char *key, const char *value);
+
 struct persona_ops {
     const char *name;
     const char *about;
@@ -102,6 +104,15 @@ struct persona_ops {
     void (*smbios)(struct persona *p, struct smbios_id *out);
     /* 0: asked, an event will follow; -ENOTSUP: this guest has no such channel (now). */
     MUST int (*ask)(struct persona *p, enum persona_ask what, uint64_t value, struct err *e);
+    /* Text that host and guest share by the persona's own channel: Hyper-V's key-value pairs,
+     * xenstore, VMware's guestinfo. value NULL takes the key away. 0: done; 1: the guest was
+     * asked, an event will follow. May be NULL. */
+    MUST int (*data_set)(struct persona *p, const char *key, const char *value, struct err *e);
+    /* Calls fn for every key that is known and begins with prefix. May be NULL. */
+    void (*data_list)(struct persona *p, const char *prefix, persona_data_fn *fn, void *arg);
+    /* Copies the host's file fd, taken over in any case, to the path `to` of the guest, in place
+     * of one that is there. 0: begun, an event will follow. May be NULL. */
+    MUST int (*copy)(struct persona *p, int fd, const char *to, struct err *e);
     /* What the guest has done, seen from outside: for `hospes info`. */
     void (*describe)(struct persona *p, struct dump *out);
 };

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ic.c - shutdown, heartbeat, time, key-value pairs and backup, over the common frame.
+ * ic.c - the common frame of the integration services; shutdown, heartbeat, time and backup.
  *
- * Facts: Linux drivers/hv/{channel_mgmt,hv_util,hv_kvp,hv_snapshot}.c. Each service negotiates when
- * the guest opens it. Key-value pairs are asked for one by one, again every half minute: the
- * guest's daemon knows its name, system and addresses. Not modelled: writing pairs, address
- * injection, file copy, time messages of version 4 (they need the guest's reference counter).
- * Threads: the loop's.
+ * Facts: Linux drivers/hv/{channel_mgmt,hv_util,hv_snapshot}.c. Each service negotiates when the
+ * guest opens it. Key-value pairs are in ic_kvp.c, file copy in ic_copy.c. Threads: the loop's.
  */
 #include "ic.h"
 
@@ -16,52 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "abi/hvic.h"
 #include "core/err.h"
-
-enum ic_kind { IC_SHUTDOWN, IC_TIMESYNC, IC_HEARTBEAT, IC_KVP, IC_VSS, IC_COUNT };
-enum {
-    IC_PACKET = 8 << 10,
-    IC_VERSIONS = 4,
-    KVP_ITEMS = 32,
-    KVP_KEY_MAX = 64,
-    KVP_VALUE_MAX = 160
-};
-
-#define IC_SECOND UINT64_C(1000000000)
-#define IC_HEARTBEAT_NS (2 * IC_SECOND)
-#define IC_TIMESYNC_NS (30 * IC_SECOND)
-#define IC_KVP_NS (30 * IC_SECOND)
-#define IC_HEAD (sizeof(struct vmbus_pipe_header) + sizeof(struct icmsg_hdr))
-
-struct ic {
-    struct vmbus_channel c;
-    struct ics *s;
-    enum ic_kind kind;
-    struct alarm alarm;
-    bool ready; /* negotiated */
-    bool asked; /* a request of ours waits for its answer */
-    uint8_t trans;
-    uint16_t frame[2], version[2];
-    uint64_t answers;
-    uint32_t status; /* of the last answer */
-};
-
-struct kvp_item {
-    char key[KVP_KEY_MAX], value[KVP_VALUE_MAX];
-};
-
-struct ics {
-    struct vmbus *b;
-    const struct persona_env *env;
-    struct ic ic[IC_COUNT];
-    uint64_t beat, beat_at; /* last answered, and when (ns) */
-    bool restart;           /* what the shutdown service was last asked for */
-    bool thaw;
-    uint32_t kvp_index;
-    unsigned kvp_count;
-    struct kvp_item kvp[KVP_ITEMS];
-};
+#include "ic_priv.h"
 
 struct ic_service {
     const char *name;
@@ -72,18 +25,19 @@ struct ic_service {
 
 static const struct ic_service services[IC_COUNT] = {
     {"shutdown", HV_SHUTDOWN_GUID, 1, ICMSGTYPE_SHUTDOWN, {{3, 2}, {3, 1}, {3, 0}, {1, 0}}},
-    {"timesync", HV_TS_GUID, 2, ICMSGTYPE_TIMESYNC, {{3, 0}, {1, 0}}},
+    {"timesync", HV_TS_GUID, 2, ICMSGTYPE_TIMESYNC, {{4, 0}, {3, 0}, {1, 0}}},
     {"heartbeat", HV_HEART_BEAT_GUID, 3, ICMSGTYPE_HEARTBEAT, {{3, 0}, {1, 0}}},
     {"kvp", HV_KVP_GUID, 4, ICMSGTYPE_KVPEXCHANGE, {{4, 0}, {3, 0}, {1, 0}}},
     {"vss", HV_VSS_GUID, 5, ICMSGTYPE_VSS, {{5, 0}}},
+    {"fcopy", HV_FCOPY_GUID, 6, ICMSGTYPE_FCOPY, {{1, 1}}},
 };
 static const uint8_t frames[][2] = {{3, 0}, {1, 0}};
 
 /* --- sending --- */
 
-static void ic_send(struct ic *i, unsigned type, const void *body, size_t n)
+bool ic_send(struct ic *i, unsigned type, const void *body, size_t n)
 {
-    uint8_t m[IC_HEAD + sizeof(struct hv_kvp_enum)];
+    uint8_t m[IC_PACKET];
     struct vmbus_pipe_header p = {le32_of(VMBUS_PIPE_DATA),
                                   le32_of((uint32_t)(sizeof(struct icmsg_hdr) + n))};
     struct icmsg_hdr h = {
@@ -96,13 +50,14 @@ static void ic_send(struct ic *i, unsigned type, const void *body, size_t n)
     };
 
     if (n > sizeof(m) - IC_HEAD || vmbus_congested(&i->c))
-        return;
+        return false;
     memcpy(m, &p, sizeof(p));
     memcpy(m + sizeof(p), &h, sizeof(h));
     memcpy(m + IC_HEAD, body, n);
     i->asked = true;
     vmbus_send_data(&i->c, m, IC_HEAD + n);
     vmbus_flush(&i->c);
+    return true;
 }
 
 static void negotiate(struct ic *i)
@@ -136,26 +91,27 @@ static void send_beat(struct ic *i)
     ic_send(i, ICMSGTYPE_HEARTBEAT, &m, sizeof(m));
 }
 
+/* From version 4.0 on with the guest's reference counter at that moment, so that the guest can make
+ * up for the time that the message was on its way. */
 static void send_time(struct ic *i, uint8_t flags)
 {
-    struct ictimesync_data m = {.flags = flags};
+    struct ictimesync_ref_data ref = {.flags = flags};
+    struct ictimesync_data old = {.flags = flags};
+    struct host *h = i->s->b->host;
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    m.parenttime =
+    ref.parenttime = old.parenttime =
         le64_of((uint64_t)now.tv_sec * 10000000 + (uint64_t)now.tv_nsec / 100 + IC_EPOCH_1601);
-    ic_send(i, ICMSGTYPE_TIMESYNC, &m, sizeof(m));
+    if (i->version[0] >= 4) {
+        ref.vmreferencetime = le64_of(h->ops->clock_ns(h) / 100);
+        ic_send(i, ICMSGTYPE_TIMESYNC, &ref, sizeof(ref));
+    } else {
+        ic_send(i, ICMSGTYPE_TIMESYNC, &old, sizeof(old));
+    }
 }
 
-static void send_kvp(struct ic *i)
-{
-    struct hv_kvp_enum m = {.hdr = {KVP_OP_ENUMERATE, KVP_POOL_AUTO, le16_of(0)},
-                            .index = le32_of(i->s->kvp_index)};
-
-    ic_send(i, ICMSGTYPE_KVPEXCHANGE, &m, sizeof(m));
-}
-
-static void ic_again(struct ic *i, uint64_t ns)
+void ic_again(struct ic *i, uint64_t ns)
 {
     loop_arm(i->s->b->loop, &i->alarm, loop_now(i->s->b->loop) + ns);
 }
@@ -175,8 +131,7 @@ static void ic_fire(struct alarm *a)
         send_time(i, ICTIMESYNCFLAG_SAMPLE);
         ic_again(i, IC_TIMESYNC_NS);
     } else if (i->kind == IC_KVP) {
-        i->s->kvp_index = 0;
-        send_kvp(i);
+        kvp_turn(i);
     }
 }
 
@@ -197,52 +152,16 @@ static void on_negotiated(struct ic *i, const uint8_t *body, size_t n)
     if (i->kind == IC_TIMESYNC) {
         send_time(i, ICTIMESYNCFLAG_SYNC);
         ic_again(i, IC_TIMESYNC_NS);
-    } else if (i->kind == IC_HEARTBEAT || i->kind == IC_KVP) {
+    } else if (i->kind == IC_HEARTBEAT) {
         ic_again(i, 0);
+    } else if (i->kind == IC_KVP) {
+        kvp_start(i);
     }
 }
 
-/* UTF-16 to what a terminal can show. */
-static void text_of(char *out, size_t room, const uint8_t *in, size_t bytes)
+void ic_event(struct ics *s, const struct ic *i, const char *done)
 {
-    size_t n = 0;
-
-    for (size_t k = 0; k + 1 < bytes && n + 1 < room; k += 2) {
-        uint16_t c = le16_at(in + k);
-
-        if (c == 0)
-            break;
-        out[n++] = c >= 0x20 && c < 0x7f ? (char)c : '?';
-    }
-    out[n] = '\0';
-}
-
-static void on_kvp(struct ic *i, const uint8_t *body, size_t n)
-{
-    struct ics *s = i->s;
-    struct hv_kvp_enum m;
-    struct kvp_item *k;
-
-    if (i->status || n < sizeof(m) || s->kvp_index >= KVP_ITEMS) { /* the end, or no daemon */
-        if (s->kvp_index)
-            s->kvp_count = s->kvp_index;
-        ic_again(i, IC_KVP_NS);
-        return;
-    }
-    memcpy(&m, body, sizeof(m));
-    k = &s->kvp[s->kvp_index++];
-    text_of(k->key, sizeof(k->key), m.key, min_u64(le32_get(m.key_size), sizeof(m.key)));
-    text_of(k->value, sizeof(k->value), m.value,
-            le32_get(m.value_type) == KVP_REG_SZ ? min_u64(le32_get(m.value_size), sizeof(m.value))
-                                                 : 0);
-    if (s->kvp_index > s->kvp_count)
-        s->kvp_count = s->kvp_index;
-    send_kvp(i);
-}
-
-static void ic_event(struct ics *s, const struct ic *i, const char *done)
-{
-    char text[96];
+    char text[320];
 
     if (i->status)
         snprintf(text, sizeof(text), "%s: the guest answered %#x", i->c.id, i->status);
@@ -265,10 +184,13 @@ static void on_answer(struct ic *i, const uint8_t *body, size_t n)
         s->beat_at = loop_now(s->b->loop);
         break;
     case IC_KVP:
-        on_kvp(i, body, n);
+        kvp_answer(i, body, n);
         break;
     case IC_VSS:
         ic_event(s, i, s->thaw ? "file systems go on" : "file systems are frozen");
+        break;
+    case IC_FCOPY:
+        fcopy_answer(i);
         break;
     default:
         break;
@@ -380,7 +302,9 @@ static void ic_close(struct vmbus_channel *c)
     i->ready = i->asked = false;
     loop_disarm(i->s->b->loop, &i->alarm);
     if (i->kind == IC_KVP)
-        i->s->kvp_count = 0;
+        kvp_closed(i);
+    if (i->kind == IC_FCOPY)
+        fcopy_closed(i);
     if (i->kind == IC_HEARTBEAT)
         i->s->beat_at = 0;
 }
@@ -404,8 +328,8 @@ void ics_describe(struct ics *s, struct dump *out)
     if (s->beat_at)
         dump_add(out, "heartbeat age", "%llu ms",
                  (unsigned long long)((loop_now(s->b->loop) - s->beat_at) / 1000000));
-    for (unsigned k = 0; k < s->kvp_count; k++)
-        dump_add(out, s->kvp[k].key, "%s", s->kvp[k].value);
+    for (unsigned k = 0; k < s->kvp.count[0]; k++)
+        dump_add(out, s->kvp.item[0][k].key, "%s", s->kvp.item[0][k].value);
 }
 
 int ics_create(struct vmbus *b, const struct persona_env *env, struct ics **out, struct err *e)
@@ -417,6 +341,7 @@ int ics_create(struct vmbus *b, const struct persona_env *env, struct ics **out,
         return err_set(e, ENOMEM, "no memory for the integration services");
     s->b = b;
     s->env = env;
+    s->fcopy.fd = -1;
     for (unsigned k = 0; k < IC_COUNT && rc == 0; k++) {
         struct ic *i = &s->ic[k];
 
@@ -451,5 +376,6 @@ void ics_destroy(struct ics *s)
         vmbus_remove(&s->ic[k].c);
         loop_disarm(s->b->loop, &s->ic[k].alarm);
     }
+    kvp_destroy(s);
     free(s);
 }

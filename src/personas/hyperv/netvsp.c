@@ -644,6 +644,12 @@ void netvsp_destroy(struct netvsp *n)
     free(n);
 }
 
+const char *netvsp_instance(const struct netvsp *n, uint8_t out[16])
+{
+    memcpy(out, n->q[0].c.instance, 16);
+    return n->id;
+}
+
 int netvsp_create(struct vmbus *b, const struct nic_spec *s, unsigned queues, struct netvsp **out,
                   struct err *e)
 {

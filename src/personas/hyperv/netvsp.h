@@ -76,6 +76,8 @@ struct netvsp {
 MUST int netvsp_create(struct vmbus *b, const struct nic_spec *s, unsigned queues,
                        struct netvsp **out, struct err *e);
 void netvsp_destroy(struct netvsp *n);
+/* The instance that the guest knows it by; returns its id, "nic0". */
+const char *netvsp_instance(const struct netvsp *n, uint8_t out[16]);
 
 /* --- between the files --- */
 /* A message to the guest through the receive buffer. false: no room there. */

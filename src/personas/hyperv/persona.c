@@ -358,6 +358,32 @@ static int hyperv_ask(struct persona *p, enum persona_ask what, uint64_t value, 
     return what == ASK_MEMORY ? dynmem_ask(v->dynmem, value, e) : ics_ask(v->ics, what, e);
 }
 
+/* "address/nic0" is a card's address, every other key a pair. */
+static int hyperv_data_set(struct persona *p, const char *key, const char *value, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+    uint8_t instance[16];
+
+    if (strncmp(key, "address/", 8) != 0)
+        return ics_data_set(v->ics, key, value, e);
+    for (unsigned i = 0; i < v->nics; i++) {
+        if (strcmp(netvsp_instance(v->nic[i], instance), key + 8) == 0)
+            return ics_address(v->ics, key + 8, instance, value ? value : "dhcp", e);
+    }
+    return err_exit(e, EX_USAGE_, ENOENT, "this machine has no network card %.32s; see hospes info",
+                    key + 8);
+}
+
+static void hyperv_data_list(struct persona *p, const char *prefix, persona_data_fn *fn, void *arg)
+{
+    ics_data_list(hyperv_of(p)->ics, prefix, fn, arg);
+}
+
+static int hyperv_copy(struct persona *p, int fd, const char *to, struct err *e)
+{
+    return ics_copy(hyperv_of(p)->ics, fd, to, e);
+}
+
 static void hyperv_describe(struct persona *p, struct dump *out)
 {
     struct hyperv *v = hyperv_of(p);
@@ -389,5 +415,8 @@ const struct persona_ops persona_hyperv = {
     .acpi = hyperv_acpi,
     .smbios = hyperv_smbios,
     .ask = hyperv_ask,
+    .data_set = hyperv_data_set,
+    .data_list = hyperv_data_list,
+    .copy = hyperv_copy,
     .describe = hyperv_describe,
 };

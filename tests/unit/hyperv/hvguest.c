@@ -84,10 +84,16 @@ static int host_get_msr(struct vcpu *v, uint32_t msr, uint64_t *val)
     return 0;
 }
 
+static uint64_t host_clock(const struct host *h)
+{
+    return UINT64_C(1234567800);
+}
+
 static const struct irqs_ops irqs_ops = {.release = irqs_release};
 static const struct host_ops host_ops = {
     .caps = host_caps,
     .irqs = host_irqs,
+    .clock_ns = host_clock,
     .hyperv_signal = host_signal,
     .hyperv_sint = host_sint,
     .vcpu_get_msr = host_get_msr,

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "abi/hvdynmem.h"
 #include "abi/hvic.h"
@@ -150,11 +151,12 @@ static void the_guest_is_told_the_time(void **state)
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_TIMESYNC);
     assert_true(le64_at(p.data + 28) > UINT64_C(132000000000000000)); /* after 2019 */
-    assert_int_equal(p.data[28 + 24], ICTIMESYNCFLAG_SYNC);
+    assert_int_equal(le64_at(p.data + 36), 12345678); /* the reference counter, 100 ns */
+    assert_int_equal(p.data[28 + 16], ICTIMESYNCFLAG_SYNC);
     reply(relid, 0);
     fake_env_advance(&g.f, UINT64_C(30000000001));
     assert_true(hv_get(&g, relid, &p));
-    assert_int_equal(p.data[28 + 24], ICTIMESYNCFLAG_SAMPLE);
+    assert_int_equal(p.data[28 + 16], ICTIMESYNCFLAG_SAMPLE);
 }
 
 static struct {
@@ -193,6 +195,9 @@ static void pairs_are_collected_until_the_guest_has_no_more(void **state)
     }
     assert_true(hv_get(&g, relid, &p));
     reply(relid, 0x80070103);
+    assert_true(hv_get(&g, relid, &p)); /* what programs of the guest wrote */
+    assert_int_equal(p.data[29], KVP_POOL_GUEST);
+    reply(relid, 0x80070103);
     assert_false(hv_get(&g, relid, &p));
     facts.d.add = add_fact;
     facts.n = 0;
@@ -200,6 +205,129 @@ static void pairs_are_collected_until_the_guest_has_no_more(void **state)
     assert_string_equal(facts.key[facts.n - 1], "OSName");
     assert_string_equal(facts.value[facts.n - 1], "Debian");
     assert_string_equal(facts.value[facts.n - 2], "guest.example");
+}
+
+static void the_guest_has_no_pairs(uint32_t relid)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(p.data[28], KVP_OP_ENUMERATE);
+        reply(relid, 0x80070103);
+    }
+}
+
+static void want_text(const uint8_t *at, const char *text)
+{
+    for (size_t k = 0; k <= strlen(text); k++)
+        assert_int_equal(le16_at(at + 2 * k), text[k]);
+}
+
+static void the_host_writes_pairs(void **state)
+{
+    static const uint8_t type[16] = HV_KVP_GUID;
+    struct err e = {0};
+    uint32_t relid;
+
+    assert_int_equal(ics_data_set(ics, "host/a", "b", &e), -95);
+    relid = bring_up(type);
+    the_guest_has_no_pairs(relid);
+    assert_int_equal(ics_data_set(ics, "host/colour", "blue", &e), 1);
+    assert_int_equal(ics_data_set(ics, "colour", NULL, &e), 1);
+    assert_int_equal(ics_data_set(ics, "auto/OSName", "x", &e), -22);
+    assert_int_equal(ics_data_set(ics, "host/", "x", &e), -22);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[28], KVP_OP_SET);
+    assert_int_equal(p.data[29], KVP_POOL_EXTERNAL);
+    assert_int_equal(le32_at(p.data + 36), 14);
+    want_text(p.data + 44, "colour");
+    want_text(p.data + 44 + HV_KVP_KEY, "blue");
+    reply(relid, 0);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[28], KVP_OP_DELETE);
+    reply(relid, 0x80004005);
+    assert_int_equal(told, MACHINE_ASK_FAILED);
+    the_guest_has_no_pairs(relid);
+}
+
+static void a_card_gets_its_address(void **state)
+{
+    static const uint8_t type[16] = HV_KVP_GUID;
+    static const uint8_t nic[16] = {0x63, 0x51, 0x61, 0xf8, 0, 0, 0, 0x10,
+                                    0x20, 0,    1,    2,    3, 4, 5, 6};
+    static const char *const bad[] = {"",
+                                      "10.0.0.1",
+                                      "10.0.0.1/33",
+                                      "10.0.0.1/",
+                                      "x/8",
+                                      "10.0.0.1/8,",
+                                      "10.0.0.1/8,dns=fe80::1",
+                                      "::1/129",
+                                      "10.0.0.1/8,gateway="};
+    struct err e = {0};
+    uint32_t relid = bring_up(type);
+
+    the_guest_has_no_pairs(relid);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(ics_address(ics, "nic0", nic, bad[i], &e), -22);
+    assert_int_equal(ics_address(ics, "nic0", nic, "10.0.2.9/20,gateway=10.0.2.2,dns=10.0.2.3", &e),
+                     1);
+    assert_int_equal(ics_address(ics, "nic0", nic, "dhcp", &e), 1);
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[28], KVP_OP_SET_IP_INFO);
+    want_text(p.data + 30, "{f8615163-0000-1000-2000-010203040506}");
+    assert_int_equal(p.data[30 + 256], ADDR_FAMILY_IPV4);
+    assert_int_equal(p.data[30 + 257], 0);
+    want_text(p.data + 30 + 258, "10.0.2.9");
+    want_text(p.data + 30 + 258 + 2048, "255.255.240.0");
+    reply(relid, 0);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.data[30 + 257], 1);
+    reply(relid, 0);
+}
+
+static void a_file_is_copied_in_pieces(void **state)
+{
+    static const uint8_t type[16] = HV_FCOPY_GUID;
+    uint32_t relid = bring_up(type);
+    struct err e = {0};
+    FILE *f = tmpfile();
+    int fd;
+
+    assert_non_null(f);
+    assert_int_equal(ftruncate(fileno(f), DATA_FRAGMENT + 5), 0);
+    fd = dup(fileno(f));
+    assert_int_equal(ics_copy(ics, dup(fd), "relative", &e), -22);
+    assert_int_equal(ics_copy(ics, dup(fd), "/folder/", &e), -22);
+    assert_int_equal(ics_copy(ics, fd, "/etc/motd", &e), 0);
+    assert_int_equal(ics_copy(ics, dup(fileno(f)), "/etc/motd", &e), -16);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 28), START_FILE_COPY);
+    want_text(p.data + 28 + 36, "motd");
+    want_text(p.data + 28 + 36 + 520, "/etc");
+    assert_int_equal(le64_at(p.data + 28 + 36 + 1040 + 4), DATA_FRAGMENT + 5);
+    reply(relid, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(le32_at(p.data + 28), WRITE_TO_FILE);
+        assert_int_equal(le64_at(p.data + 28 + 40), i * DATA_FRAGMENT);
+        assert_int_equal(le32_at(p.data + 28 + 48), i ? 5 : DATA_FRAGMENT);
+        reply(relid, 0);
+    }
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data + 28), COMPLETE_FCOPY);
+    assert_int_equal(told_count, 0);
+    reply(relid, 0);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    assert_int_equal(ics_copy(ics, dup(fileno(f)), "/etc/motd", &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    reply(relid, 0x80070070); /* the disk is full */
+    assert_int_equal(told, MACHINE_ASK_FAILED);
+    assert_false(hv_get(&g, relid, &p));
+    fclose(f);
 }
 
 static void file_systems_freeze_and_thaw(void **state)
@@ -317,10 +445,17 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(shutdown_is_asked_for_and_answered), T(hearts_beat_every_two_seconds),
-        T(the_guest_is_told_the_time),         T(pairs_are_collected_until_the_guest_has_no_more),
-        T(file_systems_freeze_and_thaw),       T(keys_and_moves_reach_the_guest),
-        T(memory_is_lent_and_returned),        T(guests_are_known_by_their_id),
+        T(shutdown_is_asked_for_and_answered),
+        T(hearts_beat_every_two_seconds),
+        T(the_guest_is_told_the_time),
+        T(pairs_are_collected_until_the_guest_has_no_more),
+        T(file_systems_freeze_and_thaw),
+        T(keys_and_moves_reach_the_guest),
+        T(the_host_writes_pairs),
+        T(a_card_gets_its_address),
+        T(a_file_is_copied_in_pieces),
+        T(memory_is_lent_and_returned),
+        T(guests_are_known_by_their_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
