@@ -240,6 +240,59 @@ static int do_stop(struct client *k, struct json_object *req, struct err *e)
     return 0;
 }
 
+static void data_add(void *arg, const char *key, const char *value)
+{
+    add_text(arg, key, value);
+}
+
+static int do_data(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *prefix = text_of(req, "prefix");
+    struct json_object *o = answer_to(req, true), *pairs = json_object_new_object();
+    int rc;
+
+    json_object_object_add(o, "result", pairs);
+    rc = k->c->ops->data_list(k->c->arg, prefix ? prefix : "", data_add, pairs, e);
+    if (rc < 0)
+        json_object_put(o);
+    else
+        client_tell(k, o);
+    return rc;
+}
+
+static int do_data_set(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *key = text_of(req, "key");
+    struct json_object *o;
+    int rc;
+
+    if (!key || !*key)
+        return err_exit(e, EX_USAGE_, EINVAL, "the 'key' to set is missing");
+    rc = k->c->ops->data_set(k->c->arg, key, text_of(req, "value"), e);
+    if (rc < 0)
+        return rc;
+    k->waits = k->waits || rc > 0;
+    o = answer_to(req, true);
+    json_object_object_add(o, "done", json_object_new_boolean(rc == 0));
+    client_tell(k, o);
+    return 0;
+}
+
+static int do_copy(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *file = text_of(req, "file"), *to = text_of(req, "to");
+    int rc;
+
+    if (!file || !to)
+        return err_exit(e, EX_USAGE_, EINVAL, "'file' or where 'to' copy it is missing");
+    rc = k->c->ops->copy(k->c->arg, file, to, e);
+    if (rc < 0)
+        return rc;
+    k->waits = true;
+    client_tell(k, answer_to(req, true));
+    return 0;
+}
+
 static int do_watch(struct client *k, struct json_object *req, struct err *e)
 {
     (void)e;
@@ -271,8 +324,8 @@ static const struct {
     const char *name;
     int (*run)(struct client *k, struct json_object *req, struct err *e);
 } control_words[] = {
-    {"info", do_info},   {"stop", do_stop},       {"ask", do_ask},
-    {"watch", do_watch}, {"console", do_console},
+    {"info", do_info},       {"stop", do_stop}, {"ask", do_ask},           {"watch", do_watch},
+    {"console", do_console}, {"data", do_data}, {"data-set", do_data_set}, {"copy", do_copy},
 };
 
 static int dispatch(struct client *k, struct json_object *req, struct err *e)

@@ -16,6 +16,8 @@ struct json_object;
 
 enum { CONTROL_PROTOCOL = 1, CONTROL_LINE_MAX = 65536, CONTROL_CLIENTS = 32 };
 
+typedef void control_data_fn(void *arg, const char *key, const char *value);
+
 /* What a running machine lets others do. Called on the loop's thread. */
 struct control_ops {
     /* Fills out with what is known now. */
@@ -24,6 +26,12 @@ struct control_ops {
      * value in bytes). *how: the channel, a constant string. The answer, when the guest gives
      * one, comes by control_event(). */
     MUST int (*ask)(void *arg, const char *what, uint64_t value, const char **how, struct err *e);
+    /* As persona_ops.data_set and data_list; prefix may be "". */
+    MUST int (*data_set)(void *arg, const char *key, const char *value, struct err *e);
+    MUST int (*data_list)(void *arg, const char *prefix, control_data_fn *fn, void *fn_arg,
+                          struct err *e);
+    /* Copies the host's file into the guest; the end comes by control_event(). */
+    MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
     /* Pulls the plug. */
     void (*stop)(void *arg);
     struct console *(*console)(void *arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine_control.c - what the control socket of a running machine shows and does. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,42 @@ static int control_ask(void *arg, const char *what, uint64_t value, const char *
     return err_set(e, ENOTSUP, "persona %s cannot ask the guest for %s", *how, what);
 }
 
+static int control_data_set(void *arg, const char *key, const char *value, struct err *e)
+{
+    struct machine *m = arg;
+
+    if (!m->persona->ops->data_set)
+        return err_set(e, ENOTSUP, "persona %s shares no data with its guest",
+                       m->persona->ops->name);
+    return m->persona->ops->data_set(m->persona, key, value, e);
+}
+
+static int control_data_list(void *arg, const char *prefix, control_data_fn *fn, void *fn_arg,
+                             struct err *e)
+{
+    struct machine *m = arg;
+
+    if (!m->persona->ops->data_list)
+        return err_set(e, ENOTSUP, "persona %s shares no data with its guest",
+                       m->persona->ops->name);
+    m->persona->ops->data_list(m->persona, prefix, fn, fn_arg);
+    return 0;
+}
+
+static int control_copy(void *arg, const char *file, const char *to, struct err *e)
+{
+    struct machine *m = arg;
+    int fd;
+
+    if (!m->persona->ops->copy)
+        return err_set(e, ENOTSUP, "persona %s copies no files into its guest",
+                       m->persona->ops->name);
+    fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_exit(e, EX_MISSING, errno, "cannot open %s: %s", file, strerror(errno));
+    return m->persona->ops->copy(m->persona, fd, to, e);
+}
+
 static void control_stop(void *arg)
 {
     machine_stop(arg);
@@ -137,6 +174,9 @@ static struct console *control_console(void *arg)
 static const struct control_ops machine_ops = {
     .info = control_info,
     .ask = control_ask,
+    .data_set = control_data_set,
+    .data_list = control_data_list,
+    .copy = control_copy,
     .stop = control_stop,
     .console = control_console,
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +34,28 @@ static int ask(void *arg, const char *what, uint64_t value, const char **how, st
     return value & 1 ? err_set(e, ENOTSUP, "no ears for %s", what) : 0;
 }
 
+static int data_set(void *arg, const char *key, const char *value, struct err *e)
+{
+    (void)arg;
+    return value ? (int)(strlen(key) % 2) : err_set(e, EINVAL, "%s stays", key);
+}
+
+static int data_list(void *arg, const char *prefix, control_data_fn *fn, void *fn_arg,
+                     struct err *e)
+{
+    (void)arg;
+    (void)e;
+    fn(fn_arg, prefix, "value");
+    return 0;
+}
+
+static int copy(void *arg, const char *file, const char *to, struct err *e)
+{
+    (void)arg;
+    (void)to;
+    return strlen(file) % 2 ? 0 : err_set(e, ENOENT, "no %s", file);
+}
+
 static void stop(void *arg)
 {
     (void)arg;
@@ -55,7 +78,15 @@ static void end(void)
 
 static void start(void)
 {
-    static const struct control_ops ops = {info, ask, stop, console};
+    static const struct control_ops ops = {
+        .info = info,
+        .ask = ask,
+        .data_set = data_set,
+        .data_list = data_list,
+        .copy = copy,
+        .stop = stop,
+        .console = console,
+    };
     struct err e;
 
     if (!mkdtemp(dir) || setenv("HOSPES_RUNTIME", dir, 1) || loop_create(&loop, &e) < 0 ||

@@ -94,10 +94,11 @@ static int fcopy_start(struct ic *i, const char *to, struct err *e)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "'%.64s' is no file of the guest's: give its whole path, at most %zu bytes",
                         to, sizeof(folder) - 1);
-    memcpy(folder, to, (size_t)(slash - to));
-    folder[slash - to] = '\0';
+    /* With its slash: Linux's daemon makes folders up to the last one. */
+    memcpy(folder, to, (size_t)(slash + 1 - to));
+    folder[slash + 1 - to] = '\0';
     utf16_from(slash + 1, m.file_name, NAME_UNITS - 1, false);
-    utf16_from(*folder ? folder : "/", m.path_name, NAME_UNITS - 1, false);
+    utf16_from(folder, m.path_name, NAME_UNITS - 1, false);
     snprintf(i->s->fcopy.name, sizeof(i->s->fcopy.name), "%s", to);
     i->s->fcopy.step = START_FILE_COPY;
     i->s->fcopy.at = 0;

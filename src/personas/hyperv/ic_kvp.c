@@ -334,8 +334,7 @@ static bool address_parse(struct address *a, const char *text)
         else
             return false;
         slash = strchr(text, '=') + 1;
-        if (!take(to, sizeof(a->dns), slash, n - (size_t)(slash - text)) ||
-            !address_ok(to, a->v6))
+        if (!take(to, sizeof(a->dns), slash, n - (size_t)(slash - text)) || !address_ok(to, a->v6))
             return false;
     }
     return true;

@@ -65,7 +65,7 @@ struct kvp {
 struct fcopy {
     int fd; /* -1: none */
     uint64_t size, at;
-    unsigned step; /* enum hv_fcopy_op that waits for its answer */
+    unsigned step;  /* enum hv_fcopy_op that waits for its answer */
     char name[256]; /* for messages */
 };
 

@@ -307,7 +307,7 @@ static void a_file_is_copied_in_pieces(void **state)
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le32_at(p.data + 28), START_FILE_COPY);
     want_text(p.data + 28 + 36, "motd");
-    want_text(p.data + 28 + 36 + 520, "/etc");
+    want_text(p.data + 28 + 36 + 520, "/etc/");
     assert_int_equal(le64_at(p.data + 28 + 36 + 1040 + 4), DATA_FRAGMENT + 5);
     reply(relid, 0);
     for (unsigned i = 0; i < 2; i++) {

@@ -63,7 +63,42 @@ static struct console *fake_console(void *arg)
     return con;
 }
 
-static const struct control_ops ops = {fake_info, fake_ask, fake_stop, fake_console};
+static int fake_data_set(void *arg, const char *key, const char *value, struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "%s=%s", key, value ? value : "(gone)");
+    if (strncmp(key, "auto/", 5) == 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "%s is the guest's", key);
+    return strncmp(key, "slow/", 5) == 0;
+}
+
+static int fake_data_list(void *arg, const char *prefix, control_data_fn *fn, void *fn_arg,
+                          struct err *e)
+{
+    (void)arg;
+    (void)e;
+    if (!*prefix)
+        fn(fn_arg, "auto/OSName", "Debian");
+    fn(fn_arg, "host/a", prefix);
+    return 0;
+}
+
+static int fake_copy(void *arg, const char *file, const char *to, struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "%s to %s", file, to);
+    return strcmp(file, "/missing") ? 0 : err_exit(e, EX_MISSING, ENOENT, "no %s", file);
+}
+
+static const struct control_ops ops = {
+    .info = fake_info,
+    .ask = fake_ask,
+    .data_set = fake_data_set,
+    .data_list = fake_data_list,
+    .copy = fake_copy,
+    .stop = fake_stop,
+    .console = fake_console,
+};
 
 static int set_up(void **state)
 {
@@ -177,6 +212,10 @@ static void requests_that_mean_nothing_are_refused(void **state)
         "{\"do\":7}\n",
         "{\"do\":\"dance\"}\n",
         "{\"do\":\"ask\"}\n",
+        "{\"do\":\"data-set\"}\n",
+        "{\"do\":\"data-set\",\"key\":\"\"}\n",
+        "{\"do\":\"data-set\",\"key\":\"auto/x\",\"value\":\"y\"}\n",
+        "{\"do\":\"copy\",\"file\":\"/x\"}\n",
         "{\"do\":\"ask\",\"what\":\"sing\"}\n",
         "{\"do\":\"ask\",\"what\":\"memory\"}\n",
         "{\"do\":\"ask\",\"what\":\"memory\",\"value\":-5}\n",
@@ -202,6 +241,42 @@ static void requests_that_mean_nothing_are_refused(void **state)
     say(fd, "{\"do\":\"ask\",\"what\":\"memory\",\"value\":1073741824}\n");
     hear(fd);
     assert_int_equal(asked_value, 1073741824);
+    close(fd);
+}
+
+static void data_are_listed_and_set(void **state)
+{
+    int fd = join();
+
+    (void)state;
+    say(fd, "{\"do\":\"data\"}\n");
+    assert_non_null(strstr(hear(fd), "\"result\":{\"auto/OSName\":\"Debian\",\"host/a\":\"\"}"));
+    say(fd, "{\"do\":\"data\",\"prefix\":\"host/\"}\n");
+    assert_non_null(strstr(hear(fd), "\"result\":{\"host/a\":\"host/\"}"));
+    say(fd, "{\"do\":\"data-set\",\"key\":\"host/a\",\"value\":\"b=c\"}\n");
+    assert_non_null(strstr(hear(fd), "\"ok\":true,\"done\":true"));
+    assert_string_equal(asked, "host/a=b=c");
+    control_event(ctl, "obeyed", "nobody waits");
+    say(fd, "{\"do\":\"data-set\",\"key\":\"slow/a\"}\n");
+    assert_non_null(strstr(hear(fd), "\"ok\":true,\"done\":false"));
+    assert_string_equal(asked, "slow/a=(gone)");
+    control_event(ctl, "obeyed", "slow/a is set");
+    assert_non_null(strstr(hear(fd), "slow/a is set"));
+    close(fd);
+}
+
+static void a_file_is_copied_and_its_end_told(void **state)
+{
+    int fd = join();
+
+    (void)state;
+    say(fd, "{\"do\":\"copy\",\"file\":\"/missing\",\"to\":\"/x\"}\n");
+    assert_non_null(strstr(hear(fd), "\"exit\":66"));
+    say(fd, "{\"do\":\"copy\",\"file\":\"/a\",\"to\":\"/b\"}\n");
+    assert_non_null(strstr(hear(fd), "\"ok\":true"));
+    assert_string_equal(asked, "/a to /b");
+    control_event(ctl, "refused", "the disk is full");
+    assert_non_null(strstr(hear(fd), "\"event\":\"refused\",\"text\":\"the disk is full\""));
     close(fd);
 }
 
@@ -350,6 +425,8 @@ int main(void)
         TEST(stop_asks_and_the_answer_is_an_event),
         TEST(stop_now_pulls_the_plug),
         TEST(requests_that_mean_nothing_are_refused),
+        TEST(data_are_listed_and_set),
+        TEST(a_file_is_copied_and_its_end_told),
         TEST(lines_may_come_in_pieces_and_together),
         TEST(a_line_too_long_ends_the_connection),
         TEST(a_client_that_does_not_read_is_cut_off),

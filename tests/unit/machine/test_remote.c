@@ -54,7 +54,8 @@ static struct console *fake_console(void *arg)
     return con;
 }
 
-static const struct control_ops ops = {fake_info, fake_ask, fake_stop, fake_console};
+static const struct control_ops ops = {
+    .info = fake_info, .ask = fake_ask, .stop = fake_stop, .console = fake_console};
 
 static void *serve(void *arg)
 {
