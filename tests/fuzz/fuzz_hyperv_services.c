@@ -2,6 +2,8 @@
 /* Integration services, dynamic memory, keyboard and mouse: any answer, while the host asks. */
 #include "hyperv.h"
 
+#include <fcntl.h>
+
 #include "core/err.h"
 #include "personas/hyperv/dynmem.h"
 #include "personas/hyperv/ic.h"
@@ -12,6 +14,10 @@ static void event(void *arg, enum machine_event what, const char *text)
 }
 
 static void add(struct dump *out, const char *key, const char *value)
+{
+}
+
+static void pair(void *arg, const char *key, const char *value)
 {
 }
 
@@ -39,8 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         z.size += left;
         if (what == ASK_MEMORY ? dynmem_ask(d, 20 << 20, &e) : ics_ask(s, what, &e))
             continue;
+        if (ics_data_set(s, "host/key", what % 2 ? NULL : "value", &e) < 0 ||
+            ics_copy(s, open("/proc/self/exe", O_RDONLY), "/tmp/file", &e) < 0)
+            continue;
     }
     fuzz_hyperv_play(&z);
+    ics_data_list(s, "", pair, NULL);
     ics_describe(s, &out);
     vmbus_describe(z.g.bus, &out);
     ics_destroy(s);

@@ -159,7 +159,7 @@ void fuzz_hyperv_play(struct fuzz_hyperv *z)
 
 void fuzz_hyperv_start(struct fuzz_hyperv *z, const uint8_t *data, size_t size)
 {
-    struct hv_offer offer[8];
+    struct hv_offer offer[16];
     static const uint32_t versions[] = {VERSION_WIN7, VERSION_WIN10, VERSION_WIN10_V5_3,
                                         VERSION_COPPER};
     unsigned n;

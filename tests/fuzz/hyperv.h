@@ -11,7 +11,7 @@ struct fuzz_hyperv {
     const uint8_t *data;
     size_t size;
     unsigned channels; /* open ones */
-    uint32_t relid[8];
+    uint32_t relid[16];
 };
 
 /* Contact, offers, and every offered channel open. The device is on the bus already. */
