@@ -5,7 +5,7 @@
  *
  * Bits 27:24 of CONFADD are register bits 11:8, as on AMD: guests that see an AMD processor use
  * them, for others they are zero. Not modelled: other buses than 0, bridges, parity and system
- * errors, expansion ROMs, power states.
+ * errors, power states.
  *
  * Threads: configuration accesses run on vCPU threads under the host bridge's lock, then the
  * function's.
@@ -205,7 +205,8 @@ static void config_write(struct pci_dev *p, unsigned off, unsigned size, uint64_
     if (touches(off, size, PCI_COMMAND, PCI_COMMAND + 2)) {
         intx_update(p);
         pci_bar_update(p);
-    } else if (touches(off, size, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_0 + 4 * PCI_BARS)) {
+    } else if (touches(off, size, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_0 + 4 * PCI_BARS) ||
+               touches(off, size, PCI_ROM_ADDRESS, PCI_ROM_ADDRESS + 4)) {
         pci_bar_update(p);
     }
     if (off >= 0x40)

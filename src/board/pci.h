@@ -19,11 +19,13 @@ enum pci_bar_kind {
     PCI_BAR_MEM32,
     PCI_BAR_MEM64,
     PCI_BAR_MEM64_PREF,
-    PCI_BAR_MEM32_PREF
+    PCI_BAR_MEM32_PREF,
+    PCI_BAR_EXPANSION_ROM,
 };
 
-/* Regions that the bus itself passes to io() are BAR numbers 0-5. */
-enum { PCI_BARS = 6, PCI_CONFIG_SIZE = 4096 };
+/* Regions that the bus itself passes to io() are BAR numbers 0-5. PCI_ROM is the expansion ROM's
+ * place behind them: memory of the model's that guests cannot write. */
+enum { PCI_BARS = 6, PCI_ROM = 6, PCI_BARS_ALL = 7, PCI_CONFIG_SIZE = 4096 };
 
 /* Configuration header, PCI Local Bus 3.0 chapter 6 (type 0). */
 enum pci_register {
@@ -44,6 +46,8 @@ enum pci_register {
     PCI_BASE_ADDRESS_0 = 0x10,
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
     PCI_SUBSYSTEM_ID = 0x2e,
+    PCI_ROM_ADDRESS = 0x30,
+    PCI_ROM_ADDRESS_ENABLE = 1,
     PCI_CAPABILITY_LIST = 0x34,
     PCI_INTERRUPT_LINE = 0x3c,
     PCI_INTERRUPT_PIN = 0x3d,
@@ -73,7 +77,7 @@ struct pci_msi;
 
 struct pci_dev {
     struct device dev; /* first: a pci_dev is a device */
-    struct pci_bar bar[PCI_BARS];
+    struct pci_bar bar[PCI_BARS_ALL];
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t writable[PCI_CONFIG_SIZE]; /* bits the guest may set */
     uint8_t cap_end;                   /* where the next capability goes */

@@ -28,12 +28,12 @@ bool pci_bar_is_mem64(const struct pci_bar *bar)
 
 static unsigned bar_reg(unsigned i)
 {
-    return PCI_BASE_ADDRESS_0 + 4 * i;
+    return i == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * i;
 }
 
 void pci_bar_init(struct pci_dev *p)
 {
-    for (unsigned i = 0; i < PCI_BARS; i++) {
+    for (unsigned i = 0; i < PCI_BARS_ALL; i++) {
         struct pci_bar *bar = &p->bar[i];
         uint8_t *reg = &p->config[bar_reg(i)], *mask = &p->writable[bar_reg(i)];
         uint64_t bits = ~(bar->size - 1);
@@ -55,6 +55,10 @@ void pci_bar_init(struct pci_dev *p)
             assert(is_pow2(bar->size) && bar->size >= 16 && i + 1 < PCI_BARS);
             reg[0] = bar->kind == PCI_BAR_MEM64_PREF ? 0xc : 4;
             le32_put(mask + 4, (uint32_t)(bits >> 32));
+            break;
+        case PCI_BAR_EXPANSION_ROM:
+            assert(is_pow2(bar->size) && bar->size >= 4096 && bar->ram && i == PCI_ROM);
+            bits |= PCI_ROM_ADDRESS_ENABLE;
             break;
         }
         le32_put(mask, (uint32_t)bits);
@@ -96,6 +100,10 @@ static bool bar_wanted(const struct pci_dev *p, unsigned i, uint64_t *addr)
     if (bar->kind == PCI_BAR_IO) {
         a &= ~UINT64_C(3);
         end = 0x10000;
+    } else if (bar->kind == PCI_BAR_EXPANSION_ROM) {
+        if (!(a & PCI_ROM_ADDRESS_ENABLE))
+            command = 0;
+        a &= ~UINT64_C(0x7ff);
     } else {
         a &= ~UINT64_C(15);
     }
@@ -114,7 +122,8 @@ static int bar_map(struct pci_dev *p, unsigned i, uint64_t addr)
     struct err e;
 
     if (bar->ram)
-        return gmem_add(p->dev.env.mem, addr, bar->size, bar->ram, GMEM_DEVICE, &e);
+        return gmem_add(p->dev.env.mem, addr, bar->size, bar->ram,
+                        bar->kind == PCI_BAR_EXPANSION_ROM ? GMEM_ROM : GMEM_DEVICE, &e);
     return bus_claim(bar_bus(p, bar), addr, bar->size, bar_owner(p, i), i);
 }
 
@@ -153,7 +162,7 @@ static bool bar_update(struct pci_dev *p, unsigned i)
 static void bars_retry(struct pci_bus *b)
 {
     for (unsigned f = 0; f < PCI_FUNCTIONS && b->blocked; f++) {
-        for (unsigned i = 0; b->fn[f] && i < PCI_BARS; i++) {
+        for (unsigned i = 0; b->fn[f] && i < PCI_BARS_ALL; i++) {
             if (b->fn[f]->bar[i].blocked)
                 bar_update(b->fn[f], i);
         }
@@ -164,7 +173,7 @@ void pci_bar_update(struct pci_dev *p)
 {
     bool left = false;
 
-    for (unsigned i = 0; i < PCI_BARS; i++)
+    for (unsigned i = 0; i < PCI_BARS_ALL; i++)
         left |= bar_update(p, i);
     if (left && p->bus->blocked)
         bars_retry(p->bus);
@@ -172,7 +181,7 @@ void pci_bar_update(struct pci_dev *p)
 
 void pci_bar_unmap_all(struct pci_dev *p)
 {
-    for (unsigned i = 0; i < PCI_BARS; i++) {
+    for (unsigned i = 0; i < PCI_BARS_ALL; i++) {
         bar_unmap(p, i);
         bar_block(p, &p->bar[i], false);
     }
@@ -248,7 +257,7 @@ static size_t places(struct pci_bus *b, struct place *out)
     size_t n = 0;
 
     for (unsigned f = 0; f < PCI_FUNCTIONS; f++) {
-        for (unsigned i = 0; b->fn[f] && i < PCI_BARS; i++) {
+        for (unsigned i = 0; b->fn[f] && i < PCI_BARS_ALL; i++) {
             if (b->fn[f]->bar[i].kind != PCI_BAR_NONE)
                 out[n++] = (struct place){b->fn[f], i};
         }
@@ -262,7 +271,7 @@ int pci_bus_assign(struct pci_bus *b, struct err *e)
     struct window io = {b->w.io_base, b->w.io_base + b->w.io_size},
                   mem = {b->w.mem_base, b->w.mem_base + b->w.mem_size},
                   high = {b->w.mem64_base, b->w.mem64_base + b->w.mem64_size};
-    struct place *all = calloc((size_t)PCI_FUNCTIONS * PCI_BARS, sizeof(*all));
+    struct place *all = calloc((size_t)PCI_FUNCTIONS * PCI_BARS_ALL, sizeof(*all));
     int rc = 0;
     size_t n;
 

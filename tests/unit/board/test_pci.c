@@ -428,6 +428,30 @@ static void garbage_in_every_register_harms_nobody(void **state)
     assert_true(t->config_writes > 1000);
 }
 
+static void an_expansion_rom_is_seen_and_not_written(void **state)
+{
+    struct dut *t = dut_new(2);
+    uint64_t bar[6];
+    struct err e;
+
+    (void)state;
+    t->p.bar[PCI_ROM] =
+        (struct pci_bar){.kind = PCI_BAR_EXPANSION_ROM, .size = 0x10000, .ram = ram};
+    ram[3] = 0x55;
+    assert_int_equal(pci_add(f.env.pci, &t->p, A, &e), 0);
+    fake_pci_map(&f, A, bar);
+    fake_pci_write(&f, A, PCI_ROM_ADDRESS, 4, 0xfffffffe);
+    assert_int_equal(fake_pci_read(&f, A, PCI_ROM_ADDRESS, 4), 0xffff0000);
+    fake_pci_write(&f, A, PCI_ROM_ADDRESS, 4, 0xd0000000);
+    assert_int_not_equal(fake_env_read(&f, 0xd0000003, 1), 0x55); /* not enabled */
+    fake_pci_write(&f, A, PCI_ROM_ADDRESS, 4, 0xd0000001);
+    assert_int_equal(fake_env_read(&f, 0xd0000003, 1), 0x55);
+    fake_env_write(&f, 0xd0000003, 1, 0xaa);
+    assert_int_equal(ram[3], 0x55);
+    fake_pci_write(&f, A, PCI_COMMAND, 2, 0);
+    assert_int_not_equal(fake_env_read(&f, 0xd0000003, 1), 0x55);
+}
+
 #define PCI_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -444,6 +468,7 @@ int main(void)
         PCI_TEST(slots_are_found_and_refused),
         PCI_TEST(no_interrupt_left_is_an_error_without_leaks),
         PCI_TEST(large_bars_go_above_and_too_many_are_refused),
+        PCI_TEST(an_expansion_rom_is_seen_and_not_written),
         PCI_TEST(garbage_in_every_register_harms_nobody),
     };
 
