@@ -120,7 +120,7 @@ static int board_firmware(struct board *b, struct err *e)
     struct env env = b->env;
 
     env.id = "fwcfg";
-    return firmware_create(b, &env, b->cfg.bios, &b->firmware, e);
+    return firmware_create(b, &env, &b->cfg, &b->firmware, e);
 }
 
 int board_create(const struct board_cfg *c, struct board **out, struct err *e)
@@ -195,17 +195,18 @@ static gpa_t board_tables_base(const struct board *b)
 static int board_tables(struct board *b, struct tables *block, const struct tables_cfg *c,
                         struct err *e)
 {
-    gpa_t smbios = 0;
-    int rc = acpi_build(block, c, &b->rsdp, e);
+    struct firmware_roots r = {0};
+    int rc = acpi_build(block, c, &r.rsdp, e);
 
     if (rc == 0)
-        rc = smbios_build(block, c, &smbios, e);
-    if (rc == 0 && !b->firmware)
-        rc = mptable_build(block, c, e);
+        rc = smbios_build(block, c, &r.smbios, e);
+    if (rc == 0 && (!b->firmware || b->cfg.xen_firmware))
+        rc = mptable_build(block, c, &r.mp, e);
+    b->rsdp = r.rsdp;
     if (rc == 0 && gmem_write(b->cfg.mem, block->base, block->bytes, block->room) < 0)
         rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
     if (rc == 0 && b->firmware)
-        rc = firmware_place(b->firmware, b, c, block, b->rsdp, smbios, e);
+        rc = firmware_place(b->firmware, b, c, block, &r, e);
     return rc;
 }
 
@@ -217,7 +218,7 @@ int board_place(struct board *b, const struct board_tables *t, struct err *e)
                            .pvpanic = !b->cfg.no_pvpanic,
                            .hooks = *t};
     struct tables block;
-    int rc = b->firmware ? 0 : pci_bus_assign(b->env.pci, e);
+    int rc = b->firmware && !b->cfg.xen_firmware ? 0 : pci_bus_assign(b->env.pci, e);
 
     if (rc < 0)
         return rc;

@@ -43,6 +43,7 @@ struct board_cfg {
     bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
     bool testdev;                      /* the test devices of kvm-unit-tests */
     bool firmware;                     /* a BIOS starts the machine and places its devices */
+    bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
     const char *bios;                  /* its image; NULL: the installed SeaBIOS */
     /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
      * NULL. */

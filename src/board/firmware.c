@@ -21,6 +21,7 @@
 #include "abi/acpi.h"
 #include "abi/fw_cfg.h"
 #include "abi/smbios.h"
+#include "abi/xen_seabios.h"
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
 #include "core/err.h"
@@ -29,10 +30,12 @@
 enum { FIRMWARE_MIN = 64 << 10, FIRMWARE_MAX = 8 << 20, FIRMWARE_RANGES = 16 };
 enum { CMOS_BOOT_1 = 0x38, CMOS_BOOT_2 = 0x3d };
 #define FIRMWARE_TOP UINT64_C(0x100000000)
-#define FIRMWARE_SHADOW UINT64_C(0x20000) /* bytes of it below 1 MiB */
+#define FIRMWARE_SHADOW UINT64_C(0x20000)     /* bytes of it below 1 MiB */
+#define FIRMWARE_SHADOW_XEN UINT64_C(0x40000) /* there, it does not fetch the rest itself */
 
 struct firmware {
     struct gmem *mem;
+    bool xen;             /* it is told by a structure in memory, not by fw_cfg */
     struct device *fwcfg; /* the board's */
     uint8_t *image;       /* anonymous mapping of size bytes */
     size_t size;
@@ -90,8 +93,8 @@ static int firmware_load(struct firmware *fw, const char *path, struct err *e)
     return rc;
 }
 
-int firmware_create(struct board *b, const struct env *env, const char *path, struct firmware **out,
-                    struct err *e)
+int firmware_create(struct board *b, const struct env *env, const struct board_cfg *c,
+                    struct firmware **out, struct err *e)
 {
     struct firmware *fw = calloc(1, sizeof(*fw));
     int rc;
@@ -99,7 +102,8 @@ int firmware_create(struct board *b, const struct env *env, const char *path, st
     if (!fw)
         return err_set(e, ENOMEM, "no memory for the firmware");
     fw->mem = env->mem;
-    rc = firmware_load(fw, path, e);
+    fw->xen = c->xen_firmware;
+    rc = firmware_load(fw, c->bios, e);
     if (rc == 0)
         rc = gmem_add(env->mem, FIRMWARE_TOP - fw->size, fw->size, fw->image, GMEM_ROM, e);
     if (rc == 0)
@@ -201,18 +205,50 @@ static int firmware_tell_smbios(struct firmware *fw, struct tables *t, gpa_t ent
                                    le16_get(s->table_length), e);
 }
 
-int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
-                   struct tables *t, gpa_t rsdp, gpa_t smbios, struct err *e)
+/* --- Xen's way --- */
+
+/* The structure that SeaBIOS looks for when it sees Xen; it takes copies of all that it names. */
+static int firmware_tell_xen(struct firmware *fw, const struct board *b,
+                             const struct firmware_roots *r, struct err *e)
 {
-    size_t n = (size_t)min_u64(fw->size, FIRMWARE_SHADOW);
+    struct {
+        struct xen_seabios_info info;
+        le32 table[3];
+        struct xen_e820 e820[FIRMWARE_RANGES];
+    } say = {.info = {.signature = "XenHVMSeaBIOS", .length = sizeof(say.info)},
+             .table = {le32_of((uint32_t)r->rsdp), le32_of((uint32_t)r->smbios),
+                       le32_of((uint32_t)r->mp)}};
+    struct board_range range[FIRMWARE_RANGES];
+    size_t n = board_ranges(b, range, ARRAY_SIZE(range));
+
+    for (size_t i = 0; i < n; i++)
+        say.e820[i] = (struct xen_e820){le64_of(range[i].base), le64_of(range[i].size),
+                                        le32_of(range[i].type)};
+    say.info.tables = le32_of(XEN_SEABIOS_INFO + offsetof(__typeof__(say), table));
+    say.info.tables_nr = le32_of(ARRAY_SIZE(say.table));
+    say.info.e820 = le32_of(XEN_SEABIOS_INFO + offsetof(__typeof__(say), e820));
+    say.info.e820_nr = le32_of((uint32_t)n);
+    say.info.checksum =
+        tables_checksum(&say.info, sizeof(say.info), offsetof(struct xen_seabios_info, checksum));
+    if (gmem_write(fw->mem, XEN_SEABIOS_INFO, &say, sizeof(say)) < 0)
+        return err_set(e, EINVAL, "the guest has no memory for its firmware's information");
+    return 0;
+}
+
+int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
+                   struct tables *t, const struct firmware_roots *r, struct err *e)
+{
+    size_t n = (size_t)min_u64(fw->size, fw->xen ? FIRMWARE_SHADOW_XEN : FIRMWARE_SHADOW);
     int rc = firmware_tell_memory(fw, b, e);
 
     if (rc == 0)
         rc = firmware_tell_numbers(fw, c, e);
     if (rc == 0)
-        rc = firmware_tell_acpi(fw, t, rsdp, e);
+        rc = firmware_tell_acpi(fw, t, r->rsdp, e);
     if (rc == 0)
-        rc = firmware_tell_smbios(fw, t, smbios, e);
+        rc = firmware_tell_smbios(fw, t, r->smbios, e);
+    if (rc == 0 && fw->xen)
+        rc = firmware_tell_xen(fw, b, r, e);
     if (rc == 0 && gmem_write(fw->mem, LAYOUT_ROM_END - n, fw->image + fw->size - n, n) < 0)
         rc = err_set(e, EINVAL, "the guest has no memory for its firmware: give it at least 4 MiB");
     return rc;

@@ -14,16 +14,20 @@ struct firmware;
 /* The last piece of RAM below 4 GiB, where tables stay and firmware builds nothing. */
 #define FIRMWARE_TABLES_ROOM UINT64_C(0x10000)
 
-/* path NULL: SeaBIOS from where distributions put it. The device is added to the board. */
-MUST int firmware_create(struct board *b, const struct env *env, const char *path,
+/* Where the tables' roots are; mp 0: firmware makes MP tables itself. */
+struct firmware_roots {
+    gpa_t rsdp, smbios /* its 2.1 entry point */, mp;
+};
+
+/* c->bios NULL: SeaBIOS from where distributions put it. The device is added to the board. */
+MUST int firmware_create(struct board *b, const struct env *env, const struct board_cfg *c,
                          struct firmware **out, struct err *e);
 void firmware_destroy(struct firmware *fw);
 /* CMOS, once: boots disks first, then CD-ROMs. */
 void firmware_cmos(struct device *rtc);
 
-/* As after power-on: the image's end is below 1 MiB again. Tables are in place already; rsdp and
- * smbios (its 2.1 entry point) are where their roots are. */
+/* As after power-on: the image's end is below 1 MiB again. Tables are in place already. */
 MUST int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
-                        struct tables *t, gpa_t rsdp, gpa_t smbios, struct err *e);
+                        struct tables *t, const struct firmware_roots *r, struct err *e);
 
 #endif

@@ -87,7 +87,7 @@ static void add_interrupts(struct mp *m)
     add_interrupt(m, 4, MP_NMI, 0, BUS_ID_ISA, 0, 0xff, 1);
 }
 
-int mptable_build(struct tables *t, const struct tables_cfg *c, struct err *e)
+int mptable_build(struct tables *t, const struct tables_cfg *c, gpa_t *mp, struct err *e)
 {
     static const struct mp_bus pci = {1, BUS_ID_PCI, {'P', 'C', 'I', ' ', ' ', ' '}};
     static const struct mp_bus isa = {1, BUS_ID_ISA, {'I', 'S', 'A', ' ', ' ', ' '}};
@@ -115,7 +115,8 @@ int mptable_build(struct tables *t, const struct tables_cfg *c, struct err *e)
         tables_checksum(m.b, m.len, offsetof(struct mp_config, checksum));
     f.table = le32_of((uint32_t)tables_put(t, m.b, m.len, 16));
     f.checksum = tables_checksum(&f, sizeof(f), offsetof(struct mp_floating, checksum));
-    if (!le32_get(f.table) || !tables_put(t, &f, sizeof(f), 16))
+    *mp = tables_put(t, &f, sizeof(f), 16);
+    if (!le32_get(f.table) || !*mp)
         return err_set(e, ENOSPC, "the MP tables do not fit below 1 MiB");
     return 0;
 }

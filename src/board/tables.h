@@ -40,7 +40,7 @@ uint8_t tables_checksum(const void *p, size_t n, size_t at);
 MUST int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct err *e);
 /* smbios.c: both entry points; *entry is where the 2.1 one is. */
 MUST int smbios_build(struct tables *t, const struct tables_cfg *c, gpa_t *entry, struct err *e);
-/* mptable.c: Intel MultiProcessor Specification 1.4. */
-MUST int mptable_build(struct tables *t, const struct tables_cfg *c, struct err *e);
+/* mptable.c: Intel MultiProcessor Specification 1.4; *mp is where the floating pointer is. */
+MUST int mptable_build(struct tables *t, const struct tables_cfg *c, gpa_t *mp, struct err *e);
 
 #endif

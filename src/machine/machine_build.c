@@ -33,10 +33,6 @@ static int build_limits(const struct plan *p, struct err *e)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "this hospes starts no UEFI firmware: use --firmware bios, or give "
                         "--kernel");
-    if (!p->kernel && p->persona && strcmp(p->persona, "xen") == 0)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "this hospes has no firmware for Xen guests: give --kernel, or another "
-                        "--persona");
     if (strcmp(p->display, "none") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "this hospes has no display: leave --display out and use the serial "
@@ -81,6 +77,7 @@ static int build_board(struct machine *m, struct err *e)
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
         .firmware = !p->kernel,
+        .xen_firmware = !p->kernel && p->persona && strcmp(p->persona, "xen") == 0,
         .event = machine_board_event,
         .event_arg = m,
     };
@@ -98,6 +95,7 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
         .cpus = p->cpus,
         .memory = p->memory,
         .name = p->name,
+        .firmware = !p->kernel,
         .opts = m->persona_opts,
         .console = m->console,
         .testdev = p->testdev,

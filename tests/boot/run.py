@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 import xml.etree.ElementTree as ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -57,7 +58,9 @@ class Test:
     def initrd(self, opts):
         """Builds the guest's archive unless it is newer than everything that it is made of."""
         name = os.path.relpath(self.path, HERE)[:-3].replace(os.sep, "-")
-        out = os.path.join(opts.work, "%s-%s.cpio" % (name, self.fields["kernel"]))
+        # Variants may want other things in it.
+        words = zlib.crc32(" ".join(self.fields[f] for f in ("modules", "programs", "files")).encode())
+        out = os.path.join(opts.work, "%s-%s-%08x.cpio" % (name, self.fields["kernel"], words))
         tool = os.path.join(TOP, "tools/mkinitramfs.py")
         kernel = os.path.join(opts.guests, self.fields["kernel"])
         inputs = [self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]

@@ -1,31 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * persona.c - `bare`: a plain PC that shows no hypervisor.
- *
- * The board is all there is. Disks and network cards need controllers that such a PC would have;
- * until there is one, asking for them is an error. Threads: as persona.h says.
+ * persona.c - `bare`: a plain PC that shows no hypervisor: the board, with disks and CD-ROM drives
+ * on its IDE channels. Threads: as persona.h says.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "board/legacy/ide.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "personas/persona.h"
+#include "storage/disk.h"
 
 enum { CPUID_1 = 1 };
 #define CPUID_1_ECX_HYPERVISOR (UINT32_C(1) << 31)
 
 extern const struct persona_ops persona_bare;
 
+struct bare {
+    struct persona p; /* first */
+    struct ide *ide;  /* NULL: no disk yet */
+};
+
 static int bare_create(const struct persona_env *env, struct persona **out, struct err *e)
 {
-    struct persona *p = calloc(1, sizeof(*p));
+    struct bare *b = calloc(1, sizeof(*b));
 
-    if (!p)
+    if (!b)
         return err_set(e, ENOMEM, "no memory for the persona");
-    p->ops = &persona_bare;
-    p->env = *env;
-    *out = p;
+    b->p.ops = &persona_bare;
+    b->p.env = *env;
+    *out = &b->p;
     return 0;
 }
 
@@ -51,10 +57,17 @@ static size_t bare_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *lea
 
 static int bare_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
-    return err_exit(e, EX_USAGE_, EINVAL,
-                    "the bare persona has no disk controller for %s; use --persona kvm, or start "
-                    "from --kernel and --initrd alone",
-                    s->id);
+    struct ide_unit_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+    int rc;
+
+    if (s->bus && strcmp(s->bus, "ide") != 0) {
+        disk_close(s->disk);
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the bare persona has no %s bus for %s; leave bus= out or use bus=ide",
+                        s->bus, s->id);
+    }
+    rc = ide_add(&p->env.dev, &((struct bare *)p)->ide, &c, e);
+    return rc < 0 ? rc : 0;
 }
 
 static int bare_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)

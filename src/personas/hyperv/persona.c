@@ -14,6 +14,7 @@
 
 #include "board/aml.h"
 #include "board/layout.h"
+#include "board/legacy/ide.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "dynmem.h"
@@ -30,7 +31,9 @@
 
 extern const struct persona_ops persona_hyperv;
 
-enum { VMBUS_IRQ = 7, HYPERV_CPUS = 240, IDE_UNITS = 4, NICS = 8 };
+/* IDE_BOOT: disks that firmware may start, on the first IDE channel as in a generation 1 machine.
+ */
+enum { VMBUS_IRQ = 7, HYPERV_CPUS = 240, IDE_BOOT = 2, NICS = 8 };
 #define VMBUS_WINDOW (UINT64_C(1) << 30) /* bytes, behind PCI's 64-bit window */
 
 struct hyperv {
@@ -39,6 +42,7 @@ struct hyperv {
     struct vmbus *bus;
     struct vcpu *cpu[HYPERV_CPUS];
     struct storvsp *scsi, *ide[IDE_UNITS];
+    struct ide *head; /* the emulated IDE controller, NULL: none */
     struct netvsp *nic[NICS];
     struct ics *ics;
     struct input *input;
@@ -100,6 +104,8 @@ static void hyperv_destroy(struct persona *p)
     dynmem_destroy(v->dynmem);
     hvsock_destroy(v->hvsock);
     free(v->socket);
+    for (unsigned i = 0; v->head && i < v->ide_units; i++)
+        ide_detach(v->head, i); /* before storvsp closes the disk that both show */
     if (v->scsi)
         storvsp_destroy(v->scsi);
     for (unsigned i = 0; i < v->ide_units; i++)
@@ -210,6 +216,17 @@ static void hyperv_synic(struct persona *p, struct vcpu *cpu, const struct host_
 
 /* --- devices --- */
 
+/* The face that firmware knows of a disk on storvsc's IDE channel. Linux's own driver leaves it
+ * alone on Hyper-V; it stays for those who do not. */
+static int add_head(struct hyperv *v, int unit, const struct disk_spec *s, struct err *e)
+{
+    struct ide_unit_cfg c = {.disk = s->disk, .borrowed = true, .serial = s->serial, .id = s->id};
+    int rc = v->head ? 0 : ide_create(&v->p.env.dev, &v->head, e);
+
+    rc = rc < 0 ? rc : ide_attach(v->head, unit, &c, e);
+    return rc < 0 ? rc : 0;
+}
+
 static int add_ide(struct hyperv *v, const struct disk_spec *s, const struct scsi_lun_cfg *c,
                    struct err *e)
 {
@@ -222,7 +239,8 @@ static int add_ide(struct hyperv *v, const struct disk_spec *s, const struct scs
     if (rc < 0)
         return rc;
     v->ide_units++;
-    return storvsp_attach(v->ide[unit], 0, c, e);
+    rc = storvsp_attach(v->ide[unit], 0, c, e);
+    return rc == 0 && v->p.env.firmware ? add_head(v, (int)unit, s, e) : rc;
 }
 
 static int add_scsi(struct hyperv *v, unsigned channels, const struct scsi_lun_cfg *c,
@@ -245,11 +263,18 @@ static int add_scsi(struct hyperv *v, unsigned channels, const struct scsi_lun_c
 static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
     struct hyperv *v = hyperv_of(p);
-    const char *bus = s->bus ? s->bus : "scsi";
+    bool boots = p->env.firmware && v->ide_units < IDE_BOOT;
+    const char *bus = s->bus ? s->bus : boots ? "ide" : "scsi";
     struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
     uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, STORVSP_CHANNELS);
     int rc = 0;
 
+    if (s->cdrom && !s->bus) { /* a generation 1 machine has its DVD drive on IDE alone */
+        struct ide_unit_cfg u = {.disk = s->disk, .cdrom = true, .serial = s->serial, .id = s->id};
+
+        rc = ide_add(&p->env.dev, &v->head, &u, e);
+        return rc < 0 ? rc : 0;
+    }
     if (s->opts)
         rc = cfg_u64(s->opts, "queues", 1, STORVSP_CHANNELS, &queues, e);
     if (rc == 0 && s->cdrom)

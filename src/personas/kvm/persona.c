@@ -17,6 +17,7 @@
 #include "abi/kvm_cpuid.h"
 #include "abi/virtio_vsock.h"
 #include "balloon.h"
+#include "board/legacy/ide.h"
 #include "console/console.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -31,6 +32,7 @@ struct kvm_persona {
     char *hvc, *vsock; /* NULL: none */
     uint64_t cid;
     struct balloon *balloon;
+    struct ide *ide; /* NULL: no CD-ROM drive, no disk with bus=ide */
 };
 
 static struct kvm_persona *kvm_of(struct persona *p)
@@ -154,9 +156,17 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, 16);
     int rc;
 
+    if (s->bus ? strcmp(s->bus, "ide") == 0 : s->cdrom) {
+        struct ide_unit_cfg c = {
+            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+
+        rc = ide_add(&env, &k->ide, &c, e);
+        return rc < 0 ? rc : 0;
+    }
     if (s->bus && strcmp(s->bus, "virtio") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio",
+                        "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio or "
+                        "bus=ide",
                         s->bus, s->id);
     rc = device_options(k, s->opts, &o, e);
     if (rc == 0 && s->opts)

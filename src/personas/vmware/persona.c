@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "board/legacy/ide.h"
 #include "board/smbios.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -177,9 +178,17 @@ static int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct 
     struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
     int rc = 0;
 
+    if (s->bus ? strcmp(s->bus, "ide") == 0 : s->cdrom) {
+        struct ide_unit_cfg u = {
+            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+
+        rc = ide_add(&p->env.dev, &w->ide, &u, e);
+        return rc < 0 ? rc : 0;
+    }
     if (s->bus && strcmp(s->bus, "pvscsi") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi",
+                        "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi "
+                        "or bus=ide",
                         s->bus, s->id);
     if (s->opts)
         rc = cfg_finish(s->opts, "--disk", e);

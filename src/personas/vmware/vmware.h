@@ -39,6 +39,7 @@ struct vmware {
     struct persona p; /* first */
     pthread_mutex_t lock;
     struct pvscsi *pvscsi; /* the bus's; NULL: no disk */
+    struct ide *ide;       /* likewise; for CD-ROM drives */
     unsigned disks;
     char serial[64];
     uint8_t uuid[16]; /* as in the SMBIOS table */

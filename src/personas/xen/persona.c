@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "abi/xenstore.h"
+#include "board/legacy/ide.h"
 #include "board/smbios.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -37,7 +38,8 @@
 
 extern const struct persona_ops persona_xen;
 
-enum { PAGE = 4096, XEN_VERSION = 4 << 16 | 17 };
+/* IDE_HEADS: disks that are shown by emulated IDE, too, while one unit stays free for a CD. */
+enum { IDE_HEADS = 3, PAGE = 4096, XEN_VERSION = 4 << 16 | 17 };
 #define GUEST_DIR "/local/domain/1"
 
 /* --- the store and its ring --- */
@@ -161,6 +163,10 @@ static void xen_destroy(struct persona *p)
 {
     struct xen *x = xen_of(p);
 
+    for (unsigned i = 0; i < IDE_UNITS; i++) {
+        if (x->ide_disks >> i & 1)
+            ide_detach(x->ide, i); /* before the back end closes the disk that both show */
+    }
     if (x->store)
         xenbus_destroy(x);
     xen_deliver_reset(x);
@@ -186,6 +192,15 @@ static void xen_destroy(struct persona *p)
     free(x);
 }
 
+/* The emulated disks go; CD-ROM drives stay, as with Xen's device model. */
+static void unplug(void *arg, unsigned bits)
+{
+    struct xen *x = arg;
+
+    if (x->ide && (bits & (XEN_UNPLUG_IDE_DISKS | XEN_UNPLUG_AUX_IDE_DISKS)))
+        ide_hide(x->ide, bits & XEN_UNPLUG_IDE_DISKS ? 0xf : 0xe);
+}
+
 static int set_up(struct xen *x, struct err *e)
 {
     const struct persona_env *env = &x->p.env;
@@ -206,7 +221,7 @@ static int set_up(struct xen *x, struct err *e)
     if (rc == 0)
         rc = xen_console_create(x, e);
     if (rc == 0 && env->dev.pci)
-        rc = xen_platform_add(&env->dev, env->opts, &x->platform, e);
+        rc = xen_platform_add(&env->dev, env->opts, unplug, x, &x->platform, e);
     if (rc == 0) {
         hand_over(x);
         fill_store(x);
@@ -311,15 +326,34 @@ static enum verdict xen_hcall(struct persona *p, struct vcpu *v, struct hcall *h
 
 /* --- devices --- */
 
+/* The emulated face of a back end's disk, which firmware starts it by. */
+static int add_ide(struct xen *x, const struct disk_spec *s, struct err *e)
+{
+    struct ide_unit_cfg c = {.disk = s->disk,
+                             .borrowed = !s->cdrom,
+                             .cdrom = s->cdrom,
+                             .serial = s->serial,
+                             .id = s->id};
+    int unit = ide_add(&x->p.env.dev, &x->ide, &c, e);
+
+    if (unit >= 0 && !s->cdrom)
+        x->ide_disks |= 1u << unit;
+    return unit < 0 ? unit : 0;
+}
+
 static int xen_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
     struct xen *x = xen_of(p);
+    int rc;
 
+    if (s->cdrom && !s->bus && x->p.env.dev.pci)
+        return add_ide(x, s, e);
     if (s->bus && strcmp(s->bus, "xvd") != 0 && strcmp(s->bus, "vbd") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "the xen persona has no %s bus for %s; leave bus= out or use bus=xvd",
                         s->bus, s->id);
-    return vbd_add(x, s, x->disks++, e);
+    rc = vbd_add(x, s, x->disks++, e);
+    return rc == 0 && p->env.firmware && x->disks <= IDE_HEADS ? add_ide(x, s, e) : rc;
 }
 
 static int xen_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)

@@ -5,8 +5,7 @@
  *
  * Document: Xen docs/misc/hvm-emulated-unplug.pandoc, docs/misc/pci-device-reservations. Modelled:
  * the magic, product, build and log ports; BAR 0 (ports that do nothing) and BAR 1, 16 MiB of
- * memory where HVM guests put their grant frames. The persona has no emulated disks or cards, so
- * that an unplug request is recorded for `info` and finds nothing to take away. Not modelled:
+ * memory where HVM guests put their grant frames. Who unplugs is told by the persona. Not modelled:
  * unplugging by a write to BAR 1, which drivers older than the ports use. Threads: io() under the
  * device's lock.
  */
@@ -43,6 +42,8 @@ struct xen_platform {
     uint32_t build;
     struct log_limit limit;
     unsigned used;
+    void (*unplugs)(void *arg, unsigned bits);
+    void *arg;
     char line[LINE];
 };
 
@@ -78,6 +79,7 @@ static void ports_write(struct xen_platform *p, uint64_t off, unsigned size, uin
         p->build = (uint32_t)val;
     } else if (off == PORT_MAGIC && size == 2) {
         p->unplug = (uint16_t)val;
+        p->unplugs(p->arg, p->unplug);
         log_line(LOG_INFO, "xen", "the guest asks to unplug 0x%x (product %u, build %u)", p->unplug,
                  p->product, p->build);
     } else if (off == PORT_PRODUCT && size == 2) {
@@ -155,7 +157,8 @@ static int platform_attach(struct xen_platform *p, const struct env *env, uint16
     return rc;
 }
 
-int xen_platform_add(const struct env *env, struct cfg *opts, struct xen_platform **out,
+int xen_platform_add(const struct env *env, struct cfg *opts,
+                     void (*unplug)(void *arg, unsigned bits), void *arg, struct xen_platform **out,
                      struct err *e)
 {
     uint64_t device = 1;
@@ -167,6 +170,8 @@ int xen_platform_add(const struct env *env, struct cfg *opts, struct xen_platfor
     p = calloc(1, sizeof(*p));
     if (!p)
         return err_set(e, ENOMEM, "no memory for Xen's platform device");
+    p->unplugs = unplug;
+    p->arg = arg;
     p->memory = mmap(NULL, BAR_MEMORY_SIZE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p->memory == MAP_FAILED) {

@@ -70,6 +70,8 @@ struct xen {
 
     struct xenbus_dev *devices; /* back ends */
     unsigned disks, nics;
+    struct ide *ide;    /* emulated: CD-ROM drives, and disks until they are unplugged */
+    unsigned ide_disks; /* units that show a back end's disk: bit 0 for unit 0 */
     struct xs_watch *shutdown_watch;
     bool asked; /* control/shutdown was written and not yet taken */
 

@@ -45,11 +45,12 @@ static const uint8_t *anchor(const char *text)
 
 static void build(const struct tables_cfg *c)
 {
+    gpa_t mp;
     struct err e = {0};
 
     assert_int_equal(tables_init(&t, LAYOUT_ROM, 0x10000, &e), 0);
     assert_int_equal(smbios_build(&t, c, &entry, &e), 0);
-    assert_int_equal(mptable_build(&t, c, &e), 0);
+    assert_int_equal(mptable_build(&t, c, &mp, &e), 0);
 }
 
 /* The n-th structure of a type and the text of its string number i. */
@@ -193,7 +194,7 @@ static void tables_that_do_not_fit_are_an_error(void **state)
     const struct tables_cfg c = config(GiB, 255);
     struct err e = {0};
     size_t room = 64;
-    gpa_t rsdp;
+    gpa_t rsdp, mp;
     int rc = -1;
 
     (void)state;
@@ -203,7 +204,7 @@ static void tables_that_do_not_fit_are_an_error(void **state)
         if (rc == 0)
             rc = smbios_build(&t, &c, &entry, &e);
         if (rc == 0)
-            rc = mptable_build(&t, &c, &e);
+            rc = mptable_build(&t, &c, &mp, &e);
         assert_true(rc == 0 || e.code > 0);
         tables_fini(&t);
     }

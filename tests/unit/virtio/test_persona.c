@@ -95,6 +95,7 @@ static void bare_hides_the_hypervisor(void **state)
     assert_int_equal(b.p->ops->cpuid(b.p, 0, l, 2, 2), 2);
     assert_int_equal(l[0].ecx, 0x7fffffff);
     assert_int_equal(l[1].ecx, UINT32_MAX);
+    d.bus = "scsi";
     assert_true(b.p->ops->add_disk(b.p, &d, &e) < 0);
     assert_int_equal(e.exit, EX_USAGE_);
     assert_non_null(strstr(e.msg, "disk0"));
@@ -128,7 +129,7 @@ static void kvm_puts_devices_into_slots(void **state)
     /* Taken, not there, or not said right. */
     d.disk = &memdisk_create(b.f.env.loop, 4096)->d;
     assert_int_equal(b.p->ops->add_disk(b.p, &d, &e), -EBUSY);
-    d.bus = "ide";
+    d.bus = "scsi";
     assert_int_equal(b.p->ops->add_disk(b.p, &d, &e), -EINVAL);
     assert_non_null(strstr(e.msg, "ide"));
     d.bus = NULL;

@@ -467,19 +467,26 @@ static void a_disk_reconnects_while_requests_are_out(void **state)
 
 /* --- the platform device --- */
 
+static void count_unplug(void *arg, unsigned bits)
+{
+    *(unsigned *)arg += bits;
+}
+
 static void the_unplug_ports_speak_the_protocol(void **state)
 {
+    unsigned unplugged = 0;
     struct xen_platform *p;
     struct err e;
 
     (void)state;
-    assert_int_equal(xen_platform_add(&f.env, NULL, &p, &e), 0);
+    assert_int_equal(xen_platform_add(&f.env, NULL, count_unplug, &unplugged, &p, &e), 0);
     assert_int_equal(fake_env_in(&f, 0x10, 2), 0x49d2);
     assert_int_equal(fake_env_in(&f, 0x12, 1), 1);
     fake_env_out(&f, 0x12, 2, 3);
     fake_env_out(&f, 0x10, 4, 1);
     assert_int_equal(fake_env_in(&f, 0x10, 2), 0x49d2);
     fake_env_out(&f, 0x10, 2, 3);
+    assert_int_equal(unplugged, XEN_UNPLUG_IDE_DISKS | XEN_UNPLUG_NICS);
     for (unsigned i = 0; i < 1000; i++)
         fake_env_out(&f, 0x12, 1, 'x');
 }
