@@ -24,6 +24,7 @@ static const struct cli_command *const parts[] = {
     &image_resize_command,
     &image_compact,
     &image_commit,
+    &image_serve,
     NULL,
 };
 
@@ -56,6 +57,8 @@ SET_FLAG(outside)
 SET_FLAG(quiet)
 SET_FLAG(no_lock)
 SET_FLAG(chain)
+SET_TEXT(nbd)
+SET_FLAG(write)
 
 int image_parse(const struct cli_command *c, int argc, char **argv, struct image_args *a, int least,
                 int most, struct err *e)
@@ -345,7 +348,8 @@ const struct cli_command cli_image = {
     .name = "image",
     .args = "COMMAND [OPTION...] [ARGUMENT...]",
     .about = "Makes, converts, checks and describes disk images.",
-    .more = "Commands: info, create, convert, check, compare, map, resize, compact, commit.\n"
+    .more = "Commands: info, create, convert, check, compare, map, resize, compact, commit, "
+            "serve.\n"
             "hospes image --help lists them with the formats; each has its own --help.",
     .run = image_main,
 };

@@ -27,6 +27,8 @@ int image_set_outside(void *arg, const char *value, struct err *e);
 int image_set_quiet(void *arg, const char *value, struct err *e);
 int image_set_no_lock(void *arg, const char *value, struct err *e);
 int image_set_chain(void *arg, const char *value, struct err *e);
+int image_set_nbd(void *arg, const char *value, struct err *e);
+int image_set_write(void *arg, const char *value, struct err *e);
 
 /* Rows of option tables. */
 #define IMAGE_FORMAT                                                                               \
@@ -61,6 +63,6 @@ void image_progress_end(const struct image_args *a);
 
 extern const struct cli_command image_info, image_check_command, image_create_command,
     image_resize_command, image_commit, image_compact, image_convert, image_compare_command,
-    image_map;
+    image_map, image_serve;
 
 #endif

@@ -334,7 +334,7 @@ static int start_worker(void)
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, 256 * KiB);
+    pthread_attr_setstacksize(&attr, DISK_STACK);
     rc = pthread_create(&t, &attr, worker, NULL);
     pthread_attr_destroy(&attr);
     return -rc;

@@ -18,7 +18,11 @@
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_ZERO, DISK_TRIM };
 
-enum { DISK_SECTOR = 512, DISK_IOV_MAX = 1024 };
+enum {
+    DISK_SECTOR = 512,
+    DISK_IOV_MAX = 1024,
+    DISK_STACK = 4 << 20, /* bytes: what disk_now() may need for the longest chain of parents */
+};
 
 /* The caller owns the request and iov until done(). One request may not be submitted twice at
  * once. Offsets and lengths are bytes and need no alignment below the disk's logical block. */
