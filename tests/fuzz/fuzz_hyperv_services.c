@@ -8,6 +8,7 @@
 #include "personas/hyperv/dynmem.h"
 #include "personas/hyperv/ic.h"
 #include "personas/hyperv/input.h"
+#include "personas/hyperv/video.h"
 
 static void event(void *arg, enum machine_event what, const char *text)
 {
@@ -28,12 +29,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dump out = {add};
     struct dynmem *d;
     struct input *i;
+    struct video *v;
     struct ics *s;
     struct err e = {0};
 
     hv_create(&z.g, VERSION_COPPER);
     if (ics_create(z.g.bus, &env, &s, &e) < 0 || input_create(z.g.bus, NULL, &i, &e) < 0 ||
-        dynmem_create(z.g.bus, &env, &d, &e) < 0)
+        dynmem_create(z.g.bus, &env, &d, &e) < 0 ||
+        video_create(z.g.bus, NULL, UINT64_C(1) << 32, UINT64_C(1) << 30, &v, &e) < 0)
         return 0;
     fuzz_hyperv_start(&z, data, size);
     for (enum persona_ask what = ASK_SHUTDOWN; what <= ASK_MEMORY; what++) {
@@ -56,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ics_destroy(s);
     input_destroy(i);
     dynmem_destroy(d);
+    video_destroy(v);
     fuzz_hyperv_run(&z);
     hv_destroy(&z.g);
     return 0;

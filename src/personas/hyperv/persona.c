@@ -27,6 +27,7 @@
 #include "storage/disk.h"
 #include "storvsp.h"
 #include "testdev.h"
+#include "video.h"
 #include "vmbus.h"
 
 extern const struct persona_ops persona_hyperv;
@@ -47,6 +48,7 @@ struct hyperv {
     struct ics *ics;
     struct input *input;
     struct dynmem *dynmem;
+    struct video *video;
     struct hvsock *hvsock;
     struct hvtest *test; /* NULL: none */
     char *socket;        /* path for guest sockets, NULL: none */
@@ -102,6 +104,7 @@ static void hyperv_destroy(struct persona *p)
     ics_destroy(v->ics);
     input_destroy(v->input);
     dynmem_destroy(v->dynmem);
+    video_destroy(v->video);
     hvsock_destroy(v->hvsock);
     free(v->socket);
     for (unsigned i = 0; v->head && i < v->ide_units; i++)
@@ -317,6 +320,11 @@ static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct er
     return rc;
 }
 
+static gpa_t window_base(const struct persona *p)
+{
+    return layout_mem64(p->env.memory) + LAYOUT_PCI_MEM64_SIZE;
+}
+
 static int hyperv_finish(struct persona *p, struct err *e)
 {
     struct hyperv *v = hyperv_of(p);
@@ -326,6 +334,8 @@ static int hyperv_finish(struct persona *p, struct err *e)
         rc = input_create(v->bus, p->env.hub, &v->input, e);
     if (rc == 0)
         rc = dynmem_create(v->bus, &p->env, &v->dynmem, e);
+    if (rc == 0)
+        rc = video_create(v->bus, p->env.hub, window_base(p), VMBUS_WINDOW, &v->video, e);
     if (rc == 0 && v->socket)
         rc = hvsock_create(v->bus, v->socket, &v->hvsock, e);
     if (rc == 0 && p->env.testdev)
@@ -338,7 +348,7 @@ static int hyperv_finish(struct persona *p, struct err *e)
 /* VMBus under a module device that owns its memory window, as on Hyper-V. */
 static void hyperv_acpi(struct persona *p, struct aml *a)
 {
-    uint64_t base = layout_mem64(p->env.memory) + LAYOUT_PCI_MEM64_SIZE;
+    gpa_t base = window_base(p);
 
     aml_device(a, "VMOD");
     aml_name_string(a, "_HID", "ACPI0004");
