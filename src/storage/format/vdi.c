@@ -586,7 +586,7 @@ static int check_dense(struct vdi *v, bool repair, struct image_report *rep, str
            (unsigned long long)(u->top - u->n));
     if (!repair)
         return 0;
-    for (; place < last && rc == 0; place++) {
+    for (; place < u->n && rc == 0; place++) {
         if (i < last && u->v[i] >> 32 == place) {
             i++;
             continue;
