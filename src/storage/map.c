@@ -59,6 +59,30 @@ static void fill_iov(const struct disk_req *r, const uint8_t *from)
     }
 }
 
+static bool parent_aligned(const struct map *m, const struct disk_req *r)
+{
+    return !((r->off | r->len) & (m->parent->shape.logical - 1));
+}
+
+/* A parent with larger sectors than the child's reads whole ones. */
+static int read_around(struct map *m, struct disk_req *p)
+{
+    uint64_t block = m->parent->shape.logical, from = align_down(p->off, block);
+    uint64_t len = align_up(p->off + p->len, block) - from;
+    uint8_t *buf = malloc(len);
+    int rc = buf ? disk_read(m->parent, from, buf, len) : -ENOMEM;
+
+    if (rc == 0)
+        fill_iov(p, buf + (p->off - from));
+    free(buf);
+    return rc;
+}
+
+static int read_below(struct map *m, struct disk_req *p)
+{
+    return parent_aligned(m, p) ? disk_now(m->parent, p) : read_around(m, p);
+}
+
 /* What lies past the parent's end is zero. */
 static int read_parent(struct map *m, struct disk_req *p)
 {
@@ -74,9 +98,9 @@ static int read_parent(struct map *m, struct disk_req *p)
 
         fill_iov(&tail, NULL);
         tail = map_part(p, p->off, bytes - p->off, iov);
-        return disk_now(m->parent, &tail);
+        return read_below(m, &tail);
     }
-    return disk_now(m->parent, p);
+    return read_below(m, p);
 }
 
 /* The last cluster stays decompressed: sequential reads are smaller than a cluster. */
@@ -179,7 +203,8 @@ static bool find_fast(struct map *m, const struct disk_req *r, struct piece *x)
 {
     int rc = -EAGAIN;
 
-    if ((r->op != DISK_READ && r->op != DISK_WRITE) || (r->op == DISK_WRITE && map_failed(m)))
+    if ((r->op != DISK_READ && r->op != DISK_WRITE) ||
+        (r->op == DISK_WRITE && (map_failed(m) || !map_touched(m))))
         return false;
     if (pthread_mutex_trylock(&m->lock))
         return false;
@@ -191,7 +216,7 @@ static bool find_fast(struct map *m, const struct disk_req *r, struct piece *x)
     if (r->op == DISK_WRITE)
         return x->kind == PIECE_DATA && !x->unmarked && !r->fua;
     return x->kind != PIECE_PARENT || !m->parent ||
-           range_in(r->off, r->len, m->parent->shape.bytes);
+           (range_in(r->off, r->len, m->parent->shape.bytes) && parent_aligned(m, r));
 }
 
 static int map_try(struct disk *d, struct disk_req *r)
@@ -365,6 +390,7 @@ int map_init(struct map *m, const struct map_ops *ops, struct loop *l, struct er
     pthread_mutex_init(&m->unpacked_lock, NULL);
     ranges_init(&m->busy);
     m->staged_tail = &m->staged;
+    m->touched = !ops->touch;
     return 0;
 }
 

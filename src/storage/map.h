@@ -67,11 +67,14 @@ struct map_ops {
      * that was, from the start, at least a cluster. -ENOTSUP: cannot be said in this format, write
      * zeroes. May be NULL, which is the same. */
     MUST int (*clear)(struct map *m, uint64_t off, uint64_t len, bool unmap, uint64_t *done);
+    /* Before the first change after opening: says in the file that its content changes. Durable
+     * when it returns. May be NULL. */
+    MUST int (*touch)(struct map *m);
     /* A flush begins: stage what is not in meta pages. May be NULL. */
     MUST int (*stage)(struct map *m);
-    /* With a journal, instead of writing the pages of phase 1 in place: makes them durable (the
-     * engine syncs afterwards), then the engine writes them in place with no sync of their own. The
-     * next flush's first sync covers them. May be NULL. */
+    /* With a journal, before the pages of phase 1 are written in place: writes them (whole ones,
+     * from m->staged) elsewhere. The engine syncs afterwards, then writes them in place with no
+     * sync of their own: the next flush's first sync covers them. Without the lock. May be NULL. */
     MUST int (*journal)(struct map *m);
     /* Freed space that may be used again. May be NULL: the engine's own pool takes it. */
     void (*released)(struct map *m, uint64_t at, uint64_t len);
@@ -117,7 +120,8 @@ struct map {
     struct meta *meta;
     struct ranges busy; /* clusters that are being allocated or cleared */
     struct disk_fwds fwds;
-    int failed; /* -errno that ended writing; atomic */
+    int failed;   /* -errno that ended writing; atomic */
+    bool touched; /* ops->touch has been called; atomic */
 
     struct map_runs pool;          /* free space */
     struct map_runs freed;         /* free once a flush has made it so */
@@ -174,6 +178,8 @@ MUST int meta_create(struct meta **out);
 void meta_destroy(struct meta *c);
 bool meta_full(const struct meta *c); /* so many changes that a flush is due */
 bool meta_clean(const struct meta *c);
+/* Changed pages that make meta_full(), if fewer than the usual number. */
+void meta_limit(struct meta *c, size_t pages);
 MUST int meta_stage(struct map *m);
 
 /* For converting without copying: like writing [off, off+len) of whole clusters, but the caller

@@ -20,6 +20,23 @@ int map_fail(struct map *m, int rc)
     return rc;
 }
 
+int map_touch(struct map *m)
+{
+    int rc = map_failed(m);
+
+    if (rc < 0 || map_touched(m))
+        return rc;
+    pthread_mutex_lock(&m->lock);
+    if (!m->touched)
+        rc = m->ops->touch(m);
+    if (rc < 0)
+        map_fail(m, rc);
+    else
+        __atomic_store_n(&m->touched, true, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&m->lock);
+    return rc;
+}
+
 /* --- runs of file space --- */
 
 void map_runs_free(struct map_runs *v)

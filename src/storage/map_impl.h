@@ -31,6 +31,14 @@ static inline int map_failed(const struct map *m)
 /* Ends writing; returns rc. */
 int map_fail(struct map *m, int rc);
 
+static inline bool map_touched(const struct map *m)
+{
+    return __atomic_load_n(&m->touched, __ATOMIC_ACQUIRE);
+}
+
+/* Comes before every change; 0 or why nothing may be written. */
+MUST int map_touch(struct map *m);
+
 /* Finds with the lock taken and dropped. */
 MUST int map_find(struct map *m, uint64_t off, uint64_t len, struct piece *x);
 

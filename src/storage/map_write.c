@@ -181,7 +181,7 @@ static int write_old(struct map *m, struct disk_req *r, const struct piece *x)
 int map_write(struct map *m, struct disk_req *r)
 {
     uint64_t at = r->off, end = r->off + r->len;
-    int rc = map_failed(m);
+    int rc = map_touch(m);
 
     while (at < end && rc == 0) {
         struct piece x;
@@ -257,6 +257,8 @@ static int clear(struct map *m, uint64_t at, uint64_t end, bool unmap)
             map_fail(m, rc);
         pthread_mutex_unlock(&m->lock);
         at += did;
+        if (rc == 0 && meta_full(m->meta))
+            rc = map_flush(m);
     }
     ranges_drop(&m->busy, &g);
     return rc == -ENOTSUP ? zero_part(m, at, min_u64(end, guest_end(m)), unmap) : rc;
@@ -267,10 +269,13 @@ int map_zero(struct map *m, struct disk_req *r)
     uint64_t end = r->off + r->len;
     uint64_t c0 = align_up(r->off, m->cluster), c1 = align_down(end, m->cluster);
     bool trim = r->op == DISK_TRIM;
-    int rc = 0;
+    int rc;
 
     if (!m->ops->reserve)
         return -EROFS;
+    rc = map_touch(m);
+    if (rc < 0)
+        return rc;
     if (end == guest_end(m))
         c1 = align_up(end, m->cluster);
     if (c0 >= c1)
@@ -288,7 +293,9 @@ int map_zero(struct map *m, struct disk_req *r)
 
 int map_place(struct map *m, uint64_t off, uint64_t len, struct piece *x)
 {
-    return m->ops->reserve ? reserve(m, off, len, x) : -EROFS;
+    int rc = m->ops->reserve ? map_touch(m) : -EROFS;
+
+    return rc == 0 ? reserve(m, off, len, x) : rc;
 }
 
 int map_placed(struct map *m, const struct piece *x, bool ok)

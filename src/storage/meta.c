@@ -31,13 +31,21 @@ struct page {
 struct meta {
     struct page *bucket[META_BUCKETS];
     struct page *newest, *oldest;
-    size_t pages, dirty;
+    size_t pages, dirty, dirty_max;
 };
 
 int meta_create(struct meta **out)
 {
     *out = calloc(1, sizeof(struct meta));
-    return *out ? 0 : -ENOMEM;
+    if (!*out)
+        return -ENOMEM;
+    (*out)->dirty_max = META_DIRTY_MAX;
+    return 0;
+}
+
+void meta_limit(struct meta *c, size_t pages)
+{
+    c->dirty_max = min_u64(pages, META_DIRTY_MAX);
 }
 
 void meta_destroy(struct meta *c)
@@ -53,7 +61,7 @@ void meta_destroy(struct meta *c)
 
 bool meta_full(const struct meta *c)
 {
-    return c->dirty >= META_DIRTY_MAX;
+    return c->dirty >= c->dirty_max;
 }
 
 bool meta_clean(const struct meta *c)
@@ -228,8 +236,29 @@ void meta_forget(struct map *m, struct disk *file, uint64_t off, uint64_t len)
     }
 }
 
+/* A journal holds whole pages. */
+static int stage_whole(struct map *m, struct page *p)
+{
+    int rc = map_stage(m, 1, p->file, p->off, p->data, META_PAGE);
+
+    if (rc == 0)
+        container_of(m->staged_tail, struct stage_write, next)->page = true;
+    return rc;
+}
+
+static bool in_journal(const struct map *m, const struct page *p)
+{
+    for (unsigned i = 0; m->ops->journal && i < META_SECTORS; i++) {
+        if (p->dirty >> i & 1 && p->phase[i] == 1)
+            return true;
+    }
+    return false;
+}
+
 static int stage_page(struct map *m, struct page *p)
 {
+    if (in_journal(m, p))
+        return stage_whole(m, p);
     for (unsigned i = 0; i < META_SECTORS; i++) {
         size_t at = (size_t)i * META_SECTOR;
         unsigned n = 0;

@@ -50,7 +50,6 @@ static const char *foreign(const uint8_t *head, size_t n)
     static const struct {
         const char *magic, *name;
     } known[] = {
-        {"vhdxfile", "VHDX"},
         {"KDMV", "VMDK"},
         {"# Disk DescriptorFile", "VMDK"},
         {"COWD", "VMDK (COWD)"},

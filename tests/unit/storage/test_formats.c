@@ -18,6 +18,9 @@ static const struct row rows[] = {
     {"vhd", "subformat=dynamic", "vpc"},
     {"vhd", "subformat=dynamic,block_size=64K", "vpc"},
     {"vhd", "subformat=fixed", "vpc"},
+    {"vhdx", "block_size=1M", "vhdx"},
+    {"vhdx", "", "vhdx"},
+    {"vhdx", "subformat=fixed,block_size=2M", "vhdx"},
     {"vdi", "", "vdi"},
     {"vdi", "subformat=static", "vdi"},
     {"qcow2", "", "qcow2"},
@@ -241,6 +244,11 @@ static void a_child_reads_its_parent_and_keeps_its_own(void **state)
         {{"vhd", "subformat=fixed", "vpc"}, {"vhd", "block_size=64K", NULL}},
         {{"qcow2", "", "qcow2"}, {"qcow2", "", "qcow2"}},
         {{"vdi", "", NULL}, {"vdi", "", NULL}},
+        {{"vhdx", "", NULL}, {"vhdx", "", NULL}},
+        {{"vhdx", "block_size=1M", NULL}, {"vhdx", "block_size=1M", NULL}},
+        {{"vhd", "", NULL}, {"vhdx", "block_size=1M", NULL}},
+        {{"qcow2", "", NULL}, {"vhdx", "", NULL}},
+        {{"vhdx", "", NULL}, {"qcow2", "", NULL}},
         {{"vhd", "", NULL}, {"qcow2", "extended_l2=on", NULL}},
         {{"qcow2", "", NULL}, {"vhd", "", NULL}},
         {{"qcow2", "", NULL}, {"qcow2", "compat=0.10,cluster_size=4K", NULL}},
@@ -352,9 +360,8 @@ static void a_qcow2_writer_disowns_bitmaps(void **state)
 
 static void an_image_that_cannot_be_read_is_not_taken_for_raw(void **state)
 {
-    static const char *const heads[] = {
-        "vhdxfile",        "KDMV", "# Disk DescriptorFile\n", "COWD", "QED", "WithoutFreeSpace",
-        "WithouFreSpacExt"};
+    static const char *const heads[] = {"KDMV", "# Disk DescriptorFile\n", "COWD",
+                                        "QED",  "WithoutFreeSpace",        "WithouFreSpacExt"};
     const char *path = scratch_path("image");
     struct disk *d;
 
