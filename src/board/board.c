@@ -34,13 +34,13 @@ struct board {
 
 /* --- parts --- */
 
-static int board_ram(struct board *b, struct err *e)
+int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, struct err *e)
 {
-    uint64_t high = layout_ram_high(b->cfg.memory);
-    int rc = gmem_add_ram(b->cfg.mem, 0, layout_ram_low(b->cfg.memory), b->cfg.hugetlb, e);
+    uint64_t high = layout_ram_high(memory);
+    int rc = gmem_add_ram(mem, 0, layout_ram_low(memory), hugetlb, e);
 
     if (rc == 0 && high)
-        rc = gmem_add_ram(b->cfg.mem, LAYOUT_RAM_HIGH, high, b->cfg.hugetlb, e);
+        rc = gmem_add_ram(mem, LAYOUT_RAM_HIGH, high, hugetlb, e);
     return rc;
 }
 
@@ -136,7 +136,7 @@ int board_create(const struct board_cfg *c, struct board **out, struct err *e)
     }
     b->cfg = *c;
     b->env = (struct env){.mem = c->mem, .loop = c->loop, .irqs = c->irqs};
-    rc = board_ram(b, e);
+    rc = gmem_ram_size(c->mem) ? 0 : board_ram(c->mem, c->memory, c->hugetlb, e);
     if (rc == 0)
         rc = board_buses(b, e);
     if (rc == 0)

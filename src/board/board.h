@@ -33,7 +33,7 @@ struct board_cfg {
     unsigned cpus;
     uint64_t memory;  /* bytes */
     bool hugetlb;     /* RAM from the host's huge page pool */
-    struct gmem *mem; /* empty: the board adds RAM */
+    struct gmem *mem; /* empty: the board adds RAM; else board_ram() did */
     struct loop *loop;
     struct irqs *irqs;
     const struct doorbells *doorbells; /* NULL: every doorbell is an io() call */
@@ -67,6 +67,9 @@ struct board_tables {
     void *acpi_arg;
 };
 
+/* Puts `memory` bytes of RAM where the board has them: for who needs them before there is a board.
+ */
+MUST int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, struct err *e);
 MUST int board_create(const struct board_cfg *c, struct board **out, struct err *e);
 /* Destroys all devices, PCI ones included. NULL is fine. */
 void board_destroy(struct board *b);

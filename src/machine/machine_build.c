@@ -48,6 +48,16 @@ static int build_boot(struct machine *m, struct err *e)
     return p->kernel ? boot_open(&c, &m->boot, e) : 0;
 }
 
+/* The kernel unpacks itself into place while all the rest is made. */
+static int build_ram(struct machine *m, struct err *e)
+{
+    int rc = board_ram(m->mem, m->plan->memory, false, e);
+
+    if (rc == 0 && m->boot)
+        boot_begin(m->boot, m->mem, m->plan->memory);
+    return rc;
+}
+
 static int build_host(struct machine *m, const struct persona_ops *ops, struct err *e)
 {
     const struct plan *p = m->plan;
@@ -265,6 +275,8 @@ int machine_build(struct machine *m, struct err *e)
         rc = build_boot(m, e);
     if (rc == 0)
         rc = gmem_create(&m->mem, e);
+    if (rc == 0)
+        rc = build_ram(m, e);
     if (rc == 0)
         rc = build_host(m, ops, e);
     if (rc == 0)

@@ -84,6 +84,7 @@ void boot_close(struct boot *b)
 {
     if (!b)
         return;
+    boot_early_end(b);
     boot_file_close(&b->kernel);
     boot_file_close(&b->initrd);
     free(b->append);
@@ -132,10 +133,10 @@ gpa_t boot_low_end(const struct boot_env *env)
     return BOOT_IMAGE_MIN;
 }
 
-int boot_load_initrd(const struct boot *b, const struct boot_env *env, gpa_t floor, gpa_t limit,
-                     gpa_t *at, struct err *e)
+int boot_place_initrd(const struct boot *b, gpa_t low_end, gpa_t floor, gpa_t limit, gpa_t *at,
+                      struct err *e)
 {
-    gpa_t end = align_down(min_u64(limit, boot_low_end(env)), 4096);
+    gpa_t end = align_down(min_u64(limit, low_end), 4096);
 
     *at = 0;
     if (b->initrd.fd < 0)
@@ -146,6 +147,16 @@ int boot_load_initrd(const struct boot *b, const struct boot_env *env, gpa_t flo
                        "more --memory",
                        b->kernel.path, b->initrd.path, (unsigned long long)(b->initrd.size / MiB));
     *at = align_down(end - b->initrd.size, 4096);
+    return 0;
+}
+
+int boot_load_initrd(const struct boot *b, const struct boot_env *env, gpa_t floor, gpa_t limit,
+                     gpa_t *at, struct err *e)
+{
+    int rc = boot_place_initrd(b, boot_low_end(env), floor, limit, at, e);
+
+    if (rc < 0 || *at == 0)
+        return rc;
     return boot_file_load(&b->initrd, 0, b->initrd.size, env->mem, *at, e);
 }
 

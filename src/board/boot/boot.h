@@ -7,6 +7,9 @@
  * the same open descriptors, so no copy of them is kept. Every load checks what it has read: a file
  * that changed meanwhile is refused, never trusted.
  *
+ * boot_begin() lets the first load's long part, unpacking the kernel, run beside everything else
+ * that a machine needs before it starts.
+ *
  * Not thread-safe: the loop's thread, or before it runs, with every vCPU stopped.
  */
 #ifndef HOSPES_BOARD_BOOT_BOOT_H
@@ -40,6 +43,9 @@ struct boot_start {
 
 MUST int boot_open(const struct boot_cfg *c, struct boot **out, struct err *e);
 void boot_close(struct boot *b); /* NULL is fine */
+/* Optional, once mem has its RAM, `memory` bytes of it, and before the first boot_load(): unpacks
+ * on a thread of its own. Guest memory stays mapped until boot_load() or boot_close() returns. */
+void boot_begin(struct boot *b, struct gmem *mem, uint64_t memory);
 MUST int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                    struct err *e);
 /* What the kernel file is, for the banner: "Linux 6.1.0-50-cloud-amd64", "PVH ELF". */

@@ -11,15 +11,15 @@
  * before each of its lists: places to add the virtual offset to (32 bits wide), to subtract it from
  * (since Linux 6.15 there is none of these), and to add it to (64 bits wide).
  *
- * Whatever is not as expected means: nothing done, start the image the ordinary way. So do images
- * packed with LZ4: a library unpacks it no faster than the kernel does, and the kernel does it in
- * memory that the guest touches anyway.
+ * The payload is unpacked where the kernel will run, 2 MiB lower: so far into the file a kernel's
+ * first segment lies, and the others follow as they do in memory, so that nothing is copied again.
+ * Segments that lie elsewhere are moved.
+ *
+ * Whatever is not as expected means: start the image the ordinary way.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "abi/elf.h"
@@ -27,43 +27,22 @@
 #include "core/err.h"
 #include "core/gmem.h"
 
-enum { DIRECT_PAYLOAD_MAX = 256 << 20, DIRECT_IMAGE_MAX = 512 << 20, DIRECT_HUGE = 2 << 20 };
+enum {
+    DIRECT_IMAGE_MAX = 512 << 20,
+    DIRECT_LEAD = 2 << 20, /* before the first segment in the file: the linker's page size */
+    DIRECT_SEGMENTS = 16,
+};
 #define DIRECT_KERNEL_MAP UINT64_C(0xffffffff80000000) /* __START_KERNEL_map */
 #define DIRECT_KERNEL_SIZE GiB                         /* KERNEL_IMAGE_SIZE with KASLR */
 
-/* Scratch memory: freed before the guest runs, on huge pages because it is used once. */
-struct scratch {
-    uint8_t *p;
-    size_t size;
-};
-
-static bool scratch_make(struct scratch *s, size_t n)
-{
-    s->size = align_up(n, DIRECT_HUGE) + DIRECT_HUGE;
-    s->p = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                -1, 0);
-    if (s->p == MAP_FAILED) {
-        s->p = NULL;
-        return false;
-    }
-    madvise(s->p, s->size, MADV_HUGEPAGE);
-    return true;
-}
-
-static void scratch_free(struct scratch *s)
-{
-    if (s->p)
-        munmap(s->p, s->size);
-}
-
-/* The unpacked payload. */
+/* The unpacked payload; it lies in the guest's memory, which no guest runs in yet. */
 struct direct {
-    const uint8_t *p;
+    uint8_t *p;
     size_t n;
     size_t elf_end; /* where the relocation table begins */
     uint64_t entry;
     unsigned phnum;
-    const struct elf64_phdr *ph;
+    struct elf64_phdr ph[DIRECT_SEGMENTS];
 };
 
 static bool direct_elf(struct direct *d)
@@ -77,9 +56,11 @@ static bool direct_elf(struct direct *d)
         return false;
     d->phnum = le16_get(h->phnum);
     d->entry = le64_get(h->entry);
-    if (!range_in(le64_get(h->phoff), (uint64_t)d->phnum * sizeof(*d->ph), d->n))
+    if (d->phnum > DIRECT_SEGMENTS ||
+        !range_in(le64_get(h->phoff), (uint64_t)d->phnum * sizeof(d->ph[0]), d->n))
         return false;
-    d->ph = (const void *)(d->p + le64_get(h->phoff));
+    /* A copy: moving segments may overwrite it. */
+    memcpy(d->ph, d->p + le64_get(h->phoff), d->phnum * sizeof(d->ph[0]));
     sections = (uint64_t)le16_get(h->shnum) * le16_get(h->shentsize);
     if (sections == 0 || !range_in(le64_get(h->shoff), sections, d->n))
         return false;
@@ -87,9 +68,12 @@ static bool direct_elf(struct direct *d)
     return true;
 }
 
-/* Copies the segments; base is where the kernel's preferred address lies now. */
+/* Puts the segments where they belong; base is where the kernel's preferred address lies now.
+ * Sources and destinations ascend, so a segment that moves down never hits one that is still to
+ * move; the relocation table stays whole because nothing moves up. */
 static bool direct_segments(const struct direct *d, const struct boot_payload *k, uint8_t *base)
 {
+    uint64_t off_end = 0, at_end = 0;
     size_t loads = 0;
 
     for (unsigned i = 0; i < d->phnum; i++) {
@@ -100,9 +84,13 @@ static bool direct_segments(const struct direct *d, const struct boot_payload *k
         if (le32_get(h->type) != PT_LOAD)
             continue;
         if (n > le64_get(h->memsz) || !range_in(off, n, d->elf_end) ||
-            !range_in(at, le64_get(h->memsz), k->span))
+            !range_in(at, le64_get(h->memsz), k->span) || off < off_end || at < at_end ||
+            base + at > d->p + off)
             return false;
-        memcpy(base + at, d->p + off, n);
+        if (base + at != d->p + off)
+            memmove(base + at, d->p + off, n);
+        off_end = off + n;
+        at_end = at + n;
         loads++;
     }
     return loads > 0 && d->entry - k->pref < k->span;
@@ -110,8 +98,9 @@ static bool direct_segments(const struct direct *d, const struct boot_payload *k
 
 /* --- relocation --- */
 
+/* Each list as [last, first), from its last number down to the zero before it. */
 struct lists {
-    const uint8_t *last[3]; /* last entry of each list, from the table's end backwards */
+    const uint8_t *last[3], *zero[3];
     unsigned count;
 };
 
@@ -132,17 +121,19 @@ static bool direct_lists(const struct direct *d, struct lists *l)
             if (--n == 0)
                 return false;
         }
-        n--; /* the zero */
+        l->zero[l->count - 1] = table + (n - 1) * 4;
+        n--;
     }
     return l->count >= 2;
 }
 
-/* Adds delta at every place of one list. */
-static bool direct_apply(const uint8_t *last, const struct boot_payload *k, uint8_t *base,
-                         unsigned width, uint64_t delta)
+/* Adds delta at every place of list i. The numbers may be overwritten on the way by a table that
+ * points at itself; the list still ends where it ended. */
+static bool direct_apply(const struct lists *l, unsigned i, const struct boot_payload *k,
+                         uint8_t *base, unsigned width, uint64_t delta)
 {
-    for (; le32_at(last) != 0; last -= 4) {
-        uint64_t va = (uint64_t)(int64_t)(int32_t)le32_at(last);
+    for (const uint8_t *p = l->last[i]; p > l->zero[i]; p -= 4) {
+        uint64_t va = (uint64_t)(int64_t)(int32_t)le32_at(p);
         uint64_t at = va - DIRECT_KERNEL_MAP - k->pref;
 
         if (!range_in(at, width, k->span))
@@ -158,21 +149,21 @@ static bool direct_apply(const uint8_t *last, const struct boot_payload *k, uint
 static bool direct_relocate(const struct lists *l, const struct boot_payload *k, uint8_t *base,
                             uint64_t delta)
 {
-    bool ok = direct_apply(l->last[0], k, base, 4, delta);
+    bool ok = direct_apply(l, 0, k, base, 4, delta);
 
     if (ok && l->count == 3)
-        ok = direct_apply(l->last[1], k, base, 4, -delta);
-    return ok && direct_apply(l->last[l->count - 1], k, base, 8, delta);
+        ok = direct_apply(l, 1, k, base, 4, -delta);
+    return ok && direct_apply(l, l->count - 1, k, base, 8, delta);
 }
 
-/* One of the aligned places for the kernel in [from, to). */
-static uint64_t direct_draw(uint64_t from, uint64_t to, const struct boot_payload *k)
+/* One of the aligned places for `span` bytes in [from, to). */
+static uint64_t direct_draw(uint64_t from, uint64_t to, uint64_t span, uint64_t alignment)
 {
-    uint64_t slots = (to - from - k->span) / k->alignment + 1, r = 0;
+    uint64_t slots = (to - from - span) / alignment + 1, r = 0;
 
     if (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r))
         return from;
-    return from + r % slots * k->alignment;
+    return from + r % slots * alignment;
 }
 
 /* A word of the command line; "x=" matches words that begin so. */
@@ -189,66 +180,67 @@ static bool direct_word(const char *line, const char *word)
     return false;
 }
 
-static int direct_place(struct boot *b, const struct boot_env *env, const struct boot_payload *k,
-                        const struct direct *d, struct boot_start *out, bool *random)
+/* The unpacked payload lies at `d`, and the kernel's own place `base` 2 MiB above. */
+static bool direct_enter(struct direct *d, const struct boot_payload *k, bool fixed, gpa_t phys,
+                         struct boot_start *out)
 {
-    bool fixed = direct_word(b->append, "nokaslr");
+    uint8_t *base = d->p + DIRECT_LEAD;
     uint64_t virt = k->pref;
     struct lists l = {0};
-    uint8_t *base;
-    gpa_t phys = k->pref;
 
-    /* Without a table the kernel was built for one place. */
-    if (d->n == d->elf_end)
-        fixed = true;
-    else if (!direct_lists(d, &l))
-        return 0;
-    if (!fixed) {
-        phys = direct_draw(k->pref, k->end, k);
-        virt = direct_draw(k->pref, DIRECT_KERNEL_SIZE, k);
-    }
-    base = gmem_shared(env->mem, phys, k->span);
-    if (!base || !direct_segments(d, k, base))
-        return 0;
+    if (!direct_elf(d) || (!fixed && !direct_lists(d, &l)) || !direct_segments(d, k, base))
+        return false;
+    if (!fixed)
+        virt = direct_draw(k->pref, DIRECT_KERNEL_SIZE, k->span, k->alignment);
     if (virt != k->pref && !direct_relocate(&l, k, base, virt - k->pref))
-        return 0;
+        return false;
     *out = (struct boot_start){.longmode = true,
                                .rip = phys + (d->entry - k->pref),
                                .rsi = BOOT_PARAMS,
                                .cr3 = BOOT_PAGES};
-    *random = !fixed;
-    return 1;
+    return true;
 }
 
-int boot_direct_load(struct boot *b, const struct boot_env *env, const struct boot_payload *k,
-                     struct boot_start *out, bool *random, struct err *e)
+static bool direct_possible(const struct boot *b, const struct boot_payload *k)
 {
     static const char *const not_ours[] = {"mem=", "memmap=", "no5lvl", "hugepages="};
-    struct scratch packed = {0}, plain = {0};
-    struct direct d = {0};
-    uint8_t magic[6];
-    uint32_t size;
-    int rc;
 
     for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++) {
         if (direct_word(b->append, not_ours[i]))
-            return 0;
+            return false;
     }
-    if (k->len < 16 || k->len > DIRECT_PAYLOAD_MAX || k->pref % k->alignment || k->pref > k->end ||
-        k->span > k->end - k->pref || k->pref + k->span > DIRECT_KERNEL_SIZE)
+    return k->len >= 16 && k->pref % k->alignment == 0 && k->pref >= BOOT_IMAGE_MIN + DIRECT_LEAD &&
+           k->pref <= k->end && k->span <= k->end - k->pref &&
+           k->pref + k->span <= DIRECT_KERNEL_SIZE;
+}
+
+int boot_direct_load(const struct boot *b, struct gmem *mem, const struct boot_payload *k,
+                     struct boot_start *out, bool *random, struct err *e)
+{
+    bool fixed = direct_word(b->append, "nokaslr");
+    struct direct d = {0};
+    struct boot_packed in = {&b->kernel, k->off, k->len};
+    gpa_t phys = k->pref;
+    uint8_t size[4];
+    uint64_t room;
+    size_t made;
+    int rc;
+
+    if (!direct_possible(b, k))
         return 0;
-    rc = boot_file_read(&b->kernel, k->off, magic, sizeof(magic), e);
-    if (rc < 0 || !boot_unpack_knows(magic))
+    rc = boot_file_read(&b->kernel, k->off + k->len - 4, size, sizeof(size), e);
+    if (rc < 0)
         return rc;
-    if (scratch_make(&packed, k->len))
-        rc = boot_file_read(&b->kernel, k->off, packed.p, k->len, e);
-    size = packed.p && rc == 0 ? le32_at(packed.p + k->len - 4) : 0;
-    if (size > 0 && size <= DIRECT_IMAGE_MAX && scratch_make(&plain, size) &&
-        boot_unpack(packed.p, k->len, plain.p, size, &d.n) == 0 && d.n == size) {
-        d.p = plain.p;
-        rc = direct_elf(&d) ? direct_place(b, env, k, &d, out, random) : 0;
-    }
-    scratch_free(&packed);
-    scratch_free(&plain);
+    d.n = le32_at(size);
+    room = max_u64(d.n, DIRECT_LEAD + k->span) - DIRECT_LEAD;
+    if (d.n == 0 || d.n > DIRECT_IMAGE_MAX || room > k->end - k->pref)
+        return 0;
+    if (!fixed)
+        phys = direct_draw(k->pref, k->end, room, k->alignment);
+    d.p = gmem_shared(mem, phys - DIRECT_LEAD, DIRECT_LEAD + room);
+    rc = d.p ? boot_unpack(&in, d.p, d.n, &made, e) : 0;
+    if (rc > 0)
+        rc = made == d.n && direct_enter(&d, k, fixed, phys, out);
+    *random = rc > 0 && !fixed;
     return rc;
 }

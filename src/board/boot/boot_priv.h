@@ -3,7 +3,10 @@
 #ifndef HOSPES_BOARD_BOOT_PRIV_H
 #define HOSPES_BOARD_BOOT_PRIV_H
 
+#include <pthread.h>
+
 #include "board/boot/boot.h"
+#include "core/err.h"
 
 /* Low memory that loaders fill; all of it is the kernel's to reuse. */
 enum boot_place {
@@ -24,11 +27,33 @@ struct boot_file {
 
 enum boot_kind { BOOT_BZIMAGE, BOOT_LINUX_ELF, BOOT_PVH, BOOT_MULTIBOOT };
 
+/* A bzImage's compressed kernel, and where it may go. */
+struct boot_payload {
+    uint64_t off, len;  /* of the compressed kernel in the file */
+    uint64_t pref;      /* physical address that it was linked for */
+    uint64_t span;      /* bytes of memory that it needs from there */
+    uint64_t alignment; /* of its physical address */
+    gpa_t end;          /* it must end here */
+};
+
+/* boot_early.c's: the thread that unpacks, and what it found. */
+struct boot_early {
+    pthread_t thread;
+    bool running; /* not joined yet; the rest is the thread's until it is */
+    struct gmem *mem;
+    struct boot_payload k;
+    struct boot_start start;
+    bool random;
+    int rc;
+    struct err err;
+};
+
 struct boot {
     enum boot_kind kind;
     struct boot_file kernel, initrd; /* initrd.fd -1: none */
     char *append;
     char about[160];
+    struct boot_early early;
 };
 
 /* boot_file.c */
@@ -43,6 +68,9 @@ MUST int boot_file_load(const struct boot_file *f, uint64_t off, uint64_t len, s
 /* boot.c: for loaders. */
 /* End of the RAM range that holds 1 MiB. */
 gpa_t boot_low_end(const struct boot_env *env);
+/* Where the initrd goes: as high as it fits below `limit` and above `floor`; 0 without one. */
+MUST int boot_place_initrd(const struct boot *b, gpa_t low_end, gpa_t floor, gpa_t limit, gpa_t *at,
+                           struct err *e);
 /* Puts the initrd as high as it goes below `limit` and above `floor`; *at is 0 without one. */
 MUST int boot_load_initrd(const struct boot *b, const struct boot_env *env, gpa_t floor,
                           gpa_t limit, gpa_t *at, struct err *e);
@@ -55,6 +83,8 @@ MUST int boot_put(const struct boot_env *env, gpa_t at, const void *p, size_t n,
 /* bzimage.c */
 bool boot_bzimage_is(const uint8_t *head, size_t n);
 MUST int boot_bzimage_check(struct boot *b, uint64_t memory, struct err *e);
+/* See boot_begin(). low_end: of the RAM that holds 1 MiB. */
+void boot_bzimage_begin(struct boot *b, struct gmem *mem, gpa_t low_end);
 MUST int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                            struct err *e);
 
@@ -64,21 +94,28 @@ MUST int boot_linux_params(struct boot *b, const struct boot_env *env,
                            struct linux_boot_params *zero, gpa_t initrd, struct err *e);
 
 /* boot_unpack.c */
-bool boot_unpack_knows(const uint8_t magic[6]);
-/* -EINVAL for a broken stream, -ENOTSUP for a kind that is not known. */
-MUST int boot_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done);
+struct boot_packed {
+    const struct boot_file *file;
+    uint64_t off, len;
+};
+/* 1: *done bytes at out. 0: nothing that we can unpack into that room. -errno: the file. */
+MUST int boot_unpack(const struct boot_packed *in, uint8_t *out, size_t room, size_t *done,
+                     struct err *e);
+
+/* boot_lz4.c: one block. -EINVAL when it is broken or does not fit. */
+MUST int boot_lz4_block(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *done);
 
 /* boot_direct.c */
-struct boot_payload {
-    uint64_t off, len;  /* of the compressed kernel in the file */
-    uint64_t pref;      /* physical address that it was linked for */
-    uint64_t span;      /* bytes of memory that it needs from there */
-    uint64_t alignment; /* of its physical address */
-    gpa_t end;          /* it must end here */
-};
 /* 1: loaded, start at *out, *random: at a random address. 0: start the image the ordinary way. */
-MUST int boot_direct_load(struct boot *b, const struct boot_env *env, const struct boot_payload *k,
+MUST int boot_direct_load(const struct boot *b, struct gmem *mem, const struct boot_payload *k,
                           struct boot_start *out, bool *random, struct err *e);
+
+/* boot_early.c: boot_direct_load() on a thread of its own. */
+void boot_early_start(struct boot *b, struct gmem *mem, const struct boot_payload *k);
+/* Waits for it. true: it did the same job; *rc and the rest are as of boot_direct_load(). */
+bool boot_early_take(struct boot *b, struct gmem *mem, const struct boot_payload *k,
+                     struct boot_start *out, bool *random, int *rc, struct err *e);
+void boot_early_end(struct boot *b);
 
 /* boot_elf.c */
 enum { BOOT_ELF_SEGMENTS = 32 };

@@ -170,23 +170,46 @@ int boot_linux_params(struct boot *b, const struct boot_env *env, struct linux_b
     return boot_put(env, BOOT_PARAMS, zero, sizeof(*zero), e);
 }
 
-/* The way past the decompressor; same answers as boot_direct_load(). */
-static int bz_direct(struct boot *b, const struct boot_env *env, const struct bz *z, gpa_t initrd,
-                     struct boot_start *out, bool *random, struct err *e)
+/* What boot_direct_load() wants to know. false: the image has no payload that we know. */
+static bool bz_payload(const struct bz *z, gpa_t end, struct boot_payload *k)
 {
-    struct boot_payload k = {
+    *k = (struct boot_payload){
         .off = z->setup + le32_get(z->hdr.payload_offset),
         .len = le32_get(z->hdr.payload_length),
         .pref = le64_get(z->hdr.pref_address),
         .span = z->span,
         .alignment = le32_get(z->hdr.kernel_alignment),
-        .end = initrd ? initrd : boot_low_end(env),
+        .end = end,
     };
+    return z->longmode && z->hdr.relocatable_kernel && is_pow2(k->alignment) &&
+           range_in(le32_get(z->hdr.payload_offset), k->len, z->bytes);
+}
 
-    if (!z->longmode || !z->hdr.relocatable_kernel || !is_pow2(k.alignment) ||
-        !range_in(le32_get(z->hdr.payload_offset), k.len, z->bytes))
+void boot_bzimage_begin(struct boot *b, struct gmem *mem, gpa_t low_end)
+{
+    struct boot_payload k;
+    struct err ignored; /* boot_load() finds and says it again */
+    gpa_t initrd;
+    struct bz z;
+
+    if (bz_read(b, low_end, &z, &ignored) == 0 &&
+        boot_place_initrd(b, low_end, z.at + z.span, z.initrd_end, &initrd, &ignored) == 0 &&
+        bz_payload(&z, initrd ? initrd : low_end, &k))
+        boot_early_start(b, mem, &k);
+}
+
+/* The way past the decompressor; same answers as boot_direct_load(). */
+static int bz_direct(struct boot *b, const struct boot_env *env, const struct bz *z, gpa_t initrd,
+                     struct boot_start *out, bool *random, struct err *e)
+{
+    struct boot_payload k;
+    int rc;
+
+    if (!bz_payload(z, initrd ? initrd : boot_low_end(env), &k))
         return 0;
-    return boot_direct_load(b, env, &k, out, random, e);
+    if (boot_early_take(b, env->mem, &k, out, random, &rc, e))
+        return rc;
+    return boot_direct_load(b, env->mem, &k, out, random, e);
 }
 
 static int bz_ordinary(struct boot *b, const struct boot_env *env, const struct bz *z,

@@ -20,14 +20,20 @@
 #define PREF (16 * MiB)
 #define MAP UINT64_C(0xffffffff80000000)
 
-enum { SEGMENT = 0x1000, SECTIONS = 0x2000, ELF_END = SECTIONS + 64, ENTRY = 0x40 };
+enum {
+    SEGMENT = 0x200000, /* where linkers put it */
+    SECTIONS = 0x203000,
+    ELF_END = SECTIONS + 64,
+    ENTRY = 0x40,
+    SECOND = 0x1000, /* of the second segment, from the first */
+};
 
 struct bench {
     struct gmem *mem;
     struct board_range range[1];
     struct boot_env env;
     struct image image;
-    uint8_t plain[16384];
+    uint8_t plain[SECTIONS + 0x1000];
     size_t plain_n;
     struct boot_start start;
     struct linux_boot_params zero;
@@ -78,12 +84,51 @@ static void make_plain(struct bench *t, bool inverse)
     put_table(t, (uint32_t)(MAP + PREF + 0x100));
 }
 
-/* A stream that only looks like LZ4: nobody is to unpack it. */
+static size_t put_length(uint8_t *out, size_t n)
+{
+    size_t used = 0;
+
+    for (; n >= 255; n -= 255)
+        out[used++] = 255;
+    out[used++] = (uint8_t)n;
+    return used;
+}
+
+/* A block of LZ4: runs of one byte as matches, everything else as literals. */
 static size_t pack_lz4(const struct bench *t, uint8_t *out, size_t room)
 {
-    memset(out, 0, 64);
+    size_t n = 8, from = 0, at = 0;
+
     le32_put(out, 0x184c2102);
-    return 64;
+    for (;;) {
+        size_t run = 0, literals;
+        uint8_t *token = out + n++;
+
+        for (; at < t->plain_n; at++) {
+            for (run = 0;
+                 at > 0 && at + run + 5 < t->plain_n && t->plain[at + run] == t->plain[at - 1];)
+                run++;
+            if (run >= 8)
+                break;
+        }
+        literals = at - from;
+        *token = (uint8_t)(min_u64(literals, 15) << 4);
+        if (literals >= 15)
+            n += put_length(out + n, literals - 15);
+        memcpy(out + n, t->plain + from, literals);
+        n += literals;
+        assert_true(n + 64 < room);
+        if (at == t->plain_n)
+            break;
+        le16_put(out + n, 1);
+        n += 2;
+        *token |= (uint8_t)min_u64(run - 4, 15);
+        if (run - 4 >= 15)
+            n += put_length(out + n, run - 4 - 15);
+        from = at = at + run;
+    }
+    le32_put(out + 4, (uint32_t)(n - 8));
+    return n;
 }
 
 static size_t pack_zstd(const struct bench *t, uint8_t *out, size_t room)
@@ -186,7 +231,7 @@ static uint64_t read64(struct bench *t, gpa_t at)
 
 static void each_kind_of_payload_is_entered(void **state)
 {
-    static pack_fn *const packs[] = {pack_zstd, pack_xz, pack_gzip};
+    static pack_fn *const packs[] = {pack_lz4, pack_zstd, pack_xz, pack_gzip};
     struct bench *t = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(packs); i++) {
@@ -214,13 +259,78 @@ static void assert_moved(struct bench *t, bool inverse)
     assert_int_equal(t->zero.hdr.loadflags & KASLR_FLAG, KASLR_FLAG);
 }
 
-static void lz4_is_left_to_the_kernel(void **state)
+/* The second segment lies further into the file than into memory, as a kernel's does that begins
+ * with per-CPU data. */
+static void a_segment_that_lies_elsewhere_is_moved(void **state)
+{
+    struct bench *t = *state;
+    struct elf64_ehdr *h = (void *)t->plain;
+    struct elf64_phdr *p = (void *)(t->plain + sizeof(*h));
+
+    h->phnum = le16_of(2);
+    p[1] = p[0];
+    p[1].offset = le64_of(SEGMENT + SECOND + 0x1000);
+    p[1].paddr = le64_of(PREF + SECOND);
+    memset(t->plain + SEGMENT + SECOND + 0x1000, 0x33, 0x1000);
+    make_image(t, pack_lz4);
+    bench_load(t, "nokaslr");
+    assert_int_equal(t->start.rip, PREF + ENTRY);
+    assert_int_equal(read64(t, PREF + SECOND - 8), UINT64_C(0x7777777777777777));
+    assert_int_equal(read64(t, PREF + SECOND), UINT64_C(0x3333333333333333));
+    assert_int_equal(read64(t, PREF + SECOND + 0xff8), UINT64_C(0x3333333333333333));
+}
+
+static void a_segment_that_would_move_up_is_not_ours(void **state)
+{
+    struct bench *t = *state;
+    struct elf64_phdr *p = (void *)(t->plain + sizeof(struct elf64_ehdr));
+
+    p->paddr = le64_of(PREF + 0x1000);
+    make_image(t, pack_lz4);
+    bench_load(t, "nokaslr");
+    assert_true(is_ordinary(t));
+}
+
+/* What runs beside the making of the machine, and a file that changes meanwhile. */
+static void the_first_load_may_begin_early(void **state)
+{
+    struct bench *t = *state;
+    char path[32];
+    int fd;
+
+    make_image(t, pack_lz4);
+    fd = image_file(t->image.b, t->image.n, path);
+    for (unsigned round = 0; round < 4; round++) {
+        struct boot_cfg c = {.kernel = path, .append = "", .memory = RAM};
+        struct boot *b;
+        uint32_t cut = (uint32_t)(t->image.n - IMAGE_SETUP) / 16 - 1;
+
+        assert_int_equal(boot_open(&c, &b, &t->e), 0);
+        boot_begin(b, t->mem, RAM);
+        if (round == 2) /* another syssize: still a good image */
+            assert_int_equal(pwrite(fd, &cut, 4, LINUX_HEADER_AT + 3), 4);
+        if (round < 3) {
+            assert_int_equal(boot_load(b, &t->env, &t->start, &t->e), 0);
+            assert_int_equal(gmem_read(t->mem, t->start.rsi, &t->zero, sizeof(t->zero)), 0);
+            if (!is_ordinary(t))
+                assert_moved(t, true);
+        }
+        boot_close(b); /* round 3: nobody ever asked for it */
+    }
+    close(fd);
+}
+
+static void a_table_that_points_at_itself_ends(void **state)
 {
     struct bench *t = *state;
 
-    make_image(t, pack_lz4);
-    bench_load(t, "");
-    assert_true(is_ordinary(t));
+    /* The zero before the last list becomes a number: the list must not go on below it. */
+    for (uint32_t at = 0; at < 32; at += 4) {
+        make_plain(t, true);
+        le32_put(t->plain + t->plain_n - 4, (uint32_t)(MAP + PREF + ELF_END - SEGMENT + at));
+        make_image(t, pack_lz4);
+        bench_load(t, "");
+    }
 }
 
 static void addresses_are_drawn_anew_each_time(void **state)
@@ -305,7 +415,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_kind_of_payload_is_entered, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(lz4_is_left_to_the_kernel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_segment_that_lies_elsewhere_is_moved, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_segment_that_would_move_up_is_not_ours, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_first_load_may_begin_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_table_that_points_at_itself_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(addresses_are_drawn_anew_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_command_line_that_the_decompressor_reads_is_left_to_it,
                                         set_up, tear_down),
