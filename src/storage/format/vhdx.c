@@ -6,9 +6,9 @@
  *
  *   identifier, headers, region tables (1 MiB) | log | metadata | BAT | blocks ...
  *
- * The BAT has an entry of 8 bytes for each block, and after the entries of each chunk (2^23 sectors)
- * one for the chunk's sector bitmap, a block of 1 MiB that differencing images need where a block is
- * only partly in this file. Everything begins at a multiple of 1 MiB.
+ * The BAT has an entry of 8 bytes for each block, and after the entries of each chunk (2^23
+ * sectors) one for the chunk's sector bitmap, a block of 1 MiB that differencing images need where
+ * a block is only partly in this file. Everything begins at a multiple of 1 MiB.
  *
  * BAT, bitmaps and metadata change through the log (vhdx_log.c). A new block is written first, then
  * logged; a block that is given back keeps its place until the flush that said so. Before the first
@@ -125,7 +125,8 @@ static unsigned sector_bits(const struct vhdx *v)
 static int get_bitmap(struct vhdx *v, uint64_t off, bool wait, uint64_t *out)
 {
     uint64_t entry = 0;
-    int rc = get_entry(v, vhdx_bitmap_index(v, off >> v->block_bits >> v->ratio_bits), wait, &entry);
+    int rc =
+        get_entry(v, vhdx_bitmap_index(v, off >> v->block_bits >> v->ratio_bits), wait, &entry);
 
     *out = (entry & VHDX_BAT_STATE) == SB_BLOCK_PRESENT ? entry & VHDX_BAT_OFFSET : 0;
     return rc;
@@ -312,13 +313,13 @@ static int vhdx_assign(struct map *m, const struct piece *x)
 
     if (rc < 0)
         return rc;
-    if (!partial(v, entry) && (!v->child || kind_of(entry) == PIECE_ZERO ||
-                               x->len == vhdx_block(v)))
+    if (!partial(v, entry) &&
+        (!v->child || kind_of(entry) == PIECE_ZERO || x->len == vhdx_block(v)))
         return set_entry(v, index, (x->at - in) | PAYLOAD_BLOCK_FULLY_PRESENT);
     rc = need_bitmap(v, x->off, &bitmap, &phase);
     if (rc == 0 && !partial(v, entry)) { /* what an earlier block there left */
-        rc = put_bits(v, bitmap, first - (in >> sector_bits(v)),
-                      vhdx_block(v) >> sector_bits(v), false, phase);
+        rc = put_bits(v, bitmap, first - (in >> sector_bits(v)), vhdx_block(v) >> sector_bits(v),
+                      false, phase);
         if (rc == 0)
             rc = set_entry(v, index, (x->at - in) | PAYLOAD_BLOCK_PARTIALLY_PRESENT);
     }
@@ -477,8 +478,8 @@ static int make_writable(struct vhdx *v, const struct disk_cfg *c, struct err *e
     return rc;
 }
 
-static int vhdx_open(struct disk *file, const struct disk_cfg *c, struct loop *l,
-                     struct disk **out, struct err *e)
+static int vhdx_open(struct disk *file, const struct disk_cfg *c, struct loop *l, struct disk **out,
+                     struct err *e)
 {
     struct vhdx *v = calloc(1, sizeof(*v));
     int rc;

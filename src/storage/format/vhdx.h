@@ -42,9 +42,9 @@ struct vhdx {
     uint32_t block_bits, ratio_bits; /* log2: bytes of a block, blocks of a chunk */
     uint32_t physical;
     bool fixed, child;
-    uint64_t size_at;     /* of the VirtualDiskSize item in the file */
-    uint64_t blocks;      /* of the disk */
-    uint64_t allocated;   /* blocks, when opened; UINT64_MAX: not counted */
+    uint64_t size_at;   /* of the VirtualDiskSize item in the file */
+    uint64_t blocks;    /* of the disk */
+    uint64_t allocated; /* blocks, when opened; UINT64_MAX: not counted */
     struct vhdx_guid disk_id;
     uint64_t locator_at;
     uint32_t locator_len;

@@ -247,9 +247,10 @@ static int check_headers(struct checker *k)
     if (!v->both)
         report(k->rep, FINDING_ERROR, k->repair, "one of the two headers is damaged");
     if (v->log.state == VHDX_LOG_STUCK)
-        report(k->rep, FINDING_ERROR, k->repair,
-               "a log was begun and nothing whole is in it; some programs cannot write to the image "
-               "any more");
+        report(
+            k->rep, FINDING_ERROR, k->repair,
+            "a log was begun and nothing whole is in it; some programs cannot write to the image "
+            "any more");
     if (v->log.state == VHDX_LOG_FULL)
         report(k->rep, FINDING_NOTE, k->repair,
                "the log holds %llu entries that may not be in place",

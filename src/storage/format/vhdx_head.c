@@ -125,8 +125,8 @@ int vhdx_load_headers(struct vhdx *v, const char *path, struct err *e)
     v->both = valid[0] && valid[1];
     if (!valid[0] && !valid[1])
         return vhdx_bad(path, "neither of its headers is valid", e);
-    v->slot = !valid[0] || (valid[1] && le64_get(h[1].sequence_number) >
-                                            le64_get(h[0].sequence_number));
+    v->slot =
+        !valid[0] || (valid[1] && le64_get(h[1].sequence_number) > le64_get(h[0].sequence_number));
     if (v->both && le64_get(h[0].sequence_number) == le64_get(h[1].sequence_number) &&
         memcmp(buf[0], buf[1], sizeof(buf[0])) != 0)
         return vhdx_bad(path, "its headers are of the same age and differ", e);
@@ -220,8 +220,8 @@ static int take_regions(struct vhdx *v, uint8_t *table, const char *path, struct
     v->bat_len = v->meta_len = 0;
     qsort(r, n, sizeof(*r), by_offset);
     for (uint32_t i = 0; i < n && rc == 0; i++) {
-        if (i > 0 && le64_get(r[i].file_offset) <
-                         le64_get(r[i - 1].file_offset) + le32_get(r[i - 1].length))
+        if (i > 0 &&
+            le64_get(r[i].file_offset) < le64_get(r[i - 1].file_offset) + le32_get(r[i - 1].length))
             return vhdx_bad(path, "its regions overlap", e);
         rc = take_region(v, &r[i], path, e);
     }

@@ -8,11 +8,11 @@
  * just begun (QEMU writes the GUID first): nothing was changed in place then, and the log counts as
  * empty.
  *
- * Writing: each flush is one entry with whole pages, whose tail is the entry itself: the sync before
- * it made the pages of the entry before durable in place. Two entries never share space, so there is
- * a valid sequence at any moment. Should one flush change more pages than go into an entry, it
- * takes several, each in place before the next; sector bitmaps come first, as they mean nothing
- * until a BAT entry says so.
+ * Writing: each flush is one entry with whole pages, whose tail is the entry itself: the sync
+ * before it made the pages of the entry before durable in place. Two entries never share space, so
+ * there is a valid sequence at any moment. Should one flush change more pages than go into an
+ * entry, it takes several, each in place before the next; sector bitmaps come first, as they mean
+ * nothing until a BAT entry says so.
  */
 #include <errno.h>
 #include <isa-l/crc.h>
@@ -165,8 +165,7 @@ static int read_run(struct vhdx *v, uint64_t *budget, struct run *r)
 
         rc = read_entry(v, r->at + r->len, budget, &x, &right);
         if (rc < 0 || !right || r->len + le32_get(x.entry_length) > log ||
-            (r->entries &&
-             le64_get(x.sequence_number) != le64_get(r->head.sequence_number) + 1))
+            (r->entries && le64_get(x.sequence_number) != le64_get(r->head.sequence_number) + 1))
             break;
         r->head = x;
         r->len += le32_get(x.entry_length);

@@ -219,8 +219,7 @@ int vhdx_create(struct disk *file, const struct image_make *k, struct err *e)
         rc = write_head(file, &p);
     if (rc == 0)
         rc = disk_flush(file);
-    return rc < 0 ? err_set(e, -rc, "cannot write VHDX image '%s': %s", k->path, strerror(-rc))
-                  : 0;
+    return rc < 0 ? err_set(e, -rc, "cannot write VHDX image '%s': %s", k->path, strerror(-rc)) : 0;
 }
 
 /* --- resizing: nothing else is under way --- */
@@ -354,7 +353,8 @@ int vhdx_resize(struct disk *d, uint64_t bytes, struct err *e)
 
     if (bytes == 0 || bytes % d->shape.logical || bytes > VHDX_DISK_MAX)
         return usage("the size must be whole sectors, and at most 64T", e);
-    if (v->size_at % 4096 > 4096 - 8) /* nobody writes it like that, and the log could not hold it */
+    if (v->size_at % 4096 >
+        4096 - 8) /* nobody writes it like that, and the log could not hold it */
         return usage("its size lies across two pages", e);
     rc = map_touch(&v->m);
     if (rc == 0)

@@ -222,9 +222,9 @@ uint8_t *vhdx_make_locator(const struct image_make *k, size_t *n)
     static const struct vhdx_guid none;
     bool same = k->parent->format == &vhdx_format;
     struct vhdx_locator h = {.type = VHDX_LOCATOR_VHDX, .key_value_count = le16_of(same ? 2 : 3)};
-    const char *format = k->backing_format       ? k->backing_format
-                         : k->parent->format     ? k->parent->format->name
-                                                 : "raw";
+    const char *format = k->backing_format   ? k->backing_format
+                         : k->parent->format ? k->parent->format->name
+                                             : "raw";
     char guid[VHDX_GUID_TEXT];
     const char *pairs[3][2] = {{names[LINKAGE], guid},
                                {names[k->backing[0] == '/' ? ABSOLUTE : RELATIVE], k->backing},
