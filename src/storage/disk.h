@@ -101,6 +101,7 @@ struct disk {
     struct {
         uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
     } stats;
+    uint64_t synced; /* changes that the last sync covered; the owner's of a file in several */
 
     struct alarm late; /* runs completions of disk_finish_later() */
     struct disk_req *late_head, **late_tail;

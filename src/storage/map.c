@@ -119,8 +119,9 @@ static int read_packed(struct map *m, const struct piece *x, struct disk_req *p)
     }
     if (!m->unpacked)
         rc = -ENOMEM;
-    if (rc == 0 && m->unpacked_at != x->at) {
+    if (rc == 0 && (m->unpacked_at != x->at || m->unpacked_file != x->file)) {
         m->unpacked_at = UINT64_MAX;
+        m->unpacked_file = x->file;
         rc = m->ops->unpack(m, x, m->unpacked);
         if (rc == 0)
             m->unpacked_at = x->at;

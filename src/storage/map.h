@@ -80,6 +80,9 @@ struct map_ops {
     void (*released)(struct map *m, uint64_t at, uint64_t len);
     /* May the cluster at `at`, about to be released, be punched? NULL: yes. */
     bool (*punchable)(struct map *m, uint64_t at);
+    /* Gives the host file's space back, without the lock. May be NULL: the engine trims m->file. A
+     * format with several files says by `at` which one it means. */
+    MUST int (*punch)(struct map *m, uint64_t at, uint64_t len);
     /* Decompresses a PACKED piece's cluster into buf. Any thread, no lock. */
     MUST int (*unpack)(struct map *m, const struct piece *x, uint8_t *buf);
     /* Just before the file is closed, after the last flush (whose result is given). */
@@ -139,8 +142,9 @@ struct map {
     bool wrote; /* data since the last sync; atomic */
 
     pthread_mutex_t unpacked_lock;
-    uint8_t *unpacked; /* the last decompressed cluster */
+    uint8_t *unpacked; /* the last decompressed cluster, and where it was */
     uint64_t unpacked_at;
+    struct disk *unpacked_file;
 };
 
 /* m is zeroed but for the first group and d.shape. */
@@ -158,6 +162,9 @@ MUST int map_alloc(struct map *m, uint64_t len, uint64_t align, struct piece *x)
 void map_free(struct map *m, uint64_t at, uint64_t len);
 /* Space that was never pointed to. */
 void map_unalloc(struct map *m, uint64_t at, uint64_t len);
+/* One more run at the end of v, joined with the last where they touch. Without memory it is
+ * forgotten: lost space, never lost data. */
+void map_runs_add(struct map_runs *v, uint64_t at, uint64_t len);
 /* Copies a write for the flush that has begun. */
 MUST int map_stage(struct map *m, unsigned phase, struct disk *file, uint64_t off, const void *data,
                    size_t len);

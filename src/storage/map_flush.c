@@ -45,8 +45,7 @@ void map_runs_free(struct map_runs *v)
     *v = (struct map_runs){0};
 }
 
-/* Without memory the run is forgotten: lost space, never lost data. */
-static void runs_add(struct map_runs *v, uint64_t at, uint64_t len)
+void map_runs_add(struct map_runs *v, uint64_t at, uint64_t len)
 {
     if (v->n && v->v[v->n - 1].at + v->v[v->n - 1].len == at) {
         v->v[v->n - 1].len += len;
@@ -66,7 +65,7 @@ static void runs_add(struct map_runs *v, uint64_t at, uint64_t len)
 
 void map_free(struct map *m, uint64_t at, uint64_t len)
 {
-    runs_add(&m->freed, at, len);
+    map_runs_add(&m->freed, at, len);
 }
 
 void map_unalloc(struct map *m, uint64_t at, uint64_t len)
@@ -76,7 +75,7 @@ void map_unalloc(struct map *m, uint64_t at, uint64_t len)
     else if (at + len == m->end)
         m->end = at;
     else
-        runs_add(&m->pool, at, len);
+        map_runs_add(&m->pool, at, len);
 }
 
 /* Pool space has been written before, unless it was punched; the caller zeroes what it needs. */
@@ -199,12 +198,31 @@ static int write_phase(struct map *m, struct stage_write **at, unsigned phase, b
     return rc;
 }
 
+/* Of a disk in many files few were written to since they were last synced. A change is counted
+ * before the request that made it ends, so what this sync must cover is in the count. */
+static int sync_file(struct disk *file)
+{
+    uint64_t changes = 0;
+    int rc;
+
+    for (unsigned op = DISK_WRITE; op < ARRAY_SIZE(file->stats.ops); op++) {
+        if (op != DISK_FLUSH)
+            changes += __atomic_load_n(&file->stats.ops[op], __ATOMIC_RELAXED);
+    }
+    if (changes == file->synced)
+        return 0;
+    rc = disk_flush(file);
+    if (rc == 0)
+        file->synced = changes;
+    return rc;
+}
+
 static int sync_all(struct map *m)
 {
-    int rc = disk_flush(m->file);
+    int rc = m->file_count ? sync_file(m->file) : disk_flush(m->file);
 
     for (size_t i = 0; i < m->file_count && rc == 0; i++)
-        rc = disk_flush(m->files[i]);
+        rc = sync_file(m->files[i]);
     return rc;
 }
 
@@ -273,7 +291,7 @@ static int flush_locked(struct map *m)
     pthread_mutex_lock(&m->lock);
     m->covered = ticket;
     for (size_t i = 0; i < freed.n; i++)
-        runs_add(&m->flushed, freed.v[i].at, freed.v[i].len);
+        map_runs_add(&m->flushed, freed.v[i].at, freed.v[i].len);
     pthread_mutex_unlock(&m->lock);
     map_runs_free(&freed);
     return 0;
@@ -307,8 +325,9 @@ static void punch(struct map *m, const struct map_runs *v)
 {
     for (size_t i = 0; i < v->n; i++) {
         struct disk_req r = {.op = DISK_TRIM, .off = v->v[i].at, .len = v->v[i].len};
+        int rc = m->ops->punch ? m->ops->punch(m, r.off, r.len) : disk_now(m->file, &r);
 
-        if (disk_now(m->file, &r) < 0)
+        if (rc < 0)
             return; /* only space is lost */
     }
 }
@@ -321,7 +340,7 @@ static void pick_punchable(struct map *m, const struct map_runs *v, struct map_r
 
         for (uint64_t at = x->at; at < x->at + x->len; at += m->cluster) {
             if (m->ops->punchable(m, at))
-                runs_add(out, at, m->cluster);
+                map_runs_add(out, at, m->cluster);
         }
     }
 }
