@@ -50,10 +50,6 @@ static const char *foreign(const uint8_t *head, size_t n)
     static const struct {
         const char *magic, *name;
     } known[] = {
-        {"KDMV", "VMDK"},
-        {"# Disk DescriptorFile", "VMDK"},
-        {"COWD", "VMDK (COWD)"},
-        {"\xbe\xba\xfe\xca", "VMDK (seSparse)"},
         {"QED", "QED"},
         {"WithoutFreeSpace", "Parallels"},
         {"WithouFreSpacExt", "Parallels"},

@@ -12,6 +12,7 @@
 #include <libdeflate.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 enum { DEFLATE_WINDOW_BITS = 12, ZLIB_LEVEL = 5, ZSTD_TABLE_BITS = 12 };
@@ -96,6 +97,32 @@ size_t pack_zlib(const uint8_t *in, size_t n, uint8_t *out, size_t room)
     if (t && !t->zlib)
         t->zlib = libdeflate_alloc_compressor(ZLIB_LEVEL);
     return t && t->zlib ? libdeflate_zlib_compress(t->zlib, in, n, out, room) : 0;
+}
+
+size_t pack_zlib_stored(const uint8_t *in, size_t n, uint8_t *out, size_t room)
+{
+    enum { BLOCK = 65535 };
+    uint32_t sum = libdeflate_adler32(1, in, n);
+    size_t blocks = n ? (n + BLOCK - 1) / BLOCK : 1, at = 2;
+
+    if (room < n + blocks * 5 + 6)
+        return 0;
+    out[0] = 0x78; /* deflate, a window of 32 KiB */
+    out[1] = 0x01;
+    for (size_t i = 0; i < blocks; i++) {
+        size_t len = min_u64(n - i * BLOCK, BLOCK);
+
+        out[at] = i + 1 == blocks; /* the last one; stored */
+        out[at + 1] = (uint8_t)len;
+        out[at + 2] = (uint8_t)(len >> 8);
+        out[at + 3] = (uint8_t)~len;
+        out[at + 4] = (uint8_t)(~len >> 8);
+        memcpy(out + at + 5, in + i * BLOCK, len);
+        at += len + 5;
+    }
+    for (int shift = 24; shift >= 0; shift -= 8)
+        out[at++] = (uint8_t)(sum >> shift);
+    return at;
 }
 
 /* Clusters are small: tables that fit into the first cache beat the larger ones of level 3, in

@@ -11,6 +11,8 @@
  * memory. */
 size_t pack_deflate(const uint8_t *in, size_t n, uint8_t *out, size_t room); /* 4 KiB window */
 size_t pack_zlib(const uint8_t *in, size_t n, uint8_t *out, size_t room);
+/* The same without compressing: six bytes, and five for each 64 KiB, longer than n. */
+size_t pack_zlib_stored(const uint8_t *in, size_t n, uint8_t *out, size_t room);
 size_t pack_zstd(const uint8_t *in, size_t n, uint8_t *out, size_t room);
 
 /* Exactly `len` bytes of out from at most n of in, which may have other bytes after its end.

@@ -42,6 +42,12 @@ static const struct row rows[] = {
     {"vdi", "vdi", "", NULL},
     {"vdi-static", "vdi", "static=on", NULL},
     {"vdi-child", "vdi", "", "vdi"},
+    {"vmdk", "vmdk", "", NULL},
+    {"vmdk-zeroed", "vmdk", "zeroed_grain=on", NULL},
+    {"vmdk-2gb", "vmdk", "subformat=twoGbMaxExtentSparse", NULL},
+    {"vmdk-flat", "vmdk", "subformat=monolithicFlat", NULL},
+    {"vmdk-child", "vmdk", "", "vmdk"},
+    {"vmdk-child-zeroed", "vmdk", "zeroed_grain=on", "vmdk"},
 };
 
 struct op ops[OPS_MAX];

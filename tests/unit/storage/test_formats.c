@@ -30,6 +30,12 @@ static const struct row rows[] = {
     {"qcow2", "cluster_size=2M,refcount_bits=8", "qcow2"},
     {"qcow2", "extended_l2=on", "qcow2"},
     {"qcow2", "extended_l2=on,cluster_size=16K", "qcow2"},
+    {"vmdk", "", "vmdk"},
+    {"vmdk", "zeroed_grain=on,adapter_type=lsilogic", "vmdk"},
+    {"vmdk", "subformat=monolithicFlat", "vmdk"},
+    {"vmdk", "subformat=twoGbMaxExtentSparse,compat6", "vmdk"},
+    {"vmdk", "subformat=twoGbMaxExtentFlat", "vmdk"},
+    {"vmdk", "subformat=vmfsThin,hwversion=13", "vmdk"},
 };
 
 static struct loop *loop;
@@ -250,6 +256,11 @@ static void a_child_reads_its_parent_and_keeps_its_own(void **state)
         {{"qcow2", "", NULL}, {"vhdx", "", NULL}},
         {{"vhdx", "", NULL}, {"qcow2", "", NULL}},
         {{"vhd", "", NULL}, {"qcow2", "extended_l2=on", NULL}},
+        {{"vmdk", "", "vmdk"}, {"vmdk", "", "vmdk"}},
+        {{"vmdk", "subformat=vmfs", NULL}, {"vmdk", "zeroed_grain=on", NULL}},
+        {{"vmdk", "", NULL}, {"vmdk", "subformat=twoGbMaxExtentSparse", NULL}},
+        {{"qcow2", "", NULL}, {"vmdk", "", NULL}},
+        {{"vmdk", "subformat=twoGbMaxExtentFlat", NULL}, {"qcow2", "", NULL}},
         {{"qcow2", "", NULL}, {"vhd", "", NULL}},
         {{"qcow2", "", NULL}, {"qcow2", "compat=0.10,cluster_size=4K", NULL}},
     };
@@ -360,8 +371,7 @@ static void a_qcow2_writer_disowns_bitmaps(void **state)
 
 static void an_image_that_cannot_be_read_is_not_taken_for_raw(void **state)
 {
-    static const char *const heads[] = {"KDMV", "# Disk DescriptorFile\n", "COWD",
-                                        "QED",  "WithoutFreeSpace",        "WithouFreSpacExt"};
+    static const char *const heads[] = {"QED", "WithoutFreeSpace", "WithouFreSpacExt"};
     const char *path = scratch_path("image");
     struct disk *d;
 
