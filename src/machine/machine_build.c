@@ -51,10 +51,12 @@ static int build_boot(struct machine *m, struct err *e)
 /* The kernel unpacks itself into place while all the rest is made. */
 static int build_ram(struct machine *m, struct err *e)
 {
-    int rc = board_ram(m->mem, m->plan->memory, false, e);
+    const struct plan *p = m->plan;
+    bool holes = !p->kernel || strcmp(p->display, "none") != 0;
+    int rc = board_ram(m->mem, p->memory, false, holes, e);
 
     if (rc == 0 && m->boot)
-        boot_begin(m->boot, m->mem, m->plan->memory);
+        boot_begin(m->boot, m->mem, p->memory);
     return rc;
 }
 
