@@ -25,9 +25,13 @@ void plan_init(struct plan *p)
 
 void plan_free(struct plan *p)
 {
-    char *const own[] = {p->name,   p->persona, p->persona_opts, p->persona_why,
-                         p->kernel, p->initrd,  p->append,       p->firmware,
-                         p->serial, p->display, p->log};
+    const struct plan_smbios *s = &p->smbios;
+    char *const own[] = {
+        p->name,    p->title,        p->notes,        p->guest_os,       p->hardware,
+        p->persona, p->persona_opts, p->persona_why,  p->kernel,         p->initrd,
+        p->append,  p->firmware,     p->serial,       p->display,        p->log,
+        p->tpm,     s->vendor,       s->product,      s->version,        s->serial,
+        s->sku,     s->family,       s->board_serial, s->chassis_serial, s->asset_tag};
 
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         free(own[i]);
@@ -36,13 +40,54 @@ void plan_free(struct plan *p)
         free(p->disk[i].format);
         free(p->disk[i].bus);
         free(p->disk[i].opts);
+        free(p->disk[i].serial);
+        free(p->disk[i].place.pci);
     }
     for (size_t i = 0; i < p->nics; i++) {
         free(p->nic[i].backend);
         free(p->nic[i].model);
         free(p->nic[i].opts);
+        free(p->nic[i].lan);
+        free(p->nic[i].place.pci);
+    }
+    for (size_t i = 0; i < p->ctls; i++) {
+        free(p->ctl[i].bus);
+        free(p->ctl[i].place.pci);
     }
     plan_init(p);
+}
+
+struct plan_disk *plan_disk_new(struct plan *p)
+{
+    struct plan_disk *d;
+
+    if (p->disks == PLAN_MAX_DISKS)
+        return NULL;
+    d = &p->disk[p->disks++];
+    *d = (struct plan_disk){.controller = -1, .unit = -1, .place.slot = -1};
+    return d;
+}
+
+struct plan_nic *plan_nic_new(struct plan *p)
+{
+    struct plan_nic *n;
+
+    if (p->nics == PLAN_MAX_NICS)
+        return NULL;
+    n = &p->nic[p->nics++];
+    *n = (struct plan_nic){.place.slot = -1};
+    return n;
+}
+
+struct plan_controller *plan_controller_new(struct plan *p)
+{
+    struct plan_controller *c;
+
+    if (p->ctls == PLAN_MAX_CONTROLLERS)
+        return NULL;
+    c = &p->ctl[p->ctls++];
+    *c = (struct plan_controller){.place.slot = -1};
+    return c;
 }
 
 int plan_set(char **at, const char *value, struct err *e)
@@ -161,8 +206,8 @@ int plan_add_disk(struct plan *p, const char *spec, struct err *e)
     if (rc < 0)
         return rc;
     rc = cfg_parse(c, spec, "file", e);
-    if (rc == 0) /* counted first, so that plan_free() frees what a failure leaves */
-        rc = plan_disk_fill(&p->disk[p->disks++], c, e);
+    if (rc == 0)
+        rc = plan_disk_fill(plan_disk_new(p), c, e);
     cfg_destroy(c);
     return rc;
 }
@@ -219,9 +264,93 @@ int plan_add_nic(struct plan *p, const char *spec, struct err *e)
         return rc;
     rc = cfg_parse(c, spec, NULL, e);
     if (rc == 0)
-        rc = plan_nic_fill(&p->nic[p->nics++], c, e);
+        rc = plan_nic_fill(plan_nic_new(p), c, e);
     cfg_destroy(c);
     return rc;
+}
+
+/* --- one plan over another --- */
+
+static void plan_take(char **to, char **from)
+{
+    if (!*from)
+        return;
+    free(*to);
+    *to = *from;
+    *from = NULL;
+}
+
+static int plan_merge_nics(struct plan *p, struct plan *over, struct err *e)
+{
+    if (over->nics_said && over->nics == 0) { /* --nic none */
+        for (size_t i = 0; i < p->nics; i++) {
+            int rc = plan_set(&p->nic[i].backend, "none", e);
+
+            if (rc < 0)
+                return rc;
+        }
+    }
+    for (size_t i = 0; i < over->nics; i++) {
+        struct plan_nic *from = &over->nic[i], *to = i < p->nics ? &p->nic[i] : plan_nic_new(p);
+
+        if (!to)
+            return err_exit(e, EX_USAGE_, EINVAL, "at most %d NICs are possible", PLAN_MAX_NICS);
+        plan_take(&to->backend, &from->backend);
+        plan_take(&to->model, &from->model);
+        plan_take(&to->opts, &from->opts);
+        if (from->mac_said)
+            memcpy(to->mac, from->mac, sizeof(to->mac));
+        to->mac_said |= from->mac_said;
+    }
+    p->nics_said |= over->nics_said;
+    return 0;
+}
+
+static int plan_merge_disks(struct plan *p, struct plan *over, struct err *e)
+{
+    for (size_t i = 0; i < over->disks; i++) {
+        struct plan_disk *d = plan_disk_new(p);
+
+        if (!d)
+            return err_exit(e, EX_USAGE_, EINVAL, "at most %d disks are possible", PLAN_MAX_DISKS);
+        *d = over->disk[i];
+        memset(&over->disk[i], 0, sizeof(over->disk[i]));
+    }
+    return 0;
+}
+
+int plan_merge(struct plan *p, struct plan *over, struct err *e)
+{
+    int rc = plan_merge_disks(p, over, e);
+
+    if (rc == 0)
+        rc = plan_merge_nics(p, over, e);
+    if (rc < 0)
+        return rc;
+    if (over->persona && p->persona && strcmp(over->persona, p->persona) != 0) {
+        free(p->persona_opts); /* they are the other persona's */
+        free(p->persona_why);
+        p->persona_opts = p->persona_why = NULL;
+    }
+    plan_take(&p->name, &over->name);
+    plan_take(&p->persona, &over->persona);
+    plan_take(&p->persona_opts, &over->persona_opts);
+    plan_take(&p->kernel, &over->kernel);
+    plan_take(&p->initrd, &over->initrd);
+    plan_take(&p->append, &over->append);
+    plan_take(&p->firmware, &over->firmware);
+    plan_take(&p->serial, &over->serial);
+    plan_take(&p->display, &over->display);
+    plan_take(&p->log, &over->log);
+    p->cpus = over->cpus ? over->cpus : p->cpus;
+    p->memory = over->memory ? over->memory : p->memory;
+    p->testdev |= over->testdev;
+    if (p->kernel) { /* it starts without firmware */
+        free(p->firmware);
+        p->firmware = NULL;
+    }
+    plan_free(over);
+    return 0;
 }
 
 /* --- checks and defaults --- */
@@ -298,8 +427,8 @@ static int plan_check_sizes(const struct plan *p, struct err *e)
 static int plan_check_display(const struct plan *p, struct err *e)
 {
     if (strcmp(p->display, "none") != 0 && strncmp(p->display, "vnc=", 4) != 0)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "--display is none or vnc=ADDR:PORT[,web=ADDR:PORT], not %s", p->display);
+        return err_exit(e, EX_USAGE_, EINVAL, "--display is none or vnc=ADDR:PORT, not %s",
+                        p->display);
     return 0;
 }
 

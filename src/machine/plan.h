@@ -10,9 +10,23 @@
 
 #include "core/core.h"
 
-enum { PLAN_MAX_DISKS = 64, PLAN_MAX_NICS = 16, PLAN_MAX_CPUS = 255 };
+enum { PLAN_MAX_DISKS = 64, PLAN_MAX_NICS = 16, PLAN_MAX_CPUS = 255, PLAN_MAX_CONTROLLERS = 32 };
 
 enum plan_write { PLAN_SNAPSHOT, PLAN_WRITE, PLAN_READONLY };
+
+/* 16 bytes in the order in which they are printed. */
+struct plan_guid {
+    uint8_t b[16];
+    bool said;
+};
+
+/* Where a guest finds a device, as far as that was told. Guests name network cards and tie settings
+ * to it. */
+struct plan_place {
+    int slot;                  /* the number of the PCI slot as firmware tells it (ens192), or -1 */
+    char *pci;                 /* "0000:00:05.0", or NULL */
+    struct plan_guid instance; /* of the VMBus channel */
+};
 
 /* All strings are owned by the plan; NULL means "not said". */
 struct plan_disk {
@@ -24,7 +38,17 @@ struct plan_disk {
     bool write_said; /* else: snapshot unless hospes made the image */
     bool cdrom;
     unsigned loop;
-    int controller, unit; /* place on a controller of `bus`, -1 not said */
+    int controller, unit;    /* place on a controller of `bus`, -1 not said */
+    char *serial;            /* what the disk calls itself */
+    unsigned boot;           /* 1: tried first; 0: not tried, or not said */
+    struct plan_place place; /* of a disk that is a PCI device itself */
+};
+
+/* A disk controller that was described for itself. */
+struct plan_controller {
+    char *bus;
+    int number; /* what disks call it */
+    struct plan_place place;
 };
 
 struct plan_nic {
@@ -33,14 +57,28 @@ struct plan_nic {
     char *opts;
     uint8_t mac[6];
     bool mac_said;
+    char *lan; /* the network's name where the machine came from */
+    unsigned boot;
+    struct plan_place place;
+};
+
+/* What the firmware's tables call the machine; NULL keeps the persona's. */
+struct plan_smbios {
+    char *vendor, *product, *version, *serial, *sku, *family;
+    char *board_serial, *chassis_serial, *asset_tag;
 };
 
 struct plan {
     char *name;
-    char *persona; /* NULL: auto */
+    char *title; /* the name that its owner gave it, where that is no name for hospes */
+    char *notes;
+    char *guest_os; /* in the words of the description: "windows9-64" */
+    char *hardware; /* version of the virtual hardware, likewise: "vmx-17" */
+    char *persona;  /* NULL: auto */
     char *persona_opts;
     char *persona_why; /* one line: how auto decided, or NULL */
     unsigned cpus;
+    unsigned cores;  /* to a socket; 0: not said */
     uint64_t memory; /* bytes */
     char *kernel, *initrd, *append;
     char *firmware; /* "bios", "uefi" or NULL */
@@ -49,7 +87,13 @@ struct plan {
     char *log;
     uint8_t uuid[16];
     bool uuid_said;
-    bool rtc_local; /* the RTC holds local time */
+    bool rtc_local;         /* the RTC holds local time */
+    bool secure_boot;       /* the guest expects its firmware to check signatures */
+    char *tpm;              /* the version of the TPM it expects, or NULL */
+    struct plan_guid genid; /* the generation id, in the order of the UUID that is printed */
+    struct plan_smbios smbios;
+    struct plan_controller ctl[PLAN_MAX_CONTROLLERS];
+    size_t ctls;
     bool testdev;
     struct plan_disk disk[PLAN_MAX_DISKS];
     size_t disks;
@@ -67,6 +111,15 @@ MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
 
 /* Replaces an owned string by a copy of value, which may be NULL. */
 MUST int plan_set(char **at, const char *value, struct err *e);
+
+/* Counts it at once, so that plan_free() frees what a failure leaves. NULL: no room. */
+struct plan_disk *plan_disk_new(struct plan *p);
+struct plan_nic *plan_nic_new(struct plan *p);
+struct plan_controller *plan_controller_new(struct plan *p);
+
+/* What `over` says replaces what p says; its disks are added, its networks go to p's cards in their
+ * order. Takes over's strings: it is empty afterwards. */
+MUST int plan_merge(struct plan *p, struct plan *over, struct err *e);
 
 /* Checks what can be known without the host: sizes, counts, contradictions. Fills defaults. */
 MUST int plan_check(struct plan *p, struct err *e);

@@ -15,11 +15,28 @@
 #include "core/err.h"
 #include "machine/plan.h"
 
-enum { PLAN_VERSION = 1, PLAN_DEPTH = 8, PLAN_JSON_MAX = 1 << 20, PLAN_TEXT_MAX = 64 << 10 };
+enum {
+    PLAN_VERSION = 1,
+    PLAN_DEPTH = 8,
+    PLAN_JSON_MAX = 1 << 20,
+    PLAN_TEXT_MAX = 64 << 10,
+    PLAN_INDEX_MAX = 255,
+    PLAN_SLOT_MAX = 4095
+};
 
 /* --- fields --- */
 
-enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_SIZE, FIELD_INDEX, FIELD_FLAG, FIELD_WRITE };
+enum field_kind {
+    FIELD_TEXT,
+    FIELD_NUMBER,
+    FIELD_ORDER, /* a number that 0 leaves out */
+    FIELD_SIZE,
+    FIELD_INDEX,
+    FIELD_SLOT,
+    FIELD_FLAG,
+    FIELD_GUID,
+    FIELD_WRITE,
+};
 
 /* One key of an object and where its value lives in the struct. */
 struct field {
@@ -30,10 +47,15 @@ struct field {
 
 static const struct field plan_fields[] = {
     {"name", FIELD_TEXT, offsetof(struct plan, name)},
+    {"title", FIELD_TEXT, offsetof(struct plan, title)},
+    {"notes", FIELD_TEXT, offsetof(struct plan, notes)},
+    {"guest-os", FIELD_TEXT, offsetof(struct plan, guest_os)},
+    {"hardware", FIELD_TEXT, offsetof(struct plan, hardware)},
     {"persona", FIELD_TEXT, offsetof(struct plan, persona)},
     {"persona-options", FIELD_TEXT, offsetof(struct plan, persona_opts)},
     {"why", FIELD_TEXT, offsetof(struct plan, persona_why)},
     {"cpus", FIELD_NUMBER, offsetof(struct plan, cpus)},
+    {"cores", FIELD_ORDER, offsetof(struct plan, cores)},
     {"memory", FIELD_SIZE, offsetof(struct plan, memory)},
     {"kernel", FIELD_TEXT, offsetof(struct plan, kernel)},
     {"initrd", FIELD_TEXT, offsetof(struct plan, initrd)},
@@ -43,9 +65,36 @@ static const struct field plan_fields[] = {
     {"display", FIELD_TEXT, offsetof(struct plan, display)},
     {"log", FIELD_TEXT, offsetof(struct plan, log)},
     {"rtc-local", FIELD_FLAG, offsetof(struct plan, rtc_local)},
+    {"secure-boot", FIELD_FLAG, offsetof(struct plan, secure_boot)},
+    {"tpm", FIELD_TEXT, offsetof(struct plan, tpm)},
+    {"generation-id", FIELD_GUID, offsetof(struct plan, genid)},
     {"testdev", FIELD_FLAG, offsetof(struct plan, testdev)},
     {NULL, FIELD_TEXT, 0},
 };
+
+#define SMBIOS(key, member)                                                                        \
+    {                                                                                              \
+        key, FIELD_TEXT, offsetof(struct plan_smbios, member)                                      \
+    }
+static const struct field smbios_fields[] = {
+    SMBIOS("vendor", vendor),
+    SMBIOS("product", product),
+    SMBIOS("version", version),
+    SMBIOS("serial", serial),
+    SMBIOS("sku", sku),
+    SMBIOS("family", family),
+    SMBIOS("board-serial", board_serial),
+    SMBIOS("chassis-serial", chassis_serial),
+    SMBIOS("asset-tag", asset_tag),
+    {NULL, FIELD_TEXT, 0},
+};
+
+#define PLACE(type)                                                                                \
+    {"slot", FIELD_SLOT, offsetof(struct type, place.slot)},                                       \
+        {"pci", FIELD_TEXT, offsetof(struct type, place.pci)},                                     \
+    {                                                                                              \
+        "instance", FIELD_GUID, offsetof(struct type, place.instance)                              \
+    }
 
 static const struct field disk_fields[] = {
     {"file", FIELD_TEXT, offsetof(struct plan_disk, path)},
@@ -57,6 +106,16 @@ static const struct field disk_fields[] = {
     {"loop", FIELD_NUMBER, offsetof(struct plan_disk, loop)},
     {"controller", FIELD_INDEX, offsetof(struct plan_disk, controller)},
     {"unit", FIELD_INDEX, offsetof(struct plan_disk, unit)},
+    {"serial", FIELD_TEXT, offsetof(struct plan_disk, serial)},
+    {"boot", FIELD_ORDER, offsetof(struct plan_disk, boot)},
+    PLACE(plan_disk),
+    {NULL, FIELD_TEXT, 0},
+};
+
+static const struct field controller_fields[] = {
+    {"bus", FIELD_TEXT, offsetof(struct plan_controller, bus)},
+    {"number", FIELD_INDEX, offsetof(struct plan_controller, number)},
+    PLACE(plan_controller),
     {NULL, FIELD_TEXT, 0},
 };
 
@@ -64,6 +123,9 @@ static const struct field nic_fields[] = {
     {"network", FIELD_TEXT, offsetof(struct plan_nic, backend)},
     {"model", FIELD_TEXT, offsetof(struct plan_nic, model)},
     {"options", FIELD_TEXT, offsetof(struct plan_nic, opts)},
+    {"lan", FIELD_TEXT, offsetof(struct plan_nic, lan)},
+    {"boot", FIELD_ORDER, offsetof(struct plan_nic, boot)},
+    PLACE(plan_nic),
     {NULL, FIELD_TEXT, 0},
 };
 
@@ -72,10 +134,22 @@ static const char *const plan_modes[] = {
 
 /* --- to JSON --- */
 
+static struct json_object *json_guid(const uint8_t u[16])
+{
+    char text[37];
+
+    snprintf(text, sizeof(text),
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+             u[15]);
+    return json_object_new_string(text);
+}
+
 static void json_put(struct json_object *o, const struct field *f, const void *base)
 {
     const void *at = (const char *)base + f->at;
     const struct plan_disk *d = base;
+    const struct plan_guid *g = at;
     const char *text;
 
     switch (f->kind) {
@@ -87,10 +161,19 @@ static void json_put(struct json_object *o, const struct field *f, const void *b
     case FIELD_NUMBER:
         json_object_object_add(o, f->key, json_object_new_uint64(*(const unsigned *)at));
         break;
+    case FIELD_ORDER:
+        if (*(const unsigned *)at)
+            json_object_object_add(o, f->key, json_object_new_uint64(*(const unsigned *)at));
+        break;
     case FIELD_SIZE:
         json_object_object_add(o, f->key, json_object_new_uint64(*(const uint64_t *)at));
         break;
+    case FIELD_GUID:
+        if (g->said)
+            json_object_object_add(o, f->key, json_guid(g->b));
+        break;
     case FIELD_INDEX:
+    case FIELD_SLOT:
         if (*(const int *)at >= 0)
             json_object_object_add(o, f->key, json_object_new_int(*(const int *)at));
         break;
@@ -135,16 +218,22 @@ static void json_nics(struct json_object *top, const struct plan *p)
 int plan_to_json(const struct plan *p, char **out, struct err *e)
 {
     struct json_object *top = json_of(plan_fields, p), *disks = json_object_new_array();
-    const uint8_t *u = p->uuid;
-    char uuid[37];
+    struct json_object *ctls = json_object_new_array(),
+                       *smbios = json_of(smbios_fields, &p->smbios);
 
     json_object_object_add(top, "hospes-plan", json_object_new_int(PLAN_VERSION));
-    snprintf(uuid, sizeof(uuid),
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-             u[15]);
     if (p->uuid_said)
-        json_object_object_add(top, "uuid", json_object_new_string(uuid));
+        json_object_object_add(top, "uuid", json_guid(p->uuid));
+    if (json_object_object_length(smbios))
+        json_object_object_add(top, "smbios", smbios);
+    else
+        json_object_put(smbios);
+    for (size_t i = 0; i < p->ctls; i++)
+        json_object_array_add(ctls, json_of(controller_fields, &p->ctl[i]));
+    if (p->ctls)
+        json_object_object_add(top, "controllers", ctls);
+    else
+        json_object_put(ctls);
     for (size_t i = 0; i < p->disks; i++)
         json_object_array_add(disks, json_of(disk_fields, &p->disk[i]));
     json_object_object_add(top, "disks", disks);
@@ -198,54 +287,6 @@ static int json_mode(struct plan_disk *d, struct json_object *v, struct err *e)
     return rc < 0 ? rc : json_bad("mode", "snapshot, write or readonly", e);
 }
 
-static int json_take(const struct field *f, void *base, struct json_object *v, struct err *e)
-{
-    void *at = (char *)base + f->at;
-    const char *text;
-    uint64_t n = 0;
-    int rc;
-
-    switch (f->kind) {
-    case FIELD_TEXT:
-        rc = json_text(f->key, v, &text, e);
-        return rc < 0 ? rc : plan_set(at, text, e);
-    case FIELD_NUMBER:
-        rc = json_number(f->key, v, 65535, &n, e);
-        *(unsigned *)at = (unsigned)n;
-        return rc;
-    case FIELD_SIZE:
-        rc = json_number(f->key, v, INT64_MAX, &n, e);
-        *(uint64_t *)at = n;
-        return rc;
-    case FIELD_INDEX:
-        rc = json_number(f->key, v, 255, &n, e);
-        *(int *)at = (int)n;
-        return rc;
-    case FIELD_FLAG:
-        if (!json_object_is_type(v, json_type_boolean))
-            return json_bad(f->key, "true or false", e);
-        *(bool *)at = json_object_get_boolean(v) != 0;
-        return 0;
-    case FIELD_WRITE:
-        return json_mode(base, v, e);
-    }
-    return 0;
-}
-
-static const struct field *json_find(const struct field *f, const char *key)
-{
-    for (; f->key; f++) {
-        if (strcmp(f->key, key) == 0)
-            return f;
-    }
-    return NULL;
-}
-
-static int json_unknown(const char *key, struct err *e)
-{
-    return err_set(e, EINVAL, "the plan has a key \"%.60s\" that is not known", key);
-}
-
 /* Hex digits in pairs with a fixed separator between some: UUIDs and MAC addresses. */
 static bool json_hex(const char *text, char sep, uint8_t *out, size_t n)
 {
@@ -266,22 +307,93 @@ static bool json_hex(const char *text, char sep, uint8_t *out, size_t n)
     return *text == '\0';
 }
 
-static int json_disk(struct plan_disk *d, struct json_object *o, struct err *e)
+static int json_guid_take(const struct field *f, struct plan_guid *g, struct json_object *v,
+                          struct err *e)
+{
+    const char *text;
+    int rc = json_text(f->key, v, &text, e);
+
+    g->said = true;
+    if (rc == 0 && (strlen(text) != 36 || !json_hex(text, '-', g->b, 16)))
+        rc = json_bad(f->key, "like 01234567-89ab-cdef-0123-456789abcdef", e);
+    return rc;
+}
+
+static int json_take(const struct field *f, void *base, struct json_object *v, struct err *e)
+{
+    void *at = (char *)base + f->at;
+    const char *text;
+    uint64_t n = 0;
+    int rc;
+
+    switch (f->kind) {
+    case FIELD_TEXT:
+        rc = json_text(f->key, v, &text, e);
+        return rc < 0 ? rc : plan_set(at, text, e);
+    case FIELD_NUMBER:
+    case FIELD_ORDER:
+        rc = json_number(f->key, v, 65535, &n, e);
+        *(unsigned *)at = (unsigned)n;
+        return rc;
+    case FIELD_SIZE:
+        rc = json_number(f->key, v, INT64_MAX, &n, e);
+        *(uint64_t *)at = n;
+        return rc;
+    case FIELD_INDEX:
+    case FIELD_SLOT:
+        rc = json_number(f->key, v, f->kind == FIELD_SLOT ? PLAN_SLOT_MAX : PLAN_INDEX_MAX, &n, e);
+        *(int *)at = (int)n;
+        return rc;
+    case FIELD_FLAG:
+        if (!json_object_is_type(v, json_type_boolean))
+            return json_bad(f->key, "true or false", e);
+        *(bool *)at = json_object_get_boolean(v) != 0;
+        return 0;
+    case FIELD_GUID:
+        return json_guid_take(f, at, v, e);
+    case FIELD_WRITE:
+        return json_mode(base, v, e);
+    }
+    return 0;
+}
+
+static const struct field *json_find(const struct field *f, const char *key)
+{
+    for (; f->key; f++) {
+        if (strcmp(f->key, key) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+static int json_unknown(const char *key, struct err *e)
+{
+    return err_set(e, EINVAL, "the plan has a key \"%.60s\" that is not known", key);
+}
+
+static int json_members(const struct field *fields, void *base, const char *what,
+                        struct json_object *o, struct err *e)
 {
     int rc = 0;
 
-    d->controller = d->unit = -1;
     if (!json_object_is_type(o, json_type_object))
-        return json_bad("disks", "a list of objects", e);
+        return json_bad(what, "an object", e);
     json_object_object_foreach(o, key, v)
     {
-        const struct field *f = json_find(disk_fields, key);
+        const struct field *f = json_find(fields, key);
 
-        rc = f ? json_take(f, d, v, e) : json_unknown(key, e);
+        rc = f ? json_take(f, base, v, e) : json_unknown(key, e);
         if (rc < 0)
-            return rc;
+            break;
     }
-    return d->path ? 0 : err_set(e, EINVAL, "a disk of the plan has no \"file\"");
+    return rc;
+}
+
+static int json_disk(struct plan_disk *d, struct json_object *o, struct err *e)
+{
+    int rc = json_members(disk_fields, d, "disks", o, e);
+
+    return rc < 0 || d->path ? rc : err_set(e, EINVAL, "a disk of the plan has no \"file\"");
 }
 
 static int json_nic(struct plan_nic *n, struct json_object *o, struct err *e)
@@ -318,7 +430,7 @@ static int json_disks(struct plan *p, struct json_object *list, struct err *e)
         json_object_array_length(list) > PLAN_MAX_DISKS)
         return json_bad("disks", "a list of at most 64", e);
     for (size_t i = 0; i < json_object_array_length(list) && rc == 0; i++)
-        rc = json_disk(&p->disk[p->disks++], json_object_array_get_idx(list, i), e);
+        rc = json_disk(plan_disk_new(p), json_object_array_get_idx(list, i), e);
     return rc;
 }
 
@@ -331,7 +443,25 @@ static int json_nic_list(struct plan *p, struct json_object *list, struct err *e
         return json_bad("nics", "a list of at most 16", e);
     p->nics_said = true;
     for (size_t i = 0; i < json_object_array_length(list) && rc == 0; i++)
-        rc = json_nic(&p->nic[p->nics++], json_object_array_get_idx(list, i), e);
+        rc = json_nic(plan_nic_new(p), json_object_array_get_idx(list, i), e);
+    return rc;
+}
+
+static int json_controllers(struct plan *p, struct json_object *list, struct err *e)
+{
+    int rc = 0;
+
+    if (!json_object_is_type(list, json_type_array) ||
+        json_object_array_length(list) > PLAN_MAX_CONTROLLERS)
+        return json_bad("controllers", "a list of at most 32", e);
+    for (size_t i = 0; i < json_object_array_length(list) && rc == 0; i++) {
+        struct plan_controller *c = plan_controller_new(p);
+
+        rc = json_members(controller_fields, c, "controllers", json_object_array_get_idx(list, i),
+                          e);
+        if (rc == 0 && !c->bus)
+            rc = err_set(e, EINVAL, "a controller of the plan has no \"bus\"");
+    }
     return rc;
 }
 
@@ -348,6 +478,10 @@ static int json_key(struct plan *p, const char *key, struct json_object *v, stru
         return json_disks(p, v, e);
     if (strcmp(key, "nics") == 0)
         return json_nic_list(p, v, e);
+    if (strcmp(key, "controllers") == 0)
+        return json_controllers(p, v, e);
+    if (strcmp(key, "smbios") == 0)
+        return json_members(smbios_fields, &p->smbios, key, v, e);
     if (strcmp(key, "hospes-plan") == 0) {
         rc = json_number(key, v, INT64_MAX, &version, e);
         if (rc == 0 && version != PLAN_VERSION)
