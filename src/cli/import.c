@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "import/import.h"
-#include "machine/plan.h"
+#include "cli/describe.h"
 
 struct import {
     bool json;
     const char *out; /* NULL: only the report */
+    struct import_wish wish;
 };
 
 static int import_json(void *arg, const char *value, struct err *e)
@@ -29,53 +29,44 @@ static int import_out(void *arg, const char *value, struct err *e)
     return 0;
 }
 
+static int import_format(void *arg, const char *value, struct err *e)
+{
+    ((struct import *)arg)->wish.format = value;
+    for (size_t i = 0; importers[i]; i++) {
+        if (strcmp(importers[i]->name, value) == 0)
+            return 0;
+    }
+    return err_exit(e, EX_USAGE_, EINVAL, "there is no importer \"%s\"; see hospes help import",
+                    value);
+}
+
+static int import_pick(void *arg, const char *value, struct err *e)
+{
+    ((struct import *)arg)->wish.choice = value;
+    return 0;
+}
+
+static int import_trust(void *arg, const char *value, struct err *e)
+{
+    ((struct import *)arg)->wish.trust = true;
+    return 0;
+}
+
+static int import_unchecked(void *arg, const char *value, struct err *e)
+{
+    ((struct import *)arg)->wish.unchecked = true;
+    return 0;
+}
+
 static const struct cli_option import_options[] = {
     {"o", "PLAN", "write the plan to this file", import_out},
+    {"f", "FORMAT", "read FILE as this format, whatever it looks like", import_format},
+    {"pick", "NAME", "of several machines or configurations in FILE, this one", import_pick},
+    {"trust", NULL, "disks may lie anywhere: the description is your own", import_trust},
+    {"unchecked", NULL, "do not compare digests with the files", import_unchecked},
     {"json", NULL, "print the report as JSON, one key a line", import_json},
     {NULL},
 };
-
-static void import_add(struct json_object *j, const char *key, const char *value)
-{
-    if (value)
-        json_object_object_add(j, key, json_object_new_string(value));
-}
-
-static void import_print(const struct import *i, const struct import_line *l)
-{
-    struct json_object *j;
-
-    if (!i->json) {
-        printf("%-8s %s = %s%s%s%s%s%s\n", import_fate_name(l->fate), l->key,
-               l->value ? l->value : "", l->to ? " -> " : "", l->to ? l->to : "",
-               l->why ? " (" : "", l->why ? l->why : "", l->why ? ")" : "");
-        return;
-    }
-    j = json_object_new_object();
-    import_add(j, "fate", import_fate_name(l->fate));
-    import_add(j, "key", l->key);
-    import_add(j, "value", l->value);
-    import_add(j, "to", l->to);
-    import_add(j, "why", l->why);
-    if (l->line)
-        json_object_object_add(j, "line", json_object_new_int64(l->line));
-    printf("%s\n", json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(j);
-}
-
-static void import_report(const struct import *i, const struct import_report *r)
-{
-    size_t fates[3] = {0};
-
-    for (size_t k = 0; k < r->count; k++) {
-        fates[r->lines[k].fate]++;
-        import_print(i, &r->lines[k]);
-    }
-    if (!i->json)
-        printf("%s: %zu kept, %zu changed, %zu dropped\n", r->format, fates[IMPORT_KEPT],
-               fates[IMPORT_CHANGED], fates[IMPORT_DROPPED]);
-}
 
 /* By rename, so that nobody sees half a plan. */
 static int import_save(const char *path, const char *text, struct err *e)
@@ -99,6 +90,11 @@ static int import_save(const char *path, const char *text, struct err *e)
     return rc < 0 ? err_set(e, -rc, "cannot write the plan %s: %s", path, strerror(-rc)) : 0;
 }
 
+static void import_need(void *arg, const char *text)
+{
+    fprintf(stderr, "hospes: note: %s\n", text);
+}
+
 static int import_go(const struct import *i, const char *path, struct err *e)
 {
     struct import_report report = {0};
@@ -107,13 +103,15 @@ static int import_go(const struct import *i, const char *path, struct err *e)
     int rc;
 
     plan_init(&plan);
-    rc = import_read(path, &plan, &report, e);
+    rc = import_read(path, &i->wish, &plan, &report, e);
     if (rc == 0 && i->out)
         rc = plan_to_json(&plan, &text, e);
     if (rc == 0 && i->out)
         rc = import_save(i->out, text, e);
-    if (rc == 0)
-        import_report(i, &report);
+    if (rc == 0) {
+        describe_report(&report, i->json);
+        describe_needs(&plan, import_need, NULL);
+    }
     free(text);
     import_report_free(&report);
     plan_free(&plan);
@@ -141,8 +139,18 @@ const struct cli_command cli_import = {
     .about = "Turns a machine description of another product into a plan.",
     .options = import_options,
     .more =
-        "FILE is a .vmx of VMware. Every key is told: kept, changed (to what, and why) or dropped\n"
-        "(and what that means for the guest). No disk is opened, and none outside the folder of\n"
-        "FILE is referred to.",
+        "FILE is one of these, or a folder that holds one:\n"
+        "  vmx      VMware's .vmx and .vmtx\n"
+        "  ovf      an OVF of VMware, VirtualBox, Citrix and others; its manifest is checked\n"
+        "  ova      the same in one archive, whose disks are used in place\n"
+        "  libvirt  libvirt's domain XML\n"
+        "  vbox     VirtualBox' .vbox\n"
+        "  hyperv   Hyper-V's .vmcx, the older .xml, and the folder of an export\n"
+        "  xl       Xen's xl.cfg, and old xm files that only assign values\n"
+        "  xva      an export of XenServer or XCP-ng\n"
+        "  proxmox  Proxmox VE's .conf\n\n"
+        "Every key is told: kept, changed (to what, and why) or dropped (and what that means for\n"
+        "the guest). Nothing is executed. Disks are looked for beside FILE; a name that leads\n"
+        "elsewhere is cut to its last part unless --trust is given.",
     .run = import_main,
 };

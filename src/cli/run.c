@@ -16,6 +16,7 @@
 
 #include "board/device.h"
 #include "cli/commands.h"
+#include "cli/describe.h"
 #include "cli/detach.h"
 #include "cli/soft.h"
 #include "console/console.h"
@@ -29,7 +30,9 @@ struct run {
     struct plan plan;
     char *host; /* kvm, soft, auto */
     bool detach, json;
-    FILE *facts; /* where JSON goes */
+    struct import_wish wish;
+    struct import_report report; /* of FILE, when that was a description */
+    FILE *facts;                 /* where JSON goes */
     const char *control;
 };
 
@@ -123,6 +126,18 @@ static int run_testdev(void *arg, const char *value, struct err *e)
     return 0;
 }
 
+static int run_pick(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->wish.choice = value;
+    return 0;
+}
+
+static int run_trust(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->wish.trust = true;
+    return 0;
+}
+
 static int run_detach(void *arg, const char *value, struct err *e)
 {
     ((struct run *)arg)->detach = true;
@@ -151,12 +166,15 @@ static const struct cli_option run_options[] = {
      "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M",
      run_nic},
     {"serial", "WHERE", "stdio (default), none, file=PATH, unix=PATH or pty", run_serial},
-    {"display", "WHERE", "none (default) or vnc=ADDR:PORT[,web=ADDR:PORT]", run_display},
+    {"display", "WHERE", "none (default) or vnc=ADDR:PORT", run_display},
     {"name", "NAME", "name for ls, stop, console and info", run_name},
     {"detach", NULL, "go to the background once the guest runs", run_detach},
     {"json", NULL, "print facts as JSON, one object per line", run_json},
     {"log", "FILE", "append the machine's log to this file", run_log},
     {"host", "kvm|soft|auto", "what runs the guest (default auto, or $HOSPES_HOST)", run_host},
+    {"pick", "NAME", "of several machines or configurations that FILE describes, this one",
+     run_pick},
+    {"trust", NULL, "disks that FILE names may lie anywhere: it is your own", run_trust},
     {"testdev", NULL, "add the test devices of kvm-unit-tests", run_testdev},
     {NULL},
 };
@@ -191,8 +209,7 @@ struct run_dump {
 
 static void run_dump_add(struct dump *out, const char *key, const char *value)
 {
-    static const char *const shown[] = {"persona", "cpus", "memory",  "kernel",
-                                        "disk",    "nic",  "display", "web"};
+    static const char *const shown[] = {"persona", "cpus", "memory", "kernel", "disk", "nic"};
     struct run_dump *d = container_of(out, struct run_dump, dump);
 
     for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
@@ -317,6 +334,44 @@ static int run_defaults(struct run *r, struct err *e)
     return rc;
 }
 
+/* The machine that FILE describes, with what the command line says over it. */
+static int run_description(struct run *r, const char *path, struct err *e)
+{
+    struct plan over = r->plan;
+    int rc;
+
+    plan_init(&r->plan);
+    r->wish.quick = true;
+    rc = describe_read(path, &r->wish, &r->plan, &r->report, e);
+    if (rc == 0)
+        rc = plan_merge(&r->plan, &over, e);
+    plan_free(&over);
+    return rc;
+}
+
+static void run_need(void *arg, const char *text)
+{
+    run_fact(arg, "note", text);
+}
+
+/* What became of the description, in one line, and what the machine will miss. */
+static void run_imported(struct run *r)
+{
+    size_t fates[3] = {0};
+    char text[160];
+
+    for (size_t i = 0; i < r->report.count; i++)
+        fates[r->report.lines[i].fate]++;
+    if (r->report.format) {
+        snprintf(text, sizeof(text),
+                 "%s: %zu keys kept, %zu changed, %zu dropped; hospes import tells of each",
+                 r->report.format, fates[IMPORT_KEPT], fates[IMPORT_CHANGED],
+                 fates[IMPORT_DROPPED]);
+        run_fact(r, "description", text);
+    }
+    describe_needs(&r->plan, run_need, r);
+}
+
 /* Does the machine run here, or in a software host? 1: there; said in one line. */
 static int run_choose_host(struct run *r, struct err *e)
 {
@@ -378,9 +433,12 @@ static int run_main(int argc, char **argv)
         rc =
             err_exit(&e, EX_USAGE_, EINVAL, "run takes one FILE, not %d: add disks with --disk", n);
     if (rc == 0 && n == 1)
-        rc = plan_add_disk(&r.plan, argv[1], &e);
+        rc = describe_is(argv[1]) ? run_description(&r, argv[1], &e)
+                                  : plan_add_disk(&r.plan, argv[1], &e);
     if (rc == 0)
         rc = run_defaults(&r, &e);
+    if (rc == 0)
+        run_imported(&r);
     if (rc == 0)
         rc = plan_check(&r.plan, &e);
     if (rc == 0)
@@ -388,6 +446,7 @@ static int run_main(int argc, char **argv)
     if (rc < 0)
         rc = detach_failed(&e) ? (int)e.exit : cli_fail(&e);
     plan_free(&r.plan);
+    import_report_free(&r.report);
     free(words);
     free(r.host);
     log_close();
@@ -398,7 +457,9 @@ const struct cli_command cli_run = {
     .name = "run",
     .args = "[OPTION...] [FILE]",
     .about = "Starts a machine from a disk image, a machine description or a kernel.",
-    .more = "FILE is a disk image, as with --disk. The guest's serial console is on standard\n"
+    .more = "FILE is a disk image, as with --disk, a plan, or a description of another product as\n"
+            "hospes import reads it; options go before what it says. The guest's serial console is "
+            "on standard\n"
             "output; Ctrl-] q quits and Ctrl-] ? lists the keys.\n\n"
             "Exit codes: 0 guest powered off, 3 guest crashed, 4 guest keeps resetting, 64 wrong\n"
             "usage, 65 bad input file, 66 file missing, 69 no host that can run guests, 73 disk\n"

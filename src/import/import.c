@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "import/folder.h"
 #include "machine/plan.h"
+#include "storage/member.h"
 
-enum { PROBE_BYTES = 4096, REPORT_MAX = 20000 };
+enum { PROBE_BYTES = 4096, REPORT_MAX = 20000, IMPORT_SURE = 40 };
 
 /* --- the report --- */
 
@@ -105,45 +107,51 @@ static bool has_suffix(const char *path, const char *suffixes)
     return false;
 }
 
-static const struct importer_ops *choose(const char *path, const char *head, size_t n)
+/* least: what a probe has to say at least. */
+static const struct importer_ops *choose(const struct import_file *f, const char *head, size_t n,
+                                         int least)
 {
     const struct importer_ops *best = NULL;
-    int top = 0;
+    int top = least;
 
     for (size_t i = 0; importers[i]; i++) {
         int sure = importers[i]->probe(head, n);
 
-        if (sure && has_suffix(path, importers[i]->suffixes))
+        if (f->wish.format && strcmp(f->wish.format, importers[i]->name) == 0)
+            return importers[i];
+        if (sure && has_suffix(f->path, importers[i]->suffixes))
             sure += 10;
         if (sure > top) {
             top = sure;
             best = importers[i];
         }
     }
-    return best;
+    return f->wish.format ? NULL : best;
 }
 
-static int load(int fd, const struct stat *st, struct import_file *f, const struct importer_ops **o,
+static int load(const struct stat *st, struct import_file *f, const struct importer_ops **o,
                 struct err *e)
 {
     char head[PROBE_BYTES];
-    ssize_t n = read_all(fd, head, sizeof(head));
+    ssize_t n = read_all(f->fd, head, sizeof(head));
+    size_t want;
 
     if (n < 0)
         return err_set(e, (int)-n, "cannot read %s: %s", f->path, strerror((int)-n));
-    *o = choose(f->path, head, (size_t)n);
+    *o = choose(f, head, (size_t)n, 0);
     if (!*o)
         return err_exit(e, EX_BAD_INPUT, EINVAL,
                         "%s is no description of a machine that hospes knows; see hospes help "
                         "import for the kinds",
                         f->path);
-    if ((uint64_t)st->st_size > (*o)->max_size)
+    if ((*o)->max_size && (uint64_t)st->st_size > (*o)->max_size)
         return err_exit(e, EX_BAD_INPUT, EINVAL, "%s is too large for a %s file (%llu bytes)",
                         f->path, (*o)->name, (unsigned long long)st->st_size);
-    f->text = malloc((size_t)st->st_size + 1);
+    want = (*o)->max_size ? (size_t)st->st_size : (size_t)n;
+    f->text = malloc(want + 1);
     if (!f->text)
         return err_set(e, ENOMEM, "no memory for %s", f->path);
-    if (lseek(fd, 0, SEEK_SET) < 0 || (n = read_all(fd, f->text, (size_t)st->st_size)) < 0)
+    if (lseek(f->fd, 0, SEEK_SET) < 0 || (n = read_all(f->fd, f->text, want)) < 0)
         return err_set(e, EIO, "cannot read %s", f->path);
     f->size = (size_t)n;
     f->text[n] = '\0';
@@ -159,35 +167,98 @@ static char *folder_of(const char *path)
     return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-int import_read(const char *path, struct plan *p, struct import_report *r, struct err *e)
+/* In an export of Hyper-V the disks lie in a folder beside the description's. */
+static int export_folder(struct import_file *f, struct err *e)
 {
-    struct import_file f = {.path = path};
-    const struct importer_ops *o = NULL;
+    char *folder = NULL;
     struct stat st;
-    int fd, rc;
 
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
+    if (asprintf(&folder, "%s/../Virtual Hard Disks", f->dir) < 0)
+        return err_set(e, ENOMEM, "no memory for %s", f->path);
+    if (lstat(folder, &st) == 0 && S_ISDIR(st.st_mode))
+        f->folder = folder;
+    else
+        free(folder);
+    return 0;
+}
+
+static int read_open(struct import_file *f, const struct stat *st, struct plan *p,
+                     struct import_report *r, struct err *e)
+{
+    const struct importer_ops *o = NULL;
+    int rc = load(st, f, &o, e);
+
+    f->dir = folder_of(f->path);
+    if (rc == 0 && !f->dir)
+        rc = err_set(e, ENOMEM, "no memory for %s", f->path);
+    if (rc == 0)
+        rc = export_folder(f, e);
+    if (rc < 0)
+        return rc;
+    r->format = o->name;
+    rc = o->read(f, p, r, e);
+    if (rc == 0 && p->name && p->name[0] == '\0')
+        rc = plan_set(&p->name, NULL, e);
+    return rc < 0 ? err_wrap(e, "%s", f->path) : 0;
+}
+
+static int read_file_at(const char *path, const struct import_wish *wish, struct plan *p,
+                        struct import_report *r, struct err *e)
+{
+    struct import_file f = {.path = path, .wish = wish ? *wish : (struct import_wish){0}};
+    struct stat st;
+    int rc;
+
+    f.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (f.fd < 0)
         return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return err_exit(e, EX_BAD_INPUT, EINVAL,
-                        "%s is not a file; give the description itself, not its folder", path);
-    }
-    rc = load(fd, &st, &f, &o, e);
-    close(fd);
-    f.dir = folder_of(path);
-    if (rc == 0 && !f.dir)
-        rc = err_set(e, ENOMEM, "no memory for %s", path);
-    if (rc == 0) {
-        r->format = o->name;
-        rc = o->read(&f, p, r, e);
-        if (rc < 0)
-            err_wrap(e, "%s", path);
-    }
+    if (fstat(f.fd, &st) < 0 || !S_ISREG(st.st_mode))
+        rc = err_exit(e, EX_BAD_INPUT, EINVAL, "%s is not a file", path);
+    else
+        rc = read_open(&f, &st, p, r, e);
+    close(f.fd);
     free(f.text);
     free(f.dir);
+    free(f.folder);
     return rc;
+}
+
+int import_read(const char *path, const struct import_wish *wish, struct plan *p,
+                struct import_report *r, struct err *e)
+{
+    char *inside = NULL;
+    struct stat st;
+    int rc;
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        rc = import_folder(path, &inside, e);
+        if (rc < 0)
+            return rc;
+        path = inside;
+    }
+    rc = read_file_at(path, wish, p, r, e);
+    free(inside);
+    return rc;
+}
+
+bool import_knows(const char *path)
+{
+    struct import_file f = {.path = path};
+    char head[PROBE_BYTES];
+    struct stat st;
+    ssize_t n = -1;
+    int fd;
+
+    if (stat(path, &st) < 0)
+        return false;
+    if (S_ISDIR(st.st_mode))
+        return true;
+    fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+    if (fd >= 0) {
+        n = read_all(fd, head, sizeof(head));
+        close(fd);
+    }
+    return n > 0 && choose(&f, head, (size_t)n, IMPORT_SURE);
 }
 
 /* --- helpers for importers --- */
@@ -198,22 +269,146 @@ static bool leaves_folder(const char *name)
         if ((at == name || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
             return true;
     }
-    return name[0] == '/';
+    return name[0] == '/' || (isalpha((unsigned char)name[0]) && name[1] == ':');
+}
+
+/* "[datastore1] web/web.vmdk" is VMware's, "C:\VMs\web.vhdx" Windows'. */
+static char *plain_name(const char *name)
+{
+    const char *end = name[0] == '[' ? strstr(name, "] ") : NULL;
+    char *s = strdup(end ? end + 2 : name);
+
+    for (char *c = s; c && *c; c++) {
+        if (*c == '\\')
+            *c = '/';
+    }
+    return s;
+}
+
+/* A link could lead anywhere: parts of `name` below dir may be none. */
+static bool has_link(const char *dir, const char *name)
+{
+    char path[4096];
+    struct stat st;
+    size_t at = 0;
+
+    do {
+        at += strcspn(name + at, "/");
+        if ((size_t)snprintf(path, sizeof(path), "%s/%.*s", dir, (int)at, name) >= sizeof(path))
+            return true;
+        if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+            return true;
+        at += name[at] == '/';
+    } while (name[at]);
+    return false;
+}
+
+static bool is_there(const char *dir, const char *name)
+{
+    char path[4096];
+    struct stat st;
+
+    return (size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) < sizeof(path) &&
+           lstat(path, &st) == 0;
+}
+
+/* A name that stays below the folder; *name is changed to it. */
+static int confine(const struct import_file *f, const char **name, bool *moved, struct err *e)
+{
+    const char *last = strrchr(*name, '/'), *dir = f->dir;
+
+    last = last ? last + 1 : *name;
+    *moved =
+        leaves_folder(*name) || (*name != last && !is_there(dir, *name) && is_there(dir, last));
+    if (*moved)
+        *name = last;
+    if (!**name || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0 || strchr(*name, '\n'))
+        return err_exit(e, EX_BAD_INPUT, EINVAL, "a disk has no usable file name");
+    if (f->folder && is_there(f->folder, last))
+        dir = f->folder, *name = last;
+    if (has_link(dir, *name))
+        return err_exit(
+            e, EX_BAD_INPUT, EINVAL,
+            "there is a symbolic link, which could lead anywhere; give --trust when the "
+            "description is your own");
+    return 0;
+}
+
+/* A whole name that leads into the description's folder is as good as a relative one. */
+static const char *below(const struct import_file *f, const char *name)
+{
+    char *real = name[0] == '/' ? realpath(f->dir, NULL) : NULL;
+    const char *const dirs[] = {f->dir, real};
+    const char *out = name;
+
+    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+        size_t n = dirs[i] ? strlen(dirs[i]) : 0;
+
+        if (n > 1 && strncmp(name, dirs[i], n) == 0 && name[n] == '/' && name[n + 1] != '/')
+            out = name + n + 1;
+    }
+    free(real);
+    return out;
+}
+
+static int in_archive(const struct import_file *f, const char *name, char **out, struct err *e)
+{
+    if (!members_find(f->members, name))
+        return err_exit(e, EX_BAD_INPUT, EINVAL, "the archive has no such member");
+    if (asprintf(out, "%s:%s", f->archive, name) < 0)
+        return err_set(e, ENOMEM, "no memory for a file name");
+    return 0;
 }
 
 int import_reference(const struct import_file *f, const char *name, char **out, bool *moved,
                      struct err *e)
 {
-    const char *last = strrchr(name, '/');
+    char *plain = plain_name(name);
+    const char *s = plain, *dir = f->dir;
+    int rc = plain ? 0 : err_set(e, ENOMEM, "no memory for a file name");
 
-    *moved = leaves_folder(name);
-    if (*moved && last)
-        name = last + 1;
-    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return err_exit(e, EX_BAD_INPUT, EINVAL, "a disk has no usable file name");
-    if (asprintf(out, "%s/%s", f->dir, name) < 0)
-        return err_set(e, ENOMEM, "no memory for a file name");
-    return 0;
+    if (rc == 0 && !f->archive)
+        s = below(f, plain);
+    *moved = false;
+    if (rc == 0 && f->archive) {
+        rc = in_archive(f, plain, out, e);
+        free(plain);
+        return rc;
+    }
+    if (rc == 0 && (!f->wish.trust || !leaves_folder(s) || s[1] == ':'))
+        rc = confine(f, &s, moved, e);
+    else if (rc == 0 && s[0] == '/')
+        dir = "";
+    if (rc == 0 && f->folder && !strchr(s, '/') && is_there(f->folder, s))
+        dir = f->folder;
+    if (rc == 0 && asprintf(out, "%s%s%s", dir, *dir ? "/" : "", s) < 0)
+        rc = err_set(e, ENOMEM, "no memory for a file name");
+    free(plain);
+    return rc;
+}
+
+int import_slurp(const char *path, size_t most, char **text, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), rc = 0;
+    struct stat st;
+    ssize_t n = 0;
+
+    *text = NULL;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        return err_set(e, ENOENT, "there is no file %s", path);
+    }
+    if ((uint64_t)st.st_size > most)
+        rc = err_set(e, EFBIG, "%s is longer than %zu bytes", path, most);
+    if (rc == 0 && !(*text = malloc((size_t)st.st_size + 1)))
+        rc = err_set(e, ENOMEM, "no memory for %s", path);
+    if (rc == 0 && (n = read_all(fd, *text, (size_t)st.st_size)) < 0)
+        rc = err_set(e, (int)-n, "cannot read %s: %s", path, strerror((int)-n));
+    if (rc == 0)
+        (*text)[n] = '\0';
+    close(fd);
+    return rc;
 }
 
 static bool hex_bytes(const char *text, const char *between, uint8_t *out, size_t n)
@@ -236,7 +431,7 @@ static bool hex_bytes(const char *text, const char *between, uint8_t *out, size_
 
 bool import_uuid(const char *text, uint8_t out[16])
 {
-    return hex_bytes(text, " -", out, 16);
+    return hex_bytes(text, " -{}", out, 16);
 }
 
 bool import_mac(const char *text, uint8_t out[6])

@@ -4,37 +4,21 @@
  *
  * Document: VMware publishes none; keys and defaults as libvirt's vmx driver and the files that
  * products write have them. Keys are not case-sensitive, |XX in a value is a byte in hexadecimal,
- * # begins a comment. Refused: encrypted and suspended machines, raw device mappings.
+ * # begins a comment. "scsi0:1.fileName" becomes fileName below scsi0:1. Refused: encrypted and
+ * suspended machines, raw device mappings.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/err.h"
-#include "import/import.h"
-#include "machine/plan.h"
+#include "import/reading.h"
+#include "import/snapshots.h"
 
-enum { VMX_MAX_KEYS = 8192, VMX_MAX_MEMORY_MIB = 24 << 20 };
-
-struct pair {
-    char *key, *value; /* inside the copy of the text; key in lower case */
-    unsigned line;
-    bool used;
-};
-
-struct vmx {
-    const struct import_file *f;
-    struct plan *p;
-    struct import_report *r;
-    struct err *e;
-    struct pair *pairs;
-    size_t count;
-    int rc; /* the first failure; everything after it does nothing */
-};
+enum { VMX_MAX_MEMORY_MIB = 4 << 20 };
 
 /* --- lines --- */
 
@@ -71,7 +55,30 @@ static void unescape(char *s)
     *out = '\0';
 }
 
-static int parse_line(struct vmx *v, char *text, unsigned line)
+/* The device that a key belongs to is what stands before its first dot. */
+static int add(struct reading *r, char *key, const char *value, unsigned line)
+{
+    struct node *up = &r->t.top, *old;
+    char *dot = strchr(key, '.');
+
+    if (dot && dot != key) {
+        *dot = '\0';
+        up = node_first(&r->t.top, key);
+        if (!up)
+            up = tree_add(&r->t, &r->t.top, key, NULL, line, r->e);
+        key = dot + 1;
+    }
+    old = up ? node_first(up, key) : NULL;
+    if (old && old->value) {
+        read_drop(r, old, "the key is there again; the last one counts, as in the product");
+        old->name = "";
+    }
+    if (r->rc < 0 || !up || !tree_add(&r->t, up, key, value, line, r->e))
+        return -r->e->code;
+    return 0;
+}
+
+static int parse_line(struct reading *r, char *text, unsigned line)
 {
     char *eq, *value, *end;
 
@@ -80,7 +87,7 @@ static int parse_line(struct vmx *v, char *text, unsigned line)
         return 0;
     eq = strchr(text, '=');
     if (!eq)
-        return err_exit(v->e, EX_BAD_INPUT, EINVAL, "line %u is not `key = \"value\"`", line);
+        return err_exit(r->e, EX_BAD_INPUT, EINVAL, "line %u is not `key = \"value\"`", line);
     *eq = '\0';
     value = trim(eq + 1);
     text = trim(text);
@@ -88,378 +95,486 @@ static int parse_line(struct vmx *v, char *text, unsigned line)
         value++;
         end = strrchr(value, '"');
         if (!end)
-            return err_exit(v->e, EX_BAD_INPUT, EINVAL, "line %u: the value of %s has no end", line,
+            return err_exit(r->e, EX_BAD_INPUT, EINVAL, "line %u: the value of %s has no end", line,
                             text);
         *end = '\0';
     }
     unescape(value);
-    if (v->count == VMX_MAX_KEYS)
-        return err_exit(v->e, EX_BAD_INPUT, EINVAL, "more than %d keys", VMX_MAX_KEYS);
-    for (char *c = text; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    v->pairs[v->count++] = (struct pair){.key = text, .value = value, .line = line};
-    return 0;
+    return add(r, text, value, line);
 }
 
-static int parse(struct vmx *v, char *text)
+static int parse(struct reading *r)
 {
+    char *text = strdup(r->f->text), *next;
     unsigned line = 0;
-    char *next;
     int rc = 0;
 
+    if (!text)
+        return err_set(r->e, ENOMEM, "no memory for the description");
     for (char *at = text; at && rc == 0; at = next) {
         next = strchr(at, '\n');
         if (next)
             *next++ = '\0';
-        rc = parse_line(v, at, ++line);
+        rc = parse_line(r, at, ++line);
     }
+    free(text);
     return rc;
 }
 
-/* --- keys --- */
-
-static struct pair *find(struct vmx *v, const char *key)
+/* "scsi0:3" with bus "scsi": 0 and 3; "scsi0": 0 and -1. */
+static bool numbered(const char *name, const char *bus, int *number, int *unit)
 {
-    struct pair *hit = NULL;
+    size_t n = strlen(bus);
+    int used = 0;
 
-    for (size_t i = 0; i < v->count; i++) {
-        if (strcmp(v->pairs[i].key, key) == 0)
-            hit = &v->pairs[i]; /* the last one counts, as in the product */
-    }
-    return hit;
-}
-
-/* printf-like key: "scsi0:1.filename". */
-static struct pair *find_key(struct vmx *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static struct pair *find_key(struct vmx *v, const char *fmt, ...)
-{
-    char key[64];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(key, sizeof(key), fmt, ap);
-    va_end(ap);
-    return find(v, key);
-}
-
-static bool is_true(const struct pair *p)
-{
-    return p && (strcasecmp(p->value, "true") == 0 || strcmp(p->value, "1") == 0);
-}
-
-static void tell(struct vmx *v, struct pair *p, enum import_fate fate, const char *to,
-                 const char *why)
-{
-    if (!p || p->used || v->rc < 0)
-        return;
-    p->used = true;
-    v->rc = import_tell(v->r, fate, p->line, p->key, p->value, to, why, v->e);
-}
-
-static void keep(struct vmx *v, struct pair *p)
-{
-    tell(v, p, IMPORT_KEPT, NULL, NULL);
-}
-
-static void fail(struct vmx *v, const struct pair *p, const char *why)
-{
-    if (v->rc == 0)
-        v->rc = err_exit(v->e, EX_BAD_INPUT, EINVAL, "line %u: %s = \"%s\": %s", p->line, p->key,
-                         p->value, why);
-}
-
-static void set(struct vmx *v, char **at, const char *value)
-{
-    if (v->rc == 0)
-        v->rc = plan_set(at, value, v->e);
-}
-
-static uint64_t number(struct vmx *v, struct pair *p, uint64_t min, uint64_t max, uint64_t missing)
-{
-    unsigned long long n;
-    char *end;
-
-    if (!p)
-        return missing;
-    errno = 0;
-    n = strtoull(p->value, &end, 10);
-    if (!isdigit((unsigned char)p->value[0]) || *end || errno || n < min || n > max) {
-        fail(v, p, "not a number that a machine can have");
-        return missing;
-    }
-    return n;
+    *unit = -1;
+    if (strncasecmp(name, bus, n) != 0 || !isdigit((unsigned char)name[n]) ||
+        sscanf(name + n, "%3d%n", number, &used) != 1)
+        return false;
+    name += n + (size_t)used;
+    if (!*name)
+        return true;
+    return *name == ':' && isdigit((unsigned char)name[1]) &&
+           sscanf(name + 1, "%3d%n", unit, &used) == 1 && name[1 + used] == '\0';
 }
 
 /* --- the machine itself --- */
 
-static void refuse_what_cannot_run(struct vmx *v)
+static void refuse_what_cannot_run(struct reading *r)
 {
-    struct pair *p = find(v, "encryption.keysafe");
+    struct node *n = node_get(&r->t.top, "encryption/keySafe");
 
-    if (!p)
-        p = find(v, "encryption.data");
-    if (p)
-        fail(v, p, "the machine is encrypted; decrypt it in VMware first");
-    p = find(v, "checkpoint.vmstate");
-    if (p && p->value[0])
-        fail(v, p, "the machine is suspended; shut it down in VMware first");
+    if (!n)
+        n = node_get(&r->t.top, "encryption/data");
+    if (n)
+        read_fail(r, n, "the machine is encrypted; decrypt it in VMware first");
+    n = node_get(&r->t.top, "checkpoint/vmState");
+    if (n && n->value && n->value[0])
+        read_fail(r, n, "the machine is suspended; shut it down in VMware first");
 }
 
-/* A machine's name is also a file name and a word on the command line. */
-static void read_name(struct vmx *v, struct pair *name)
+/* Two signed numbers are the two halves of one. */
+static void read_genid(struct reading *r)
 {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
-    char cut[65];
-    size_t n = 0;
+    struct node *a = node_get(&r->t.top, "vm/genid"), *b = node_get(&r->t.top, "vm/genidX");
+    uint64_t half[2];
 
-    if (!name || !name->value[0])
+    if (!a || !a->value || !b || !b->value)
         return;
-    for (const char *c = name->value; *c && n < sizeof(cut) - 1; c++)
-        cut[n++] = strchr(allowed, *c) ? *c : '-';
-    cut[n] = '\0';
-    set(v, &v->p->name, cut);
-    if (strcmp(cut, name->value) == 0)
-        keep(v, name);
-    else
-        tell(v, name, IMPORT_CHANGED, cut,
-             "names of machines have letters, digits and . _ - + only");
+    half[0] = (uint64_t)strtoll(a->value, NULL, 10);
+    half[1] = (uint64_t)strtoll(b->value, NULL, 10);
+    for (unsigned i = 0; i < 16; i++)
+        r->p->genid.b[i] = (uint8_t)(half[i / 8] >> (56 - 8 * (i % 8)));
+    r->p->genid.said = true;
+    read_keep(r, a);
+    read_keep(r, b);
 }
 
-static void read_machine(struct vmx *v)
+static void read_firmware(struct reading *r)
 {
-    struct pair *name = find(v, "displayname"), *cpus = find(v, "numvcpus");
-    struct pair *memory = find(v, "memsize"), *uuid = find(v, "uuid.bios");
-    struct pair *firmware = find(v, "firmware");
+    struct node *firmware = node_get(&r->t.top, "firmware");
+    struct node *secure = node_get(&r->t.top, "uefi/secureBoot.enabled");
+    struct node *tpm = node_get(&r->t.top, "vtpm/present");
 
-    set(v, &v->p->persona, "vmware");
-    set(v, &v->p->persona_why, "a .vmx describes a machine made for VMware");
-    read_name(v, name);
-    v->p->cpus = (unsigned)number(v, cpus, 1, PLAN_MAX_CPUS, 1);
-    keep(v, cpus);
-    v->p->memory = number(v, memory, 4, VMX_MAX_MEMORY_MIB, 32) * MiB;
-    keep(v, memory);
-    if (firmware && strcasecmp(firmware->value, "efi") == 0)
-        set(v, &v->p->firmware, "uefi");
+    read_set(r, &r->p->firmware, node_is(firmware, "efi") ? "uefi" : "bios");
+    read_keep(r, firmware);
+    read_secure_boot(r, secure, read_true(secure));
+    if (read_true(tpm))
+        read_tpm(r, tpm, "2.0");
+}
+
+static void read_hardware(struct reading *r)
+{
+    struct node *n = node_get(&r->t.top, "virtualHW/version");
+    char text[32];
+
+    if (!n || !n->value || !isdigit((unsigned char)n->value[0]))
+        return;
+    snprintf(text, sizeof(text), "vmx-%s%.20s", strlen(n->value) == 1 ? "0" : "", n->value);
+    read_set(r, &r->p->hardware, text);
+    read_keep(r, n);
+}
+
+static void read_machine(struct reading *r)
+{
+    struct node *top = &r->t.top, *cores = node_get(top, "cpuid/coresPerSocket");
+    struct node *clock = node_get(top, "rtc/diffFromUTC"), *os = node_get(top, "guestOS");
+
+    read_persona(r, "vmware", "a .vmx describes a machine made for VMware");
+    read_name(r, node_get(top, "displayName"));
+    read_text(r, &r->p->notes, node_get(top, "annotation"));
+    if (node_is(os, "other-64"))
+        read_keep(r, os); /* it says nothing */
     else
-        set(v, &v->p->firmware, "bios");
-    keep(v, firmware);
-    if (uuid && import_uuid(uuid->value, v->p->uuid))
-        v->p->uuid_said = true;
-    else if (uuid)
-        fail(v, uuid, "not 16 bytes in hexadecimal");
-    keep(v, uuid);
+        read_text(r, &r->p->guest_os, os);
+    read_hardware(r);
+    r->p->cpus = 1;
+    read_cpus(r, node_get(top, "numvcpus"));
+    read_cores(r, cores);
+    read_memory(r, node_get(top, "memsize"), MiB, 32);
+    read_firmware(r);
+    read_uuid(r, node_get(top, "uuid/bios"));
+    read_genid(r);
+    if (clock && clock->value && strcmp(clock->value, "0") != 0)
+        r->p->rtc_local = true;
+    read_keep(r, clock);
+    read_keep(r, node_get(top, ".encoding"));
+    read_keep(r, node_get(top, "config/version"));
+}
+
+/* guestinfo.* is what the guest may ask for by VMware's own channel. */
+static void read_guestinfo(struct reading *r)
+{
+    struct node *info = node_get(&r->t.top, "guestinfo");
+    char key[TREE_PATH];
+
+    for (struct node *n = node_first(info, NULL); n; n = n->next) {
+        if (!n->value || n->told || strlen(n->name) > 200 || strpbrk(n->name, ",="))
+            continue;
+        snprintf(key, sizeof(key), "guestinfo.%s", n->name);
+        read_option(r, key, n->value);
+        read_keep(r, n);
+    }
+}
+
+static void read_place(struct reading *r, struct node *dev, struct plan_place *place)
+{
+    struct node *n = node_get(dev, "pciSlotNumber");
+
+    if (!n || !n->value)
+        return;
+    if (n->value[0] == '-') {
+        read_drop(r, n, "the device has no slot yet");
+        return;
+    }
+    place->slot = (int)read_number(r, n, 0, 4095, 0);
 }
 
 /* --- disks --- */
 
-static struct plan_disk *disk_new(struct vmx *v)
+static bool is_cdrom(const struct node *type)
 {
-    if (v->rc < 0)
-        return NULL;
-    if (v->p->disks == PLAN_MAX_DISKS) {
-        v->rc = err_exit(v->e, EX_BAD_INPUT, EINVAL, "more than %d disks", PLAN_MAX_DISKS);
-        return NULL;
-    }
-    v->p->disk[v->p->disks] = (struct plan_disk){.controller = -1, .unit = -1};
-    return &v->p->disk[v->p->disks++];
+    return type && type->value && strcasestr(type->value, "cdrom");
 }
 
-static bool is_cdrom(const struct pair *type)
+static bool is_empty_drive(const struct node *file)
 {
-    return type && (strcasestr(type->value, "cdrom") != NULL);
+    return !file->value || !file->value[0] || node_is(file, "emptyBackingString") ||
+           node_is(file, "auto detect");
 }
 
 /* true: the device is to be made. What is not has been told. */
-static bool usable(struct vmx *v, struct pair *file, struct pair *type)
+static bool usable(struct reading *r, struct node *dev, struct node *file, struct node *type)
 {
+    struct node *present = node_get(dev, "present");
+
+    if (!read_true(present)) {
+        read_drop_all(r, dev, "the device is switched off");
+        return false;
+    }
     if (!file) {
-        tell(v, type, IMPORT_DROPPED, NULL, "the device has no file");
+        read_drop_all(r, dev, "the device has no file");
         return false;
     }
-    if (type && strcasecmp(type->value, "rawdisk") == 0) {
-        fail(v, file, "a raw device mapping belongs to its host; give a disk image instead");
+    if (node_is(type, "rawDisk") || node_is(type, "scsi-passthru")) {
+        read_fail(r, file, "a raw device mapping belongs to its host; give a disk image instead");
         return false;
     }
-    if (type && strcasestr(type->value, "raw")) {
-        tell(v, file, IMPORT_DROPPED, NULL, "the drive of another host is not here");
-        tell(v, type, IMPORT_DROPPED, NULL, "the drive of another host is not here");
+    if (type && type->value && strcasestr(type->value, "raw")) {
+        read_drop_all(r, dev, "the drive of another host is not here");
         return false;
     }
-    if (is_cdrom(type) && (!file->value[0] || strcasecmp(file->value, "emptyBackingString") == 0 ||
-                           strcasecmp(file->value, "auto detect") == 0)) {
-        tell(v, file, IMPORT_DROPPED, NULL, "the drive is empty");
+    if (is_cdrom(type) && is_empty_drive(file)) {
+        read_drop_all(r, dev, "the drive is empty");
         return false;
     }
     return true;
 }
 
-static void read_disk(struct vmx *v, const char *bus, unsigned controller, unsigned unit,
-                      const char *model)
+static void read_mode(struct reading *r, struct node *mode, struct plan_disk *d)
 {
-    struct pair *present = find_key(v, "%s%u:%u.present", bus, controller, unit);
-    struct pair *file = find_key(v, "%s%u:%u.filename", bus, controller, unit);
-    struct pair *type = find_key(v, "%s%u:%u.devicetype", bus, controller, unit);
-    struct pair *mode = find_key(v, "%s%u:%u.mode", bus, controller, unit);
-    struct plan_disk *d;
-    char *path = NULL;
-    bool moved;
-
-    if (!is_true(present)) {
-        tell(v, present, IMPORT_DROPPED, NULL, "the device is switched off");
-        tell(v, file, IMPORT_DROPPED, NULL, "the device is switched off");
+    if (!mode || !mode->value)
         return;
-    }
-    keep(v, present);
-    if (!usable(v, file, type) || !(d = disk_new(v)))
-        return;
-    v->rc = import_reference(v->f, file->value, &path, &moved, v->e);
-    d->path = path;
-    d->cdrom = is_cdrom(type);
-    d->controller = (int)controller;
-    d->unit = (int)unit;
-    set(v, &d->bus, model);
-    if (mode && strcasestr(mode->value, "nonpersistent")) {
+    if (strcasestr(mode->value, "nonpersistent")) {
         d->write = PLAN_SNAPSHOT;
         d->write_said = true;
     }
-    tell(v, file, moved ? IMPORT_CHANGED : IMPORT_KEPT, moved ? path : NULL,
-         moved ? "files are looked for beside the description only" : NULL);
-    keep(v, type);
-    keep(v, mode);
+    if (strcasestr(mode->value, "independent"))
+        read_change(r, mode, d->write_said ? "snapshot" : "the user's choice",
+                    "whether a disk is in snapshots of the product does not matter here");
+    else
+        read_keep(r, mode);
 }
 
-static void read_bus(struct vmx *v, const char *bus, unsigned controllers, unsigned units,
-                     const char *model)
+/* What hangs on a controller that is switched off is off, too; IDE channels are always there. */
+static bool controller_on(struct reading *r, const struct node *dev)
 {
-    for (unsigned c = 0; c < controllers && v->rc == 0; c++) {
-        struct pair *present = find_key(v, "%s%u.present", bus, c);
-        struct pair *kind = find_key(v, "%s%u.virtualdev", bus, c);
-        const char *is = strcmp(bus, "scsi") == 0 && kind ? kind->value : model;
+    char own[16];
 
-        keep(v, present);
-        keep(v, kind);
-        for (unsigned u = 0; u < units && v->rc == 0; u++)
-            read_disk(v, bus, c, u, is);
+    snprintf(own, sizeof(own), "%.*s", (int)strcspn(dev->name, ":"), dev->name);
+    return strncasecmp(own, "ide", 3) == 0 ||
+           read_true(node_get(node_first(&r->t.top, own), "present"));
+}
+
+static void read_unit(struct reading *r, struct node *dev, const char *bus, int number, int unit)
+{
+    struct node *file = node_get(dev, "fileName"), *type = node_get(dev, "deviceType");
+    struct plan_disk *d;
+
+    if (!controller_on(r, dev)) {
+        read_drop_all(r, dev, "the controller is switched off");
+        return;
+    }
+    if (!usable(r, dev, file, type) || !(d = read_disk(r, bus)))
+        return;
+    d->controller = number;
+    d->unit = unit;
+    d->cdrom = is_cdrom(type);
+    read_file(r, file, d);
+    read_keep(r, node_get(dev, "present"));
+    read_keep(r, type);
+    read_mode(r, node_get(dev, "mode"), d);
+    if (r->rc == 0 && !d->cdrom)
+        vmdk_chain(r, file, d->path);
+}
+
+/* The kind of a controller: SCSI ones say it, the others have one kind. */
+static const char *kind_of(struct node *dev, const char *bus, const char *model)
+{
+    static const char *const kinds[] = {"buslogic", "lsilogic", "lsisas1068", "pvscsi"};
+
+    for (size_t i = 0; strcmp(bus, "scsi") == 0 && i < ARRAY_SIZE(kinds); i++) {
+        if (node_is(node_get(dev, "virtualDev"), kinds[i]))
+            return kinds[i];
+    }
+    return model;
+}
+
+static int by_unit(const void *a, const void *b)
+{
+    const struct plan_disk *x = a, *y = b;
+
+    return x->controller != y->controller ? x->controller - y->controller : x->unit - y->unit;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    return ((const struct plan_controller *)a)->number -
+           ((const struct plan_controller *)b)->number;
+}
+
+/* Guests count disks by controller and unit, not in the order of the file. */
+static void read_bus(struct reading *r, const char *bus, const char *model)
+{
+    size_t disks = r->p->disks, ctls = r->p->ctls;
+
+    for (struct node *dev = node_first(&r->t.top, NULL); dev && r->rc == 0; dev = dev->next) {
+        int number, unit;
+        char own[16];
+        struct node *controller;
+        const char *kind;
+
+        if (!numbered(dev->name, bus, &number, &unit))
+            continue;
+        snprintf(own, sizeof(own), "%s%d", bus, number);
+        controller = node_first(&r->t.top, own);
+        kind = kind_of(controller, bus, model);
+        if (unit >= 0) {
+            read_unit(r, dev, kind, number, unit);
+        } else if (read_true(node_get(dev, "present"))) {
+            struct plan_controller *c = read_controller(r, kind, number);
+
+            if (c)
+                read_place(r, dev, &c->place);
+            read_keep(r, node_get(dev, "present"));
+            if (node_is(node_get(dev, "virtualDev"), kind))
+                read_keep(r, node_get(dev, "virtualDev"));
+            else
+                read_change(r, node_get(dev, "virtualDev"), kind, "VMware takes this for it");
+        }
+    }
+    qsort(r->p->disk + disks, r->p->disks - disks, sizeof(r->p->disk[0]), by_unit);
+    qsort(r->p->ctl + ctls, r->p->ctls - ctls, sizeof(r->p->ctl[0]), by_number);
+}
+
+static void read_floppies(struct reading *r)
+{
+    for (struct node *dev = node_first(&r->t.top, NULL); dev; dev = dev->next) {
+        int number, unit;
+
+        if (numbered(dev->name, "floppy", &number, &unit))
+            read_drop_all(r, dev, "there is no floppy drive");
     }
 }
 
 /* --- network --- */
 
-static void read_nic(struct vmx *v, unsigned i)
+static void read_card(struct reading *r, struct node *dev)
 {
-    struct pair *present = find_key(v, "ethernet%u.present", i);
-    struct pair *kind = find_key(v, "ethernet%u.virtualdev", i);
-    struct pair *fixed = find_key(v, "ethernet%u.address", i);
-    struct pair *made = find_key(v, "ethernet%u.generatedaddress", i);
-    struct pair *network = find_key(v, "ethernet%u.networkname", i);
-    struct pair *mac = fixed ? fixed : made;
+    struct node *present = node_get(dev, "present"), *kind = node_get(dev, "virtualDev");
+    struct node *features = node_get(dev, "features"), *mac = node_get(dev, "address");
     struct plan_nic *n;
 
-    if (!is_true(present)) {
-        tell(v, present, IMPORT_DROPPED, NULL, "the adapter is switched off");
+    if (!read_true(present)) {
+        read_drop_all(r, dev, "the adapter is switched off");
         return;
     }
-    if (v->p->nics == PLAN_MAX_NICS) {
-        fail(v, present, "more network adapters than hospes has");
+    n = read_nic(r, kind && kind->value && *kind->value ? kind->value : NULL);
+    if (!n)
         return;
+    for (char *c = n->model; c && *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (node_is(kind, "vmxnet") && node_is(features, "15")) {
+        read_set(r, &n->model, "vmxnet2");
+        read_change(r, kind, "vmxnet2", "vmxnet with features = 15 is that");
+        read_keep(r, features);
     }
-    n = &v->p->nic[v->p->nics++];
-    *n = (struct plan_nic){0};
-    set(v, &n->backend, "user");
-    if (kind)
-        set(v, &n->model, kind->value);
-    if (mac && import_mac(mac->value, n->mac))
-        n->mac_said = true;
-    else if (mac)
-        fail(v, mac, "not an Ethernet address");
-    keep(v, present);
-    keep(v, kind);
-    keep(v, mac);
-    keep(v, find_key(v, "ethernet%u.addresstype", i));
-    tell(v, network, IMPORT_CHANGED, "user",
-         "that network is not here; choose another by --nic when running");
-    tell(v, find_key(v, "ethernet%u.connectiontype", i), IMPORT_CHANGED, "user",
-         "that network is not here; choose another by --nic when running");
-    tell(v, find_key(v, "ethernet%u.pcislotnumber", i), IMPORT_DROPPED, NULL,
-         "the guest may give the adapter another name");
+    read_mac(r, mac ? mac : node_get(dev, "generatedAddress"), n);
+    read_keep(r, present);
+    read_keep(r, kind);
+    read_keep(r, node_get(dev, "addressType"));
+    read_lan(r, node_get(dev, "networkName"), n);
+    read_lan(r, node_get(dev, "vnet"), n);
+    read_change(r, node_get(dev, "connectionType"), "user",
+                "that network is not here; choose another by --nic when running");
+    read_place(r, dev, &n->place);
+}
+
+static void read_cards(struct reading *r)
+{
+    for (int i = 0; i < 64 && r->rc == 0; i++) {
+        char name[16];
+        struct node *dev;
+
+        snprintf(name, sizeof(name), "ethernet%d", i);
+        dev = node_first(&r->t.top, name);
+        if (dev && dev->child)
+            read_card(r, dev);
+    }
+    r->p->nics_said = true;
+}
+
+/* --- boot order --- */
+
+static void read_boot(struct reading *r)
+{
+    struct node *order = node_get(&r->t.top, "bios/bootOrder");
+    struct node *disks = node_get(&r->t.top, "bios/hddOrder");
+    unsigned next = 1;
+    char text[256], *save, *word;
+
+    if (!order || !order->value)
+        return;
+    snprintf(text, sizeof(text), "%s", order->value);
+    for (word = strtok_r(text, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
+        bool hdd = strcasecmp(word, "hdd") == 0, cd = strcasecmp(word, "cdrom") == 0;
+        int card;
+
+        for (size_t i = 0; i < r->p->disks; i++) {
+            if ((hdd || cd) && r->p->disk[i].cdrom == cd && !r->p->disk[i].boot)
+                r->p->disk[i].boot = next++;
+        }
+        if (sscanf(word, "ethernet%2d", &card) == 1 && card >= 0 && (size_t)card < r->p->nics &&
+            !r->p->nic[card].boot)
+            r->p->nic[card].boot = next++;
+    }
+    read_keep(r, order);
+    read_change(r, disks, "the order of controllers and units",
+                "hospes starts disks in the order of their controllers");
 }
 
 /* --- the rest --- */
 
 /* What a family of keys means for the guest when it is gone. */
-static void read_rest(struct vmx *v)
+static const struct read_rule rules[] = {
+    {"virtualHW.", "hospes has one board; guests do not ask for its version"},
+    {"nvram",
+     "the firmware's saved settings are VMware's own format; UEFI boot entries are made new"},
+    {"pciBridge", "hospes lays out the bus itself"},
+    {"svga.", "the display is chosen when running"},
+    {"mks.", "the display is chosen when running"},
+    {"vmci", "VMCI is not offered; tools fall back to the backdoor"},
+    {"usb", "there is no USB controller"},
+    {"ehci", "there is no USB controller"},
+    {"sound", "there is no sound device"},
+    {"serial", "serial ports are chosen when running"},
+    {"parallel", "there is no parallel port"},
+    {"sched.", "shares and limits belong to the host that schedules"},
+    {"numa.", "shares and limits belong to the host that schedules"},
+    {"tools.", "settings of VMware's own host side"},
+    {"toolsInstall", "settings of VMware's own host side"},
+    {"toolscripts", "settings of VMware's own host side"},
+    {"isolation.", "settings of VMware's own host side"},
+    {"RemoteDisplay.", "the display is chosen when running"},
+    {"sharedFolder", "there are no shared folders; the guest sees an empty list"},
+    {"hgfs.", "there are no shared folders; the guest sees an empty list"},
+    {"powertype", "hospes stop asks the guest first, --now does not"},
+    {"softPowerOff", "how it was last switched off"},
+    {"cleanShutdown", "how it was last switched off"},
+    {"migrate.", "a note of an earlier move"},
+    {"vmotion.", "a note of an earlier move"},
+    {"snapshot.", "snapshots are in the disk's chain"},
+    {"replay.", "recordings are not taken"},
+    {"hpet0", "the guest has better clocks"},
+    {"uuid.", "where the machine was kept, and what was answered about it"},
+    {"vc.uuid", "how another manager knows the machine"},
+    {"viv.", "how another manager knows the machine"},
+    {"vm.createDate", "a note for people"},
+    {"extendedconfigfile", "for VMware's own programs"},
+    {"vmxstats", "for VMware's own programs"},
+    {"checkpoint.", "for suspending in VMware"},
+    {"guestOS.detailed", "the guest says itself what it is"},
+    {"cpuid.", "processors are those of this host"},
+    {"monitor", "settings of VMware's own virtual machine monitor"},
+    {"vhv.", "the guest gets no virtualization of its own"},
+    {"vcpu.hotadd", "processors are not added to a running guest"},
+    {"mem.hotadd", "memory is not added to a running guest"},
+    {"disk.EnableUUID", "disks always tell their identity"},
+    {"vtpm.", "there is no TPM"},
+    {"managedVM.", "the state of the TPM is encrypted by VMware"},
+    {"efi.", "firmware settings are hospes' own"},
+    {"bios.", "firmware settings are hospes' own"},
+    {"log.", "where VMware writes its log"},
+    {"logging", "where VMware writes its log"},
+    {"answer.", "what a person once answered"},
+    {"gui.", "for VMware's own programs"},
+    {"proxyApps.", "for VMware's own programs"},
+    {"unity.", "for VMware's own programs"},
+    {"policy.", "for VMware's own programs"},
+    {"*redo", "an undo log of older products; the disk's chain has it"},
+    {"*startConnected", "what is there is connected"},
+    {"*allowGuestConnectionControl", "what is there stays connected"},
+    {"*wakeOnPcktRcv", "a machine that is off does not wake"},
+    {"*linkStatePropagation", "the link is always up"},
+    {"*generatedAddressOffset", "how VMware made the address"},
+    {"*checkMACAddress", "any address is taken"},
+    {"*sharedBus", "disks are not shared between machines"},
+    {"*writeThrough", "the host's cache obeys the guest's flushes"},
+    {"*clientDevice", "the drive of another host is not here"},
+    {"*present", "the device is switched off, or not one that hospes has"},
+    {NULL, NULL},
+};
+
+static void take(struct reading *r)
 {
-    static const struct {
-        const char *prefix, *why;
-    } known[] = {
-        {"config.version", "the file format's own version"},
-        {".encoding", "the file's own encoding"},
-        {"virtualhw.", "hospes has one board; guests do not ask for its version"},
-        {"guestos", "the guest says itself what it is"},
-        {"nvram", "the firmware's saved settings are VMware's own format"},
-        {"pcibridge", "hospes lays out the bus itself"},
-        {"svga.", "the display is chosen when running"},
-        {"vmci", "VMCI is not offered; tools fall back to the backdoor"},
-        {"usb", "there is no USB controller"},
-        {"ehci", "there is no USB controller"},
-        {"sound", "there is no sound device"},
-        {"floppy", "there is no floppy drive"},
-        {"serial", "serial ports are chosen when running"},
-        {"parallel", "there is no parallel port"},
-        {"sched.", "shares and limits belong to the host that schedules"},
-        {"tools.", "settings of VMware's own host side"},
-        {"toolscripts", "settings of VMware's own host side"},
-        {"isolation.", "settings of VMware's own host side"},
-        {"powertype", "hospes stop asks the guest first, --now does not"},
-        {"snapshot.", "snapshots are in the disk's chain"},
-        {"hpet0", "the guest has better clocks"},
-        {"annotation", "a note for people"},
-        {"uuid.location", "where the machine was kept"},
-        {"vc.uuid", "how another manager knows the machine"},
-        {"extendedconfigfile", "for VMware's own programs"},
-        {"cpuid.", "processors are those of this host"},
-    };
-
-    for (size_t i = 0; i < v->count && v->rc == 0; i++) {
-        const char *why = "hospes does not know this key";
-
-        if (v->pairs[i].used)
-            continue;
-        for (size_t k = 0; k < ARRAY_SIZE(known); k++) {
-            if (strncmp(v->pairs[i].key, known[k].prefix, strlen(known[k].prefix)) == 0)
-                why = known[k].why;
-        }
-        tell(v, &v->pairs[i], IMPORT_DROPPED, NULL, why);
-    }
+    refuse_what_cannot_run(r);
+    read_machine(r);
+    read_guestinfo(r);
+    read_bus(r, "scsi", "lsilogic");
+    read_bus(r, "sata", "ahci");
+    read_bus(r, "ide", "ide");
+    read_bus(r, "nvme", "nvme");
+    read_floppies(r);
+    read_cards(r);
+    read_boot(r);
+    read_rest(r, rules);
+    vmsd_read(r);
 }
 
 static int vmx_read(const struct import_file *f, struct plan *p, struct import_report *r,
                     struct err *e)
 {
-    struct vmx v = {.f = f, .p = p, .r = r, .e = e};
-    char *text = strdup(f->text);
-
-    v.pairs = calloc(VMX_MAX_KEYS, sizeof(*v.pairs));
-    if (!text || !v.pairs)
-        v.rc = err_set(e, ENOMEM, "no memory for the description");
-    else
-        v.rc = parse(&v, text);
-    if (v.rc == 0) {
-        refuse_what_cannot_run(&v);
-        read_machine(&v);
-        read_bus(&v, "scsi", 4, 64, "lsilogic");
-        read_bus(&v, "sata", 4, 30, "ahci");
-        read_bus(&v, "ide", 2, 2, "ide");
-        read_bus(&v, "nvme", 4, 15, "nvme");
-        p->nics_said = true;
-        for (unsigned i = 0; i < 10; i++)
-            read_nic(&v, i);
-        read_rest(&v);
-    }
-    free(v.pairs);
-    free(text);
-    return v.rc;
+    return read_tree(f, p, r, e, '.', parse, take);
 }
 
 /* The first key of nearly every file, in any case, or a few that nothing else has. */

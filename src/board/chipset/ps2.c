@@ -163,21 +163,20 @@ bool ps2_keyboard_next(struct ps2_keyboard *k, bool translate, uint8_t *v)
     return false;
 }
 
-bool ps2_keyboard_key(struct ps2_keyboard *k, uint8_t code, bool extended, bool down)
+void ps2_keyboard_key(struct ps2_keyboard *k, uint8_t code, bool extended, bool down)
 {
     code &= 0x7f;
     if (!k->enabled || !queue_has_room(&k->q, 3))
-        return false;
+        return;
     if (extended)
         queue_put(&k->q, 0xe0);
     if (k->set == 1) {
         queue_put(&k->q, code | (down ? 0 : 0x80));
-        return true;
+        return;
     }
     if (!down)
         queue_put(&k->q, 0xf0);
     queue_put(&k->q, set2_of_set1[code]);
-    return true;
 }
 
 /* --- mouse --- */

@@ -50,7 +50,7 @@ static int read_text(const char *text)
     plan_free(&plan);
     import_report_free(&report);
     plan_init(&plan);
-    rc = import_read(path, &plan, &report, &e);
+    rc = import_read(path, NULL, &plan, &report, &e);
     unlink(path);
     return rc;
 }
@@ -58,7 +58,7 @@ static int read_text(const char *text)
 static const struct import_line *told(const char *key)
 {
     for (size_t i = 0; i < report.count; i++) {
-        if (strcmp(report.lines[i].key, key) == 0)
+        if (strcasecmp(report.lines[i].key, key) == 0)
             return &report.lines[i];
     }
     return NULL;
@@ -117,7 +117,7 @@ static void nothing_is_lost_silently(void **state)
 static void names_do_not_leave_the_folder(void **state)
 {
     (void)state;
-    assert_int_equal(read_text(HEAD "scsi0:0.present = \"TRUE\"\n"
+    assert_int_equal(read_text(HEAD "scsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\n"
                                     "scsi0:0.fileName = \"../../etc/shadow\"\n"
                                     "scsi0:1.present = \"TRUE\"\n"
                                     "scsi0:1.fileName = \"/vmfs/volumes/x/b.vmdk\"\n"),
@@ -126,8 +126,11 @@ static void names_do_not_leave_the_folder(void **state)
     assert_null(strstr(plan.disk[0].path, ".."));
     assert_int_equal(told("scsi0:0.filename")->fate, IMPORT_CHANGED);
     assert_non_null(strstr(plan.disk[1].path, "/b.vmdk"));
-    assert_int_equal(read_text(HEAD "scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"..\"\n"),
-                     -EINVAL);
+    assert_int_equal(
+        read_text(
+            HEAD
+            "scsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"..\"\n"),
+        -EINVAL);
 }
 
 static void what_cannot_run_is_refused_with_its_line(void **state)
@@ -138,8 +141,9 @@ static void what_cannot_run_is_refused_with_its_line(void **state)
         HEAD "memsize = \"many\"\n",
         HEAD "numvcpus = \"0\"\n",
         HEAD "uuid.bios = \"56 4d\"\n",
-        HEAD "scsi0:0.present = \"TRUE\"\nscsi0:0.deviceType = \"rawDisk\"\n"
-             "scsi0:0.fileName = \"r.vmdk\"\n",
+        HEAD
+        "scsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\nscsi0:0.deviceType = \"rawDisk\"\n"
+        "scsi0:0.fileName = \"r.vmdk\"\n",
         HEAD "ethernet0.present = \"TRUE\"\nethernet0.address = \"zz\"\n",
         HEAD "displayname = \"no end\n",
         HEAD "just words\n",
@@ -172,8 +176,8 @@ static void other_files_are_not_taken(void **state)
 
     (void)state;
     assert_int_equal(read_text("hello = world\n"), -EINVAL);
-    assert_int_equal(import_read(dir, &plan, &report, &other), -EINVAL);
-    assert_int_equal(import_read("/nonexistent.vmx", &plan, &report, &other), -ENOENT);
+    assert_int_equal(import_read(dir, NULL, &plan, &report, &other), -EINVAL);
+    assert_int_equal(import_read("/nonexistent.vmx", NULL, &plan, &report, &other), -ENOENT);
     assert_int_equal(other.exit, EX_MISSING);
 }
 

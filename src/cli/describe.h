@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* describe.h - files that describe machines, for every command that takes one. */
+#ifndef HOSPES_CLI_DESCRIBE_H
+#define HOSPES_CLI_DESCRIBE_H
+
+#include "import/import.h"
+#include "machine/plan.h"
+
+/* Is the file a plan, or a description that an importer reads? */
+bool describe_is(const char *path);
+
+/* Reads either into p, which is initialised. A plan has no report. */
+MUST int describe_read(const char *path, const struct import_wish *wish, struct plan *p,
+                       struct import_report *r, struct err *e);
+
+/* The report on standard output, one key a line, as text or JSON. */
+void describe_report(const struct import_report *r, bool json);
+
+/* What the machine expects and hospes cannot give: told one after another. */
+void describe_needs(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg);
+
+#endif

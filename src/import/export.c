@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* export.c - see export.h. */
+#define _GNU_SOURCE
+#include "import/export.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/err.h"
+#include "machine/plan.h"
+
+extern const struct exporter_ops exporter_vmx, exporter_ovf, exporter_libvirt, exporter_hyperv;
+
+const struct exporter_ops *const exporters[] = {
+    &exporter_vmx, &exporter_ovf, &exporter_libvirt, &exporter_hyperv, NULL,
+};
+
+const struct exporter_ops *exporter_find(const char *name)
+{
+    for (size_t i = 0; exporters[i]; i++) {
+        if (strcmp(exporters[i]->name, name) == 0)
+            return exporters[i];
+    }
+    return NULL;
+}
+
+void export_free(struct export *x)
+{
+    for (size_t i = 0; i < x->files; i++) {
+        free(x->file[i].name);
+        buf_free(&x->file[i].text);
+    }
+    import_report_free(&x->report);
+    x->files = 0;
+}
+
+struct buf *export_file(struct export *x, struct err *e, const char *fmt, ...)
+{
+    struct export_file *f = &x->file[x->files];
+    va_list ap;
+    int n;
+
+    *f = (struct export_file){0};
+    va_start(ap, fmt);
+    n = vasprintf(&f->name, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        (void)err_set(e, ENOMEM, "no memory for a file name");
+        return NULL;
+    }
+    x->files++;
+    return &f->text;
+}
+
+int export_tell(struct export *x, const char *key, const char *value, const char *to,
+                const char *why, struct err *e)
+{
+    return import_tell(&x->report, to ? IMPORT_CHANGED : IMPORT_DROPPED, 0, key, value, to, why, e);
+}
+
+/* --- disks --- */
+
+static const char *suffix_of(const char *path)
+{
+    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+
+    return dot && (!slash || dot > slash) ? dot : "";
+}
+
+static bool listed(const char *list, const char *suffix)
+{
+    size_t n = strlen(suffix);
+
+    for (const char *at = list; n && (at = strcasestr(at, suffix)); at++) {
+        if (at[n] == ' ')
+            return true;
+    }
+    return false;
+}
+
+/* An image of another kind, as far as its name or the plan says. */
+static bool foreign(const struct plan_disk *d, const char *name, const char *suffixes)
+{
+    static const char images[] = " .qcow2 .qcow .qed .vdi .vhd .vhdx .avhdx .vmdk .raw .img .hdd ";
+    const char *suffix = suffix_of(name);
+    char own[24];
+
+    if (!suffixes || d->cdrom)
+        return false;
+    snprintf(own, sizeof(own), ".%.20s", d->format ? d->format : "");
+    if (d->format && listed(images, own))
+        return !listed(suffixes, own);
+    return listed(images, suffix) && !listed(suffixes, suffix);
+}
+
+static int convert(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
+                   char **name, struct err *e)
+{
+    const char *slash = strrchr(*name, '/'), *base = slash ? slash + 1 : *name;
+    int suffix = (int)strcspn(suffixes + 1, " "), stem = (int)(suffix_of(base) - base);
+    char *made, *why, key[24];
+    int rc;
+
+    if (stem < 0 || !*suffix_of(base))
+        stem = (int)strlen(base);
+    if (asprintf(&made, "%.*s%.*s", stem, base, suffix, suffixes + 1) < 0)
+        return err_set(e, ENOMEM, "no memory for a file name");
+    if (asprintf(&why, "make it by: hospes image convert -O %.*s \"%s\" \"%s/%s\"", suffix - 1,
+                 suffixes + 2, d->path, x->dir, made) < 0) {
+        free(made);
+        return err_set(e, ENOMEM, "no memory for a file name");
+    }
+    snprintf(key, sizeof(key), "disk%zu", i);
+    rc = export_tell(x, key, d->path, made, why, e);
+    free(why);
+    free(*name);
+    *name = made;
+    return rc;
+}
+
+int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
+                char **out, struct err *e)
+{
+    size_t n = strlen(x->dir);
+    const char *name = d->path;
+    char *whole = NULL;
+
+    if (strncmp(name, x->dir, n) == 0 && name[n] == '/')
+        name += n + 1;
+    else if (name[0] != '/' && !strstr(name, ":"))
+        whole = realpath(name, NULL);
+    *out = whole ? whole : strdup(name);
+    if (!*out)
+        return err_set(e, ENOMEM, "no memory for a file name");
+    return foreign(d, *out, suffixes) ? convert(x, i, d, suffixes, out, e) : 0;
+}
+
+/* --- order and names --- */
+
+void export_boot(const struct plan *p, int out[EXPORT_BOOT_MAX])
+{
+    size_t n = 0;
+
+    for (unsigned order = 1; order <= 65535 && n < EXPORT_BOOT_MAX - 1; order++) {
+        bool more = false;
+
+        for (size_t i = 0; i < p->disks && n < EXPORT_BOOT_MAX - 1; i++) {
+            if (p->disk[i].boot == order)
+                out[n++] = (int)i + 1;
+            more |= p->disk[i].boot > order;
+        }
+        for (size_t i = 0; i < p->nics && n < EXPORT_BOOT_MAX - 1; i++) {
+            if (p->nic[i].boot == order)
+                out[n++] = -(int)i - 1;
+            more |= p->nic[i].boot > order;
+        }
+        if (!more)
+            break;
+    }
+    out[n] = 0;
+}
+
+void export_guid(const uint8_t b[16], char out[37])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (unsigned i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[b[i] >> 4];
+        *out++ = digits[b[i] & 15];
+    }
+    *out = '\0';
+}
+
+const char *export_title(const struct plan *p)
+{
+    return p->title ? p->title : p->name ? p->name : "guest";
+}

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes as a description of kind hyperv; see import.h. */
+#include "import.h"
+
+FUZZ_IMPORTER(importer_hyperv)
