@@ -14,10 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/cpio.h"
 #include "core/err.h"
-#include "softhost/cpio.h"
+#include "core/kmod.h"
 
-enum { IMAGE_MODULES = 128, IMAGE_PATH = 2 * SOFTHOST_PATH };
+enum { IMAGE_PATH = 2 * SOFTHOST_PATH };
 
 static const char *const image_wanted[] = {
     "virtio_pci",   "virtio_blk", "virtio_console", "virtio_net", "virtio_balloon", "virtio_rng",
@@ -133,80 +134,17 @@ int soft_kernel_find(const char *said, struct soft_kernel *out, struct err *e)
 
 /* --- modules --- */
 
-struct image_list {
-    const char *path[IMAGE_MODULES]; /* as modules.dep has them, in it */
-    size_t len[IMAGE_MODULES];
-    size_t n;
-};
-
-/* Is [path, len) the file of module `name`? '-' and '_' are the same there. */
-static bool image_is_module(const char *path, size_t len, const char *name)
-{
-    size_t i = 0;
-
-    for (size_t j = len; j > 0; j--) {
-        if (path[j - 1] == '/') {
-            path += j;
-            len -= j;
-            break;
-        }
-    }
-    for (; name[i]; i++) {
-        if (i >= len || (path[i] == '-' ? '_' : path[i]) != name[i])
-            return false;
-    }
-    return len - i >= 3 && memcmp(path + i, ".ko", 3) == 0;
-}
-
-static void image_list_add(struct image_list *l, const char *path, size_t len)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->len[i] == len && memcmp(l->path[i], path, len) == 0)
-            return;
-    }
-    if (l->n < IMAGE_MODULES) {
-        l->path[l->n] = path;
-        l->len[l->n++] = len;
-    }
-}
-
-/* Adds module `name` after all that its line says it depends on, which has the nearest first. */
-static bool image_list_module(struct image_list *l, const char *dep, const char *name)
-{
-    for (const char *line = dep; *line;) {
-        size_t len = strcspn(line, "\n"), head = strcspn(line, ":\n");
-
-        if (head < len && image_is_module(line, head, name)) {
-            size_t end = len;
-
-            while (end > head + 1) {
-                size_t from = end;
-
-                while (from > head + 1 && line[from - 1] != ' ')
-                    from--;
-                if (from < end)
-                    image_list_add(l, line + from, end - from);
-                end = from > head + 1 ? from - 1 : from;
-            }
-            image_list_add(l, line, head);
-            return true;
-        }
-        line += len + (line[len] == '\n');
-    }
-    return false;
-}
-
 static int image_add_modules(struct cpio *c, const struct soft_kernel *k, const char *dep,
                              struct err *e)
 {
-    struct image_list l = {.n = 0};
+    struct kmod_list l = {.n = 0};
     char *names = NULL;
     size_t names_len = 0;
     FILE *order;
     int rc = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(image_wanted); i++) {
-        if (!image_list_module(&l, dep, image_wanted[i]) && strcmp(image_wanted[i], "kvm_amd") == 0)
+        if (!kmod_add(&l, dep, image_wanted[i]) && strcmp(image_wanted[i], "kvm_amd") == 0)
             return err_exit(e, EX_NO_HOST, ENOENT, "%s has no module kvm_amd: use another kernel",
                             k->modules);
     }
@@ -215,7 +153,7 @@ static int image_add_modules(struct cpio *c, const struct soft_kernel *k, const 
         return err_set(e, errno, "no memory for the list of modules");
     for (size_t i = 0; rc == 0 && i < l.n; i++) {
         char from[IMAGE_PATH + 1], to[64];
-        bool kvm = image_is_module(l.path[i], l.len[i], "kvm");
+        bool kvm = kmod_is(l.path[i], l.len[i], "kvm");
 
         snprintf(from, sizeof(from), "%s/%.*s", k->modules, (int)l.len[i], l.path[i]);
         snprintf(to, sizeof(to), "mod/%zu.ko", i);

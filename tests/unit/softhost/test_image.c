@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/cpio.h"
 #include "core/err.h"
-#include "softhost/cpio.h"
 #include "softhost/image.h"
 #include "unit.h"
 

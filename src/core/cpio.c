@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cpio.c - see cpio.h. */
-#include "softhost/cpio.h"
+#include "core/cpio.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * cpio.h - writes an initramfs: the "newc" format of Documentation/driver-api/early-userspace/
  * buffer-format.rst of Linux, uncompressed. Folders must come before what is in them.
  */
-#ifndef HOSPES_SOFTHOST_CPIO_H
-#define HOSPES_SOFTHOST_CPIO_H
+#ifndef HOSPES_CORE_CPIO_H
+#define HOSPES_CORE_CPIO_H
 
 #include <stdio.h>
 
