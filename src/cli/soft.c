@@ -278,18 +278,12 @@ static const struct cli_option soft_host_options[] = {
     {NULL},
 };
 
-static int soft_host_command(struct soft_host *h, char **words, struct err *e)
+static int soft_host_command(struct soft_host *h, char *const *words, struct err *e)
 {
     struct softhost_command cmd = {
         .argv = words, .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO};
-    struct host_probe probe;
     int code = 0, rc;
 
-    host_probe(&probe);
-    if (probe.usable) {
-        execvp(words[0], words);
-        return err_set(e, errno, "cannot run %s: %s", words[0], strerror(errno));
-    }
     h->cfg.dir = h->dir;
     h->cfg.kernel = h->kernel;
     h->cfg.idle = SOFT_HOST_IDLE;
@@ -301,26 +295,52 @@ static int soft_host_command(struct soft_host *h, char **words, struct err *e)
     return rc < 0 ? rc : code;
 }
 
+static int soft_host_default(struct soft_host *h, struct err *e)
+{
+    char runtime[RUNTIME_PATH_MAX];
+    int rc = runtime_dir(true, runtime, e);
+
+    snprintf(h->dir, sizeof(h->dir), "%s/softhost", rc == 0 ? runtime : "");
+    return rc;
+}
+
+int soft_command(char *const *words, struct err *e)
+{
+    struct soft_host h = {.stop = false};
+    int rc = soft_host_default(&h, e);
+
+    return rc < 0 ? rc : soft_host_command(&h, words, e);
+}
+
+/* Here if KVM will do, else there. */
+static int soft_host_or_here(struct soft_host *h, char **words, struct err *e)
+{
+    struct host_probe probe;
+
+    host_probe(&probe);
+    if (!probe.usable)
+        return soft_host_command(h, words, e);
+    execvp(words[0], words);
+    return err_set(e, errno, "cannot run %s: %s", words[0], strerror(errno));
+}
+
 static int soft_host_main(int argc, char **argv)
 {
     struct soft_host h = {.stop = false};
-    char runtime[RUNTIME_PATH_MAX];
     struct err e = {0};
     int n, rc = cli_parse(&cli_host, argc, argv, &h, &n, &e);
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && !h.dir[0]) {
-        rc = runtime_dir(true, runtime, &e);
-        snprintf(h.dir, sizeof(h.dir), "%s/softhost", rc == 0 ? runtime : "");
-    }
+    if (rc == 0 && !h.dir[0])
+        rc = soft_host_default(&h, &e);
     argv[n + 1] = NULL;
     if (rc == 0 && h.stop)
         softhost_stop(h.dir);
     else if (rc == 0 && n == 0)
         rc = err_exit(&e, EX_USAGE_, EINVAL, "host wants a command: hospes host -- COMMAND");
     else if (rc == 0)
-        rc = soft_host_command(&h, argv + 1, &e);
+        rc = soft_host_or_here(&h, argv + 1, &e);
     free(h.kernel);
     return rc < 0 ? cli_fail(&e) : rc;
 }

@@ -12,4 +12,8 @@
  * Calls detach_ready() when the guest runs. Returns the exit code, or -errno with e filled. */
 MUST int soft_run(const struct plan *p, int argc, char *const *argv, struct err *e);
 
+/* Runs a command (words[0] is its path, NULL at the end) in the software host that `hospes host`
+ * keeps, which is started if need be. Returns its exit code, or -errno with e filled. */
+MUST int soft_command(char *const *words, struct err *e);
+
 #endif

@@ -101,6 +101,7 @@ struct vrecord {
     struct vfiles inputs;
     struct vsuite_ref *suite;
     size_t suites;
+    char *level; /* smoke, full or long: which checks of the suites */
     char *command;
     struct vcontrol *control;
     size_t controls;

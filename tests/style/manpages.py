@@ -50,8 +50,8 @@ def load():
     files.update({f"help {c}": ask(c) for c in commands})
     for key in [k for k in files if k.startswith("help ")]:
         # A command of commands: its page has the options of all of them.
-        inner = re.search(r"^Commands: ([\w, ]+)\.", files[key], re.M)
-        for word in re.findall(r"\w+", inner.group(1)) if inner else []:
+        inner = re.search(r"^Commands: ([\w, -]+)\.", files[key], re.M)
+        for word in re.findall(r"[\w-]+", inner.group(1)) if inner else []:
             got = subprocess.run([binary, key.split()[1], word, "--help"], capture_output=True, text=True, timeout=20)
             files[key] += got.stdout
     return files

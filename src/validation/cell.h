@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cell.h - a cell while it runs; for runner.c, scenario.c and their tests only. */
+#ifndef HOSPES_VALIDATION_CELL_H
+#define HOSPES_VALIDATION_CELL_H
+
+#include "validation/runner.h"
+#include "validation/session.h"
+
+enum { CELL_DISK_MIB = 64 };
+
+struct cell_run {
+    const struct runner_cfg *cfg;
+    const struct vcell *cell;
+    const struct vguest *guest;
+    char id[VPLAN_CELL_ID], persona[16];
+    char dir[V_PATH];  /* where its files are written */
+    char work[V_PATH]; /* disks, sockets */
+    char initrd[V_PATH], disk[V_PATH], append[1024];
+    uint64_t disk_bytes;
+    struct vlog log;
+    struct session s;
+    struct vrecord *r;
+    bool dead; /* a check took the machine with it: the rest is MISS */
+    bool told; /* info-last.json is there */
+};
+
+/* Phases in which checks run, whatever their order in the suites. */
+enum cell_phase { PHASE_BOOT, PHASE_LIVE, PHASE_RESTART, PHASE_END, PHASES };
+
+struct scenario {
+    const char *name;
+    enum cell_phase phase;
+    /* ms: time limit of one step */
+    void (*run)(struct cell_run *c, const struct suite_check *k, uint64_t ms, struct outcome *out);
+};
+extern const struct scenario scenarios[]; /* name NULL at the end */
+const struct scenario *scenario_find(const char *args);
+/* The arguments behind the scenario's name. */
+const char *scenario_args(const char *args);
+
+/* The machine of this cell as the plan has it. */
+void cell_spec(const struct cell_run *c, struct vm_spec *out);
+/* Starts it unless it runs with an agent that answers: PASS, or what came instead. */
+void cell_up(struct cell_run *c, uint64_t ms, struct outcome *out);
+/* The kernel's command line, from persona and machine. */
+void cell_append(struct cell_run *c);
+MUST int cell_initrd(const char *path, const struct vguest *g, const char *persona,
+                     const struct vplan *plan, struct err *e);
+/* Writes a file beside the record; trouble goes to the log. */
+void cell_file(struct cell_run *c, const char *name, const void *data, size_t len);
+
+/* outside.c: a rule over what `hospes info` shows. */
+MUST int outside_rule(const char *rule, struct json_object *info, bool *holds, struct err *e);
+
+#endif

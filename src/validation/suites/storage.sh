@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+#
+# Does the disk keep what is written to it? Everything on it is lost.
+#: name: storage
+#: version: 1
+#: owner: hospes
+#: modules: ext4
+
+#: check: storage.verify
+#: purpose: what is written is read back, past every cache of the guest
+#: pass: the digest of 8 MiB at three places is that of what was written
+#: source: the disk's own protocol
+#: by: guest
+#: mandatory: yes
+#: needs: disk
+#: seconds: 60
+check_storage_verify()
+{
+    d=$(disk)
+    [ -n "$d" ] || failure "there is no disk"
+    dd if=/dev/urandom of=/tmp/pattern bs=64k count=128 2>/dev/null
+    sum=$(sha256sum </tmp/pattern)
+    for place in 0 5 11; do
+        dd if=/tmp/pattern of="/dev/$d" bs=64k seek=$((place * 128)) conv=notrunc,fsync 2>/dev/null ||
+            failure "writing to $d at $((place * 8)) MiB"
+    done
+    echo 3 >/proc/sys/vm/drop_caches
+    for place in 0 5 11; do
+        want "the digest at $((place * 8)) MiB" \
+            "$(dd if="/dev/$d" bs=64k skip=$((place * 128)) count=128 2>/dev/null | sha256sum)" "$sum"
+    done
+    rm /tmp/pattern
+    success
+}
+
+#: check: storage.filesystem
+#: purpose: a file system on the disk keeps files across a mount
+#: pass: a copy has the digest of its original, and the kernel does not complain
+#: source: Linux Documentation/admin-guide/ext4.rst
+#: by: guest
+#: mandatory: yes
+#: needs: disk
+#: seconds: 60
+check_storage_filesystem()
+{
+    d=$(disk)
+    [ -n "$d" ] || failure "there is no disk"
+    mke2fs "/dev/$d" >/dev/null 2>&1 || failure "mke2fs on $d"
+    mkdir -p /mnt
+    mount -t ext4 "/dev/$d" /mnt || failure "mount"
+    dd if=/dev/urandom of=/mnt/a bs=1M count="${1:-8}" 2>/dev/null || failure "writing a file"
+    sum=$(sha256sum </mnt/a)
+    cp /mnt/a /mnt/b || failure "copying a file"
+    umount /mnt || failure "umount"
+    mount -t ext4 "/dev/$d" /mnt || failure "the second mount"
+    want "the digest of the copy" "$(sha256sum </mnt/b)" "$sum"
+    rm /mnt/a /mnt/b
+    umount /mnt || failure "the second umount"
+    found=$(complaints "$d|EXT4|I/O error" | head -n 1)
+    [ -z "$found" ] || failure "the kernel complains: $found"
+    success
+}
+
+#: check: storage.discard
+#: purpose: space that the guest gives back reads as zeros
+#: pass: 1 MiB reads as zeros after blkdiscard; skipped where the disk offers none
+#: source: Linux Documentation/ABI/stable/sysfs-block (discard_max_bytes, discard_zeroes_data)
+#: by: guest
+#: needs: disk
+check_storage_discard()
+{
+    d=$(disk)
+    [ -n "$d" ] || failure "there is no disk"
+    [ "$(cat "/sys/block/$d/queue/discard_max_bytes")" -gt 0 ] || skip "the disk offers no discard"
+    dd if=/dev/urandom of="/dev/$d" bs=1M count=2 conv=notrunc,fsync 2>/dev/null || failure "writing"
+    blkdiscard -o 0 -l 1048576 "/dev/$d" || failure "blkdiscard"
+    echo 3 >/proc/sys/vm/drop_caches
+    n=$(dd if="/dev/$d" bs=1M count=1 2>/dev/null | tr -d '\0' | wc -c)
+    [ "$n" = 0 ] || failure "$n bytes are not zero after a discard"
+    success
+}
+
+#: check: storage.parallel
+#: purpose: many requests at once do not disturb each other
+#: pass: eight writers read back what each wrote
+#: source: the disk's own protocol
+#: by: guest
+#: level: full
+#: mandatory: yes
+#: needs: disk
+#: seconds: 120
+check_storage_parallel()
+{
+    d=$(disk)
+    [ -n "$d" ] || failure "there is no disk"
+    for job in 0 1 2 3 4 5 6 7; do
+        (
+            dd if=/dev/urandom of="/tmp/p$job" bs=64k count=32 2>/dev/null
+            dd if="/tmp/p$job" of="/dev/$d" bs=64k seek=$((job * 32)) conv=notrunc,fsync 2>/dev/null
+        ) &
+    done
+    wait
+    echo 3 >/proc/sys/vm/drop_caches
+    for job in 0 1 2 3 4 5 6 7; do
+        dd if="/dev/$d" bs=64k skip=$((job * 32)) count=32 2>/dev/null | cmp -s - "/tmp/p$job" ||
+            failure "writer $job reads something else than it wrote"
+        rm "/tmp/p$job"
+    done
+    success
+}
+
+#: check: storage.powercut
+#: purpose: what was flushed is there after the power failed
+#: pass: after a pulled plug, the blocks that fsync covered have their digests
+#: source: SCSI SBC-4, SYNCHRONIZE CACHE; virtio 1.2, 5.2.6.2
+#: by: host powercut
+#: level: full
+#: mandatory: yes
+#: needs: disk agent
+#: seconds: 90
+check_storage_powercut()
+{
+    d=$(disk)
+    [ -n "$d" ] || failure "there is no disk"
+    case $1 in
+    write)
+        # Numbered blocks, each synced; the last number that was synced is said aloud.
+        i=0
+        while [ $i -lt 40 ]; do
+            yes "block $i" | head -c 65536 | dd of="/dev/$d" bs=64k seek=$i conv=notrunc,fsync 2>/dev/null ||
+                failure "writing block $i"
+            i=$((i + 1))
+        done
+        # Not synced: may be lost, must not disturb the others.
+        yes unsynced | head -c 4194304 | dd of="/dev/$d" bs=64k seek=40 conv=notrunc 2>/dev/null
+        success
+        ;;
+    check)
+        i=0
+        while [ $i -lt 40 ]; do
+            want "block $i" "$(dd if="/dev/$d" bs=64k skip=$i count=1 2>/dev/null | sha256sum)" \
+                "$(yes "block $i" | head -c 65536 | sha256sum)"
+            i=$((i + 1))
+        done
+        success
+        ;;
+    esac
+}
+
+#: check: storage.resize
+#: purpose: a disk that grew between two starts is seen with its new size
+#: pass: the block device has the new number of sectors
+#: source: the disk's own protocol
+#: by: host resize 16M
+#: level: full
+#: needs: disk agent
+#: seconds: 90
+check_storage_resize()
+{
+    d=$(disk)
+    [ -n "$d" ] || failure "there is no disk"
+    want "the number of bytes" "$(($(cat "/sys/block/$d/size") * 512))" "$1"
+    success
+}

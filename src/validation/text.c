@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text.c - see text.h. */
+#define _GNU_SOURCE
+#include "validation/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "validation/record.h"
+
+int vtext_read(const char *path, size_t max, char **out, size_t *len, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+    struct vbuf b = {0};
+    char chunk[16384];
+    ssize_t n = 0;
+
+    if (fd < 0)
+        return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+    while (!b.failed && b.len <= max && (n = read(fd, chunk, sizeof(chunk))) > 0)
+        vbuf_add(&b, chunk, (size_t)n);
+    if (n < 0)
+        rc = err_set(e, errno, "cannot read %s: %s", path, strerror(errno));
+    else if (b.len > max)
+        rc = err_exit(e, EX_BAD_INPUT, EFBIG, "%s is larger than %zu bytes", path, max);
+    close(fd);
+    vbuf_add(&b, "", 1);
+    if (rc == 0 && b.failed)
+        rc = err_set(e, ENOMEM, "no memory to read %s", path);
+    if (rc < 0) {
+        vbuf_free(&b);
+        return rc;
+    }
+    *out = b.data;
+    if (len)
+        *len = b.len - 1;
+    return 0;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ENOSPC;
+        data += n;
+        len -= (size_t)n;
+    }
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+int vtext_write(const char *path, const void *data, size_t len, struct err *e)
+{
+    char tmp[V_PATH + 32];
+    int n = snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)getpid()), fd, rc;
+
+    if (n < 0 || (size_t)n >= sizeof(tmp))
+        return err_set(e, ENAMETOOLONG, "the name %s is too long", path);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_set(e, errno, "cannot make %s: %s", tmp, strerror(errno));
+    rc = write_all(fd, data, len);
+    if (close(fd) < 0 && rc == 0)
+        rc = -errno;
+    if (rc == 0 && rename(tmp, path) < 0)
+        rc = -errno;
+    if (rc < 0) {
+        unlink(tmp);
+        return err_exit(e, EX_HOST_IO, -rc, "cannot write %s: %s", path, strerror(-rc));
+    }
+    return 0;
+}
+
+int vtext_mkdir(const char *path, struct err *e)
+{
+    char part[V_PATH];
+    size_t n = strlen(path);
+
+    if (n == 0 || n >= sizeof(part))
+        return err_set(e, ENAMETOOLONG, "the name of the folder %s is too long", path);
+    for (size_t i = 1; i <= n; i++) {
+        if (i < n && path[i] != '/')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) < 0 && errno != EEXIST)
+            return err_exit(e, EX_HOST_IO, errno, "cannot make the folder %s: %s", part,
+                            strerror(errno));
+    }
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+    return remove(path);
+}
+
+void vtext_remove(const char *path)
+{
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+bool vname_good(const char *name)
+{
+    static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    static const char rest[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=+-";
+    size_t n = strlen(name);
+
+    if (n == 0 || n > V_NAME_MAX)
+        return false;
+    if (strcmp(name, "SHA256SUMS") == 0)
+        return true;
+    for (const char *at = name; *at;) {
+        size_t part = strspn(at, rest);
+
+        if (part == 0 || !strchr(first, *at))
+            return false;
+        at += part;
+        if (*at == '/' && at[1])
+            at++;
+        else if (*at)
+            return false;
+    }
+    return true;
+}
+
+int vpath(char out[V_PATH], const char *dir, const char *name, struct err *e)
+{
+    int n = snprintf(out, V_PATH, "%s/%s", dir, name);
+
+    if (n < 0 || n >= V_PATH)
+        return err_set(e, ENAMETOOLONG, "the name %s/%s is too long", dir, name);
+    return 0;
+}
+
+void vbuf_add(struct vbuf *b, const void *data, size_t len)
+{
+    uint64_t want;
+
+    if (b->failed || add_overflows(b->len, len, &want))
+        return;
+    if (want > b->room) {
+        size_t room = (size_t)max_u64(want, max_u64(256, 2 * b->room));
+        char *grown = realloc(b->data, room);
+
+        if (!grown) {
+            b->failed = true;
+            return;
+        }
+        b->data = grown;
+        b->room = room;
+    }
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+}
+
+void vbuf_print(struct vbuf *b, const char *fmt, ...)
+{
+    char *text;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        b->failed = true;
+        return;
+    }
+    vbuf_add(b, text, (size_t)n);
+    free(text);
+}
+
+void vbuf_free(struct vbuf *b)
+{
+    free(b->data);
+    *b = (struct vbuf){0};
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_vm.h - machines that are scripts: each check has a list of answers, one for each time it is
+ * asked. No process, no KVM.
+ */
+#ifndef HOSPES_TESTS_FAKE_VM_H
+#define HOSPES_TESTS_FAKE_VM_H
+
+#include "validation/vm.h"
+
+/* Answers: a verdict ("success", "failure WHY", ...), "die" (the machine ends with 70), "host" (it
+ * ends with 69), "hang", "mute" (its shell ends without a verdict), "reboot". */
+struct fake_answer {
+    const char *id;
+    const char *answer[4]; /* the last one that is there is repeated */
+    unsigned asked;
+};
+extern struct fake_answer *fake_answers; /* id NULL at the end; what is not there succeeds */
+extern const char *fake_info;            /* JSON; NULL: cannot be asked */
+extern unsigned fake_starts;
+extern int fake_start_code; /* errno of start(), 0: it works */
+extern const struct vm_ops vm_fake;
+
+#endif

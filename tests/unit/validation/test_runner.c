@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cell from plan to record, on machines that are scripts: every status, and what a death leaves.
+ */
+#define _GNU_SOURCE
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/err.h"
+#include "fake_vm.h"
+#include "lab.h"
+#include "unit.h"
+#include "validation/cell.h"
+
+static struct lab lab;
+static struct vrecord r;
+
+static int set_up(void **state)
+{
+    vrecord_init(&r);
+    lab_open(&lab, NULL, "");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    vrecord_free(&r);
+    lab_close(&lab);
+    return 0;
+}
+
+static enum vstatus status(const char *id)
+{
+    const struct vcheck *c = vrecord_check(&r, id);
+
+    assert_non_null(c);
+    return c->status;
+}
+
+static void all_that_passes_is_validated(void **state)
+{
+    struct err e = {0};
+    char path[500], *log;
+    size_t len;
+
+    lab_run(&lab, 0, &r);
+    assert_int_equal(r.verdict, V_PASS);
+    assert_true(r.validated);
+    assert_int_equal(vrecord_exit(&r), 0);
+    assert_int_equal(r.checks, 5); /* a.long is of another level */
+    assert_string_equal(r.cell, "linux.kvm.c1.m256.raw.user");
+    assert_string_equal(r.end, "powered off");
+    snprintf(path, sizeof(path), "%s/cells/%s/run.log", lab.out, r.cell);
+    assert_int_equal(vtext_read(path, 1 << 20, &log, &len, &e), 0);
+    assert_int_equal(vrecord_check_log(&r, log, len, &e), 0);
+    assert_non_null(strstr(log, "| booting\n"));
+    free(log);
+}
+
+static void a_second_run_finds_the_first(void **state)
+{
+    struct err e = {0};
+    struct vrecord again;
+    bool cached = false;
+
+    lab_run(&lab, 1, &r);
+    fake_starts = 0;
+    assert_int_equal(runner_cell(&lab.cfg, 1, &again, &cached, &e), 0);
+    assert_true(cached);
+    assert_int_equal(fake_starts, 0);
+    assert_string_equal(again.started, r.started);
+    vrecord_free(&again);
+}
+
+static void a_pass_at_the_second_attempt_is_flaky(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"failure once", "success"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.one"), V_FLAKY);
+    assert_int_equal(vrecord_check(&r, "a.one")->attempts, 2);
+    assert_string_equal(vrecord_check(&r, "a.one")->attempt[0].why, "once");
+    assert_int_equal(r.verdict, V_FLAKY);
+    assert_true(r.validated);
+}
+
+static void a_failure_fails_and_the_rest_runs(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"failure it is wrong"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.one"), V_FAIL);
+    assert_int_equal(status("a.two"), V_PASS);
+    assert_false(r.validated);
+    assert_int_equal(vrecord_exit(&r), 1);
+}
+
+static void a_death_makes_the_rest_a_miss(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"die"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.up"), V_PASS);
+    assert_int_equal(status("a.one"), V_FAIL);
+    assert_non_null(strstr(vrecord_check(&r, "a.one")->why, "something broke"));
+    assert_int_equal(status("a.two"), V_MISS);
+    assert_int_equal(status("a.off"), V_MISS);
+    assert_int_equal(vrecord_check(&r, "a.two")->attempts, 0);
+    assert_int_equal(r.verdict, V_FAIL);
+    assert_false(r.validated);
+    assert_int_equal(fake_starts, 2); /* once more for the second attempt */
+}
+
+static void a_host_that_dies_is_no_fault_of_the_guest(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"host"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.one"), V_ERROR);
+    assert_int_equal(vrecord_exit(&r), 2);
+}
+
+static void a_guest_that_hangs_is_given_up(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"hang", "success"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.one"), V_FLAKY);
+    assert_int_equal(status("a.two"), V_PASS);
+}
+
+static void a_shell_without_a_verdict_is_our_error(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"mute"}}, {"a.two", {"reboot"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.one"), V_ERROR);
+    assert_int_equal(status("a.two"), V_FAIL);
+}
+
+static void what_cannot_start_is_an_error(void **state)
+{
+    fake_start_code = 19;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.up"), V_ERROR);
+    assert_int_equal(status("a.one"), V_MISS);
+    assert_int_equal(r.verdict, V_ERROR);
+}
+
+static void a_mandatory_check_that_was_skipped_prevents_validated(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"skip not here"}}, {NULL}};
+
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.one"), V_SKIP);
+    assert_int_equal(r.verdict, V_PASS);
+    assert_false(r.validated);
+}
+
+static void exceptions_know_their_cells(void **state)
+{
+    struct fake_answer a[] = {{"a.extra", {"failure as ever"}}, {NULL}};
+
+    lab_close(&lab);
+    lab_open(&lab, NULL,
+             "known a.extra,issue=bug 7,persona=kvm\nskip a.two,why=no room,until=2999-01-01\n"
+             "skip a.one,why=over,until=2001-01-01\n");
+    fake_answers = a;
+    lab_run(&lab, 0, &r);
+    assert_int_equal(status("a.extra"), V_KNOWN);
+    assert_string_equal(vrecord_check(&r, "a.extra")->issue, "bug 7");
+    assert_int_equal(status("a.two"), V_SKIP);
+    assert_int_equal(status("a.one"), V_PASS);
+    assert_false(r.validated);
+    assert_int_equal(vrecord_exit(&r), 0);
+    vrecord_free(&r);
+    lab_run(&lab, 1, &r); /* xen: not known there */
+    assert_int_equal(status("a.extra"), V_FAIL);
+}
+
+static void another_plan_needs_another_folder(void **state)
+{
+    struct err e = {0};
+
+    lab_run(&lab, 0, &r);
+    lab.plan.text[0] = 'H';
+    assert_true(runner_prepare(&lab.cfg, &e) < 0);
+    assert_non_null(strstr(e.msg, "--out"));
+    lab.plan.text[0] = 'h';
+}
+
+static void a_full_disk_leaves_nothing_half_written(void **state)
+{
+    struct err e = {0};
+    char path[500];
+    bool cached;
+
+    /* A file where the folder of scratch files should be: nothing can be made there. */
+    lab.cfg.scratch = lab.suite;
+    assert_true(runner_cell(&lab.cfg, 0, &r, &cached, &e) < 0);
+    snprintf(path, sizeof(path), "%s/cells/linux.kvm.c1.m256.raw.user", lab.out);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_true(vtext_write("/dev/full/x", "x", 1, &e) < 0);
+}
+
+static void rules_look_at_facts(void **state)
+{
+    struct json_object *info = NULL;
+    struct err e = {0};
+    bool holds = false;
+    struct fake_answer a[] = {{NULL}};
+
+    fake_answers = a;
+    fake_info =
+        "{\"persona\":\"kvm\",\"guest\":[{\"id\":\"guest\",\"vmbus\":\"version 5.3\","
+        "\"n\":4}],\"devices\":[{\"id\":\"d\",\"model\":\"virtio-blk\",\"driver\":\"yes\"}]}";
+    assert_int_equal(vm_fake.info(NULL, &info, &e), 0);
+    assert_int_equal(outside_rule("guest | vmbus | version *", info, &holds, &e), 0);
+    assert_true(holds);
+    assert_int_equal(outside_rule("guest | n | 4", info, &holds, &e), 0);
+    assert_true(holds);
+    assert_int_equal(outside_rule("devices:virtio-net | driver | *", info, &holds, &e), 0);
+    assert_false(holds);
+    assert_int_equal(outside_rule("! devices | guest faults | *", info, &holds, &e), 0);
+    assert_true(holds);
+    assert_int_equal(outside_rule("nothing | x | *", info, &holds, &e), 0);
+    assert_false(holds);
+    assert_true(outside_rule("no rule", info, &holds, &e) < 0);
+    json_object_put(info);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(all_that_passes_is_validated),
+        TEST(a_second_run_finds_the_first),
+        TEST(a_pass_at_the_second_attempt_is_flaky),
+        TEST(a_failure_fails_and_the_rest_runs),
+        TEST(a_death_makes_the_rest_a_miss),
+        TEST(a_host_that_dies_is_no_fault_of_the_guest),
+        TEST(a_guest_that_hangs_is_given_up),
+        TEST(a_shell_without_a_verdict_is_our_error),
+        TEST(what_cannot_start_is_an_error),
+        TEST(a_mandatory_check_that_was_skipped_prevents_validated),
+        TEST(exceptions_know_their_cells),
+        TEST(another_plan_needs_another_folder),
+        TEST(a_full_disk_leaves_nothing_half_written),
+        TEST(rules_look_at_facts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
