@@ -22,6 +22,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "devices.h"
+#include "scsi.h"
 
 extern const struct persona_ops persona_kvm;
 
@@ -32,7 +33,8 @@ struct kvm_persona {
     char *hvc, *vsock; /* NULL: none */
     uint64_t cid;
     struct balloon *balloon;
-    struct ide *ide; /* NULL: no CD-ROM drive, no disk with bus=ide */
+    struct vscsi *scsi; /* NULL: no disk is on it */
+    struct ide *ide;    /* NULL: no CD-ROM drive, no disk with bus=ide */
 };
 
 static struct kvm_persona *kvm_of(struct persona *p)
@@ -148,6 +150,33 @@ static int device_options(const struct kvm_persona *k, struct cfg *opts, struct 
     return rc;
 }
 
+/* The next free LUN of the SCSI controller, which is made for the first of them. */
+static int add_scsi_disk(struct kvm_persona *k, const struct disk_spec *s, struct err *e)
+{
+    struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+    struct env env = k->p.env.dev;
+    uint64_t lun = UINT64_MAX;
+    int rc = 0;
+
+    if (s->opts)
+        rc = cfg_u64(s->opts, "lun", 0, SCSI_MAX_LUNS - 1, &lun, e);
+    if (rc == 0 && s->opts)
+        rc = cfg_finish(s->opts, "--disk", e);
+    env.id = "scsi0";
+    if (rc == 0 && !k->scsi)
+        rc = vscsi_create(&env, &k->o, (unsigned)min_u64(k->p.env.cpus, 16), &k->scsi, e);
+    if (rc < 0)
+        return rc;
+    for (unsigned i = 0; lun == UINT64_MAX && i < SCSI_MAX_LUNS; i++) {
+        if (!scsi_lun_present(vscsi_target(k->scsi), i))
+            lun = i;
+    }
+    if (lun == UINT64_MAX)
+        return err_exit(e, EX_USAGE_, ENOSPC, "%s: all %d units of the SCSI controller are taken",
+                        s->id, SCSI_MAX_LUNS);
+    return scsi_attach(vscsi_target(k->scsi), (unsigned)lun, &c, e);
+}
+
 static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
     struct kvm_persona *k = kvm_of(p);
@@ -163,10 +192,12 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
         rc = ide_add(&env, &k->ide, &c, e);
         return rc < 0 ? rc : 0;
     }
+    if (s->bus && strcmp(s->bus, "scsi") == 0)
+        return add_scsi_disk(k, s, e);
     if (s->bus && strcmp(s->bus, "virtio") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio or "
-                        "bus=ide",
+                        "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio, "
+                        "bus=scsi or bus=ide",
                         s->bus, s->id);
     rc = device_options(k, s->opts, &o, e);
     if (rc == 0 && s->opts)

@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034 # read by the runner
 # The guest finds the memory that it was given, below and above the hole under 4 GiB.
-variants='mib=128 mib=1024 mib=5120'
+variants='mib=128 mib=1024 mib=8192'
 args="--memory ${mib:-128}M"
 append="mib=${mib:-128}"
 

@@ -72,6 +72,16 @@ uint64_t guest_config(struct guest *g, unsigned off, unsigned size)
                      : fake_env_read(&g->f, g->bar[4] + OFF_DEVICE + off, size);
 }
 
+void guest_config_set(struct guest *g, unsigned off, unsigned size, uint64_t v)
+{
+    unsigned base = g->vectors ? VIRTIO_PCI_CONFIG_MSIX : VIRTIO_PCI_CONFIG_NO_MSIX;
+
+    if (g->legacy)
+        fake_env_out(&g->f, g->bar[0] + base + off, size, v);
+    else
+        fake_env_write(&g->f, g->bar[4] + OFF_DEVICE + off, size, v);
+}
+
 uint8_t guest_status(struct guest *g)
 {
     return (uint8_t)(g->legacy ? fake_env_in(&g->f, g->bar[0] + VIRTIO_PCI_STATUS, 1)

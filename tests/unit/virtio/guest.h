@@ -48,6 +48,7 @@ gpa_t guest_alloc(struct guest *g, size_t bytes, size_t align);
 uint64_t guest_common(struct guest *g, unsigned off, unsigned size);
 void guest_common_set(struct guest *g, unsigned off, unsigned size, uint64_t v);
 uint64_t guest_config(struct guest *g, unsigned off, unsigned size);
+void guest_config_set(struct guest *g, unsigned off, unsigned size, uint64_t v);
 uint8_t guest_status(struct guest *g);
 void guest_status_set(struct guest *g, uint8_t v);
 uint8_t guest_isr(struct guest *g);

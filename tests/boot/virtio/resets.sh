@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154 # read by the runner
+# A guest resets itself in the middle of its I/O, 100 times; nothing is lost that it had flushed. Not
+# for every change.
+kernel=6.1-cloud
+modules='virtio_pci virtio_blk'
+programs='/usr/bin/fio'
+timeout=3000
+append="reboot=k rounds=${rounds:-100}"
+
+host()
+{
+    dir=$(mktemp -d /dev/shm/resets.XXXXXX) && cd "$dir" || exit
+    truncate -s 64M disk.img
+    run --cpus 2 --disk disk.img,format=raw,write </dev/null
+    code=$?
+    cd / && rm -r "$dir"
+    return $code
+}
+
+# Block N of 4 KiB, from the 1000th on, is written and flushed, and then block 0 says so.
+guest()
+{
+    rounds=$(sed -n 's/.*[ ]rounds=\([0-9]*\).*/\1/p' /proc/cmdline)
+    # shellcheck disable=SC2046 # round and last number
+    set -- $(head -c 64 /dev/vda | tr -d '\0') 0 0
+    round=$1 last=$2
+    n=$((last > 400 ? last - 400 : 1))
+    while [ "$n" -le "$last" ]; do
+        want "block $n in round $round" "$(dd if=/dev/vda bs=4k skip=$((1000 + n % 8000)) count=1 2>/dev/null | head -c 16 | tr -d '\0')" "$n"
+        n=$((n + 1))
+    done
+    [ "$round" -lt "$rounds" ] || {
+        echo "resets: $round in the middle of I/O, $last flushed blocks"
+        success
+    }
+    fio --name=load --filename=/dev/vda --offset=48M --size=16M --ioengine=libaio --direct=1 --rw=randwrite \
+        --bsrange=4k-64k --iodepth=16 --time_based --runtime=60 >/dev/null 2>&1 &
+    # Not at the same place each time.
+    end=$((last + 5 + round % 17))
+    while :; do
+        last=$((last + 1))
+        printf '%s' "$last" | dd of=/dev/vda bs=4k seek=$((1000 + last % 8000)) conv=sync,notrunc,fsync 2>/dev/null
+        printf '%s %s\n' "$((round + 1))" "$last" | dd of=/dev/vda bs=4k conv=sync,notrunc,fsync 2>/dev/null
+        if [ "$last" -ge "$end" ]; then
+            echo b >/proc/sysrq-trigger
+        fi
+    done
+}
