@@ -12,6 +12,7 @@ import reference
 
 BEGIN, END = "<!-- status: begin -->\n", "<!-- status: end -->\n"
 KINDS = [("persona", "Personas"), ("format", "Disk formats"), ("filter", "Disk filters"),
+         ("fs", "File systems that are looked into"),
          ("net", "Networks"), ("netif", "Networks"), ("console", "Consoles"),
          ("device", "Other devices")]
 
