@@ -69,7 +69,7 @@ const struct cli_command cli_help_command = {
 const struct cli_command *const cli_commands[] = {
     &cli_run,      &cli_ls,     &cli_stop,    &cli_console,      &cli_info,  &cli_doctor,
     &cli_ask,      &cli_data,   &cli_copy,    &cli_host,         &cli_image, &cli_import,
-    &cli_validate, &cli_export, &cli_version, &cli_help_command, NULL,
+    &cli_validate, &cli_export, &cli_inspect, &cli_version, &cli_help_command, NULL,
 };
 /* clang-format on */
 

@@ -24,12 +24,14 @@
 #include "core/log.h"
 #include "host/host.h"
 #include "host/probe.h"
+#include "inspect/auto.h"
 #include "machine/machine.h"
 
 struct run {
     struct plan plan;
     char *host; /* kvm, soft, auto */
     bool detach, json;
+    bool persona_said; /* by the user, and so not to be decided */
     struct import_wish wish;
     struct import_report report; /* of FILE, when that was a description */
     FILE *facts;                 /* where JSON goes */
@@ -47,6 +49,7 @@ static int run_persona(void *arg, const char *value, struct err *e)
 
     if (!name)
         return err_set(e, ENOMEM, "no memory for the plan");
+    ((struct run *)arg)->persona_said = strcmp(name, "auto") != 0;
     rc = plan_set(&p->persona, strcmp(name, "auto") == 0 ? NULL : name, e);
     free(name);
     if (rc == 0)
@@ -313,7 +316,8 @@ static int run_plan(struct run *r, struct err *e)
     return rc;
 }
 
-/* Where a machine gets its name and persona when the user says neither. */
+/* Where a machine gets its name and persona when the user says neither. A description's persona is
+ * evidence like others. */
 static int run_defaults(struct run *r, struct err *e)
 {
     char name[32];
@@ -322,12 +326,8 @@ static int run_defaults(struct run *r, struct err *e)
     snprintf(name, sizeof(name), "guest-%d", (int)getpid());
     if (!r->plan.name)
         rc = plan_set(&r->plan.name, name, e);
-    if (rc == 0 && !r->plan.persona) {
-        rc = plan_set(&r->plan.persona, "kvm", e);
-        if (rc == 0)
-            rc = plan_set(&r->plan.persona_why,
-                          "persona kvm: nothing says which hypervisor the guest was made for", e);
-    }
+    if (rc == 0 && !r->persona_said)
+        rc = auto_decide(&r->plan, NULL, e);
     if (rc == 0 && !r->plan.serial)
         rc = plan_set(&r->plan.serial, r->detach ? "none" : "stdio", e);
     r->facts = r->plan.serial && strncmp(r->plan.serial, "stdio", 5) == 0 ? stderr : stdout;
@@ -409,6 +409,8 @@ static int run_go(struct run *r, int argc, char *const *words, struct err *e)
         rc = detach_start(e);
     if (rc < 0)
         return rc;
+    if (soft && r->plan.persona_why) /* the inner one is told the persona, and not the reason */
+        run_fact(r, "why", r->plan.persona_why);
     return soft ? soft_run(&r->plan, argc, words, e) : run_plan(r, e);
 }
 

@@ -145,7 +145,7 @@ static int soft_locks(const struct plan *p, struct err *e)
  * environment of this process. */
 static char **soft_words(const struct plan *p, int argc, char *const *argv)
 {
-    char **out = calloc((size_t)argc + 8, sizeof(*out)), self[SOFTHOST_PATH];
+    char **out = calloc((size_t)argc + 10, sizeof(*out)), self[SOFTHOST_PATH];
     ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     size_t n = 0;
     int i = 1;
@@ -163,6 +163,13 @@ static char **soft_words(const struct plan *p, int argc, char *const *argv)
     if (asprintf(&out[n], "--name=%s", p->name) >= 0)
         n++;
     if (asprintf(&out[n], "--serial=%s", p->serial) >= 0)
+        n++;
+    /* What was decided here is not decided again where that takes longer. */
+    if (p->persona_why &&
+        asprintf(&out[n], "--persona=%s%s%s", p->persona, p->persona_opts ? "," : "",
+                 p->persona_opts ? p->persona_opts : "") >= 0)
+        n++;
+    if (p->persona_why && p->firmware && asprintf(&out[n], "--firmware=%s", p->firmware) >= 0)
         n++;
     for (; i < argc; i++)
         out[n++] = strdup(argv[i]);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inspect.c - `hospes inspect`: what is inside a guest's disk, and what that means for each
+ * persona. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/inspect.h"
+#include "inspect/inspect.h"
+
+static int inspect_set_json(void *arg, const char *value, struct err *e)
+{
+    ((struct inspect_args *)arg)->json = true;
+    return 0;
+}
+
+static int inspect_set_format(void *arg, const char *value, struct err *e)
+{
+    ((struct inspect_args *)arg)->format = value;
+    return 0;
+}
+
+static const struct cli_option inspect_options[] = {
+    {"f", "FORMAT", "the image's format, which is found out otherwise", inspect_set_format},
+    {"json", NULL, "print one JSON object", inspect_set_json},
+    {NULL},
+};
+
+/* --- as text --- */
+
+static void size_text(uint64_t bytes, char out[24])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double v = (double)bytes;
+    unsigned u = 0;
+
+    while (v >= 1024 && u + 1 < ARRAY_SIZE(units)) {
+        v /= 1024;
+        u++;
+    }
+    snprintf(out, 24, "%.*f %s", v < 10 && u > 0 ? 1 : 0, v, units[u]);
+}
+
+static void field(const char *name, const char *value)
+{
+    if (value[0])
+        printf("%-11s %s\n", name, value);
+}
+
+static void print_images(const struct inspect *i)
+{
+    for (unsigned k = 0; k < i->images; k++) {
+        char size[24];
+
+        size_text(i->image[k].bytes, size);
+        printf("%-11s %s (%s, %s%s%s)\n", k ? "  parent" : "image", i->image[k].path,
+               i->image[k].format, size, i->image[k].creator[0] ? ", made by " : "",
+               i->image[k].creator);
+    }
+}
+
+static void print_parts(const struct inspect *i)
+{
+    if (i->images == 0)
+        return;
+    field("table", i->table);
+    for (unsigned k = 0; k < i->parts; k++) {
+        const struct inspect_part *p = &i->part[k];
+        char size[24], name[160];
+
+        size_text(p->bytes, size);
+        if (p->number)
+            snprintf(name, sizeof(name), "partition %u", p->number);
+        else
+            snprintf(name, sizeof(name), "%s", p->name[0] ? p->name : "whole disk");
+        printf("  %-13s %8s  %s%s%s%s%s%s\n", name, size, p->fs[0] ? p->fs : "-",
+               p->use[0] ? ", " : "", p->use, p->active ? ", active" : "",
+               p->label[0] ? ", label " : "", p->label);
+    }
+}
+
+static void print_kernel(const struct inspect_kernel *k)
+{
+    char list[200];
+
+    printf("kernel%s    %s%s\n", k->first ? "*" : " ", k->version[0] ? k->version : k->path,
+           k->found ? "" : " (its file is not there)");
+    if (k->initrd[0]) {
+        driver_list(GUEST_LINUX, k->initramfs, list, sizeof(list));
+        printf("  initrd    %s%s%s%s%s\n", list[0] ? list : "no driver of a hypervisor",
+               k->tool[0] ? " (by " : "", k->tool, k->tool[0] ? ")" : "",
+               k->why[0] ? "; not read to its end:" : "");
+        if (k->why[0])
+            printf("            %s\n", k->why);
+    }
+    driver_list(GUEST_LINUX, k->builtin, list, sizeof(list));
+    if (k->builtin_known)
+        printf("  built in  %s\n", list[0] ? list : "no driver of a hypervisor");
+}
+
+static void print_system(const struct inspect_system *s)
+{
+    char list[400] = "";
+
+    printf("%-11s %s%s%s%s%s%s, on %s\n", "system", s->name, s->version[0] ? ", version " : "",
+           s->version, s->arch[0] ? ", " : "", s->arch, "", s->root);
+    for (unsigned k = 0; k < s->kernels; k++)
+        print_kernel(&s->kernel[k]);
+    if (s->family != GUEST_LINUX && s->boot_known) {
+        driver_list(s->family, s->boot, list, sizeof(list));
+        field("at boot", list);
+    }
+    field("root", s->root_arg);
+    field("settings", s->initrd_policy);
+    field("disk names", s->fstab_names);
+    field("NIC names", s->names_kept);
+    list[0] = '\0';
+    for (unsigned k = 0; k < AGENTS; k++) {
+        size_t at = strlen(list);
+
+        if (s->agents >> k & 1)
+            snprintf(list + at, sizeof(list) - at, "%s%s", at ? ", " : "", agents[k].name);
+    }
+    field("agents", list);
+}
+
+static void print_verdict(const struct inspect *i)
+{
+    printf("\n%-8s %-9s %s\n", "persona", "boots", "because");
+    for (unsigned p = 0; p < PERSONAS; p++) {
+        const struct inspect_verdict *v = &i->verdict[p];
+
+        printf("%-8s %-9s %s\n", persona_names[p], sure_names[v->boots], v->why);
+        if (v->lacks[0])
+            printf("%-8s %-9s lacks %s\n", "", "", v->lacks);
+    }
+}
+
+static void print_text(const struct inspect *i)
+{
+    print_images(i);
+    print_parts(i);
+    for (unsigned k = 0; k < i->loaders; k++)
+        printf("%-11s %s for %s (%s)\n", "loader", i->loader[k].name,
+               i->loader[k].uefi ? "UEFI" : "BIOS", i->loader[k].where);
+    if (i->images)
+        field("starts by", i->bios && i->uefi ? "BIOS and UEFI"
+                           : i->bios          ? "BIOS"
+                           : i->uefi          ? "UEFI"
+                                              : "no firmware that looks for itself");
+    for (unsigned k = 0; k < i->systems; k++)
+        print_system(&i->system[k]);
+    for (unsigned k = 0; k < i->notes; k++)
+        field("note", i->note[k]);
+    print_verdict(i);
+}
+
+static int inspect_print(const struct inspect_args *a, const struct inspect *i, struct err *e)
+{
+    char *json;
+
+    if (!a->json) {
+        print_text(i);
+        return 0;
+    }
+    json = inspect_json(i);
+    if (!json)
+        return err_set(e, ENOMEM, "no memory for the answer");
+    printf("%s\n", json);
+    free(json);
+    return 0;
+}
+
+static int inspect_one(const struct inspect_args *a, const char *path, struct err *e)
+{
+    struct inspect_cfg c = {.path = path, .format = a->format};
+    struct inspect *i = calloc(1, sizeof(*i));
+    int rc;
+
+    if (!i)
+        return err_set(e, ENOMEM, "no memory for an inspection");
+    rc = inspect_file(&c, i, e);
+    if (rc == 0)
+        rc = inspect_print(a, i, e);
+    free(i);
+    return rc;
+}
+
+static int inspect_main_(int argc, char **argv)
+{
+    struct inspect_args a = {0};
+    struct err e = {0};
+    int n, rc = cli_parse(&cli_inspect, argc, argv, &a, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0 && n != 1)
+        rc = err_exit(&e, EX_USAGE_, EINVAL, "inspect takes one FILE; see hospes help inspect");
+    if (rc == 0)
+        rc = inspect_one(&a, argv[1], &e);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+const struct cli_command cli_inspect = {
+    .name = "inspect",
+    .args = "[OPTION...] FILE",
+    .about = "Tells what is inside a guest's disk, and under which personas it will boot.",
+    .more =
+        "FILE is a disk image in any format. Nothing in it is executed and nothing is written:\n"
+        "the look is taken by a process that can only read, in bounded memory and time.",
+    .options = inspect_options,
+    .run = inspect_main_,
+};
