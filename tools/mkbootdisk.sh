@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# mkbootdisk.sh OUT KERNEL INITRD APPEND - writes a raw disk that a BIOS starts: MBR, one FAT16
-# partition, SYSLINUX on the serial line, the kernel and its initial RAM disk. Needs no root.
+# mkbootdisk.sh OUT KERNEL INITRD APPEND [prompt] - writes a raw disk that a BIOS starts: MBR, one
+# FAT16 partition, SYSLINUX on the serial line, the kernel and its initial RAM disk. With `prompt` the
+# loader waits for a name, which is `linux`. Needs no root.
 set -eu
 
 out=$1 kernel=$2 initrd=$3 append=$4
@@ -33,7 +34,7 @@ mformat -i "$out@@1M" -T $sectors -h 16 -s 63 -H 2048 -v BOOT ::
 cat >"$tmp/syslinux.cfg" <<END
 SERIAL 0 115200
 DEFAULT linux
-PROMPT 0
+PROMPT $([ "${5:-}" = prompt ] && echo 1 || echo 0)
 LABEL linux
   LINUX vmlinuz
   INITRD initrd

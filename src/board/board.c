@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "board/chipset/chipset.h"
+#include "board/chipset/shadow.h"
 #include "board/firmware.h"
 #include "board/layout.h"
+#include "board/legacy/vga.h"
 #include "board/pci.h"
 #include "board/tables.h"
 #include "core/err.h"
@@ -29,19 +31,54 @@ struct board {
     struct device *devices; /* last added first */
     struct device *pm;
     struct firmware *firmware; /* NULL: none runs */
+    struct shadow shadow;
     gpa_t rsdp;
 };
 
 /* --- parts --- */
 
-int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, struct err *e)
+/* Firmware and a VGA want the PC's holes from 640 KiB to 1 MiB. Without them all is memory in one
+ * piece, which a kernel that is entered directly gets with fewer faults. */
+static int board_ram_low(struct gmem *m, uint64_t size, bool hugetlb, bool holes, struct err *e)
+{
+    uint8_t *host;
+    int rc;
+
+    if (!holes)
+        return gmem_add_ram(m, 0, size, hugetlb, e);
+    rc = gmem_reserve_ram(m, 0, size, hugetlb, &host, e);
+    if (rc == 0)
+        rc = gmem_add(m, 0, LAYOUT_VGA, host, GMEM_RAM, e);
+    if (rc == 0)
+        rc = gmem_add(m, LAYOUT_ROM_END, size - LAYOUT_ROM_END, host + LAYOUT_ROM_END, GMEM_RAM, e);
+    return rc;
+}
+
+int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, bool holes, struct err *e)
 {
     uint64_t high = layout_ram_high(memory);
-    int rc = gmem_add_ram(mem, 0, layout_ram_low(memory), hugetlb, e);
+    int rc = board_ram_low(mem, layout_ram_low(memory), hugetlb, holes, e);
 
     if (rc == 0 && high)
         rc = gmem_add_ram(mem, LAYOUT_RAM_HIGH, high, hugetlb, e);
     return rc;
+}
+
+static bool board_wants_holes(const struct board_cfg *c)
+{
+    return c->firmware || c->vga;
+}
+
+/* What lies below 1 MiB behind the holes goes on in the host where conventional memory ends. */
+static void board_shadow(struct board *b)
+{
+    struct gmem_region r = {.host = NULL};
+
+    for (size_t i = 0; gmem_region_at(b->cfg.mem, i, &r); i++) {
+        if (r.base == 0 && r.size)
+            break;
+    }
+    shadow_init(&b->shadow, b->cfg.mem, r.size == LAYOUT_VGA ? r.host + SHADOW_BASE : NULL);
 }
 
 static int board_buses(struct board *b, struct err *e)
@@ -80,11 +117,14 @@ static int board_chipset(struct board *b, struct err *e)
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
     const struct rtc_cfg rtc = {
         .local = b->cfg.rtc_local, .memory = b->cfg.memory, .cpus = b->cfg.cpus};
+    const struct bridges_cfg bridges = {&b->shadow, !b->cfg.firmware || b->cfg.xen_firmware};
     struct env env = b->env;
     struct device *d = NULL;
     int rc;
 
-    rc = bridges_create(&env, e);
+    rc = bridges_create(&env, &bridges, e);
+    if (rc == 0 && board_wants_holes(&b->cfg))
+        rc = vga_create(&env, b->cfg.hub, b->cfg.firmware, e);
     if (rc < 0)
         return rc;
     env.id = "pm";
@@ -103,7 +143,7 @@ static int board_chipset(struct board *b, struct err *e)
     if (b->cfg.firmware)
         firmware_cmos(d);
     env.id = "i8042";
-    rc = board_take(b, i8042_create(&env, &sig, &d, e), &d);
+    rc = board_take(b, i8042_create(&env, &sig, b->cfg.hub, &d, e), &d);
     if (rc < 0)
         return rc;
     env.id = "pvpanic";
@@ -119,8 +159,17 @@ static int board_firmware(struct board *b, struct err *e)
 {
     struct env env = b->env;
 
+    const uint8_t *image;
+    size_t size;
+    int rc;
+
     env.id = "fwcfg";
-    return firmware_create(b, &env, &b->cfg, &b->firmware, e);
+    rc = firmware_create(b, &env, &b->cfg, &b->firmware, e);
+    if (rc < 0)
+        return rc;
+    image = firmware_image(b->firmware, &size);
+    shadow_rom(&b->shadow, image, size);
+    return 0;
 }
 
 int board_create(const struct board_cfg *c, struct board **out, struct err *e)
@@ -136,13 +185,16 @@ int board_create(const struct board_cfg *c, struct board **out, struct err *e)
     }
     b->cfg = *c;
     b->env = (struct env){.mem = c->mem, .loop = c->loop, .irqs = c->irqs};
-    rc = gmem_ram_size(c->mem) ? 0 : board_ram(c->mem, c->memory, c->hugetlb, e);
+    rc = gmem_ram_size(c->mem) ? 0
+                               : board_ram(c->mem, c->memory, c->hugetlb, board_wants_holes(c), e);
+    if (rc == 0)
+        board_shadow(b);
     if (rc == 0)
         rc = board_buses(b, e);
-    if (rc == 0)
-        rc = board_chipset(b, e);
     if (rc == 0 && c->firmware)
         rc = board_firmware(b, e);
+    if (rc == 0)
+        rc = board_chipset(b, e);
     if (rc < 0) {
         board_destroy(b);
         return rc;
@@ -161,8 +213,9 @@ void board_destroy(struct board *b)
         b->devices = d->next;
         d->ops->destroy(d);
     }
-    firmware_destroy(b->firmware);
     pci_bus_destroy(b->env.pci);
+    shadow_fini(&b->shadow);
+    firmware_destroy(b->firmware);
     bus_destroy(b->env.mmio);
     bus_destroy(b->env.pio);
     free(b);

@@ -20,6 +20,7 @@
 
 struct aml;
 struct board;
+struct hub;
 struct pci_bus;
 
 enum board_event {
@@ -41,6 +42,8 @@ struct board_cfg {
     uint8_t uuid[16];                  /* as printed, big-endian fields */
     bool rtc_local;                    /* the clock holds local time */
     bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
+    bool vga;                          /* a screen; always there with firmware */
+    struct hub *hub;                   /* who looks and types; may be NULL */
     bool testdev;                      /* the test devices of kvm-unit-tests */
     bool firmware;                     /* a BIOS starts the machine and places its devices */
     bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
@@ -68,8 +71,8 @@ struct board_tables {
 };
 
 /* Puts `memory` bytes of RAM where the board has them: for who needs them before there is a board.
- */
-MUST int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, struct err *e);
+ * holes: there will be firmware or a VGA. */
+MUST int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, bool holes, struct err *e);
 MUST int board_create(const struct board_cfg *c, struct board **out, struct err *e);
 /* Destroys all devices, PCI ones included. NULL is fine. */
 void board_destroy(struct board *b);

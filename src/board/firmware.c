@@ -3,10 +3,11 @@
  * firmware.c - see firmware.h. SeaBIOS (docs/Runtime_config and docs/Memory_Model of its sources)
  * as QEMU starts it.
  *
- * The image ends at 4 GiB, where the first processor starts, and its last 128 KiB are in RAM below
- * 1 MiB too. The board's ACPI tables lie at the top of low memory and never move: firmware is told
- * to put the root pointer where guests look for it, and nothing else. It builds MP tables and the
- * PCI interrupt routing table itself, from the interrupt lines that it gives out.
+ * The image ends at 4 GiB, where the first processor starts, and its last 128 KiB are seen below
+ * 1 MiB too, until it makes that RAM (shadow.c). Under Xen it starts as RAM. The board's ACPI
+ * tables lie at the top of low memory and never move: firmware is told to put the root pointer
+ * where guests look for it, and nothing else. It builds MP tables and the PCI interrupt routing
+ * table itself, from the interrupt lines that it gives out.
  */
 #include "board/firmware.h"
 
@@ -30,8 +31,7 @@
 enum { FIRMWARE_MIN = 64 << 10, FIRMWARE_MAX = 8 << 20, FIRMWARE_RANGES = 16 };
 enum { CMOS_BOOT_1 = 0x38, CMOS_BOOT_2 = 0x3d };
 #define FIRMWARE_TOP UINT64_C(0x100000000)
-#define FIRMWARE_SHADOW UINT64_C(0x20000)     /* bytes of it below 1 MiB */
-#define FIRMWARE_SHADOW_XEN UINT64_C(0x40000) /* there, it does not fetch the rest itself */
+#define FIRMWARE_SHADOW UINT64_C(0x40000) /* bytes of it that Xen has below 1 MiB */
 
 struct firmware {
     struct gmem *mem;
@@ -126,6 +126,12 @@ void firmware_destroy(struct firmware *fw)
         munmap(fw->image, fw->size);
     }
     free(fw);
+}
+
+const uint8_t *firmware_image(const struct firmware *fw, size_t *size)
+{
+    *size = fw->size;
+    return fw->image;
 }
 
 void firmware_cmos(struct device *rtc)
@@ -238,7 +244,7 @@ static int firmware_tell_xen(struct firmware *fw, const struct board *b,
 int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
                    struct tables *t, const struct firmware_roots *r, struct err *e)
 {
-    size_t n = (size_t)min_u64(fw->size, fw->xen ? FIRMWARE_SHADOW_XEN : FIRMWARE_SHADOW);
+    size_t n = (size_t)min_u64(fw->size, FIRMWARE_SHADOW);
     int rc = firmware_tell_memory(fw, b, e);
 
     if (rc == 0)
@@ -249,7 +255,9 @@ int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg
         rc = firmware_tell_smbios(fw, t, r->smbios, e);
     if (rc == 0 && fw->xen)
         rc = firmware_tell_xen(fw, b, r, e);
-    if (rc == 0 && gmem_write(fw->mem, LAYOUT_ROM_END - n, fw->image + fw->size - n, n) < 0)
+    /* Elsewhere it copies itself out of what PAM shows. */
+    if (rc == 0 && fw->xen &&
+        gmem_write(fw->mem, LAYOUT_ROM_END - n, fw->image + fw->size - n, n) < 0)
         rc = err_set(e, EINVAL, "the guest has no memory for its firmware: give it at least 4 MiB");
     return rc;
 }

@@ -23,10 +23,12 @@ struct firmware_roots {
 MUST int firmware_create(struct board *b, const struct env *env, const struct board_cfg *c,
                          struct firmware **out, struct err *e);
 void firmware_destroy(struct firmware *fw);
+/* The image's bytes, which end at 4 GiB for the guest. */
+const uint8_t *firmware_image(const struct firmware *fw, size_t *size);
 /* CMOS, once: boots disks first, then CD-ROMs. */
 void firmware_cmos(struct device *rtc);
 
-/* As after power-on: the image's end is below 1 MiB again. Tables are in place already. */
+/* As after power-on, after the bridges' reset. Tables are in place already. */
 MUST int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
                         struct tables *t, const struct firmware_roots *r, struct err *e);
 

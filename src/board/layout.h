@@ -12,6 +12,7 @@
 #include "core/core.h"
 
 #define LAYOUT_EBDA UINT64_C(0x9fc00)     /* end of conventional memory */
+#define LAYOUT_VGA UINT64_C(0xa0000)      /* its window ends at 0xbffff */
 #define LAYOUT_ROM UINT64_C(0xf0000)      /* SMBIOS and ACPI anchors are searched for from here */
 #define LAYOUT_ROM_END UINT64_C(0x100000) /* first byte of extended memory */
 #define LAYOUT_RAM_LOW_MAX UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at the latest */

@@ -169,7 +169,7 @@ static const struct cli_option run_options[] = {
      "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M",
      run_nic},
     {"serial", "WHERE", "stdio (default), none, file=PATH, unix=PATH or pty", run_serial},
-    {"display", "WHERE", "none (default) or vnc=ADDR:PORT", run_display},
+    {"display", "WHERE", "none (default) or vnc=ADDR:PORT[,web=ADDR:PORT]", run_display},
     {"name", "NAME", "name for ls, stop, console and info", run_name},
     {"detach", NULL, "go to the background once the guest runs", run_detach},
     {"json", NULL, "print facts as JSON, one object per line", run_json},
@@ -212,7 +212,8 @@ struct run_dump {
 
 static void run_dump_add(struct dump *out, const char *key, const char *value)
 {
-    static const char *const shown[] = {"persona", "cpus", "memory", "kernel", "disk", "nic"};
+    static const char *const shown[] = {"persona", "cpus", "memory",  "kernel",
+                                        "disk",    "nic",  "display", "web"};
     struct run_dump *d = container_of(out, struct run_dump, dump);
 
     for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {

@@ -31,6 +31,8 @@ struct gmem {
     struct entry e[GMEM_MAX_REGIONS];
     pthread_mutex_t lock;
     struct gmem_hook hook;
+    void *reserved; /* by gmem_reserve_ram() */
+    size_t reserved_size;
 };
 
 int gmem_create(struct gmem **out, struct err *e)
@@ -52,6 +54,8 @@ void gmem_destroy(struct gmem *m)
         if (m->e[i].own)
             munmap(m->e[i].own, m->e[i].own_size);
     }
+    if (m->reserved)
+        munmap(m->reserved, m->reserved_size);
     pthread_mutex_destroy(&m->lock);
     free(m);
 }
@@ -195,6 +199,19 @@ int gmem_add_ram(struct gmem *m, gpa_t base, uint64_t size, bool hugetlb, struct
     if (rc < 0)
         munmap(own, own_size);
     return rc;
+}
+
+int gmem_reserve_ram(struct gmem *m, gpa_t base, uint64_t size, bool hugetlb, uint8_t **host,
+                     struct err *e)
+{
+    if (m->reserved)
+        return err_set(e, EBUSY, "guest memory is reserved already");
+    *host = map_aligned(base, size, hugetlb, &m->reserved, &m->reserved_size);
+    if (!*host)
+        return err_exit(e, EX_NO_HOST, errno, "cannot map %llu MiB of %smemory for the guest: %s",
+                        (unsigned long long)(size / MiB), hugetlb ? "huge page " : "",
+                        strerror(errno));
+    return 0;
 }
 
 void gmem_remove(struct gmem *m, gpa_t base)

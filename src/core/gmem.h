@@ -49,6 +49,11 @@ MUST int gmem_set_hook(struct gmem *m, const struct gmem_hook *hook, struct err 
  * pages, at base. hugetlb takes pages from the host's pool instead of transparent ones. */
 MUST int gmem_add_ram(struct gmem *m, gpa_t base, uint64_t size, bool hugetlb, struct err *e);
 
+/* Maps the same memory without showing it: *host + n is meant for address base + n. Pieces of it
+ * are shown by gmem_add(); gmem_destroy() unmaps it. */
+MUST int gmem_reserve_ram(struct gmem *m, gpa_t base, uint64_t size, bool hugetlb, uint8_t **host,
+                          struct err *e);
+
 /* Shows memory of the caller's, which must outlive the region. */
 MUST int gmem_add(struct gmem *m, gpa_t base, uint64_t size, void *host, enum gmem_kind kind,
                   struct err *e);

@@ -293,6 +293,40 @@ static int do_copy(struct client *k, struct json_object *req, struct err *e)
     return 0;
 }
 
+static int do_screenshot(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *file = text_of(req, "file");
+    unsigned width = 0, height = 0;
+    struct json_object *o;
+    int rc;
+
+    if (!file || *file != '/')
+        return err_exit(e, EX_USAGE_, EINVAL, "'file', an absolute path, is missing");
+    rc = k->c->ops->screenshot(k->c->arg, file, &width, &height, e);
+    if (rc < 0)
+        return rc;
+    o = answer_to(req, true);
+    json_object_object_add(o, "width", json_object_new_int64(width));
+    json_object_object_add(o, "height", json_object_new_int64(height));
+    client_tell(k, o);
+    return 0;
+}
+
+static int do_type(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *text = text_of(req, "text");
+    int rc;
+
+    if (!text || !*text)
+        return err_exit(e, EX_USAGE_, EINVAL, "the 'text' to type is missing");
+    rc = k->c->ops->type(k->c->arg, text, e);
+    if (rc < 0)
+        return rc;
+    k->waits = true;
+    client_tell(k, answer_to(req, true));
+    return 0;
+}
+
 static int do_watch(struct client *k, struct json_object *req, struct err *e)
 {
     (void)e;
@@ -324,8 +358,10 @@ static const struct {
     const char *name;
     int (*run)(struct client *k, struct json_object *req, struct err *e);
 } control_words[] = {
-    {"info", do_info},       {"stop", do_stop}, {"ask", do_ask},           {"watch", do_watch},
-    {"console", do_console}, {"data", do_data}, {"data-set", do_data_set}, {"copy", do_copy},
+    {"info", do_info},         {"stop", do_stop},       {"ask", do_ask},
+    {"watch", do_watch},       {"console", do_console}, {"data", do_data},
+    {"data-set", do_data_set}, {"copy", do_copy},       {"screenshot", do_screenshot},
+    {"type", do_type},
 };
 
 static int dispatch(struct client *k, struct json_object *req, struct err *e)

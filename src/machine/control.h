@@ -32,6 +32,11 @@ struct control_ops {
                           struct err *e);
     /* Copies the host's file into the guest; the end comes by control_event(). */
     MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
+    /* Writes the guest's screen as PNG to the host's file. */
+    MUST int (*screenshot)(void *arg, const char *file, unsigned *width, unsigned *height,
+                           struct err *e);
+    /* Types on the guest's keyboard; the end comes by control_event(). */
+    MUST int (*type)(void *arg, const char *text, struct err *e);
     /* Pulls the plug. */
     void (*stop)(void *arg);
     struct console *(*console)(void *arg);

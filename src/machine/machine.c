@@ -167,6 +167,7 @@ void machine_describe(struct machine *m, struct dump *out)
         dump_add(out, "disk", "%s (%s)", p->disk[i].path, m->disk_about[i]);
     for (size_t i = 0; i < p->nics; i++)
         dump_add(out, "nic", "%s", p->nic[i].backend);
+    machine_display_describe(m, out);
     dump_add(out, "resets", "%llu", (unsigned long long)m->reset_count);
     board_describe(m->board, out);
     if (m->persona->ops->describe)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "console/console.h"
+#include "console/hub.h"
 #include "core/cfg.h"
 #include "core/gmem.h"
 #include "machine/machine_priv.h"
@@ -33,10 +34,6 @@ static int build_limits(const struct plan *p, struct err *e)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "this hospes starts no UEFI firmware: use --firmware bios, or give "
                         "--kernel");
-    if (strcmp(p->display, "none") != 0)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "this hospes has no display: leave --display out and use the serial "
-                        "console");
     return 0;
 }
 
@@ -51,10 +48,12 @@ static int build_boot(struct machine *m, struct err *e)
 /* The kernel unpacks itself into place while all the rest is made. */
 static int build_ram(struct machine *m, struct err *e)
 {
-    int rc = board_ram(m->mem, m->plan->memory, false, e);
+    const struct plan *p = m->plan;
+    bool holes = !p->kernel || strcmp(p->display, "none") != 0;
+    int rc = board_ram(m->mem, p->memory, false, holes, e);
 
     if (rc == 0 && m->boot)
-        boot_begin(m->boot, m->mem, m->plan->memory);
+        boot_begin(m->boot, m->mem, p->memory);
     return rc;
 }
 
@@ -84,6 +83,8 @@ static int build_board(struct machine *m, struct err *e)
         .irqs = m->ops->irqs(m->host),
         .doorbells = m->ops->doorbells(m->host),
         .com1 = m->console,
+        .vga = strcmp(p->display, "none") != 0,
+        .hub = m->hub,
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
         .firmware = !p->kernel,
@@ -109,6 +110,7 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
         .opts = m->persona_opts,
         .console = m->console,
         .testdev = p->testdev,
+        .hub = m->hub,
         .event = machine_persona_event,
         .event_arg = m,
     };
@@ -282,11 +284,15 @@ int machine_build(struct machine *m, struct err *e)
     if (rc == 0)
         rc = console_open(p->serial, m->loop, &m->console, e);
     if (rc == 0)
+        rc = hub_create(m->loop, &m->hub, e);
+    if (rc == 0)
         rc = build_board(m, e);
     if (rc == 0)
         rc = build_persona(m, ops, e);
     if (rc == 0)
         rc = build_devices(m, e);
+    if (rc == 0)
+        rc = machine_display_open(m, e);
     if (rc < 0)
         return rc;
     build_sink(m);
@@ -295,9 +301,11 @@ int machine_build(struct machine *m, struct err *e)
 
 void machine_unbuild(struct machine *m)
 {
+    machine_display_close(m);
     if (m->persona)
         m->persona->ops->destroy(m->persona);
     board_destroy(m->board);
+    hub_destroy(m->hub);
     if (m->host)
         m->ops->close(m->host);
     if (m->console)

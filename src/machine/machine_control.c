@@ -9,6 +9,7 @@
 
 #include "board/device.h"
 #include "console/console.h"
+#include "console/hub.h"
 #include "machine/control.h"
 #include "machine/machine_priv.h"
 
@@ -161,6 +162,34 @@ static int control_copy(void *arg, const char *file, const char *to, struct err 
     return m->persona->ops->copy(m->persona, fd, to, e);
 }
 
+static int control_screenshot(void *arg, const char *file, unsigned *width, unsigned *height,
+                              struct err *e)
+{
+    struct machine *m = arg;
+    struct image img;
+    int rc = hub_image(m->hub, &img, e);
+
+    if (rc < 0)
+        return rc;
+    *width = img.width;
+    *height = img.height;
+    rc = image_png(&img, file, e);
+    free(img.pixels);
+    return rc;
+}
+
+static void control_typed(void *arg)
+{
+    control_event(((struct machine *)arg)->control, "obeyed", "typed");
+}
+
+static int control_type(void *arg, const char *text, struct err *e)
+{
+    struct machine *m = arg;
+
+    return hub_type(m->hub, text, control_typed, m, e);
+}
+
 static void control_stop(void *arg)
 {
     machine_stop(arg);
@@ -177,6 +206,8 @@ static const struct control_ops machine_ops = {
     .data_set = control_data_set,
     .data_list = control_data_list,
     .copy = control_copy,
+    .screenshot = control_screenshot,
+    .type = control_type,
     .stop = control_stop,
     .console = control_console,
 };

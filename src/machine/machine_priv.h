@@ -50,6 +50,9 @@ struct machine {
     struct gmem *mem;
     struct host *host;
     struct console *console;
+    struct hub *hub;         /* screens, keyboards, pointers */
+    struct vnc *vnc;         /* NULL: nobody may look */
+    struct web *web;         /* likewise, by a browser */
     struct control *control; /* NULL: nobody can reach it */
     struct board *board;
     struct persona *persona;
@@ -85,6 +88,11 @@ struct machine {
 MUST int machine_build(struct machine *m, struct err *e);
 void machine_unbuild(struct machine *m);
 MUST int machine_load(struct machine *m, struct err *e);
+
+/* machine_display.c */
+MUST int machine_display_open(struct machine *m, struct err *e);
+void machine_display_close(struct machine *m);
+void machine_display_describe(struct machine *m, struct dump *out);
 
 /* machine_cpu.c */
 MUST int machine_cpus_start(struct machine *m, struct err *e);

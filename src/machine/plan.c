@@ -427,8 +427,8 @@ static int plan_check_sizes(const struct plan *p, struct err *e)
 static int plan_check_display(const struct plan *p, struct err *e)
 {
     if (strcmp(p->display, "none") != 0 && strncmp(p->display, "vnc=", 4) != 0)
-        return err_exit(e, EX_USAGE_, EINVAL, "--display is none or vnc=ADDR:PORT, not %s",
-                        p->display);
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--display is none or vnc=ADDR:PORT[,web=ADDR:PORT], not %s", p->display);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "board/chipset/chipset.h"
+#include "board/chipset/shadow.h"
 #include "board/layout.h"
 #include "console/console.h"
 #include "core/err.h"
@@ -62,16 +63,18 @@ static void create(void)
 {
     static const struct board_signal sig = {event, NULL};
     static const struct rtc_cfg rtc = {.wall = fuzz_wall, .memory = GiB, .cpus = 2};
+    static struct shadow shadow;
+    static const struct bridges_cfg bridges = {&shadow, false};
     struct err e = {0};
     int rc;
 
     wall = UINT64_C(1795269598000000000);
     con.n.ops = &con_ops;
     fake_env_create(&f, 1 << 20);
-    rc = bridges_create(&f.env, &e);
+    rc = bridges_create(&f.env, &bridges, &e);
     rc |= uart_create(&f.env, 0x3f8, 4, &con.n, &dev[0], &e);
     rc |= rtc_create(&f.env, &rtc, &dev[1], &e);
-    rc |= i8042_create(&f.env, &sig, &dev[2], &e);
+    rc |= i8042_create(&f.env, &sig, NULL, &dev[2], &e);
     rc |= pm_create(&f.env, &sig, &dev[3], &e);
     rc |= pvpanic_create(&f.env, &sig, &dev[4], &e);
     rc |= testdev_create(&f.env, &sig, &dev[5], &e);

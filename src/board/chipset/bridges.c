@@ -3,35 +3,85 @@
  * bridges.c - the two bridges every guest expects: Intel 82441FX (order number 290549) at 00.0 and
  * the 82371SB ISA bridge (290550) at 01.0.
  *
- * Their registers are storage. What they would steer is fixed here: memory below 1 MiB is RAM that
- * can be written, whatever PAM says; PCI pins lead to the lines that pci_gsi() names; A20 is open.
+ * The host bridge's PAM registers steer what is seen from 0xc0000 to 0xfffff (shadow.c), the ISA
+ * bridge's PIRQ registers where PCI interrupts go. All else in them is storage. Not modelled: SMM
+ * and its memory, A20 (always open), DRAM registers.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "board/bus.h"
 #include "board/chipset/chipset.h"
+#include "board/chipset/shadow.h"
 #include "board/pci.h"
 #include "core/err.h"
 
 enum { DEVFN_HOST_BRIDGE = 0, DEVFN_ISA_BRIDGE = 1 << 3 };
 
 /* 82441FX */
-enum { NB_PAM = 0x59, NB_PAM_COUNT = 7, NB_SMRAM = 0x72 };
+enum { NB_PAM = 0x59, NB_PAM_COUNT = 7, NB_SMRAM = 0x72, PAM_RAM = SHADOW_READ | SHADOW_WRITE };
 /* 82371SB */
 enum { SB_XBCS = 0x4e, SB_PIRQ = 0x60, SB_PIRQ_OFF = 0x80, SB_DLC = 0x82 };
+
+enum { REGION_SHADOW = 16 };
+
+struct host_bridge {
+    struct pci_dev p; /* first */
+    struct bridges_cfg c;
+};
 
 static void bridge_io(struct device *d, unsigned region, uint64_t off, unsigned size,
                       enum access dir, uint64_t *val)
 {
+    if (region == REGION_SHADOW)
+        shadow_io(((struct host_bridge *)d)->c.shadow, off, size, dir, val);
+}
+
+/* --- the host bridge --- */
+
+/* The first register's high half is the BIOS area, the others' halves are 16 KiB each. */
+static void bridge_pam(struct host_bridge *b, unsigned reg)
+{
+    uint8_t v = b->p.config[NB_PAM + reg];
+
+    if (reg == 0) {
+        shadow_set(b->c.shadow, 12, 4, v >> 4 & 3);
+        return;
+    }
+    if ((v & 3) == (v >> 4 & 3)) {
+        shadow_set(b->c.shadow, 2 * (reg - 1), 2, v & 3);
+        return;
+    }
+    shadow_set(b->c.shadow, 2 * (reg - 1), 1, v & 3);
+    shadow_set(b->c.shadow, 2 * (reg - 1) + 1, 1, v >> 4 & 3);
+}
+
+static void bridge_host_written(struct pci_dev *p, unsigned off, unsigned size)
+{
+    for (unsigned i = 0; i < NB_PAM_COUNT; i++) {
+        if (off <= NB_PAM + i && NB_PAM + i < off + size)
+            bridge_pam((struct host_bridge *)p, i);
+    }
 }
 
 static void bridge_reset_host(struct device *d)
 {
-    struct pci_dev *p = (struct pci_dev *)d;
+    struct host_bridge *b = (struct host_bridge *)d;
 
-    p->config[NB_SMRAM] = 0x02;
+    b->p.config[NB_SMRAM] = 0x02;
+    memset(&b->p.config[NB_PAM], b->c.set_up ? PAM_RAM | PAM_RAM << 4 : 0, NB_PAM_COUNT);
+    for (unsigned i = 0; i < NB_PAM_COUNT; i++)
+        bridge_pam(b, i);
 }
+
+static void bridge_destroy_host(struct device *d)
+{
+    bus_release(d->env.mmio, d, REGION_SHADOW);
+    free(d);
+}
+
+/* --- the ISA bridge --- */
 
 static void bridge_reset_isa(struct device *d)
 {
@@ -47,14 +97,15 @@ static void bridge_destroy(struct device *d)
 }
 
 static const struct device_ops host_bridge_ops = {
-    .name = "i440fx", .destroy = bridge_destroy, .reset = bridge_reset_host, .io = bridge_io};
+    .name = "i440fx", .destroy = bridge_destroy_host, .reset = bridge_reset_host, .io = bridge_io};
 static const struct device_ops isa_bridge_ops = {
     .name = "piix3", .destroy = bridge_destroy, .reset = bridge_reset_isa, .io = bridge_io};
 
+/* A model of `size` bytes that begins with its pci_dev. */
 static int bridge_add(const struct env *env, const struct device_ops *ops, const struct pci_id *id,
-                      int devfn, struct pci_dev **out, struct err *e)
+                      int devfn, size_t size, struct pci_dev **out, struct err *e)
 {
-    struct pci_dev *p = calloc(1, sizeof(*p));
+    struct pci_dev *p = calloc(1, size);
     int rc;
 
     if (!p)
@@ -70,21 +121,36 @@ static int bridge_add(const struct env *env, const struct device_ops *ops, const
     return 0;
 }
 
-int bridges_create(const struct env *env, struct err *e)
+static int bridge_host(const struct env *env, const struct bridges_cfg *c, struct err *e)
 {
     /* Subsystem: the vendor that virtual machines on this chipset are known by. */
-    static const struct pci_id host = {0x8086, 0x1237, 0x1af4, 0x1100, 0x06000002};
-    static const struct pci_id isa = {0x8086, 0x7000, 0x1af4, 0x1100, 0x06010000};
+    static const struct pci_id id = {0x8086, 0x1237, 0x1af4, 0x1100, 0x06000002};
     struct pci_dev *p;
-    int rc;
+    int rc = bridge_add(env, &host_bridge_ops, &id, DEVFN_HOST_BRIDGE, sizeof(struct host_bridge),
+                        &p, e);
 
-    rc = bridge_add(env, &host_bridge_ops, &host, DEVFN_HOST_BRIDGE, &p, e);
     if (rc < 0)
         return rc;
-    memset(&p->writable[NB_PAM], 0xff, NB_PAM_COUNT);
+    ((struct host_bridge *)p)->c = *c;
+    memset(&p->writable[NB_PAM], 0x33, NB_PAM_COUNT);
     p->writable[NB_SMRAM] = 0x7f;
+    p->config_written = bridge_host_written;
     bridge_reset_host(&p->dev);
-    rc = bridge_add(env, &isa_bridge_ops, &isa, DEVFN_ISA_BRIDGE, &p, e);
+    if (!c->shadow->ram)
+        return 0; /* it is part of RAM */
+    return bus_claim(env->mmio, SHADOW_BASE, SHADOW_SIZE, &p->dev, REGION_SHADOW) < 0
+               ? err_set(e, EEXIST, "something else answers below 1 MiB")
+               : 0;
+}
+
+int bridges_create(const struct env *env, const struct bridges_cfg *c, struct err *e)
+{
+    static const struct pci_id isa = {0x8086, 0x7000, 0x1af4, 0x1100, 0x06010000};
+    struct pci_dev *p;
+    int rc = bridge_host(env, c, e);
+
+    if (rc == 0)
+        rc = bridge_add(env, &isa_bridge_ops, &isa, DEVFN_ISA_BRIDGE, sizeof(*p), &p, e);
     if (rc < 0)
         return rc;
     p->writable[SB_XBCS] = 0xff;

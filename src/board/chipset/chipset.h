@@ -39,11 +39,13 @@ MUST int rtc_create(const struct env *env, const struct rtc_cfg *c, struct devic
                     struct err *e);
 void rtc_cmos_set(struct device *d, unsigned at, uint8_t v);
 
-/* i8042.c: keyboard and mouse. */
-MUST int i8042_create(const struct env *env, const struct board_signal *sig, struct device **out,
-                      struct err *e);
-/* A key as scan code set 1 without the break bit; extended: with prefix 0xe0. Loop's thread. */
-void i8042_key(struct device *d, uint8_t code, bool extended, bool down);
+/* i8042.c: keyboard and mouse, which hub (may be NULL) can use. */
+struct hub;
+MUST int i8042_create(const struct env *env, const struct board_signal *sig, struct hub *hub,
+                      struct device **out, struct err *e);
+/* A key as scan code set 1 without the break bit; extended: with prefix 0xe0. Loop's thread. false:
+ * the keyboard's buffer is full. */
+bool i8042_key(struct device *d, uint8_t code, bool extended, bool down);
 /* Relative motion (y grows upwards), wheel, buttons: 1 left, 2 right, 4 middle. Loop's thread. */
 void i8042_mouse(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 
@@ -58,8 +60,14 @@ void pm_gpe(struct device *d, unsigned bit);
 MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, struct device **out,
                         struct err *e);
 
-/* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0. */
-MUST int bridges_create(const struct env *env, struct err *e);
+/* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0. shadow is set by the PAM registers
+ * and lives as long as the board. */
+struct shadow;
+struct bridges_cfg {
+    struct shadow *shadow;
+    bool set_up; /* no firmware will set them up: PAM and PIRQ registers are as it would leave them */
+};
+MUST int bridges_create(const struct env *env, const struct bridges_cfg *c, struct err *e);
 
 /* fwcfg.c: what firmware is told, at 0x510. Items are copied; one that is there is replaced. With
  * every vCPU stopped. */

@@ -14,6 +14,7 @@
 
 #include "board/chipset/chipset.h"
 #include "board/chipset/ps2.h"
+#include "console/hub.h"
 #include "core/err.h"
 
 enum region { REGION_DATA, REGION_STATUS, REGIONS };
@@ -56,6 +57,9 @@ struct i8042 {
     struct board_signal sig;
     struct irq *irq[2];
     bool irq_up[2];
+    struct hub *hub;
+    struct keyboard keyboard;
+    struct pointer pointer;
 };
 
 static void i8042_lines(struct i8042 *k)
@@ -235,14 +239,38 @@ static void i8042_io(struct device *d, unsigned region, uint64_t off, unsigned s
     }
 }
 
-void i8042_key(struct device *d, uint8_t code, bool extended, bool down)
+bool i8042_key(struct device *d, uint8_t code, bool extended, bool down)
 {
     struct i8042 *k = (struct i8042 *)d;
+    bool taken;
 
     device_lock(d);
-    ps2_keyboard_key(&k->kbd, code, extended, down);
+    taken = ps2_keyboard_key(&k->kbd, code, extended, down);
     i8042_fill(k);
     device_unlock(d);
+    return taken;
+}
+
+/* --- for the hub --- */
+
+static bool i8042_hub_key(struct keyboard *base, unsigned code, bool down)
+{
+    struct i8042 *k = container_of(base, struct i8042, keyboard);
+    uint8_t b[8];
+    size_t n = key_set1(code, true, b);
+
+    if (n == 0 || n > 2) /* no such key on this keyboard; PAUSE has no code of its own */
+        return true;
+    return i8042_key(&k->d, b[n - 1], n == 2, down);
+}
+
+/* Steps are relative; down is up here. */
+static bool i8042_hub_move(struct pointer *base, const struct pointer_event *ev)
+{
+    struct i8042 *k = container_of(base, struct i8042, pointer);
+
+    i8042_mouse(&k->d, ev->x, -ev->y, ev->wheel, ev->buttons);
+    return true;
 }
 
 void i8042_mouse(struct device *d, int dx, int dy, int wheel, unsigned buttons)
@@ -275,6 +303,8 @@ static void i8042_destroy(struct device *d)
 {
     struct i8042 *k = (struct i8042 *)d;
 
+    hub_keyboard_gone(k->hub, &k->keyboard);
+    hub_pointer_gone(k->hub, &k->pointer);
     for (unsigned i = 0; i < 2; i++) {
         if (k->irq[i])
             d->env.irqs->ops->release(d->env.irqs, k->irq[i]);
@@ -299,8 +329,8 @@ static const struct device_ops i8042_ops = {
     .describe = i8042_describe,
 };
 
-int i8042_create(const struct env *env, const struct board_signal *sig, struct device **out,
-                 struct err *e)
+int i8042_create(const struct env *env, const struct board_signal *sig, struct hub *hub,
+                 struct device **out, struct err *e)
 {
     struct i8042 *k = calloc(1, sizeof(*k));
     int rc;
@@ -321,6 +351,11 @@ int i8042_create(const struct env *env, const struct board_signal *sig, struct d
         return rc;
     }
     i8042_reset(&k->d);
+    k->hub = hub;
+    k->keyboard = (struct keyboard){.name = "i8042", .key = i8042_hub_key};
+    k->pointer = (struct pointer){.name = "i8042", .move = i8042_hub_move};
+    hub_keyboard(hub, &k->keyboard);
+    hub_pointer(hub, &k->pointer);
     *out = &k->d;
     return 0;
 }

@@ -163,20 +163,21 @@ bool ps2_keyboard_next(struct ps2_keyboard *k, bool translate, uint8_t *v)
     return false;
 }
 
-void ps2_keyboard_key(struct ps2_keyboard *k, uint8_t code, bool extended, bool down)
+bool ps2_keyboard_key(struct ps2_keyboard *k, uint8_t code, bool extended, bool down)
 {
     code &= 0x7f;
     if (!k->enabled || !queue_has_room(&k->q, 3))
-        return;
+        return false;
     if (extended)
         queue_put(&k->q, 0xe0);
     if (k->set == 1) {
         queue_put(&k->q, code | (down ? 0 : 0x80));
-        return;
+        return true;
     }
     if (!down)
         queue_put(&k->q, 0xf0);
     queue_put(&k->q, set2_of_set1[code]);
+    return true;
 }
 
 /* --- mouse --- */

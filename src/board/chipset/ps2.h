@@ -35,7 +35,8 @@ void ps2_keyboard_init(struct ps2_keyboard *k);
 void ps2_keyboard_write(struct ps2_keyboard *k, uint8_t v);
 /* The next byte for the controller, translated to set 1 when asked; false: none. */
 bool ps2_keyboard_next(struct ps2_keyboard *k, bool translate, uint8_t *v);
-void ps2_keyboard_key(struct ps2_keyboard *k, uint8_t code, bool extended, bool down);
+/* false: the queue is full, or the guest has switched the keyboard off. */
+bool ps2_keyboard_key(struct ps2_keyboard *k, uint8_t code, bool extended, bool down);
 
 void ps2_mouse_init(struct ps2_mouse *m);
 void ps2_mouse_write(struct ps2_mouse *m, uint8_t v);

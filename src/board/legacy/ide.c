@@ -205,10 +205,29 @@ static void ide_command(struct ide_channel *c, uint8_t command)
         ide_fail(c, ATA_ABRT);
 }
 
-static void ide_push(uint8_t r[2], uint8_t v)
+static void ide_push(uint8_t *r, uint8_t v)
 {
     r[1] = r[0];
     r[0] = v;
+}
+
+/* Where a register that has a second, older value is kept; NULL: it has none. */
+static uint8_t *ide_pair(struct ide_unit_state *s, unsigned reg)
+{
+    switch (reg) {
+    case ATA_FEATURE:
+        return s->feature;
+    case ATA_COUNT:
+        return s->count;
+    case ATA_LBA_LOW:
+        return s->low;
+    case ATA_LBA_MID:
+        return s->mid;
+    case ATA_LBA_HIGH:
+        return s->high;
+    default:
+        return NULL;
+    }
 }
 
 /* Both units listen to the command block. */
@@ -224,11 +243,10 @@ static void ide_register_write(struct ide_channel *c, unsigned reg, uint8_t v)
         c->s.device = v;
     c->s.control &= (uint8_t)~ATA_HOB;
     for (unsigned i = 0; i < 2; i++) {
-        struct ide_unit_state *s = &c->unit[i].s;
-        uint8_t *const r[] = {NULL, s->feature, s->count, s->low, s->mid, s->high, NULL};
+        uint8_t *r = ide_pair(&c->unit[i].s, reg);
 
-        if (reg < ARRAY_SIZE(r) && r[reg])
-            ide_push(r[reg], v);
+        if (r)
+            ide_push(r, v);
     }
 }
 

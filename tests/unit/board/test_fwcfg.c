@@ -192,6 +192,14 @@ static void bios_is_at_both_places(struct gmem *mem)
     assert_memory_equal(low, top + BIOS_SIZE - sizeof(low), sizeof(low));
 }
 
+static void pam(struct board *b, unsigned reg, uint8_t v)
+{
+    uint64_t address = UINT64_C(0x80000000) | (reg & ~3u), val = v;
+
+    bus_access(board_bus(b, BUS_PIO), 0xcf8, 4, ACC_WRITE, &address);
+    bus_access(board_bus(b, BUS_PIO), 0xcfc + (reg & 3), 1, ACC_WRITE, &val);
+}
+
 static void a_reset_brings_the_bios_back(void **state)
 {
     char path[] = "/tmp/test-fwcfg-XXXXXX";
@@ -212,6 +220,10 @@ static void a_reset_brings_the_bios_back(void **state)
     assert_int_equal(board_place(b, &t, &e), 0);
     bios_is_at_both_places(c.mem);
     assert_true(gmem_write(c.mem, 0xfffffff0, "x", 1) < 0);
+    assert_true(gmem_write(c.mem, 0xffff0, "x", 1) < 0);
+    pam(b, 0x59, 0x30); /* as firmware makes its shadow */
+    pam(b, 0x5e, 0x33);
+    pam(b, 0x5f, 0x33);
     assert_int_equal(gmem_fill(c.mem, 0xe0000, 0, 0x20000), 0);
     assert_int_equal(gmem_fill(c.mem, BOARD_RAM - 0x10000, 0, 0x10000), 0);
     board_reset(b);

@@ -24,7 +24,7 @@ static int setup(void **state)
     (void)state;
     resets = 0;
     fake_env_create(&f, 1 << 20);
-    assert_int_equal(i8042_create(&f.env, &sig, &kbc, &e), 0);
+    assert_int_equal(i8042_create(&f.env, &sig, NULL, &kbc, &e), 0);
     return 0;
 }
 

@@ -90,12 +90,31 @@ static int fake_copy(void *arg, const char *file, const char *to, struct err *e)
     return strcmp(file, "/missing") ? 0 : err_exit(e, EX_MISSING, ENOENT, "no %s", file);
 }
 
+static int fake_screenshot(void *arg, const char *file, unsigned *width, unsigned *height,
+                           struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "picture %s", file);
+    *width = 720;
+    *height = 400;
+    return strcmp(file, "/dark") ? 0 : err_set(e, ENOENT, "no screen is lit");
+}
+
+static int fake_type(void *arg, const char *text, struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "type %s", text);
+    return strcmp(text, "\xe9") ? 0 : err_set(e, EINVAL, "no such key");
+}
+
 static const struct control_ops ops = {
     .info = fake_info,
     .ask = fake_ask,
     .data_set = fake_data_set,
     .data_list = fake_data_list,
     .copy = fake_copy,
+    .screenshot = fake_screenshot,
+    .type = fake_type,
     .stop = fake_stop,
     .console = fake_console,
 };
@@ -216,6 +235,9 @@ static void requests_that_mean_nothing_are_refused(void **state)
         "{\"do\":\"data-set\",\"key\":\"\"}\n",
         "{\"do\":\"data-set\",\"key\":\"auto/x\",\"value\":\"y\"}\n",
         "{\"do\":\"copy\",\"file\":\"/x\"}\n",
+        "{\"do\":\"screenshot\"}\n",
+        "{\"do\":\"screenshot\",\"file\":\"here.png\"}\n",
+        "{\"do\":\"type\"}\n",
         "{\"do\":\"ask\",\"what\":\"sing\"}\n",
         "{\"do\":\"ask\",\"what\":\"memory\"}\n",
         "{\"do\":\"ask\",\"what\":\"memory\",\"value\":-5}\n",
@@ -277,6 +299,24 @@ static void a_file_is_copied_and_its_end_told(void **state)
     assert_string_equal(asked, "/a to /b");
     control_event(ctl, "refused", "the disk is full");
     assert_non_null(strstr(hear(fd), "\"event\":\"refused\",\"text\":\"the disk is full\""));
+    close(fd);
+}
+
+static void the_screen_is_taken_and_text_is_typed(void **state)
+{
+    int fd = join();
+
+    (void)state;
+    say(fd, "{\"do\":\"screenshot\",\"file\":\"/dark\"}\n");
+    assert_non_null(strstr(hear(fd), "no screen is lit"));
+    say(fd, "{\"do\":\"screenshot\",\"file\":\"/a.png\"}\n");
+    assert_non_null(strstr(hear(fd), "\"width\":720,\"height\":400"));
+    assert_string_equal(asked, "picture /a.png");
+    say(fd, "{\"do\":\"type\",\"text\":\"ls\\n\"}\n");
+    assert_non_null(strstr(hear(fd), "\"ok\":true"));
+    assert_string_equal(asked, "type ls\n");
+    control_event(ctl, "obeyed", "typed");
+    assert_non_null(strstr(hear(fd), "\"event\":\"obeyed\",\"text\":\"typed\""));
     close(fd);
 }
 
@@ -427,6 +467,7 @@ int main(void)
         TEST(requests_that_mean_nothing_are_refused),
         TEST(data_are_listed_and_set),
         TEST(a_file_is_copied_and_its_end_told),
+        TEST(the_screen_is_taken_and_text_is_typed),
         TEST(lines_may_come_in_pieces_and_together),
         TEST(a_line_too_long_ends_the_connection),
         TEST(a_client_that_does_not_read_is_cut_off),

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* screen.c - `hospes screenshot` and `hospes type`: a guest's screen and keyboard from scripts. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/told.h"
+#include "machine/remote.h"
+
+enum { SCREEN_CALL_MS = 10000 };
+
+static int screen_json(void *arg, const char *value, struct err *e)
+{
+    *(bool *)arg = true;
+    return 0;
+}
+
+static const struct cli_option screenshot_options[] = {
+    {"json", NULL, "print the picture's size as JSON", screen_json},
+    {NULL},
+};
+
+/* The machine writes the file: it has another current directory. */
+static char *screen_absolute(const char *file)
+{
+    char cwd[PATH_MAX], *path = NULL;
+
+    if (*file == '/')
+        return strdup(file);
+    if (!getcwd(cwd, sizeof(cwd)) || asprintf(&path, "%s/%s", cwd, file) < 0)
+        return NULL;
+    return path;
+}
+
+static void screen_print(const char *name, const char *file, struct json_object *a, bool json)
+{
+    unsigned width = (unsigned)remote_number(a, "width"),
+             height = (unsigned)remote_number(a, "height");
+    struct json_object *o;
+
+    if (!json) {
+        printf("%s: %ux%u in %s\n", name, width, height, file);
+        return;
+    }
+    o = json_object_new_object();
+    json_object_object_add(o, "name", json_object_new_string(name));
+    json_object_object_add(o, "file", json_object_new_string(file));
+    json_object_object_add(o, "width", json_object_new_int64(width));
+    json_object_object_add(o, "height", json_object_new_int64(height));
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+}
+
+static int screen_take(const char *name, const char *file, bool json, struct err *e)
+{
+    char *path = screen_absolute(file);
+    struct json_object *req, *answer = NULL;
+    struct remote *r;
+    int rc;
+
+    if (!path)
+        return err_set(e, errno, "cannot tell where %s is: %s", file, strerror(errno));
+    rc = remote_open(name, &r, e);
+    if (rc == 0) {
+        req = json_object_new_object();
+        json_object_object_add(req, "file", json_object_new_string(path));
+        rc = remote_call(r, "screenshot", req, SCREEN_CALL_MS, &answer, e);
+        if (rc == 0)
+            screen_print(name, file, answer, json);
+        json_object_put(answer);
+        remote_close(r);
+    }
+    free(path);
+    return rc;
+}
+
+static int screenshot_main(int argc, char **argv)
+{
+    bool json = false;
+    struct err e;
+    int n, rc = cli_parse(&cli_screenshot, argc, argv, &json, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0 && n != 2)
+        rc = err_exit(&e, EX_USAGE_, EINVAL,
+                      "screenshot wants the name of a machine and a file for the picture");
+    if (rc == 0)
+        rc = screen_take(argv[1], argv[2], json, &e);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+const struct cli_command cli_screenshot = {
+    .name = "screenshot",
+    .args = "[OPTION...] NAME FILE",
+    .about = "Writes a guest's screen to a PNG file.",
+    .more = "The machine has a screen when firmware starts it, or with --display. A file that is\n"
+            "there is replaced. Exit codes: 0 done, 66 no such machine, or its screen is dark.",
+    .options = screenshot_options,
+    .run = screenshot_main,
+};
+
+/* --- type --- */
+
+static const struct cli_option type_options[] = {
+    {"timeout", "SECONDS", "how long the guest may take (default 30)", told_timeout},
+    {"json", NULL, "print the answer as JSON", told_json},
+    {NULL},
+};
+
+/* \n, \t, \e, \b and \\ stand for keys that shells are awkward with. */
+static void type_escapes(char *text)
+{
+    static const char from[] = "nteb\\", to[] = "\n\t\033\b\\";
+    char *out = text;
+
+    for (const char *in = text; *in; in++) {
+        const char *at = *in == '\\' && in[1] ? strchr(from, in[1]) : NULL;
+
+        *out++ = at ? to[at - from] : *in;
+        in += at != NULL;
+    }
+    *out = '\0';
+}
+
+static int type_main(int argc, char **argv)
+{
+    struct told t = {.timeout = TOLD_TIMEOUT_S};
+    struct json_object *req;
+    struct err e;
+    int n, rc = cli_parse(&cli_type, argc, argv, &t, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0 && n != 2)
+        rc = err_exit(&e, EX_USAGE_, EINVAL, "type wants the name of a machine and one text");
+    if (rc == 0) {
+        type_escapes(argv[2]);
+        req = json_object_new_object();
+        json_object_object_add(req, "text", json_object_new_string(argv[2]));
+        rc = told_call(&t, argv[1], "type", req, &e);
+    }
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+const struct cli_command cli_type = {
+    .name = "type",
+    .args = "[OPTION...] NAME TEXT",
+    .about = "Types text on a guest's keyboard.",
+    .more =
+        "A US keyboard: ASCII text, with \\n for Enter, \\t Tab, \\e Escape, \\b Backspace and\n"
+        "\\\\ for itself. Ends when the guest has taken the last key. Exit codes: 0 done, 66 no\n"
+        "such machine, 74 the guest does not take keys.",
+    .options = type_options,
+    .run = type_main,
+};
