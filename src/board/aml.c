@@ -450,6 +450,13 @@ void aml_res_irq(struct aml *a, unsigned irq)
     le(a, UINT64_C(1) << irq, 2);
 }
 
+void aml_res_dma(struct aml *a, unsigned channel)
+{
+    byte(a, 0x2a);
+    byte(a, (uint8_t)(1u << channel));
+    byte(a, 0x00); /* compatible timing, 8 bits */
+}
+
 void aml_res_gsi(struct aml *a, uint32_t gsi)
 {
     byte(a, 0x89);

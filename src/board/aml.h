@@ -93,6 +93,7 @@ void aml_unit(struct aml *a, const char *name, unsigned bits); /* name NULL: a g
 void aml_resources(struct aml *a, const char *name); /* NULL: no Name() around it */
 void aml_resources_end(struct aml *a);
 void aml_res_io(struct aml *a, uint16_t at, uint8_t len);
+void aml_res_dma(struct aml *a, unsigned channel);
 void aml_res_irq(struct aml *a, unsigned irq); /* ISA: edge, active high, exclusive */
 /* One of the extended interrupts (GSI): level, active high, shared. */
 void aml_res_gsi(struct aml *a, uint32_t gsi);

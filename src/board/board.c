@@ -10,12 +10,15 @@
 #include "board/chipset/shadow.h"
 #include "board/firmware.h"
 #include "board/layout.h"
+#include "board/legacy/dma.h"
+#include "board/legacy/floppy.h"
 #include "board/legacy/vga.h"
 #include "board/pci.h"
 #include "board/tables.h"
 #include "core/err.h"
 #include "core/gmem.h"
 #include "host/host.h"
+#include "storage/disk.h"
 
 enum { BOARD_LAST_BUS = 0 };
 
@@ -29,7 +32,8 @@ struct board {
     struct board_cfg cfg;
     struct env env;
     struct device *devices; /* last added first */
-    struct device *pm;
+    struct device *pm, *rtc, *dma;
+    struct device *floppy;     /* NULL: no drive */
     struct firmware *firmware; /* NULL: none runs */
     struct shadow shadow;
     gpa_t rsdp;
@@ -140,8 +144,13 @@ static int board_chipset(struct board *b, struct err *e)
     rc = board_take(b, rtc_create(&env, &rtc, &d, e), &d);
     if (rc < 0)
         return rc;
+    b->rtc = d;
+    env.id = "dma";
+    rc = board_take(b, dma_create(&env, &b->dma, e), &b->dma);
+    if (rc < 0)
+        return rc;
     if (b->cfg.firmware)
-        firmware_cmos(d);
+        firmware_cmos(b->rtc, false);
     env.id = "i8042";
     rc = board_take(b, i8042_create(&env, &sig, b->cfg.hub, &d, e), &d);
     if (rc < 0)
@@ -231,6 +240,26 @@ struct bus *board_bus(const struct board *b, enum bus_kind kind)
     return kind == BUS_PIO ? b->env.pio : b->env.mmio;
 }
 
+int board_floppy(struct board *b, struct disk *disk, const char *id, struct err *e)
+{
+    struct env env = b->env;
+    int rc = 0;
+
+    env.id = "floppy";
+    if (!b->floppy)
+        rc = board_take(b, floppy_create(&env, b->dma, &b->floppy, e), &b->floppy);
+    if (rc == 0)
+        rc = floppy_attach(b->floppy, disk, id, e);
+    if (rc < 0) {
+        disk_close(disk);
+        return rc;
+    }
+    rtc_cmos_floppy(b->rtc, floppy_cmos(b->floppy));
+    if (b->cfg.firmware)
+        firmware_cmos(b->rtc, true);
+    return 0;
+}
+
 void board_add(struct board *b, struct device *d)
 {
     d->next = b->devices;
@@ -269,6 +298,7 @@ int board_place(struct board *b, const struct board_tables *t, struct err *e)
                            .memory = b->cfg.memory,
                            .last_bus = BOARD_LAST_BUS,
                            .pvpanic = !b->cfg.no_pvpanic,
+                           .floppy = b->floppy != NULL,
                            .hooks = *t};
     struct tables block;
     int rc = b->firmware && !b->cfg.xen_firmware ? 0 : pci_bus_assign(b->env.pci, e);

@@ -81,6 +81,10 @@ void board_destroy(struct board *b);
 const struct env *board_env(const struct board *b);
 struct bus *board_bus(const struct board *b, enum bus_kind kind);
 
+/* Adds a floppy drive with that disk in it, before board_place(). Takes the disk over, also on
+ * failure. */
+MUST int board_floppy(struct board *b, struct disk *disk, const char *id, struct err *e);
+
 /* d is reset, described and destroyed with the board. Not for PCI functions: see pci_add(). */
 void board_add(struct board *b, struct device *d);
 

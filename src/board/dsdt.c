@@ -75,6 +75,16 @@ static void isa_serial(struct aml *a)
     isa_device_end(a);
 }
 
+static void isa_floppy(struct aml *a)
+{
+    isa_device(a, "FDC0", "PNP0700");
+    aml_res_io(a, 0x3f0, 6);
+    aml_res_io(a, 0x3f7, 1);
+    aml_res_irq(a, 6);
+    aml_res_dma(a, 2);
+    isa_device_end(a);
+}
+
 static void isa_devices(struct aml *a, const struct tables_cfg *c)
 {
     aml_device(a, "ISA");
@@ -112,6 +122,14 @@ static void isa_devices(struct aml *a, const struct tables_cfg *c)
     aml_res_io(a, 0x61, 1);
     isa_device_end(a);
 
+    isa_device(a, "DMA", "PNP0200");
+    aml_res_io(a, 0x00, 16);
+    aml_res_io(a, 0x80, 16);
+    aml_res_io(a, 0xc0, 32);
+    isa_device_end(a);
+
+    if (c->floppy)
+        isa_floppy(a);
     if (c->pvpanic)
         isa_panic_notifier(a);
     aml_end(a);

@@ -134,10 +134,11 @@ const uint8_t *firmware_image(const struct firmware *fw, size_t *size)
     return fw->image;
 }
 
-void firmware_cmos(struct device *rtc)
+void firmware_cmos(struct device *rtc, bool floppy)
 {
-    rtc_cmos_set(rtc, CMOS_BOOT_1, 0x01); /* no third device; any floppy boots */
-    rtc_cmos_set(rtc, CMOS_BOOT_2, 0x32); /* disks, then CD-ROMs */
+    /* Three half bytes: 1 floppy, 2 disk, 3 CD-ROM. Bit 0 of the first: any floppy boots. */
+    rtc_cmos_set(rtc, CMOS_BOOT_1, floppy ? 0x31 : 0x01);
+    rtc_cmos_set(rtc, CMOS_BOOT_2, floppy ? 0x21 : 0x32);
 }
 
 /* --- fw_cfg --- */

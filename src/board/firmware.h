@@ -25,8 +25,8 @@ MUST int firmware_create(struct board *b, const struct env *env, const struct bo
 void firmware_destroy(struct firmware *fw);
 /* The image's bytes, which end at 4 GiB for the guest. */
 const uint8_t *firmware_image(const struct firmware *fw, size_t *size);
-/* CMOS, once: boots disks first, then CD-ROMs. */
-void firmware_cmos(struct device *rtc);
+/* CMOS: boots disks first, then CD-ROMs; floppies before them if there are any. */
+void firmware_cmos(struct device *rtc, bool floppy);
 
 /* As after power-on, after the bridges' reset. Tables are in place already. */
 MUST int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,

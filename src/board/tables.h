@@ -22,7 +22,7 @@ struct tables_cfg {
     uint64_t memory;
     uint8_t uuid[16];
     uint8_t last_bus;
-    bool pvpanic;
+    bool pvpanic, floppy;
     bool mem64; /* the 64-bit window is in use */
     struct board_tables hooks;
 };

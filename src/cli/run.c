@@ -108,6 +108,14 @@ static int run_disk(void *arg, const char *value, struct err *e)
     return plan_add_disk(&((struct run *)arg)->plan, value, e);
 }
 
+static int run_floppy(void *arg, const char *value, struct err *e)
+{
+    struct plan *p = &((struct run *)arg)->plan;
+    int rc = plan_add_disk(p, value, e);
+
+    return rc < 0 ? rc : plan_set(&p->disk[p->disks - 1].bus, "floppy", e);
+}
+
 static int run_cdrom(void *arg, const char *value, struct err *e)
 {
     struct plan *p = &((struct run *)arg)->plan;
@@ -165,6 +173,7 @@ static const struct cli_option run_options[] = {
     {"disk", "FILE[,K=V]",
      "add a disk: format=F, snapshot (default) or write or readonly, bus=B, loop=N", run_disk},
     {"cdrom", "FILE", "add a CD-ROM drive with this image", run_cdrom},
+    {"floppy", "FILE", "add a floppy drive with this image, started before disks", run_floppy},
     {"nic", "NET[,K=V]",
      "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M",
      run_nic},

@@ -147,6 +147,8 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
         rc = cfg_parse(s.opts, d->opts, NULL, e);
     if (rc < 0)
         disk_close(s.disk);
+    else if (d->bus && strcmp(d->bus, "floppy") == 0)
+        rc = board_floppy(m->board, s.disk, id, e);
     else
         rc = m->persona->ops->add_disk(m->persona, &s, e);
     if (rc == 0)

@@ -38,6 +38,8 @@ struct rtc_cfg {
 MUST int rtc_create(const struct env *env, const struct rtc_cfg *c, struct device **out,
                     struct err *e);
 void rtc_cmos_set(struct device *d, unsigned at, uint8_t v);
+/* Drives' types, as in the byte at 0x10, and the equipment byte with them. */
+void rtc_cmos_floppy(struct device *d, uint8_t types);
 
 /* i8042.c: keyboard and mouse, which hub (may be NULL) can use. */
 struct hub;

@@ -398,6 +398,19 @@ void rtc_cmos_set(struct device *d, unsigned at, uint8_t v)
     device_unlock(d);
 }
 
+void rtc_cmos_floppy(struct device *d, uint8_t types)
+{
+    struct rtc *r = (struct rtc *)d;
+    unsigned drives = (types >> 4 != 0) + ((types & 15) != 0);
+
+    device_lock(d);
+    r->s.cmos[0x10] = types;
+    r->s.cmos[0x14] &= 0x3e;
+    if (drives)
+        r->s.cmos[0x14] |= (uint8_t)((drives - 1) << 6 | 1);
+    device_unlock(d);
+}
+
 static void rtc_set16(struct rtc_state *s, unsigned at, uint64_t v)
 {
     v = min_u64(v, 0xffff);

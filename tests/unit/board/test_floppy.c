@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest's floppy driver: reset, seek, DMA, read and write, and what goes wrong. */
+#include "unit.h"
+
+#include <errno.h>
+
+#include "board/legacy/dma.h"
+#include "board/legacy/floppy.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "fakes/fake_env.h"
+#include "fakes/fake_mem_disk.h"
+
+enum { DOR = 0x3f2, MSR = 0x3f4, FIFO = 0x3f5, DIR = 0x3f7, PAGE = 0x20000 };
+enum { TO_MEMORY = 0x46, FROM_MEMORY = 0x4a };
+
+static struct fake_env f;
+static struct device *dma, *fdc;
+static struct mem_disk *disk;
+static unsigned closed;
+
+static int setup(void **state)
+{
+    struct err e;
+
+    (void)state;
+    closed = 0;
+    fake_env_create(&f, 1 * MiB);
+    assert_int_equal(dma_create(&f.env, &dma, &e), 0);
+    assert_int_equal(floppy_create(&f.env, dma, &fdc, &e), 0);
+    disk = mem_disk_create(f.env.loop, 1440 * KiB);
+    disk->closed = &closed;
+    for (unsigned i = 0; i < 1440 * KiB; i++)
+        disk->data[i] = (uint8_t)(i >> 9 ^ i);
+    assert_int_equal(floppy_attach(fdc, &disk->disk, "disk0", &e), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fdc->ops->destroy(fdc);
+    dma->ops->destroy(dma);
+    assert_int_equal(closed, 1);
+    fake_env_destroy(&f);
+    return 0;
+}
+
+static uint8_t in(uint16_t port)
+{
+    return (uint8_t)fake_env_in(&f, port, 1);
+}
+
+static void out(uint16_t port, uint8_t v)
+{
+    fake_env_out(&f, port, 1, v);
+}
+
+static void command(const uint8_t *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(in(MSR)&0xc0, 0x80);
+        out(FIFO, p[i]);
+    }
+}
+
+static unsigned result(uint8_t *p)
+{
+    unsigned n = 0;
+
+    while ((in(MSR)&0xc0) == 0xc0 && n < 16)
+        p[n++] = in(FIFO);
+    assert_int_equal(in(MSR), 0x80);
+    return n;
+}
+
+#define COMMAND(...) command((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static void program(uint8_t mode, uint32_t at, unsigned n)
+{
+    out(0x0a, 0x06); /* mask channel 2 */
+    out(0x0c, 0);
+    out(0x04, (uint8_t)at);
+    out(0x04, (uint8_t)(at >> 8));
+    out(0x81, (uint8_t)(at >> 16));
+    out(0x05, (uint8_t)(n - 1));
+    out(0x05, (uint8_t)((n - 1) >> 8));
+    out(0x0b, mode);
+    out(0x0a, 0x02);
+}
+
+static void seek(uint8_t cylinder)
+{
+    uint8_t r[16] = {0};
+
+    COMMAND(0x0f, 0, cylinder);
+    assert_true(fake_irqs_line(&f.irqs, 6));
+    COMMAND(0x08);
+    assert_int_equal(result(r), 2);
+    assert_int_equal(r[0], 0x20);
+    assert_int_equal(r[1], cylinder);
+    assert_false(fake_irqs_line(&f.irqs, 6));
+}
+
+static void a_reset_is_told_for_four_drives(void **state)
+{
+    uint8_t r[16] = {0};
+
+    (void)state;
+    out(DOR, 0x08);
+    assert_int_equal(in(MSR), 0);
+    out(DOR, 0x1c);
+    assert_true(fake_irqs_line(&f.irqs, 6));
+    for (uint8_t i = 0; i < 4; i++) {
+        COMMAND(0x08);
+        assert_int_equal(result(r), 2);
+        assert_int_equal(r[0], 0xc0 | i);
+    }
+    COMMAND(0x08);
+    assert_int_equal(result(r), 1);
+    assert_int_equal(r[0], 0x80);
+    COMMAND(0x10);
+    assert_int_equal(result(r), 1);
+    assert_int_equal(r[0], 0x90);
+}
+
+static void the_disk_change_line_falls_with_a_step(void **state)
+{
+    (void)state;
+    assert_int_equal(in(DIR), 0x80);
+    seek(3);
+    assert_int_equal(in(DIR), 0);
+    assert_int_equal(floppy_cmos(fdc), 0x40);
+}
+
+static void sectors_are_read_over_both_sides(void **state)
+{
+    static uint8_t b[36 * 512];
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(7);
+    program(TO_MEMORY, PAGE, sizeof(b));
+    COMMAND(0xe6, 0, 7, 0, 1, 2, 18, 0x1b, 0xff);
+    assert_true(fake_irqs_line(&f.irqs, 6));
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0], 0);
+    assert_int_equal(r[3], 8); /* the next sector is on the next cylinder */
+    assert_int_equal(r[5], 1);
+    assert_int_equal(gmem_read(f.env.mem, PAGE, b, sizeof(b)), 0);
+    assert_memory_equal(b, disk->data + 7 * sizeof(b), sizeof(b));
+    assert_int_equal(in(0x08) & 0x04, 0x04); /* terminal count of channel 2 */
+}
+
+static void the_count_of_dma_ends_a_read(void **state)
+{
+    uint8_t r[16] = {0}, b[1024];
+
+    (void)state;
+    seek(0);
+    program(TO_MEMORY, PAGE, 512);
+    COMMAND(0xe6, 4, 0, 1, 3, 2, 18, 0x1b, 0xff); /* head 1 */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0], 4);
+    assert_int_equal(r[5], 4);
+    assert_int_equal(gmem_read(f.env.mem, PAGE, b, sizeof(b)), 0);
+    assert_memory_equal(b, disk->data + (18 + 2) * 512, 512);
+    assert_int_equal(b[512], 0);
+}
+
+static void sectors_are_written_late(void **state)
+{
+    uint8_t r[16] = {0}, b[512];
+
+    (void)state;
+    seek(1);
+    memset(b, 0x5a, sizeof(b));
+    assert_int_equal(gmem_write(f.env.mem, PAGE, b, sizeof(b)), 0);
+    program(FROM_MEMORY, PAGE, sizeof(b));
+    disk->slow = true;
+    COMMAND(0xc5, 0, 1, 0, 18, 2, 18, 0x1b, 0xff);
+    assert_int_equal(in(MSR), 0x10);
+    fake_env_run(&f);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0], 0);
+    assert_memory_equal(disk->data + (36 + 17) * 512, b, sizeof(b));
+}
+
+static void what_cannot_be_is_told(void **state)
+{
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(1);
+    program(TO_MEMORY, PAGE, 512);
+    COMMAND(0xe6, 0, 2, 0, 1, 2, 18, 0x1b, 0xff); /* another cylinder */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0x40);
+    assert_int_equal(r[1], 0x04);
+    COMMAND(0xe6, 1, 1, 0, 1, 2, 18, 0x1b, 0xff); /* no such drive */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x01);
+    disk->disk.shape.readonly = true;
+    program(FROM_MEMORY, PAGE, 512);
+    COMMAND(0xc5, 0, 1, 0, 1, 2, 18, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x02);
+    COMMAND(0x1f);
+    assert_int_equal(result(r), 1);
+    assert_int_equal(r[0], 0x80);
+}
+
+static void a_reset_forgets_what_is_in_flight(void **state)
+{
+    (void)state;
+    seek(1);
+    program(TO_MEMORY, PAGE, 512);
+    disk->hold = true;
+    COMMAND(0xe6, 0, 1, 0, 1, 2, 18, 0x1b, 0xff);
+    fake_env_run(&f);
+    out(DOR, 0);
+    out(DOR, 0x1c);
+    assert_int_equal(mem_disk_release(disk), 1);
+    assert_int_equal(in(MSR), 0x80);
+    disk->hold = false;
+}
+
+static void odd_sizes_are_refused(void **state)
+{
+    struct mem_disk *odd = mem_disk_create(f.env.loop, 1441 * KiB),
+                    *second = mem_disk_create(f.env.loop, 720 * KiB);
+    struct err e;
+
+    (void)state;
+    assert_true(floppy_attach(fdc, &odd->disk, "disk1", &e) < 0);
+    assert_int_equal(e.exit, EX_BAD_INPUT);
+    disk_close(&odd->disk);
+    assert_int_equal(floppy_attach(fdc, &second->disk, "disk1", &e), 1);
+    assert_int_equal(floppy_cmos(fdc), 0x43);
+    assert_true(floppy_attach(fdc, &second->disk, "disk2", &e) < 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_reset_is_told_for_four_drives),   TEST(the_disk_change_line_falls_with_a_step),
+        TEST(sectors_are_read_over_both_sides),  TEST(the_count_of_dma_ends_a_read),
+        TEST(sectors_are_written_late),          TEST(what_cannot_be_is_told),
+        TEST(a_reset_forgets_what_is_in_flight), TEST(odd_sizes_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
