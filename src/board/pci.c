@@ -24,11 +24,58 @@ enum { CONFADD = 0xcf8, CONFADD_ENABLE_BYTE = 31 };
 
 /* Pins rotate over PIRQ A to D from slot 1 on, and those lead to lines that PIC and I/O APIC both
  * have. SeaBIOS gives out the same. */
+static unsigned wire_of(unsigned slot, unsigned pin)
+{
+    return (slot + pin + 3) % PCI_WIRES;
+}
+
+int pci_route_default(unsigned wire)
+{
+    static const uint8_t gsi[PCI_WIRES] = {10, 10, 11, 11};
+
+    return gsi[wire % PCI_WIRES];
+}
+
 unsigned pci_gsi(unsigned slot, unsigned pin)
 {
-    static const uint8_t gsi[4] = {10, 10, 11, 11};
+    return (unsigned)pci_route_default(wire_of(slot, pin));
+}
 
-    return gsi[(slot + pin + 3) % 4];
+/* --- wires; under b->wires --- */
+
+static int wires_line(struct pci_bus *b, unsigned gsi, struct err *e)
+{
+    struct irqs *irqs = b->host.env.irqs;
+
+    return b->line[gsi] ? 0 : irqs->ops->line(irqs, gsi, NULL, NULL, &b->line[gsi], e);
+}
+
+static void wires_update(struct pci_bus *b)
+{
+    bool up[PCI_LINES] = {false};
+
+    for (unsigned w = 0; w < PCI_WIRES; w++) {
+        if (b->route[w] < PCI_LINES && b->pulled[w])
+            up[b->route[w]] = true;
+    }
+    for (unsigned g = 0; g < PCI_LINES; g++) {
+        if (!b->line[g] || up[g] == b->line_up[g])
+            continue;
+        b->line_up[g] = up[g];
+        b->line[g]->set(b->line[g], up[g]);
+    }
+}
+
+void pci_route(struct pci_bus *b, unsigned wire, int gsi)
+{
+    struct err ignored;
+
+    pthread_mutex_lock(&b->wires);
+    b->route[wire % PCI_WIRES] = PCI_WIRE_OFF;
+    if (gsi >= 0 && gsi < PCI_LINES && wires_line(b, (unsigned)gsi, &ignored) == 0)
+        b->route[wire % PCI_WIRES] = (uint8_t)gsi;
+    wires_update(b);
+    pthread_mutex_unlock(&b->wires);
 }
 
 /* --- functions --- */
@@ -78,9 +125,16 @@ unsigned pci_add_cap(struct pci_dev *p, uint8_t id, const void *body, const void
 static void intx_update(struct pci_dev *p)
 {
     bool up = p->intx_up && !(pci_config_get16(p, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
+    unsigned pin = p->config[PCI_INTERRUPT_PIN];
+    struct pci_bus *b = p->bus;
 
-    if (p->intx)
-        p->intx->set(p->intx, up);
+    if (!b || pin == 0 || up == p->intx_pulls)
+        return;
+    p->intx_pulls = up;
+    pthread_mutex_lock(&b->wires);
+    b->pulled[wire_of(p->devfn >> 3, pin - 1)] += up ? 1 : -1;
+    wires_update(b);
+    pthread_mutex_unlock(&b->wires);
 }
 
 void pci_intx(struct pci_dev *p, bool up)
@@ -106,13 +160,20 @@ static int free_slot(const struct pci_bus *b)
     return -1;
 }
 
-static int add_line(struct pci_dev *p, struct irqs *irqs, struct err *e)
+/* The line that its wire leads to now must be there. */
+static int add_line(struct pci_bus *b, struct pci_dev *p, struct err *e)
 {
-    unsigned pin = p->config[PCI_INTERRUPT_PIN];
+    unsigned pin = p->config[PCI_INTERRUPT_PIN], gsi;
+    int rc = 0;
 
     if (pin == 0)
         return 0;
-    return irqs->ops->line(irqs, pci_gsi(p->devfn >> 3, pin - 1), NULL, NULL, &p->intx, e);
+    pthread_mutex_lock(&b->wires);
+    gsi = b->route[wire_of(p->devfn >> 3, pin - 1)];
+    if (gsi < PCI_LINES)
+        rc = wires_line(b, gsi, e);
+    pthread_mutex_unlock(&b->wires);
+    return rc;
 }
 
 int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e)
@@ -128,7 +189,7 @@ int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e)
                        p->dev.env.id ? p->dev.env.id : p->dev.ops->name);
     }
     p->devfn = (uint8_t)devfn;
-    rc = add_line(p, b->host.env.irqs, e);
+    rc = add_line(b, p, e);
     if (rc == 0) {
         p->bus = b;
         pci_bar_init(p);
@@ -154,11 +215,7 @@ void pci_remove(struct pci_dev *p)
         device_unlock(&b->host);
         bus_doorbells_drop(b->host.env.pio, &p->dev);
         bus_doorbells_drop(b->host.env.mmio, &p->dev);
-        if (p->intx) {
-            p->intx->set(p->intx, false);
-            b->host.env.irqs->ops->release(b->host.env.irqs, p->intx);
-            p->intx = NULL;
-        }
+        pci_intx(p, false);
         p->bus = NULL;
     }
     pci_msix_free(p);
@@ -289,6 +346,9 @@ int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pc
     device_init(&b->host, &pci_host_ops, env);
     b->host.env.id = "pci";
     b->w = *w;
+    pthread_mutex_init(&b->wires, NULL);
+    for (unsigned i = 0; i < PCI_WIRES; i++)
+        b->route[i] = (uint8_t)pci_route_default(i);
     if (bus_claim(env->pio, CONFADD, 8, &b->host, REGION_MECHANISM_1) < 0 ||
         (w->ecam_base && bus_claim(env->mmio, w->ecam_base, (w->last_bus + UINT64_C(1)) << 20,
                                    &b->host, REGION_ECAM) < 0)) {
@@ -320,6 +380,11 @@ void pci_bus_destroy(struct pci_bus *b)
     }
     bus_release(b->host.env.pio, &b->host, REGION_MECHANISM_1);
     bus_release(b->host.env.mmio, &b->host, REGION_ECAM);
+    for (unsigned g = 0; g < PCI_LINES; g++) {
+        if (b->line[g])
+            b->host.env.irqs->ops->release(b->host.env.irqs, b->line[g]);
+    }
+    pthread_mutex_destroy(&b->wires);
     free(b);
 }
 

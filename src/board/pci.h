@@ -83,8 +83,8 @@ struct pci_dev {
     uint8_t cap_end;                   /* where the next capability goes */
     struct pci_msix *msix;             /* private, as is all up to bus */
     struct pci_msi *msi;
-    struct irq *intx;
-    bool intx_up;
+    bool intx_up;    /* the model wants its pin up */
+    bool intx_pulls; /* it pulls its wire: not switched off in the command register */
     uint8_t devfn;
     struct pci_bus *bus;
     /* May be NULL. After a configuration write, under the device's lock. */
@@ -158,8 +158,12 @@ void pci_bus_on_cf9(struct pci_bus *b, void (*io)(void *arg, enum access dir, ui
                     void *arg);
 /* Gives every BAR an address, as firmware would: for direct kernel boot. */
 MUST int pci_bus_assign(struct pci_bus *b, struct err *e);
-/* The GSI behind pin (0-3) of a slot, for ACPI's _PRT. */
+/* The GSI behind pin (0-3) of a slot, for ACPI's _PRT: as firmware sets the routes. */
 unsigned pci_gsi(unsigned slot, unsigned pin);
+/* Leads wire 0-3 (PIRQ A to D) to a line 0-15, or nowhere (-1). At first they are as pci_gsi()
+ * says. Any thread. A line that cannot be had leads nowhere. */
+void pci_route(struct pci_bus *b, unsigned wire, int gsi);
+int pci_route_default(unsigned wire);
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn);
 /* true when a BAR was assigned to the 64-bit window. */
 bool pci_bus_uses_mem64(const struct pci_bus *b);

@@ -5,7 +5,7 @@
 
 #include "board/pci.h"
 
-enum { PCI_FUNCTIONS = 256 };
+enum { PCI_FUNCTIONS = 256, PCI_WIRES = 4, PCI_LINES = 16, PCI_WIRE_OFF = 0xff };
 
 /* The host bridge's decoder. Its device lock guards fn[] and every BAR's place, and is taken
  * before a function's own lock. */
@@ -16,6 +16,12 @@ struct pci_bus {
     uint32_t address; /* CONFADD */
     unsigned blocked; /* BARs with blocked set */
     bool uses_mem64;
+    /* Four wires that the functions' pins pull up, and where each leads; under `wires`, a leaf. */
+    pthread_mutex_t wires;
+    unsigned pulled[PCI_WIRES];
+    uint8_t route[PCI_WIRES];    /* GSI, PCI_WIRE_OFF: nowhere */
+    struct irq *line[PCI_LINES]; /* made when first led to */
+    bool line_up[PCI_LINES];
     void (*cf9)(void *arg, enum access dir, uint64_t *val);
     void *cf9_arg;
 };

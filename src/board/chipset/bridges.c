@@ -31,6 +31,11 @@ struct host_bridge {
     struct bridges_cfg c;
 };
 
+struct isa_bridge {
+    struct pci_dev p; /* first */
+    bool set_up;
+};
+
 static void bridge_io(struct device *d, unsigned region, uint64_t off, unsigned size,
                       enum access dir, uint64_t *val)
 {
@@ -83,12 +88,31 @@ static void bridge_destroy_host(struct device *d)
 
 /* --- the ISA bridge --- */
 
+/* The chip leads PCI interrupts to lines 3-7, 9-12, 14 and 15 alone. */
+static void bridge_pirq(struct isa_bridge *b)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t v = b->p.config[SB_PIRQ + i];
+        bool on = !(v & SB_PIRQ_OFF) && (0xdef8 >> (v & 15) & 1);
+
+        pci_route(b->p.dev.env.pci, i, on ? v & 15 : -1);
+    }
+}
+
+static void bridge_isa_written(struct pci_dev *p, unsigned off, unsigned size)
+{
+    if (off < SB_PIRQ + 4 && off + size > SB_PIRQ)
+        bridge_pirq((struct isa_bridge *)p);
+}
+
 static void bridge_reset_isa(struct device *d)
 {
-    struct pci_dev *p = (struct pci_dev *)d;
+    struct isa_bridge *b = (struct isa_bridge *)d;
 
-    p->config[SB_XBCS] = 0x03;
-    memset(&p->config[SB_PIRQ], SB_PIRQ_OFF, 4);
+    b->p.config[SB_XBCS] = 0x03;
+    for (unsigned i = 0; i < 4; i++)
+        b->p.config[SB_PIRQ + i] = b->set_up ? (uint8_t)pci_route_default(i) : SB_PIRQ_OFF;
+    bridge_pirq(b);
 }
 
 static void bridge_destroy(struct device *d)
@@ -150,13 +174,16 @@ int bridges_create(const struct env *env, const struct bridges_cfg *c, struct er
     int rc = bridge_host(env, c, e);
 
     if (rc == 0)
-        rc = bridge_add(env, &isa_bridge_ops, &isa, DEVFN_ISA_BRIDGE, sizeof(*p), &p, e);
+        rc = bridge_add(env, &isa_bridge_ops, &isa, DEVFN_ISA_BRIDGE, sizeof(struct isa_bridge), &p,
+                        e);
     if (rc < 0)
         return rc;
     p->writable[SB_XBCS] = 0xff;
     p->writable[SB_XBCS + 1] = 0xff;
     memset(&p->writable[SB_PIRQ], 0x8f, 4);
     p->writable[SB_DLC] = 0x0f;
+    p->config_written = bridge_isa_written;
+    ((struct isa_bridge *)p)->set_up = c->set_up;
     bridge_reset_isa(&p->dev);
     return 0;
 }

@@ -428,6 +428,27 @@ static void garbage_in_every_register_harms_nobody(void **state)
     assert_true(t->config_writes > 1000);
 }
 
+static void wires_lead_where_they_are_told(void **state)
+{
+    struct dut *t = dut_add(1, A), *u = dut_add(2, A + (4 << 3)); /* the same wire */
+    unsigned wire = (A >> 3) + 3;
+
+    (void)state;
+    pci_intx(&t->p, true);
+    assert_true(fake_irqs_line(&f.irqs, pci_gsi(A >> 3, 0)));
+    pci_route(f.env.pci, wire % 4, 5);
+    assert_false(fake_irqs_line(&f.irqs, pci_gsi(A >> 3, 0)));
+    assert_true(fake_irqs_line(&f.irqs, 5));
+    pci_intx(&u->p, true);
+    pci_intx(&t->p, false);
+    assert_true(fake_irqs_line(&f.irqs, 5)); /* shared */
+    pci_route(f.env.pci, wire % 4, -1);
+    assert_false(fake_irqs_line(&f.irqs, 5));
+    pci_intx(&u->p, false);
+    pci_route(f.env.pci, wire % 4, 5);
+    assert_false(fake_irqs_line(&f.irqs, 5));
+}
+
 static void an_expansion_rom_is_seen_and_not_written(void **state)
 {
     struct dut *t = dut_new(2);
@@ -468,6 +489,7 @@ int main(void)
         PCI_TEST(slots_are_found_and_refused),
         PCI_TEST(no_interrupt_left_is_an_error_without_leaks),
         PCI_TEST(large_bars_go_above_and_too_many_are_refused),
+        PCI_TEST(wires_lead_where_they_are_told),
         PCI_TEST(an_expansion_rom_is_seen_and_not_written),
         PCI_TEST(garbage_in_every_register_harms_nobody),
     };
