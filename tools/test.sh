@@ -8,6 +8,8 @@
 #   sanitize  the same with clang, ASan and UBSan
 #   style     rules about the tree
 #   smoke     the boot tests that every change must pass: those in tests/boot/every-change
+#   disks     whole Debian disks under each persona; makes them (root, network) when they are missing;
+#             only when asked for
 #   boot      all boot tests: kernels as guests, where KVM is usable; only when asked for
 #   fuzz      a minute of new inputs, shared by all targets; only when asked for
 set -u
@@ -74,10 +76,16 @@ if step build built; then
             boot $(cat tests/boot/every-change)
             set +f
             ;;
+        disks)
+            for p in kvm hyperv xen vmware bare; do
+                [ -e "build/disks/$p.img" ] || step "disk-$p" tools/mkdebian.sh build/disks "$p"
+            done
+            boot disks/
+            ;;
         boot) boot ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
-            echo "test: there is no suite $suite: unit sanitize style smoke boot fuzz" >&2
+            echo "test: there is no suite $suite: unit sanitize style smoke disks boot fuzz" >&2
             exit 64
             ;;
         esac
