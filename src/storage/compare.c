@@ -21,20 +21,6 @@ struct compare {
     int failed;
 };
 
-/* Is all of [off, off+len) known to be zero? */
-static int only_zero(void *arg, const struct extent *x)
-{
-    (void)arg;
-    return x->kind == EXTENT_DATA;
-}
-
-static bool known_zero(struct disk *d, uint64_t off, uint64_t len)
-{
-    uint64_t bytes = d->shape.bytes;
-
-    return off >= bytes || disk_extents(d, off, min_u64(len, bytes - off), only_zero, NULL) == 0;
-}
-
 /* What lies past the end is zero. */
 static int load(struct disk *d, uint64_t off, uint8_t *buf, size_t len)
 {
@@ -47,7 +33,7 @@ static int load(struct disk *d, uint64_t off, uint8_t *buf, size_t len)
 
 static int compare_chunk(struct compare *k, uint64_t off, size_t len, uint8_t *x, uint8_t *y)
 {
-    bool za = known_zero(k->a, off, len), zb = known_zero(k->b, off, len);
+    bool za = disk_known_zero(k->a, off, len), zb = disk_known_zero(k->b, off, len);
     size_t i = 0;
     int rc = 0;
 

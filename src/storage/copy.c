@@ -23,7 +23,14 @@
 #include "storage/image.h"
 #include "storage/map.h"
 
-enum { THREADS_MAX = 8, CHUNK = 1 << 20, PIECES = 2048, PAGE = 4096, SHARE_MIN = 64 * 1024 };
+enum {
+    THREADS_MAX = 8,
+    CHUNK = 1 << 19,
+    CHUNK_MOST = 2 << 20, /* in memory; a larger cluster goes by parts */
+    PIECES = 2048,
+    PAGE = 4096,
+    SHARE_MIN = 64 * 1024
+};
 
 /* What the walk over the source's extents has not handed out yet. */
 struct run {
@@ -38,8 +45,12 @@ struct copier {
     struct map *map; /* dst as a map, or NULL */
     const struct copy_cfg *c;
     uint64_t unit; /* bytes: zeroes are looked for in pieces of this size */
-    size_t chunk;
-    bool share; /* reflinks are worth a try; atomic */
+    size_t chunk;  /* handed out at once */
+    size_t room;   /* of a worker's buffers */
+    bool share;    /* reflinks are worth a try; atomic */
+
+    /* One thread writes at a time: the kernel lets one in anyway, and the others would spin. */
+    pthread_mutex_t writing;
 
     pthread_mutex_t lock;
     pthread_cond_t turn;
@@ -223,8 +234,18 @@ static int place(struct copier *k, uint64_t off, uint64_t len, struct piece *v, 
     return rc;
 }
 
+static int put(struct copier *k, struct disk *d, uint64_t off, const uint8_t *buf, size_t len)
+{
+    int rc;
+
+    pthread_mutex_lock(&k->writing);
+    rc = disk_write(d, off, buf, len);
+    pthread_mutex_unlock(&k->writing);
+    return rc;
+}
+
 /* Writes all pages of buf but those that are zero in space that reads as zeroes. */
-static int write_pages(const struct piece *x, const uint8_t *buf, size_t len)
+static int write_pages(struct copier *k, const struct piece *x, const uint8_t *buf, size_t len)
 {
     size_t at = 0;
     int rc = 0;
@@ -237,53 +258,121 @@ static int write_pages(const struct piece *x, const uint8_t *buf, size_t len)
         while (end < len && !(x->fresh && all_zero(buf + end, min_u64(PAGE, len - end))))
             end += min_u64(PAGE, len - end);
         if (end > at)
-            rc = disk_write(x->file, x->at + at, buf + at, end - at);
+            rc = put(k, x->file, x->at + at, buf + at, end - at);
         at = end;
     }
     return rc;
 }
 
 /* A piece's bytes from buf, and zeroes for what buf does not have of its last cluster. */
-static int fill_piece(const struct piece *x, const uint8_t *buf, uint64_t off, size_t len)
+static int fill_piece(struct copier *k, const struct piece *x, const uint8_t *buf, uint64_t off,
+                      size_t len)
 {
     size_t have = min_u64(x->len, off + len - x->off);
-    int rc = write_pages(x, buf + (x->off - off), have);
+    int rc = write_pages(k, x, buf + (x->off - off), have);
 
     if (rc == 0 && have < x->len && !x->fresh)
         rc = disk_zero(x->file, x->at + have, x->len - have, false);
     return rc;
 }
 
-static int copy_to_map(struct worker *w, const struct run *r, uint64_t ticket, bool loaded)
+/* May reflinks do this chunk? Whole clusters, so that nothing needs filling up. */
+static bool sharable(const struct copier *k, const struct run *r)
+{
+    uint64_t unit = k->map ? k->map->cluster : PAGE;
+
+    return __atomic_load_n(&k->share, __ATOMIC_RELAXED) && r->file && r->len >= SHARE_MIN &&
+           (r->off | r->len) % unit == 0 && r->file_off % PAGE == 0;
+}
+
+/* Fills the part of x that the source has, read by parts. */
+static int fill_from_source(struct worker *w, const struct piece *x)
+{
+    struct copier *k = w->k;
+    uint64_t end = min_u64(x->off + x->len, k->src->shape.bytes);
+    int rc = 0;
+
+    if (!x->fresh) /* parts that are known to be zero are not written */
+        rc = disk_zero(x->file, x->at, x->len, false);
+    for (uint64_t at = x->off; at < end && rc == 0; at += k->room) {
+        size_t n = min_u64(k->room, end - at);
+        struct piece part = *x;
+
+        part.fresh = true;
+        part.at += at - x->off;
+        if (disk_known_zero(k->src, at, n))
+            continue;
+        rc = disk_read(k->src, at, w->in, n);
+        if (rc == 0)
+            rc = write_pages(k, &part, w->in, n);
+    }
+    return rc;
+}
+
+/* Is any byte of r not zero? Reads until one is found. */
+static int has_data(struct worker *w, const struct run *r, bool *yes)
+{
+    struct copier *k = w->k;
+    int rc = 0;
+
+    *yes = false;
+    for (uint64_t at = 0; at < r->len && rc == 0 && !*yes; at += k->room) {
+        size_t n = min_u64(k->room, r->len - at);
+
+        if (disk_known_zero(k->src, r->off + at, n))
+            continue;
+        rc = disk_read(k->src, r->off + at, w->in, n);
+        *yes = rc == 0 && !all_zero(w->in, n);
+    }
+    return rc;
+}
+
+/* Takes space for what r holds: all of it, unless its bytes are in w->in to look at. */
+static int place_run(struct worker *w, const struct run *r, bool loaded, unsigned *count)
 {
     struct copier *k = w->k;
     size_t at = 0, n;
+    int rc = 0;
+
+    if (!loaded)
+        return place(k, r->off, r->len, w->pieces, count);
+    while (rc == 0 && next_data(k, w->in, r->off, r->len, &at, &n)) {
+        rc = place(k, r->off + at, n, w->pieces, count);
+        at += n;
+    }
+    return rc;
+}
+
+static int copy_piece(struct worker *w, const struct run *r, const struct piece *x, bool loaded)
+{
+    struct copier *k = w->k;
+    struct run part = *r;
+
+    if (loaded)
+        return fill_piece(k, x, w->in, r->off, r->len);
+    part.file_off += x->off - r->off;
+    part.len = min_u64(x->len, r->off + r->len - x->off);
+    if (sharable(k, &part) && share_range(k, &part, x->file, x->at))
+        return 0;
+    return fill_from_source(w, x);
+}
+
+/* loaded: the bytes of r are in w->in. wanted: space is to be taken for them. */
+static int copy_to_map(struct worker *w, const struct run *r, uint64_t ticket, bool loaded,
+                       bool wanted)
+{
+    struct copier *k = w->k;
     unsigned count = 0;
     int rc = 0;
 
     wait_turn(k, ticket);
-    while (rc == 0 && at < r->len) {
-        if (!loaded)
-            n = r->len;
-        else if (!next_data(k, w->in, r->off, r->len, &at, &n))
-            break;
-        rc = place(k, r->off + at, n, w->pieces, &count);
-        at += n;
-    }
+    if (wanted)
+        rc = place_run(w, r, loaded, &count);
     end_turn(k, r->len, rc);
     for (unsigned i = 0; i < count; i++) {
         struct piece *x = &w->pieces[i];
-        struct run part = *r;
-        int one = rc;
+        int one = rc == 0 ? copy_piece(w, r, x, loaded) : rc;
 
-        part.file_off += x->off - r->off;
-        part.len = min_u64(x->len, r->off + r->len - x->off);
-        if (one == 0 && !loaded && !share_range(k, &part, x->file, x->at)) {
-            one = disk_read(k->src, r->off, w->in, r->len);
-            loaded = one == 0;
-        }
-        if (one == 0 && loaded)
-            one = fill_piece(x, w->in, r->off, r->len);
         one = map_placed(k->map, x, one == 0) < 0 && one == 0 ? -EIO : one;
         rc = rc == 0 ? one : rc;
     }
@@ -299,33 +388,26 @@ static int copy_plain(struct worker *w, const struct run *r)
     int rc = 0;
 
     while (rc == 0 && next_data(k, w->in, r->off, r->len, &at, &n)) {
-        rc = disk_write(k->dst, r->off + at, w->in + at, n);
+        rc = put(k, k->dst, r->off + at, w->in + at, n);
         at += n;
     }
     return rc;
 }
 
-/* May reflinks do this chunk? Whole clusters, so that nothing needs filling up. */
-static bool sharable(const struct copier *k, const struct run *r)
-{
-    uint64_t unit = k->map ? k->map->cluster : PAGE;
-
-    return __atomic_load_n(&k->share, __ATOMIC_RELAXED) && r->file && r->len >= SHARE_MIN &&
-           (r->off | r->len) % unit == 0 && r->file_off % PAGE == 0;
-}
-
 static int copy_chunk(struct worker *w, const struct run *r, uint64_t ticket)
 {
     struct copier *k = w->k;
-    bool share = sharable(k, r), shared = false;
+    bool share = sharable(k, r), large = r->len > k->room, shared = false, wanted = true;
     int rc = 0;
 
     if (share && !k->map)
         shared = share_range(k, r, k->dst, r->off);
-    if (!shared && !(share && k->map))
+    if (large && !share)
+        rc = has_data(w, r, &wanted);
+    else if (!shared && !(share && k->map))
         rc = disk_read(k->src, r->off, w->in, r->len);
     if (k->map && rc == 0)
-        return copy_to_map(w, r, ticket, !share);
+        return copy_to_map(w, r, ticket, !share && !large, wanted);
     if (rc == 0 && !shared)
         rc = copy_plain(w, r);
     wait_turn(k, ticket);
@@ -400,9 +482,9 @@ static struct worker *make_workers(struct copier *k, unsigned n)
 
     for (unsigned i = 0; v && i < n; i++) {
         v[i].k = k;
-        v[i].in = aligned_alloc(PAGE, k->chunk);
-        v[i].out = k->c->compress ? malloc(k->chunk) : NULL;
-        v[i].sizes = k->c->compress ? calloc(k->chunk / k->dst->pack, sizeof(size_t)) : NULL;
+        v[i].in = aligned_alloc(PAGE, k->room);
+        v[i].out = k->c->compress ? malloc(k->room) : NULL;
+        v[i].sizes = k->c->compress ? calloc(k->room / k->dst->pack, sizeof(size_t)) : NULL;
         if (!v[i].in || (k->c->compress && (!v[i].out || !v[i].sizes)))
             k->failed = -ENOMEM;
     }
@@ -439,6 +521,7 @@ static void choose_sizes(struct copier *k)
 
     k->unit = k->map ? max_u64(k->map->cluster, PAGE) : PAGE;
     k->chunk = max_u64(CHUNK, cluster);
+    k->room = k->c->compress ? k->chunk : min_u64(k->chunk, CHUNK_MOST);
 }
 
 int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, struct err *e)
@@ -451,6 +534,7 @@ int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, str
         return err_exit(e, EX_USAGE_, ENOTSUP, "this format does not compress");
     if (k.map && !k.map->ops->reserve)
         k.map = NULL;
+    pthread_mutex_init(&k.writing, NULL);
     pthread_mutex_init(&k.lock, NULL);
     pthread_cond_init(&k.turn, NULL);
     choose_sizes(&k);
@@ -460,6 +544,7 @@ int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, str
         rc = k.failed;
     }
     free(k.runs);
+    pthread_mutex_destroy(&k.writing);
     pthread_mutex_destroy(&k.lock);
     pthread_cond_destroy(&k.turn);
     return rc < 0 ? err_set(e, -rc, "cannot copy the disk: %s", strerror(-rc)) : 0;

@@ -246,6 +246,19 @@ int disk_extents(struct disk *d, uint64_t off, uint64_t len, extent_fn *fn, void
     return d->ops->extents ? d->ops->extents(d, off, len, fn, arg) : fn(arg, &all);
 }
 
+static int stop_at_data(void *arg, const struct extent *x)
+{
+    (void)arg;
+    return x->kind == EXTENT_DATA;
+}
+
+bool disk_known_zero(struct disk *d, uint64_t off, uint64_t len)
+{
+    uint64_t bytes = d->shape.bytes;
+
+    return off >= bytes || disk_extents(d, off, min_u64(len, bytes - off), stop_at_data, NULL) == 0;
+}
+
 /* --- blocking helpers --- */
 
 int disk_read(struct disk *d, uint64_t off, void *buf, size_t len)

@@ -116,6 +116,8 @@ MUST int disk_now(struct disk *d, struct disk_req *r);
 void disk_close(struct disk *d); /* NULL is fine; waits for requests in flight, does not flush */
 void disk_shape(const struct disk *d, struct disk_shape *s);
 MUST int disk_extents(struct disk *d, uint64_t off, uint64_t len, extent_fn *fn, void *arg);
+/* Is [off, off+len) zero, as far as tables tell? What lies past the end is. */
+bool disk_known_zero(struct disk *d, uint64_t off, uint64_t len);
 
 /* Blocking helpers over disk_now(). 0 or -errno. */
 MUST int disk_read(struct disk *d, uint64_t off, void *buf, size_t len);
