@@ -57,6 +57,8 @@ SET_FLAG(outside)
 SET_FLAG(quiet)
 SET_FLAG(no_lock)
 SET_FLAG(chain)
+SET_TEXT(as)
+SET_TEXT(fuse)
 SET_TEXT(nbd)
 SET_FLAG(write)
 

@@ -27,6 +27,8 @@ int image_set_outside(void *arg, const char *value, struct err *e);
 int image_set_quiet(void *arg, const char *value, struct err *e);
 int image_set_no_lock(void *arg, const char *value, struct err *e);
 int image_set_chain(void *arg, const char *value, struct err *e);
+int image_set_as(void *arg, const char *value, struct err *e);
+int image_set_fuse(void *arg, const char *value, struct err *e);
 int image_set_nbd(void *arg, const char *value, struct err *e);
 int image_set_write(void *arg, const char *value, struct err *e);
 

@@ -67,12 +67,13 @@ static int copy_into(const struct image_args *a, struct disk *src, const struct 
                      const char *out, struct err *e)
 {
     struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .no_lock = false};
-    struct copy_cfg cc = {.compress = a->compress, .progress = image_progress(a, "convert")};
+    struct copy_cfg cc = {.compress = a->compress, .blank = true};
     struct disk *dst;
     int rc = disk_open(&c, NULL, &dst, e);
 
     if (rc < 0)
         return rc;
+    cc.progress = image_progress(a, "convert");
     cc.compress = cc.compress || dst->pack_only;
     rc = image_copy(src, dst, &cc, e);
     if (rc == 0) {

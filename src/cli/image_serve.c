@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/image.h"
+#include "core/cfg.h"
 #include "storage/serve/nbd.h"
+#include "storage/serve/view.h"
 
 /* A descriptor that can be read once the user, or the system, wants an end. */
 static int end_signals(struct err *e)
@@ -34,11 +37,10 @@ static void announce(const struct image_args *a, const struct disk *d, const cha
                 (unsigned long long)d->shape.bytes, d->shape.readonly ? ", read-only" : "", where);
 }
 
-static int serve_nbd(const struct image_args *a, struct disk *d, const char *path, int stop,
-                     struct err *e)
+static int serve_nbd(const struct image_args *a, struct disk *d, const char *path, const char *name,
+                     int stop, struct err *e)
 {
-    const char *slash = strrchr(path, '/');
-    struct nbd_cfg c = {.disk = d, .name = slash ? slash + 1 : path, .about = d->format->about};
+    struct nbd_cfg c = {.disk = d, .name = name, .about = d->format->about};
     struct nbd *n;
     int rc = nbd_create(&c, a->nbd, &n, e);
 
@@ -50,21 +52,75 @@ static int serve_nbd(const struct image_args *a, struct disk *d, const char *pat
     return rc;
 }
 
-static int serve(const struct image_args *a, const char *path, struct err *e)
+/* The disk becomes an image file of another format; *d is closed when that fails. */
+static int look_like(const struct image_args *a, const char *name, struct disk **d, struct err *e)
 {
-    struct disk *d;
-    int stop = end_signals(e), rc, flushed;
+    struct view_cfg c = {
+        .src = *d, .format = format_by_name(a->as), .name = name, .write = a->write};
+    int rc = 0;
 
-    if (stop < 0)
-        return stop;
-    rc = image_open(a, path, !a->write, &d, e);
+    if (!c.format)
+        rc = err_exit(e, EX_USAGE_, EINVAL, "'%s' is no image format; see hospes image --help",
+                      a->as);
+    if (rc == 0 && strcmp(c.format->name, "raw") == 0)
+        return 0;
+    if (rc == 0)
+        rc = cfg_create(&c.opts, e);
+    if (rc == 0 && a->options)
+        rc = cfg_parse(c.opts, a->options, NULL, e);
+    if (rc == 0)
+        rc = view_create(&c, d, e);
+    cfg_destroy(c.opts);
+    if (rc < 0)
+        disk_close(*d);
+    return rc;
+}
+
+/* What clients see the disk as: the image's own name, or that with another suffix. */
+static char *served_name(const struct image_args *a, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    const char *dot = strrchr(base, '.'), *suffix = "raw";
+    size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    const struct format_ops *f = a->as ? format_by_name(a->as) : NULL;
+    char *name = NULL;
+
+    if (!a->as && !a->fuse)
+        return strdup(base);
+    if (f && f->suffixes && strcmp(f->name, "raw") != 0)
+        suffix = f->suffixes + 1;
+    return asprintf(&name, "%.*s.%.*s", (int)n, base, (int)strcspn(suffix, " "), suffix) < 0 ? NULL
+                                                                                             : name;
+}
+
+static int serve_disk(const struct image_args *a, const char *path, int stop, struct err *e)
+{
+    char *name = served_name(a, path);
+    struct disk *d = NULL;
+    int rc =
+            name ? image_open(a, path, !a->write, &d, e) : err_set(e, ENOMEM, "no memory to serve"),
+        flushed;
+
+    if (rc == 0 && a->as)
+        rc = look_like(a, name, &d, e);
     if (rc == 0) {
-        rc = serve_nbd(a, d, path, stop, e);
+        rc = serve_nbd(a, d, path, name, stop, e);
         flushed = a->write ? disk_flush(d) : 0;
         if (rc == 0 && flushed < 0)
             rc = err_set(e, -flushed, "cannot write '%s': %s", path, strerror(-flushed));
         disk_close(d);
     }
+    free(name);
+    return rc;
+}
+
+static int serve(const struct image_args *a, const char *path, struct err *e)
+{
+    int stop = end_signals(e), rc;
+
+    if (stop < 0)
+        return stop;
+    rc = serve_disk(a, path, stop, e);
     close(stop);
     return rc;
 }
@@ -88,6 +144,8 @@ static int serve_main(int argc, char **argv)
 static const struct cli_option serve_options[] = {
     IMAGE_FORMAT,
     {"nbd", "WHERE", "serve NBD at unix=PATH or tcp=ADDRESS:PORT", image_set_nbd},
+    {"as", "FORMAT", "serve an image file of this format, made up while it is read", image_set_as},
+    {"o", "K=V,..", "options of that format", image_set_options},
     {"write", NULL, "let clients write to the image", image_set_write},
     {"l", "SNAPSHOT", "the content of an internal snapshot", image_set_internal},
     IMAGE_OUTSIDE,

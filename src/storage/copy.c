@@ -228,8 +228,10 @@ static int place(struct copier *k, uint64_t off, uint64_t len, struct piece *v, 
         if (*n == PIECES)
             return -E2BIG;
         rc = map_place(k->map, off, end - off, &v[*n]);
-        if (rc == 0)
-            off += v[(*n)++].len;
+        if (rc < 0)
+            return rc;
+        v[*n].fresh = v[*n].fresh || (v[*n].old && k->c->blank);
+        off += v[(*n)++].len;
     }
     return rc;
 }

@@ -44,6 +44,7 @@ struct piece {
     uint64_t at;       /* DATA, PACKED: offset there */
     uint32_t packed;   /* PACKED: bytes stored, at most */
     bool fresh;        /* from reserve: the space reads as zeroes */
+    bool old;      /* from map_place: it had space before, which now holds what the guest sees */
     bool unmarked;     /* DATA that may be read, but must be reserved and assigned to be written */
 };
 

@@ -295,11 +295,23 @@ int map_place(struct map *m, uint64_t off, uint64_t len, struct piece *x)
 {
     int rc = m->ops->reserve ? map_touch(m) : -EROFS;
 
-    return rc == 0 ? reserve(m, off, len, x) : rc;
+    if (rc == 0 && off < guest_end(m))
+        rc = map_find(m, off, min_u64(len, guest_end(m) - off), x);
+    if (rc < 0)
+        return rc;
+    if (off < guest_end(m) && !is_new(x)) {
+        x->old = true;
+        x->fresh = false;
+        x->len = min_u64(len, grain_up(m, off + x->len) - off);
+        return 0;
+    }
+    if (off < guest_end(m))
+        len = min_u64(len, grain_up(m, off + x->len) - off);
+    return reserve(m, off, len, x);
 }
 
 int map_placed(struct map *m, const struct piece *x, bool ok)
 {
     wrote(m);
-    return settle(m, x, ok ? 0 : -EIO);
+    return x->old ? 0 : settle(m, x, ok ? 0 : -EIO);
 }
