@@ -8,12 +8,31 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/describe.h"
 #include "cli/inspect.h"
-#include "inspect/inspect.h"
+#include "inspect/auto.h"
 
 static int inspect_set_json(void *arg, const char *value, struct err *e)
 {
-    ((struct inspect_args *)arg)->json = true;
+    ((struct inspect_args *)arg)->form = INSPECT_JSON;
+    return 0;
+}
+
+static int inspect_set_csv(void *arg, const char *value, struct err *e)
+{
+    ((struct inspect_args *)arg)->form = INSPECT_CSV;
+    return 0;
+}
+
+static int inspect_set_html(void *arg, const char *value, struct err *e)
+{
+    ((struct inspect_args *)arg)->form = INSPECT_HTML;
+    return 0;
+}
+
+static int inspect_set_fleet(void *arg, const char *value, struct err *e)
+{
+    ((struct inspect_args *)arg)->fleet = value;
     return 0;
 }
 
@@ -25,13 +44,16 @@ static int inspect_set_format(void *arg, const char *value, struct err *e)
 
 static const struct cli_option inspect_options[] = {
     {"f", "FORMAT", "the image's format, which is found out otherwise", inspect_set_format},
-    {"json", NULL, "print one JSON object", inspect_set_json},
+    {"fleet", "DIR", "look at all machines below this folder", inspect_set_fleet},
+    {"json", NULL, "print JSON: one object, or one for each machine of a fleet", inspect_set_json},
+    {"csv", NULL, "print a fleet as CSV", inspect_set_csv},
+    {"html", NULL, "print a fleet as an HTML page", inspect_set_html},
     {NULL},
 };
 
 /* --- as text --- */
 
-static void size_text(uint64_t bytes, char out[24])
+void inspect_size(uint64_t bytes, char *out)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double v = (double)bytes;
@@ -55,7 +77,7 @@ static void print_images(const struct inspect *i)
     for (unsigned k = 0; k < i->images; k++) {
         char size[24];
 
-        size_text(i->image[k].bytes, size);
+        inspect_size(i->image[k].bytes, size);
         printf("%-11s %s (%s, %s%s%s)\n", k ? "  parent" : "image", i->image[k].path,
                i->image[k].format, size, i->image[k].creator[0] ? ", made by " : "",
                i->image[k].creator);
@@ -71,7 +93,7 @@ static void print_parts(const struct inspect *i)
         const struct inspect_part *p = &i->part[k];
         char size[24], name[160];
 
-        size_text(p->bytes, size);
+        inspect_size(p->bytes, size);
         if (p->number)
             snprintf(name, sizeof(name), "partition %u", p->number);
         else
@@ -158,15 +180,17 @@ static void print_text(const struct inspect *i)
     print_verdict(i);
 }
 
-static int inspect_print(const struct inspect_args *a, const struct inspect *i, struct err *e)
+static int inspect_print(const struct inspect_args *a, const struct inspect *i,
+                         const struct plan *p, struct err *e)
 {
     char *json;
 
-    if (!a->json) {
+    if (a->form != INSPECT_JSON) {
         print_text(i);
+        printf("\n`hospes run` takes %s\n", p->persona_why);
         return 0;
     }
-    json = inspect_json(i);
+    json = inspect_json(i, p->persona, p->persona_why);
     if (!json)
         return err_set(e, ENOMEM, "no memory for the answer");
     printf("%s\n", json);
@@ -174,17 +198,41 @@ static int inspect_print(const struct inspect_args *a, const struct inspect *i, 
     return 0;
 }
 
+/* The plan that `hospes run` would begin with: a description's, or one with this disk. */
+static int inspect_plan(const struct inspect_args *a, const char *path, struct plan *p,
+                        struct err *e)
+{
+    const struct import_wish wish = {.quick = true};
+    struct import_report report = {0};
+    int rc;
+
+    if (a->format || !describe_is(path)) {
+        p->disks = 1;
+        rc = plan_set(&p->disk[0].path, path, e);
+        return rc < 0 ? rc : plan_set(&p->disk[0].format, a->format, e);
+    }
+    rc = describe_read(path, &wish, p, &report, e);
+    import_report_free(&report);
+    if (rc == 0 && p->disks == 0 && !p->kernel)
+        rc = err_exit(e, EX_BAD_INPUT, EINVAL, "%s has no disk that could be looked into", path);
+    return rc;
+}
+
 static int inspect_one(const struct inspect_args *a, const char *path, struct err *e)
 {
-    struct inspect_cfg c = {.path = path, .format = a->format};
     struct inspect *i = calloc(1, sizeof(*i));
+    struct plan p;
     int rc;
 
     if (!i)
         return err_set(e, ENOMEM, "no memory for an inspection");
-    rc = inspect_file(&c, i, e);
+    plan_init(&p);
+    rc = inspect_plan(a, path, &p, e);
     if (rc == 0)
-        rc = inspect_print(a, i, e);
+        rc = auto_decide(&p, i, e);
+    if (rc == 0)
+        rc = inspect_print(a, i, &p, e);
+    plan_free(&p);
     free(i);
     return rc;
 }
@@ -197,19 +245,23 @@ static int inspect_main_(int argc, char **argv)
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && n != 1)
-        rc = err_exit(&e, EX_USAGE_, EINVAL, "inspect takes one FILE; see hospes help inspect");
+    if (rc == 0 && n != (a.fleet ? 0 : 1))
+        rc = err_exit(&e, EX_USAGE_, EINVAL,
+                      "inspect takes one FILE, or --fleet DIR; see hospes help inspect");
+    if (rc == 0 && !a.fleet && a.form > INSPECT_JSON)
+        rc = err_exit(&e, EX_USAGE_, EINVAL, "--csv and --html are for --fleet DIR; use --json");
     if (rc == 0)
-        rc = inspect_one(&a, argv[1], &e);
+        rc = a.fleet ? inspect_fleet(&a, &e) : inspect_one(&a, argv[1], &e);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
 
 const struct cli_command cli_inspect = {
     .name = "inspect",
-    .args = "[OPTION...] FILE",
+    .args = "[OPTION...] FILE | --fleet DIR",
     .about = "Tells what is inside a guest's disk, and under which personas it will boot.",
     .more =
-        "FILE is a disk image in any format. Nothing in it is executed and nothing is written:\n"
+        "FILE is a disk image in any format, or a description of a machine, of which the first\n"
+        "disk is looked at. Nothing in it is executed and nothing is written:\n"
         "the look is taken by a process that can only read, in bounded memory and time.",
     .options = inspect_options,
     .run = inspect_main_,

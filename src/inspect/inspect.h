@@ -126,8 +126,8 @@ void inspect_disk(struct disk *d, struct inspect *out);
 /* Fills out->verdict from the rest. */
 void inspect_judge(struct inspect *out);
 
-/* One JSON object; malloc()ed, NULL without memory. */
-char *inspect_json(const struct inspect *i);
+/* One JSON object, with the persona that `run` would take; malloc()ed, NULL without memory. */
+char *inspect_json(const struct inspect *i, const char *persona, const char *why);
 
 /* --- for the parts of an inspection --- */
 

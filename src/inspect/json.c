@@ -146,7 +146,7 @@ static void boot(struct json_object *o, const struct inspect *i)
         json_object_array_add(l, json_object_new_string("uefi"));
 }
 
-char *inspect_json(const struct inspect *i)
+char *inspect_json(const struct inspect *i, const char *persona, const char *why)
 {
     struct json_object *o = json_object_new_object(), *l, *x;
     const char *s;
@@ -168,6 +168,8 @@ char *inspect_json(const struct inspect *i)
         text(v, "bus", i->verdict[p].bus);
         json_object_object_add(x, persona_names[p], v);
     }
+    text(o, "persona", persona);
+    text(o, "why", why);
     l = list(o, "notes");
     for (unsigned k = 0; k < i->notes; k++)
         json_object_array_add(l, json_object_new_string(i->note[k]));

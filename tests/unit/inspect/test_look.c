@@ -7,6 +7,7 @@
 #include "core/err.h"
 #include "fakes/fake_hive.h"
 #include "inspect/auto.h"
+#include "inspect/fleet.h"
 #include "machine/plan.h"
 
 static struct inspect found;
@@ -323,6 +324,59 @@ static void an_initrd_of_this_machine(void **state)
     sure_is(PERSONA_KVM, SURE_UNKNOWN);
 }
 
+/* --- fleets --- */
+
+static const struct fleet_machine *machine(const struct fleet *f, const char *file)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (strcmp(f->v[i].file, file) == 0)
+            return &f->v[i];
+    }
+    return NULL;
+}
+
+static void a_fleet_has_each_machine_once(void **state)
+{
+    const struct fleet_machine *m;
+    struct fleet f;
+
+    (void)state;
+    debian("d", "virtio_pci virtio_blk", "UUID=1");
+    assert_int_equal(
+        images_run("mkdir -p fleet/a fleet/b && truncate -s 20M fleet/a/a.raw && "
+                   "mke2fs -q -d d fleet/a/a.raw && cp fleet/a/a.raw fleet/b/lone.img && "
+                   "touch fleet/b/x-flat.vmdk fleet/b/x-s001.vmdk fleet/b/readme && "
+                   "ln -s ../a/a.raw fleet/b/link.img"),
+        0);
+    images_text("fleet/a/m.vmx", ".encoding = \"UTF-8\"\ndisplayName = \"web\"\nmemsize = \"512\"\n"
+                                 "scsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\n"
+                                 "scsi0:0.fileName = \"a.raw\"\n");
+    images_text("fleet/a/gone.vmx", ".encoding = \"UTF-8\"\nscsi0.present = \"TRUE\"\n"
+                                    "scsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"no.vmdk\"\n");
+    images_text("fleet/a/bad.vmx", ".encoding = \"UTF-8\"\nnumvcpus = \"many\"\n");
+    assert_int_equal(fleet_look(images_path("fleet"), &f, &e), 0);
+    assert_int_equal(f.n, 4);
+    m = machine(&f, "a/m.vmx");
+    assert_string_equal(m->name, "web");
+    assert_int_equal(m->persona, PERSONA_KVM);
+    assert_int_equal(m->boots, SURE_YES);
+    assert_int_equal(m->memory, 512 * MiB);
+    assert_non_null(strstr(m->why, "though"));
+    m = machine(&f, "b/lone.img");
+    assert_string_equal(m->from, "disk");
+    assert_string_equal(m->name, "lone");
+    m = machine(&f, "a/gone.vmx");
+    assert_int_equal(m->persona, PERSONA_VMWARE);
+    assert_int_equal(m->boots, SURE_UNKNOWN);
+    assert_non_null(strstr(m->problem, "no.vmdk"));
+    m = machine(&f, "a/bad.vmx");
+    assert_int_equal(m->persona, -1);
+    assert_non_null(strstr(m->problem, "many"));
+    fleet_free(&f);
+    assert_int_equal(fleet_look("/nonexistent", &f, &e), -ENOTDIR);
+    assert_int_equal(fleet_look(images_path("d.img"), &f, &e), -ENOTDIR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +390,7 @@ int main(void)
         cmocka_unit_test(the_choice_follows_its_rule),
         cmocka_unit_test(a_plan_gets_persona_and_reason),
         cmocka_unit_test(an_initrd_of_this_machine),
+        cmocka_unit_test(a_fleet_has_each_machine_once),
     };
     return cmocka_run_group_tests(tests, images_setup, images_teardown);
 }
