@@ -107,6 +107,7 @@ static void put_system(struct smbios *s, const struct smbios_id *id, const uint8
         .version = say(s, or (id->version, "1.0")),
         .serial = say(s, id->serial),
         .wake_up = 6, /* power switch */
+        .sku = say(s, id->sku),
         .family = say(s, id->family),
     };
 
@@ -121,7 +122,7 @@ static void put_boards(struct smbios *s, const struct smbios_id *id)
         .manufacturer = say(s, or (id->board_vendor, or (id->vendor, "hospes"))),
         .product = say(s, or (id->board_product, or (id->product, "PC"))),
         .version = say(s, id->version),
-        .serial = say(s, id->serial),
+        .serial = say(s, or (id->board_serial, id->serial)),
         .features = 1, /* hosts the processors */
         .chassis = le16_of(HANDLE_CHASSIS),
         .type = 10, /* motherboard */
@@ -137,7 +138,7 @@ static void put_boards(struct smbios *s, const struct smbios_id *id)
     put(s, &b.header, 2, HANDLE_BASEBOARD, sizeof(b));
     c.manufacturer = say(s, or (id->chassis_vendor, or (id->vendor, "hospes")));
     c.version = say(s, id->version);
-    c.serial = say(s, id->serial);
+    c.serial = say(s, or (id->chassis_serial, id->serial));
     c.asset_tag = say(s, id->asset_tag);
     put(s, &c.header, 3, HANDLE_CHASSIS, sizeof(c));
 }

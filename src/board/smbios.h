@@ -12,6 +12,7 @@ struct smbios_id {
     const char *bios_vendor, *bios_version, *bios_date;
     const char *vendor, *product, *version, *serial, *family;
     const char *board_vendor, *board_product, *chassis_vendor, *asset_tag;
+    const char *sku, *board_serial, *chassis_serial; /* the serials' NULL: the machine's */
 };
 
 #endif

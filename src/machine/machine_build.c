@@ -130,7 +130,9 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
         .readonly = d->cdrom || d->write == PLAN_READONLY,
         .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
     };
-    struct disk_spec s = {.bus = d->bus, .cdrom = d->cdrom};
+    const struct plan_controller *ctl = place_controller(m->plan, d);
+    struct disk_spec s = {.bus = d->bus, .serial = d->serial, .cdrom = d->cdrom};
+    uint8_t instance[16];
     char id[32];
     int rc = disk_open(&c, m->loop, &s.disk, e);
 
@@ -145,6 +147,9 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
     rc = cfg_create(&s.opts, e);
     if (rc == 0 && d->opts)
         rc = cfg_parse(s.opts, d->opts, NULL, e);
+    if (rc == 0)
+        rc = place_slot(m, &d->place, id, s.opts, e);
+    s.instance = ctl ? place_instance(&ctl->place.instance, instance) : NULL;
     if (rc < 0)
         disk_close(s.disk);
     else if (d->bus && strcmp(d->bus, "floppy") == 0)
@@ -162,6 +167,7 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
     const struct plan_nic *n = &m->plan->nic[i];
     struct nic_spec s = {.model = n->model};
     struct cfg *rest = NULL;
+    uint8_t instance[16];
     char id[32];
     int rc;
 
@@ -176,6 +182,9 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
     s.opts = rest;
     if (n->opts)
         rc = cfg_parse(rest, n->opts, NULL, e);
+    if (rc == 0)
+        rc = place_slot(m, &n->place, id, rest, e);
+    s.instance = place_instance(&n->place.instance, instance);
     if (rc < 0)
         net_close(s.netif);
     else
@@ -188,9 +197,11 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
 
 static void build_acpi(void *arg, struct aml *out)
 {
-    struct persona *p = arg;
+    struct machine *m = arg;
 
-    p->ops->acpi(p, out);
+    if (m->persona->ops->acpi)
+        m->persona->ops->acpi(m->persona, out);
+    place_acpi(m, out);
 }
 
 static int build_devices(struct machine *m, struct err *e)
@@ -208,8 +219,9 @@ static int build_devices(struct machine *m, struct err *e)
         return rc;
     if (ops->smbios)
         ops->smbios(m->persona, &m->tables.smbios);
-    m->tables.acpi = ops->acpi ? build_acpi : NULL;
-    m->tables.acpi_arg = m->persona;
+    place_names(m->plan, &m->tables.smbios);
+    m->tables.acpi = build_acpi;
+    m->tables.acpi_arg = m;
     return 0;
 }
 

@@ -122,4 +122,18 @@ void machine_control_end(struct machine *m);
 bool resets_again(struct resets *r, uint64_t now, uint64_t exits);
 void resets_begin(struct resets *r, uint64_t now, uint64_t exits);
 
+/* --- machine_place.c --- */
+
+/* Puts "slot" into a device's options when the plan gave it an address that is free here. */
+MUST int place_slot(struct machine *m, const struct plan_place *place, const char *id,
+                    struct cfg *opts, struct err *e);
+/* A VMBus instance as on the wire: out, or NULL when none was said. */
+const uint8_t *place_instance(const struct plan_guid *g, uint8_t out[16]);
+/* The controller that the plan describes for a disk; NULL: none. */
+const struct plan_controller *place_controller(const struct plan *p, const struct plan_disk *d);
+/* The plan's names over the persona's. */
+void place_names(const struct plan *p, struct smbios_id *out);
+/* Slot numbers of the devices on the PCI bus, into \_SB. */
+void place_acpi(struct machine *m, struct aml *out);
+
 #endif

@@ -25,8 +25,9 @@ struct disk_spec {
     const char *bus; /* NULL: the persona's own choice */
     const char *serial;
     bool cdrom;
-    unsigned queues;  /* 0: the persona's choice */
-    struct cfg *opts; /* what the front end may read: slot, ... */
+    unsigned queues;         /* 0: the persona's choice */
+    struct cfg *opts;        /* what the front end may read: slot, ... */
+    const uint8_t *instance; /* of the VMBus channel of its controller, as on the wire; NULL */
 };
 
 struct nic_spec {
@@ -35,6 +36,7 @@ struct nic_spec {
     const char *model; /* NULL: the persona's own */
     uint8_t mac[6];
     struct cfg *opts;
+    const uint8_t *instance; /* of its VMBus channel, as on the wire; NULL: made from mac */
 };
 
 enum persona_ask {

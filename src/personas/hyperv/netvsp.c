@@ -607,7 +607,8 @@ static const struct vmbus_class netvsp_class = {
     .describe = netvsp_describe,
 };
 
-static int netvsp_add_channels(struct netvsp *n, struct err *e)
+/* own: the instance that the plan gives, or NULL. */
+static int netvsp_add_channels(struct netvsp *n, const uint8_t *own, struct err *e)
 {
     static const uint8_t type[16] = HV_NIC_GUID;
     static const uint8_t instance[10] = {0x63, 0x51, 0x61, 0xf8, 0, 0, 0, 0x10, 0x20, 0};
@@ -627,6 +628,8 @@ static int netvsp_add_channels(struct netvsp *n, struct err *e)
         memcpy(q->c.type, type, sizeof(type));
         memcpy(q->c.instance, instance, sizeof(instance));
         memcpy(q->c.instance + 10, n->mac, sizeof(n->mac));
+        if (own)
+            memcpy(q->c.instance, own, sizeof(q->c.instance));
         rc = vmbus_add(n->b, &q->c, e);
     }
     return rc;
@@ -669,7 +672,7 @@ int netvsp_create(struct vmbus *b, const struct nic_spec *s, unsigned queues, st
     memcpy(n->mac, s->mac, sizeof(n->mac));
     memcpy(n->current_mac, s->mac, sizeof(n->mac));
     n->netif->ops->caps(n->netif, &n->caps);
-    rc = n->id && n->spare ? netvsp_add_channels(n, e)
+    rc = n->id && n->spare ? netvsp_add_channels(n, s->instance, e)
                            : err_set(e, ENOMEM, "no memory for a network card");
     if (rc < 0) {
         netvsp_destroy(n);

@@ -246,8 +246,8 @@ static int add_ide(struct hyperv *v, const struct disk_spec *s, const struct scs
     return rc == 0 && v->p.env.firmware ? add_head(v, (int)unit, s, e) : rc;
 }
 
-static int add_scsi(struct hyperv *v, unsigned channels, const struct scsi_lun_cfg *c,
-                    struct err *e)
+static int add_scsi(struct hyperv *v, unsigned channels, const struct disk_spec *s,
+                    const struct scsi_lun_cfg *c, struct err *e)
 {
     unsigned lun = v->luns;
     int rc;
@@ -256,6 +256,8 @@ static int add_scsi(struct hyperv *v, unsigned channels, const struct scsi_lun_c
         rc = storvsp_create(v->bus, "scsi0", -1, channels, &v->scsi, e);
         if (rc < 0)
             return rc;
+        if (s->instance)
+            storvsp_instance(v->scsi, s->instance);
     }
     rc = storvsp_attach(v->scsi, lun, c, e);
     if (rc == 0)
@@ -283,7 +285,7 @@ static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct 
     if (rc == 0 && s->cdrom)
         c.product = "Virtual DVD-ROM";
     if (rc == 0 && strcmp(bus, "scsi") == 0)
-        rc = add_scsi(v, (unsigned)queues, &c, e);
+        rc = add_scsi(v, (unsigned)queues, s, &c, e);
     else if (rc == 0 && strcmp(bus, "ide") == 0)
         rc = add_ide(v, s, &c, e);
     else if (rc == 0)

@@ -437,6 +437,12 @@ static int storvsp_add_channels(struct storvsp *s, const char *id, int ide, stru
     return rc;
 }
 
+void storvsp_instance(struct storvsp *s, const uint8_t instance[16])
+{
+    for (unsigned i = 0; i < s->channels; i++)
+        memcpy(s->channel[i].instance, instance, sizeof(s->channel[i].instance));
+}
+
 int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
                    struct storvsp **out, struct err *e)
 {

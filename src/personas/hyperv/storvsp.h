@@ -17,6 +17,9 @@ MUST int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned chann
 void storvsp_destroy(struct storvsp *s);
 void storvsp_reset(struct storvsp *s);
 
+/* The instance by which the guest knows the controller, as on the wire; before it runs. */
+void storvsp_instance(struct storvsp *s, const uint8_t instance[16]);
+
 /* Units come and go at any time, on the loop; the guest is told to look. On failure the disk stays
  * the caller's. */
 MUST int storvsp_attach(struct storvsp *s, unsigned lun, const struct scsi_lun_cfg *c,
