@@ -326,7 +326,7 @@ static int confine(const struct import_file *f, const char **name, bool *moved, 
         return err_exit(e, EX_BAD_INPUT, EINVAL, "a disk has no usable file name");
     if (f->folder && is_there(f->folder, last))
         dir = f->folder, *name = last;
-    if (has_link(dir, *name))
+    if (!f->wish.trust && has_link(dir, *name))
         return err_exit(
             e, EX_BAD_INPUT, EINVAL,
             "there is a symbolic link, which could lead anywhere; give --trust when the "

@@ -17,6 +17,8 @@
 #include "import/reading.h"
 #include "import/xl.h"
 
+enum { PCI_VIRTIO = 10, PCI_NET = 18 };
+
 /* --- lines --- */
 
 /* Keys whose values are lists of parts. */
@@ -38,7 +40,7 @@ static bool has_parts(const char *name)
 /* '#' lines are the description; it is one key over all of them. */
 static int add_note(struct reading *r, struct node *up, const char *text, unsigned line)
 {
-    struct node *n = node_first(up, "description");
+    struct node *n = tree_find(&r->t, up, "description");
     char *joined;
     int rc;
 
@@ -73,10 +75,12 @@ static int add_line(struct reading *r, struct node **up, char *text, unsigned li
         return err_exit(r->e, EX_BAD_INPUT, EINVAL, "line %u is not `key: value`", line);
     *colon++ = '\0';
     colon += strspn(colon, " \t");
-    n = node_first(*up, text);
+    n = tree_find(&r->t, *up, text);
     if (n && strcmp(text, "description") != 0) {
         read_drop_all(r, n, "the key is there again; the last one counts");
         n->name = "";
+        if (r->rc < 0)
+            return r->rc;
     }
     n = tree_add(&r->t, *up, text, has_parts(text) && *colon ? NULL : colon, line, r->e);
     if (!n)
@@ -331,6 +335,18 @@ static void take_options(struct reading *r, struct node *n, struct plan_disk *d)
     read_drop(r, node_first(n, "size"), "the file has its size itself");
 }
 
+/* Where qemu-server puts the devices of a machine that is no q35, on bus 0. */
+static void take_pci(struct reading *r, struct plan_place *place, unsigned first, int number)
+{
+    struct node *machine = key(r, "machine");
+    char text[32];
+
+    if (number < 0 || number > 5 || (machine && machine->value && strstr(machine->value, "q35")))
+        return;
+    snprintf(text, sizeof(text), "0000:00:%02x.0", first + (unsigned)number);
+    read_set(r, &place->pci, text);
+}
+
 static void take_disk(struct reading *r, struct node *n, const char *prefix, const char *bus)
 {
     struct node *file = node_first(n, "file"), *media = node_first(n, "media");
@@ -355,6 +371,8 @@ static void take_disk(struct reading *r, struct node *n, const char *prefix, con
                     : strcmp(prefix, "virtio") == 0 ? -1
                                                     : 0;
     d->unit = strcmp(prefix, "ide") == 0 ? number % 2 : number > 255 ? 255 : number;
+    if (strcmp(prefix, "virtio") == 0)
+        take_pci(r, &d->place, PCI_VIRTIO, number);
     if (strcmp(volume(file->value), file->value) != 0)
         read_file_as(r, file, volume(file->value), d);
     else
@@ -419,6 +437,7 @@ static void take_card(struct reading *r, struct node *n)
     if (!nic)
         return;
     read_mac(r, mac, nic);
+    take_pci(r, &nic->place, PCI_NET, atoi(n->name + 3));
     read_keep(r, model);
     read_lan(r, node_first(n, "bridge"), nic);
 }

@@ -2,6 +2,7 @@
 /* tree.c - see tree.h. */
 #include "import/tree.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,33 @@ void tree_free(struct tree *t)
         next = c->next;
         free(c);
     }
+    free(t->hash);
     tree_init(t, t->separator);
+}
+
+static size_t bucket(const struct node *up, const char *name)
+{
+    uint64_t h = (uint64_t)(uintptr_t)up * UINT64_C(0x9e3779b97f4a7c15);
+
+    for (; *name; name++)
+        h = (h ^ (uint8_t)tolower((unsigned char)*name)) * UINT64_C(0x100000001b3);
+    return (size_t)(h >> 40) % TREE_HASH;
+}
+
+struct node *tree_find(const struct tree *t, const struct node *up, const char *name)
+{
+    struct node *n = t->hash ? t->hash[bucket(up, name)] : NULL;
+
+    while (n && (n->up != up || strcasecmp(n->name, name) != 0))
+        n = n->same;
+    return n;
+}
+
+int tree_again(struct tree *t, struct node *n, const char *value, unsigned line, struct err *e)
+{
+    n->line = line;
+    n->told = false;
+    return tree_value(t, n, value, strlen(value), e);
 }
 
 static void *tree_take(struct tree *t, size_t n, struct err *e)
@@ -94,6 +121,12 @@ struct node *tree_add(struct tree *t, struct node *up, const char *name, const c
     n->value = value ? tree_text(t, value, strlen(value), e) : NULL;
     if (!n->name || (value && !n->value))
         return NULL;
+    if (!t->hash && !(t->hash = calloc(TREE_HASH, sizeof(*t->hash)))) {
+        (void)err_set(e, ENOMEM, "no memory for the description");
+        return NULL;
+    }
+    n->same = t->hash[bucket(up, name)];
+    t->hash[bucket(up, name)] = n;
     t->nodes++;
     if (up->last)
         up->last->next = n;

@@ -11,7 +11,13 @@
 
 #include "core/core.h"
 
-enum { TREE_NODES = 20000, TREE_BYTES = 12 << 20, TREE_DEPTH = 64, TREE_PATH = 512 };
+enum {
+    TREE_NODES = 20000,
+    TREE_HASH = 4096,
+    TREE_BYTES = 12 << 20,
+    TREE_DEPTH = 64,
+    TREE_PATH = 512
+};
 
 struct node {
     const char *name;
@@ -19,6 +25,7 @@ struct node {
     unsigned line;     /* 0: the format has none */
     bool told;         /* the report has it */
     struct node *up, *child, *last, *next;
+    struct node *same; /* another of tree_find()'s chain */
 };
 
 struct tree {
@@ -26,6 +33,7 @@ struct tree {
     char separator;  /* of the parts of a path: '/' or '.' */
     size_t nodes, bytes;
     struct tree_chunk *chunks;
+    struct node **hash;
 };
 
 /* Zeroed is an empty tree, but for the separator. */
@@ -38,6 +46,12 @@ MUST struct node *tree_add(struct tree *t, struct node *up, const char *name, co
                            unsigned line, struct err *e);
 /* Sets or replaces a value of n bytes; a NUL inside ends it. -errno with e. */
 MUST int tree_value(struct tree *t, struct node *n, const char *value, size_t len, struct err *e);
+
+/* The last child of `up` that was added with that name; fast however many there are. */
+struct node *tree_find(const struct tree *t, const struct node *up, const char *name);
+/* Gives a key a new value and line, and takes it as not told: for a key that is there again. */
+MUST int tree_again(struct tree *t, struct node *n, const char *value, unsigned line,
+                    struct err *e);
 
 /* The first node below n on the path "a/b/@c" (always with '/'); NULL: none, or n is NULL. */
 struct node *node_get(const struct node *n, const char *path);

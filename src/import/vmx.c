@@ -63,17 +63,17 @@ static int add(struct reading *r, char *key, const char *value, unsigned line)
 
     if (dot && dot != key) {
         *dot = '\0';
-        up = node_first(&r->t.top, key);
+        up = tree_find(&r->t, &r->t.top, key);
         if (!up)
             up = tree_add(&r->t, &r->t.top, key, NULL, line, r->e);
         key = dot + 1;
     }
-    old = up ? node_first(up, key) : NULL;
+    old = up ? tree_find(&r->t, up, key) : NULL;
     if (old && old->value) {
         read_drop(r, old, "the key is there again; the last one counts, as in the product");
-        old->name = "";
+        return r->rc < 0 ? r->rc : tree_again(&r->t, old, value, line, r->e);
     }
-    if (r->rc < 0 || !up || !tree_add(&r->t, up, key, value, line, r->e))
+    if (!up || !tree_add(&r->t, up, key, value, line, r->e))
         return -r->e->code;
     return 0;
 }
@@ -313,7 +313,7 @@ static bool controller_on(struct reading *r, const struct node *dev)
 
     snprintf(own, sizeof(own), "%.*s", (int)strcspn(dev->name, ":"), dev->name);
     return strncasecmp(own, "ide", 3) == 0 ||
-           read_true(node_get(node_first(&r->t.top, own), "present"));
+           read_true(node_get(tree_find(&r->t, &r->t.top, own), "present"));
 }
 
 static void read_unit(struct reading *r, struct node *dev, const char *bus, int number, int unit)
@@ -377,7 +377,7 @@ static void read_bus(struct reading *r, const char *bus, const char *model)
         if (!numbered(dev->name, bus, &number, &unit))
             continue;
         snprintf(own, sizeof(own), "%s%d", bus, number);
-        controller = node_first(&r->t.top, own);
+        controller = tree_find(&r->t, &r->t.top, own);
         kind = kind_of(controller, bus, model);
         if (unit >= 0) {
             read_unit(r, dev, kind, number, unit);

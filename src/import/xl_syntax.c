@@ -291,11 +291,13 @@ static int statement(struct lexer *x, char *word)
         return bad(x, "not `key = value`; programs are not executed");
     x->at++;
     skip(x, false);
-    old = node_first(&x->r->t.top, name);
-    if (old) {
+    old = tree_find(&x->r->t, &x->r->t.top, name);
+    if (old)
         read_drop_all(x->r, old, "the key is there again; the last one counts");
+    if (old)
         old->name = "";
-    }
+    if (x->r->rc < 0)
+        return x->r->rc;
     node = tree_add(&x->r->t, &x->r->t.top, name, NULL, x->line, x->r->e);
     rc = node ? value(x, node, word, 0) : -x->r->e->code;
     if (rc < 0)

@@ -110,14 +110,25 @@ static void on_text(void *arg, const xmlChar *s, int n)
 /* One attribute: libxml2 gives local name, prefix, URI, begin and end of the value. */
 static int add_attribute(struct xml *x, const xmlChar **a)
 {
-    char name[256];
+    size_t len = (size_t)(a[4] - a[3]), used = 0;
+    char name[256], *value = malloc(len + 1);
     struct node *n;
+    int rc;
 
+    if (!value)
+        return err_set(x->r->e, ENOMEM, "no memory for the description");
+    /* The parser leaves an ampersand in an attribute written as a reference. */
+    for (size_t i = 0; i < len; used++) {
+        bool reference = len - i >= 5 && memcmp(a[3] + i, "&#38;", 5) == 0;
+
+        value[used] = (char)a[3][i];
+        i += reference ? 5 : 1;
+    }
     snprintf(name, sizeof(name), "@%s", (const char *)a[0]);
     n = tree_add(&x->r->t, x->at, name, "", line_of(x), x->r->e);
-    if (!n)
-        return -x->r->e->code;
-    return tree_value(&x->r->t, n, (const char *)a[3], (size_t)(a[4] - a[3]), x->r->e);
+    rc = n ? tree_value(&x->r->t, n, value, used, x->r->e) : -x->r->e->code;
+    free(value);
+    return rc;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): the signature is libxml2's */

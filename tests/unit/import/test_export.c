@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A machine that goes home: there and back in each format, and what has to be done to its disks. */
+#include "fixture.h"
+
+#include "import/export.h"
+
+static void fill(struct plan *p, const char *persona, const char *bus, const char *card)
+{
+    struct plan_controller *c = plan_controller_new(p);
+    struct plan_disk *d = plan_disk_new(p), *cd = plan_disk_new(p);
+    struct plan_nic *n = plan_nic_new(p);
+    char path[80];
+
+    p->nics_said = true;
+    assert_int_equal(plan_set(&p->name, "web--one-----", &e), 0);
+    assert_int_equal(plan_set(&p->title, "web \"one\" <&>", &e), 0);
+    assert_int_equal(plan_set(&p->notes, "first\nsecond", &e), 0);
+    assert_int_equal(plan_set(&p->persona, persona, &e), 0);
+    assert_int_equal(plan_set(&p->firmware, "uefi", &e), 0);
+    p->cpus = 4;
+    p->memory = GiB;
+    p->uuid_said = p->genid.said = true;
+    for (unsigned i = 0; i < 16; i++) {
+        p->uuid[i] = (uint8_t)(0x80 + i);
+        p->genid.b[i] = (uint8_t)(0xf0 - i);
+    }
+    p->secure_boot = true;
+    assert_int_equal(plan_set(&c->bus, bus, &e), 0);
+    assert_int_equal(plan_set(&d->bus, bus, &e), 0);
+    assert_int_equal(plan_set(&cd->bus, bus, &e), 0);
+    d->controller = cd->controller = 0;
+    d->unit = 1;
+    cd->unit = 2;
+    cd->cdrom = true;
+    d->boot = 2;
+    n->boot = 1;
+    snprintf(path, sizeof(path), "%s/a.%s", dir, strcmp(persona, "hyperv") == 0 ? "vhdx" : "vmdk");
+    assert_int_equal(plan_set(&d->path, path, &e), 0);
+    snprintf(path, sizeof(path), "%s/b.iso", dir);
+    assert_int_equal(plan_set(&cd->path, path, &e), 0);
+    assert_int_equal(plan_set(&n->backend, "user", &e), 0);
+    assert_int_equal(plan_set(&n->model, card, &e), 0);
+    assert_int_equal(plan_set(&n->lan, "lan & more", &e), 0);
+    memcpy(n->mac, "\x52\x54\0\1\2\3", 6);
+    n->mac_said = true;
+}
+
+static char *plain(struct plan *p)
+{
+    char *text, *at;
+    static const char *const folders[] = {"/Virtual Machines", ""};
+
+    assert_int_equal(plan_set(&p->persona_why, NULL, &e), 0);
+    assert_int_equal(plan_set(&p->hardware, NULL, &e), 0);
+    assert_int_equal(plan_to_json(p, &text, &e), 0);
+    for (size_t i = 0; i < 2; i++) {
+        char cut[80];
+
+        snprintf(cut, sizeof(cut), "%s%s", dir, folders[i]);
+        while ((at = strstr(text, cut)))
+            memmove(at, at + strlen(cut), strlen(at + strlen(cut)) + 1);
+    }
+    return text;
+}
+
+static void same_after(const char *format, struct plan *home)
+{
+    struct export x = {.dir = dir};
+    char sub[80], *before, *after;
+
+    assert_int_equal(exporter_find(format)->make(home, &x, &e), 0);
+    snprintf(sub, sizeof(sub), "%s/Virtual Machines", dir);
+    mkdir(sub, 0700);
+    for (size_t i = 0; i < x.files; i++)
+        put_bytes(x.file[i].name, x.file[i].text.s, x.file[i].text.len);
+    if (take(x.file[0].name) < 0)
+        fail_msg("%s: %s", format, e.msg);
+    before = plain(home);
+    after = plain(&plan);
+    assert_string_equal(after, before);
+    free(before);
+    free(after);
+    export_free(&x);
+    plan_free(home);
+}
+
+static void a_machine_comes_back_as_it_went(void **state)
+{
+    struct plan p;
+
+    (void)state;
+    plan_init(&p);
+    fill(&p, "vmware", "pvscsi", "vmxnet3");
+    p.ctl[0].place.slot = 160;
+    p.nic[0].place.slot = 192;
+    same_after("vmx", &p);
+    fill(&p, "vmware", "pvscsi", "vmxnet3");
+    p.nic[0].place.slot = 192;
+    p.genid.said = false; /* an OVF has no word for it */
+    assert_int_equal(plan_set(&p.persona_opts, "guestinfo.a=b,,c", &e), 0);
+    same_after("ovf", &p);
+    fill(&p, "kvm", "virtio-scsi", "virtio");
+    assert_int_equal(plan_set(&p.nic[0].place.pci, "0000:00:05.0", &e), 0);
+    assert_int_equal(plan_set(&p.smbios.serial, "s < 1", &e), 0);
+    assert_int_equal(plan_set(&p.tpm, "2.0", &e), 0);
+    p.rtc_local = true;
+    same_after("libvirt", &p);
+    fill(&p, "hyperv", "scsi", "netvsc");
+    memcpy(p.nic[0].place.instance.b, p.uuid, 16);
+    p.nic[0].place.instance.said = true;
+    p.ctl[0].place.instance = p.nic[0].place.instance;
+    same_after("hyperv", &p);
+}
+
+static void long_notes_lie_far_away_in_a_vmcx(void **state)
+{
+    static char notes[9000];
+    struct plan p;
+
+    (void)state;
+    memset(notes, 'n', sizeof(notes) - 1);
+    plan_init(&p);
+    fill(&p, "hyperv", "scsi", "netvsc");
+    assert_int_equal(plan_set(&p.notes, notes, &e), 0);
+    same_after("hyperv", &p);
+}
+
+static void foreign_images_and_buses_are_told(void **state)
+{
+    struct export x = {.dir = dir};
+    bool convert = false, bus = false;
+    struct plan p;
+
+    (void)state;
+    plan_init(&p);
+    fill(&p, "kvm", "virtio", "virtio");
+    assert_int_equal(plan_set(&p.disk[0].path, "/images/a.qcow2", &e), 0);
+    assert_int_equal(exporter_find("vmx")->make(&p, &x, &e), 0);
+    for (size_t i = 0; i < x.report.count; i++) {
+        const struct import_line *l = &x.report.lines[i];
+
+        convert |= l->to && strcmp(l->to, "a.vmdk") == 0 &&
+                   strstr(l->why, "hospes image convert -O vmdk \"/images/a.qcow2\"");
+        bus |= strcmp(l->key, "disk0 bus") == 0 && strncmp(l->to, "sata", 4) == 0;
+    }
+    assert_true(convert && bus);
+    assert_non_null(strstr(x.file[0].text.s, ".fileName = \"a.vmdk\""));
+    export_free(&x);
+    plan_free(&p);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_machine_comes_back_as_it_went),
+        T(long_notes_lie_far_away_in_a_vmcx),
+        T(foreign_images_and_buses_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
