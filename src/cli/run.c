@@ -137,6 +137,12 @@ static int run_testdev(void *arg, const char *value, struct err *e)
     return 0;
 }
 
+static int run_hugepages(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->plan.hugepages = true;
+    return 0;
+}
+
 static int run_pick(void *arg, const char *value, struct err *e)
 {
     ((struct run *)arg)->wish.choice = value;
@@ -165,6 +171,7 @@ static const struct cli_option run_options[] = {
     {"persona", "NAME[,K=V]", "kvm, hyperv, xen, vmware, bare or auto (default)", run_persona},
     {"cpus", "N", "processors (default 1)", run_cpus},
     {"memory", "SIZE", "memory: 512M, 2G (default 1G)", run_memory},
+    {"hugepages", NULL, "memory from the pool of huge pages (vm.nr_hugepages)", run_hugepages},
     {"kernel", "FILE", "start this kernel without firmware: bzImage, vmlinux, PVH, multiboot",
      run_kernel},
     {"initrd", "FILE", "initial RAM disk, or the multiboot module", run_initrd},

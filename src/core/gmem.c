@@ -162,8 +162,9 @@ static uint8_t *map_aligned(gpa_t base, uint64_t size, bool hugetlb, void **own,
     at = (uint8_t *)align_up((uintptr_t)raw, GMEM_HUGE) + skew;
     if (at + size > raw + total)
         at -= GMEM_HUGE;
+    /* Pages of the pool are reserved here: without that the guest's first touch could fail. */
     if (hugetlb)
-        flags |= MAP_HUGETLB;
+        flags = (flags & ~MAP_NORESERVE) | MAP_HUGETLB;
     if (mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0) == MAP_FAILED) {
         munmap(raw, total);
         return NULL;
@@ -186,9 +187,10 @@ int gmem_add_ram(struct gmem *m, gpa_t base, uint64_t size, bool hugetlb, struct
 
     r.host = map_aligned(base, size, hugetlb, &own, &own_size);
     if (!r.host)
-        return err_exit(e, EX_NO_HOST, errno, "cannot map %llu MiB of %smemory for the guest: %s",
+        return err_exit(e, EX_NO_HOST, errno, "cannot map %llu MiB of %smemory for the guest: %s%s",
                         (unsigned long long)(size / MiB), hugetlb ? "huge page " : "",
-                        strerror(errno));
+                        strerror(errno),
+                        hugetlb ? "; make the pool larger with sysctl vm.nr_hugepages=N" : "");
     pthread_mutex_lock(&m->lock);
     rc = add_locked(m, &r, &slot, e);
     if (rc == 0) {

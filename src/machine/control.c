@@ -327,6 +327,36 @@ static int do_type(struct client *k, struct json_object *req, struct err *e)
     return 0;
 }
 
+static int do_attach(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *disk = text_of(req, "disk"), *id = NULL;
+    struct json_object *o;
+    int rc;
+
+    if (!disk)
+        return err_exit(e, EX_USAGE_, EINVAL, "the 'disk' to attach is missing");
+    rc = k->c->ops->attach(k->c->arg, disk, &id, e);
+    if (rc < 0)
+        return rc;
+    o = answer_to(req, true);
+    add_text(o, "result", id);
+    client_tell(k, o);
+    return 0;
+}
+
+static int do_detach(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *disk = text_of(req, "disk");
+    int rc;
+
+    if (!disk)
+        return err_exit(e, EX_USAGE_, EINVAL, "the id of the 'disk' to detach is missing");
+    rc = k->c->ops->detach(k->c->arg, disk, e);
+    if (rc == 0)
+        client_tell(k, answer_to(req, true));
+    return rc;
+}
+
 static int do_watch(struct client *k, struct json_object *req, struct err *e)
 {
     (void)e;
@@ -361,7 +391,7 @@ static const struct {
     {"info", do_info},         {"stop", do_stop},       {"ask", do_ask},
     {"watch", do_watch},       {"console", do_console}, {"data", do_data},
     {"data-set", do_data_set}, {"copy", do_copy},       {"screenshot", do_screenshot},
-    {"type", do_type},
+    {"type", do_type},         {"attach", do_attach},   {"detach", do_detach},
 };
 
 static int dispatch(struct client *k, struct json_object *req, struct err *e)

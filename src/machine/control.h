@@ -31,6 +31,9 @@ struct control_ops {
     MUST int (*data_list)(void *arg, const char *prefix, control_data_fn *fn, void *fn_arg,
                           struct err *e);
     /* Copies the host's file into the guest; the end comes by control_event(). */
+    /* A disk comes, in the words of --disk, and gets an id; or one goes. */
+    MUST int (*attach)(void *arg, const char *disk, const char **id, struct err *e);
+    MUST int (*detach)(void *arg, const char *id, struct err *e);
     MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
     /* Writes the guest's screen as PNG to the host's file. */
     MUST int (*screenshot)(void *arg, const char *file, unsigned *width, unsigned *height,

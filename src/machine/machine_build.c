@@ -50,7 +50,7 @@ static int build_ram(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
     bool holes = !p->kernel || strcmp(p->display, "none") != 0;
-    int rc = board_ram(m->mem, p->memory, false, holes, e);
+    int rc = board_ram(m->mem, p->memory, p->hugepages, holes, e);
 
     if (rc == 0 && m->boot)
         boot_begin(m->boot, m->mem, p->memory);
@@ -124,31 +124,17 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
 static int build_disk(struct machine *m, size_t i, struct err *e)
 {
     const struct plan_disk *d = &m->plan->disk[i];
-    struct disk_cfg c = {
-        .path = d->path,
-        .format = d->format,
-        .readonly = d->cdrom || d->write == PLAN_READONLY,
-        .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
-    };
     const struct plan_controller *ctl = place_controller(m->plan, d);
-    struct disk_spec s = {.bus = d->bus, .serial = d->serial, .cdrom = d->cdrom};
+    struct disk_spec s;
     uint8_t instance[16];
     char id[32];
-    int rc = disk_open(&c, m->loop, &s.disk, e);
+    int rc;
 
+    snprintf(id, sizeof(id), "%s%zu", d->cdrom ? "cdrom" : "disk", i);
+    rc = machine_disk_open(m, d, id, &s, m->disk_about[i], e);
     if (rc < 0)
         return rc;
-    snprintf(id, sizeof(id), "%s%zu", d->cdrom ? "cdrom" : "disk", i);
-    snprintf(m->disk_about[i], sizeof(m->disk_about[i]), "%s, %s", s.disk->ops->name,
-             c.snapshot   ? "changes are thrown away"
-             : c.readonly ? "read-only"
-                          : "written to");
-    s.id = id;
-    rc = cfg_create(&s.opts, e);
-    if (rc == 0 && d->opts)
-        rc = cfg_parse(s.opts, d->opts, NULL, e);
-    if (rc == 0)
-        rc = place_slot(m, &d->place, id, s.opts, e);
+    rc = place_slot(m, &d->place, id, s.opts, e);
     s.instance = ctl ? place_instance(&ctl->place.instance, instance) : NULL;
     if (rc < 0)
         disk_close(s.disk);
@@ -316,6 +302,7 @@ int machine_build(struct machine *m, struct err *e)
 void machine_unbuild(struct machine *m)
 {
     machine_display_close(m);
+    machine_unplug_all(m);
     if (m->persona)
         m->persona->ops->destroy(m->persona);
     board_destroy(m->board);

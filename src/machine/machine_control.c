@@ -89,6 +89,12 @@ void machine_info(struct machine *m, struct info *out)
         snprintf(id, sizeof(id), "disk%zu", i);
         dump_add(info_part(out, "disks", id, m->disk_about[i]), "file", "%s", p->disk[i].path);
     }
+    for (size_t i = 0; i < PLAN_MAX_DISKS; i++) {
+        const struct plugged *k = &m->plugged[i];
+
+        if (k->path)
+            dump_add(info_part(out, "disks", k->id, k->about), "file", "%s", k->path);
+    }
     if (m->persona->ops->describe)
         m->persona->ops->describe(m->persona, info_part(out, "guest", "guest", NULL));
     board_each(m->board, info_device, &c);
@@ -190,6 +196,16 @@ static int control_type(void *arg, const char *text, struct err *e)
     return hub_type(m->hub, text, control_typed, m, e);
 }
 
+static int control_attach(void *arg, const char *disk, const char **id, struct err *e)
+{
+    return machine_attach(arg, disk, id, e);
+}
+
+static int control_detach(void *arg, const char *id, struct err *e)
+{
+    return machine_detach(arg, id, e);
+}
+
 static void control_stop(void *arg)
 {
     machine_stop(arg);
@@ -206,6 +222,8 @@ static const struct control_ops machine_ops = {
     .data_set = control_data_set,
     .data_list = control_data_list,
     .copy = control_copy,
+    .attach = control_attach,
+    .detach = control_detach,
     .screenshot = control_screenshot,
     .type = control_type,
     .stop = control_stop,

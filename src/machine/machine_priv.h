@@ -13,7 +13,7 @@
 #include "machine/machine.h"
 #include "personas/persona.h"
 
-enum { MACHINE_LEAVES = 192 };
+enum { MACHINE_LEAVES = 192, MACHINE_ABOUT = 48 };
 
 /* What all vCPU threads are told to do; each change raises order_no. */
 enum cpu_order {
@@ -41,6 +41,13 @@ struct resets {
     uint64_t born;        /* ns, start of this life */
     uint64_t exits;       /* of all vCPUs at that time */
     unsigned quick, idle; /* in a row */
+};
+
+/* A disk that came while the guest ran. */
+struct plugged {
+    char *path; /* NULL: none */
+    char id[32];
+    char about[MACHINE_ABOUT];
 };
 
 struct machine {
@@ -81,7 +88,9 @@ struct machine {
     struct err err;
     char why[256];
     unsigned test_value;
-    char disk_about[PLAN_MAX_DISKS][48];
+    char disk_about[PLAN_MAX_DISKS][MACHINE_ABOUT];
+    struct plugged plugged[PLAN_MAX_DISKS];
+    size_t plugged_ever;
 };
 
 /* machine_build.c: a step each, in this order; machine_destroy() undoes what was done. */
@@ -93,6 +102,14 @@ MUST int machine_load(struct machine *m, struct err *e);
 MUST int machine_display_open(struct machine *m, struct err *e);
 void machine_display_close(struct machine *m);
 void machine_display_describe(struct machine *m, struct dump *out);
+
+/* machine_plug.c: the disk is opened and s->opts made; both are the caller's. */
+MUST int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
+                           struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e);
+/* Loop's thread. spec: in the words of --disk; *id is the machine's. */
+MUST int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e);
+MUST int machine_detach(struct machine *m, const char *id, struct err *e);
+void machine_unplug_all(struct machine *m);
 
 /* machine_cpu.c */
 MUST int machine_cpus_start(struct machine *m, struct err *e);

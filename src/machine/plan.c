@@ -345,6 +345,7 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     p->cpus = over->cpus ? over->cpus : p->cpus;
     p->memory = over->memory ? over->memory : p->memory;
     p->testdev |= over->testdev;
+    p->hugepages |= over->hugepages;
     if (p->kernel) { /* it starts without firmware */
         free(p->firmware);
         p->firmware = NULL;
@@ -417,6 +418,11 @@ static int plan_check_sizes(const struct plan *p, struct err *e)
                         PLAN_MAX_CPUS, p->cpus);
     if (p->memory < PLAN_MEMORY_MIN || p->memory > PLAN_MEMORY_MAX)
         return err_exit(e, EX_USAGE_, EINVAL, "a machine has 4M to 4T of memory, not %llu bytes",
+                        (unsigned long long)p->memory);
+    if (p->hugepages && p->memory % (2 * MiB))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "memory in huge pages is a multiple of 2 MiB, not %llu bytes: change "
+                        "--memory or leave out --hugepages",
                         (unsigned long long)p->memory);
     if (p->memory % PLAN_PAGE)
         return err_exit(e, EX_USAGE_, EINVAL, "memory comes in pages of 4K: %llu bytes are not",

@@ -95,6 +95,7 @@ struct plan {
     struct plan_controller ctl[PLAN_MAX_CONTROLLERS];
     size_t ctls;
     bool testdev;
+    bool hugepages; /* the guest's memory comes from the host's pool of 2 MiB pages */
     struct plan_disk disk[PLAN_MAX_DISKS];
     size_t disks;
     struct plan_nic nic[PLAN_MAX_NICS];

@@ -69,6 +69,7 @@ static const struct field plan_fields[] = {
     {"tpm", FIELD_TEXT, offsetof(struct plan, tpm)},
     {"generation-id", FIELD_GUID, offsetof(struct plan, genid)},
     {"testdev", FIELD_FLAG, offsetof(struct plan, testdev)},
+    {"hugepages", FIELD_FLAG, offsetof(struct plan, hugepages)},
     {NULL, FIELD_TEXT, 0},
 };
 

@@ -99,6 +99,11 @@ struct persona_ops {
     void (*synic)(struct persona *p, struct vcpu *v, const struct host_event_info *info);
 
     MUST int (*add_disk)(struct persona *p, const struct disk_spec *s, struct err *e);
+    /* The same while the guest runs: the guest is told. On the loop. May be NULL. */
+    MUST int (*plug_disk)(struct persona *p, const struct disk_spec *s, struct err *e);
+    /* Takes a disk away at once and closes it once nothing is in flight; -ENOENT: it has none of
+     * that id that could go. On the loop. May be NULL. */
+    MUST int (*unplug_disk)(struct persona *p, const char *id, struct err *e);
     MUST int (*add_nic)(struct persona *p, const struct nic_spec *s, struct err *e);
     /* All disks and NICs are there; add the rest (balloon, rng, consoles). May be NULL. */
     MUST int (*finish)(struct persona *p, struct err *e);

@@ -56,6 +56,19 @@ static int copy(void *arg, const char *file, const char *to, struct err *e)
     return strlen(file) % 2 ? 0 : err_set(e, ENOENT, "no %s", file);
 }
 
+static int attach(void *arg, const char *disk, const char **id, struct err *e)
+{
+    (void)arg;
+    *id = "disk7";
+    return strlen(disk) % 2 ? 0 : err_set(e, ENOENT, "no %s", disk);
+}
+
+static int detach(void *arg, const char *id, struct err *e)
+{
+    (void)arg;
+    return strlen(id) % 2 ? 0 : err_set(e, ENOENT, "no %s", id);
+}
+
 static void stop(void *arg)
 {
     (void)arg;
@@ -84,6 +97,8 @@ static void start(void)
         .data_set = data_set,
         .data_list = data_list,
         .copy = copy,
+        .attach = attach,
+        .detach = detach,
         .stop = stop,
         .console = console,
     };

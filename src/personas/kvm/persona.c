@@ -7,8 +7,9 @@
  * persona.h says; all here runs before the machine does, or on the loop.
  *
  * Options: packed (offer packed rings), modern (no legacy interface), direct (no indirect
- * descriptors), no-rng, no-balloon, hvc=CONSOLE (a virtio console on stdio, pty, file=, unix=),
- * cid=N,vsock=PATH (a socket device; see vsock.c).
+ * descriptors), scsi (a SCSI controller even if no disk is on it yet), no-rng, no-balloon,
+ * hvc=CONSOLE (a virtio console on stdio, pty, file=, unix=), cid=N,vsock=PATH (a socket device;
+ * see vsock.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,12 +30,13 @@ extern const struct persona_ops persona_kvm;
 struct kvm_persona {
     struct persona p; /* first */
     struct virtio_options o;
-    bool no_rng, no_balloon;
+    bool no_rng, no_balloon, want_scsi;
     char *hvc, *vsock; /* NULL: none */
     uint64_t cid;
     struct balloon *balloon;
-    struct vscsi *scsi; /* NULL: no disk is on it */
-    struct ide *ide;    /* NULL: no CD-ROM drive, no disk with bus=ide */
+    struct vscsi *scsi;        /* NULL: nobody wants it */
+    char *unit[SCSI_MAX_LUNS]; /* ids of its disks */
+    struct ide *ide;           /* NULL: no CD-ROM drive, no disk with bus=ide */
 };
 
 static struct kvm_persona *kvm_of(struct persona *p)
@@ -56,6 +58,7 @@ static int kvm_options(struct kvm_persona *k, struct cfg *c, struct err *e)
     k->o.packed = cfg_flag(c, "packed");
     k->o.modern_only = cfg_flag(c, "modern");
     k->o.indirect = !cfg_flag(c, "direct");
+    k->want_scsi = cfg_flag(c, "scsi");
     k->no_rng = cfg_flag(c, "no-rng");
     k->no_balloon = cfg_flag(c, "no-balloon");
     k->hvc = copy_option(c, "hvc");
@@ -88,6 +91,8 @@ static int kvm_create(const struct persona_env *env, struct persona **out, struc
 
 static void kvm_destroy(struct persona *p)
 {
+    for (unsigned i = 0; i < SCSI_MAX_LUNS; i++)
+        free(kvm_of(p)->unit[i]);
     free(kvm_of(p)->hvc);
     free(kvm_of(p)->vsock);
     free(kvm_of(p)); /* the devices are the PCI bus's */
@@ -150,31 +155,80 @@ static int device_options(const struct kvm_persona *k, struct cfg *opts, struct 
     return rc;
 }
 
-/* The next free LUN of the SCSI controller, which is made for the first of them. */
-static int add_scsi_disk(struct kvm_persona *k, const struct disk_spec *s, struct err *e)
+/* --- the SCSI controller --- */
+
+static int make_scsi(struct kvm_persona *k, struct err *e)
+{
+    struct env env = k->p.env.dev;
+
+    env.id = "scsi0";
+    return k->scsi ? 0
+                   : vscsi_create(&env, &k->o, (unsigned)min_u64(k->p.env.cpus, 16), &k->scsi, e);
+}
+
+/* At lun=N, or at the lowest LUN that is free. The controller is there. */
+static int attach_unit(struct kvm_persona *k, const struct disk_spec *s, struct err *e)
 {
     struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
-    struct env env = k->p.env.dev;
     uint64_t lun = UINT64_MAX;
-    int rc = 0;
+    char *id = strdup(s->id);
+    int rc = id ? 0 : err_set(e, ENOMEM, "no memory for %s", s->id);
 
-    if (s->opts)
+    if (rc == 0 && s->opts)
         rc = cfg_u64(s->opts, "lun", 0, SCSI_MAX_LUNS - 1, &lun, e);
     if (rc == 0 && s->opts)
         rc = cfg_finish(s->opts, "--disk", e);
-    env.id = "scsi0";
-    if (rc == 0 && !k->scsi)
-        rc = vscsi_create(&env, &k->o, (unsigned)min_u64(k->p.env.cpus, 16), &k->scsi, e);
-    if (rc < 0)
-        return rc;
     for (unsigned i = 0; lun == UINT64_MAX && i < SCSI_MAX_LUNS; i++) {
         if (!scsi_lun_present(vscsi_target(k->scsi), i))
             lun = i;
     }
-    if (lun == UINT64_MAX)
-        return err_exit(e, EX_USAGE_, ENOSPC, "%s: all %d units of the SCSI controller are taken",
-                        s->id, SCSI_MAX_LUNS);
-    return scsi_attach(vscsi_target(k->scsi), (unsigned)lun, &c, e);
+    if (rc == 0 && lun == UINT64_MAX)
+        rc = err_exit(e, EX_USAGE_, ENOSPC, "%s: all %d units of the SCSI controller are taken",
+                      s->id, SCSI_MAX_LUNS);
+    if (rc == 0)
+        rc = scsi_attach(vscsi_target(k->scsi), (unsigned)lun, &c, e);
+    if (rc < 0) {
+        free(id);
+        return rc;
+    }
+    free(k->unit[lun]);
+    k->unit[lun] = id;
+    return 0;
+}
+
+static int kvm_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    struct kvm_persona *k = kvm_of(p);
+
+    if (s->bus && strcmp(s->bus, "scsi") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "%s: a disk that comes while the guest runs goes on bus=scsi, not %s",
+                        s->id, s->bus);
+    if (!k->scsi)
+        return err_exit(e, EX_USAGE_, ENODEV,
+                        "%s: this machine has no SCSI controller: start it with --persona kvm,scsi",
+                        s->id);
+    return attach_unit(k, s, e);
+}
+
+static int kvm_unplug_disk(struct persona *p, const char *id, struct err *e)
+{
+    struct kvm_persona *k = kvm_of(p);
+
+    for (unsigned i = 0; i < SCSI_MAX_LUNS; i++) {
+        int rc;
+
+        if (!k->unit[i] || strcmp(k->unit[i], id) != 0)
+            continue;
+        rc = scsi_detach(vscsi_target(k->scsi), i, e);
+        if (rc < 0)
+            return rc;
+        free(k->unit[i]);
+        k->unit[i] = NULL;
+        return 0;
+    }
+    return err_exit(e, EX_USAGE_, ENOENT,
+                    "there is no disk %.32s on bus=scsi; others stay until the machine ends", id);
 }
 
 static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
@@ -192,8 +246,10 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
         rc = ide_add(&env, &k->ide, &c, e);
         return rc < 0 ? rc : 0;
     }
-    if (s->bus && strcmp(s->bus, "scsi") == 0)
-        return add_scsi_disk(k, s, e);
+    if (s->bus && strcmp(s->bus, "scsi") == 0) {
+        rc = make_scsi(k, e);
+        return rc < 0 ? rc : attach_unit(k, s, e);
+    }
     if (s->bus && strcmp(s->bus, "virtio") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio, "
@@ -254,7 +310,9 @@ static int kvm_finish(struct persona *p, struct err *e)
     struct env env = p->env.dev;
     int rc = 0;
 
-    if (k->hvc)
+    if (k->want_scsi)
+        rc = make_scsi(k, e);
+    if (rc == 0 && k->hvc)
         rc = add_hvc(k, &env, e);
     if (rc == 0 && k->vsock) {
         env.id = "vsock0";
@@ -299,6 +357,8 @@ const struct persona_ops persona_kvm = {
     .reset = kvm_reset,
     .cpuid = kvm_cpuid,
     .add_disk = kvm_add_disk,
+    .plug_disk = kvm_plug_disk,
+    .unplug_disk = kvm_unplug_disk,
     .add_nic = kvm_add_nic,
     .finish = kvm_finish,
     .smbios = kvm_smbios,

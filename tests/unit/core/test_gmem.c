@@ -100,9 +100,23 @@ static void ram_is_huge_page_aligned(void **state)
     gmem_destroy(m);
 }
 
+static void a_pool_that_is_too_small_is_said_so(void **state)
+{
+    struct gmem *m;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(gmem_create(&m, &e), 0);
+    assert_true(gmem_add_ram(m, 0, UINT64_C(1) << 42, true, &e) < 0);
+    assert_int_equal(e.exit, EX_NO_HOST);
+    assert_non_null(strstr(e.msg, "vm.nr_hugepages"));
+    gmem_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pool_that_is_too_small_is_said_so),
         cmocka_unit_test(reads_and_writes_stop_at_the_end),
         cmocka_unit_test(a_refused_write_changes_nothing),
         cmocka_unit_test(map_joins_and_bounds),

@@ -83,6 +83,21 @@ static int fake_data_list(void *arg, const char *prefix, control_data_fn *fn, vo
     return 0;
 }
 
+static int fake_attach(void *arg, const char *disk, const char **id, struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "+%s", disk);
+    *id = "disk3";
+    return strcmp(disk, "/missing") ? 0 : err_exit(e, EX_MISSING, ENOENT, "no %s", disk);
+}
+
+static int fake_detach(void *arg, const char *id, struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "-%s", id);
+    return strcmp(id, "disk0") ? 0 : err_exit(e, EX_USAGE_, ENOENT, "no %s", id);
+}
+
 static int fake_copy(void *arg, const char *file, const char *to, struct err *e)
 {
     (void)arg;
@@ -113,6 +128,8 @@ static const struct control_ops ops = {
     .data_set = fake_data_set,
     .data_list = fake_data_list,
     .copy = fake_copy,
+    .attach = fake_attach,
+    .detach = fake_detach,
     .screenshot = fake_screenshot,
     .type = fake_type,
     .stop = fake_stop,
@@ -235,6 +252,9 @@ static void requests_that_mean_nothing_are_refused(void **state)
         "{\"do\":\"data-set\",\"key\":\"\"}\n",
         "{\"do\":\"data-set\",\"key\":\"auto/x\",\"value\":\"y\"}\n",
         "{\"do\":\"copy\",\"file\":\"/x\"}\n",
+        "{\"do\":\"attach\"}\n",
+        "{\"do\":\"detach\",\"disk\":7}\n",
+        "{\"do\":\"detach\",\"disk\":\"disk0\"}\n",
         "{\"do\":\"screenshot\"}\n",
         "{\"do\":\"screenshot\",\"file\":\"here.png\"}\n",
         "{\"do\":\"type\"}\n",
@@ -317,6 +337,22 @@ static void the_screen_is_taken_and_text_is_typed(void **state)
     assert_string_equal(asked, "type ls\n");
     control_event(ctl, "obeyed", "typed");
     assert_non_null(strstr(hear(fd), "\"event\":\"obeyed\",\"text\":\"typed\""));
+    close(fd);
+}
+
+static void disks_come_and_go(void **state)
+{
+    int fd = join();
+
+    (void)state;
+    say(fd, "{\"do\":\"attach\",\"disk\":\"/missing\"}\n");
+    assert_non_null(strstr(hear(fd), "\"exit\":66"));
+    say(fd, "{\"do\":\"attach\",\"disk\":\"/a,write\"}\n");
+    assert_non_null(strstr(hear(fd), "\"result\":\"disk3\""));
+    assert_string_equal(asked, "+/a,write");
+    say(fd, "{\"do\":\"detach\",\"disk\":\"disk3\"}\n");
+    assert_non_null(strstr(hear(fd), "\"ok\":true"));
+    assert_string_equal(asked, "-disk3");
     close(fd);
 }
 
@@ -467,6 +503,7 @@ int main(void)
         TEST(requests_that_mean_nothing_are_refused),
         TEST(data_are_listed_and_set),
         TEST(a_file_is_copied_and_its_end_told),
+        TEST(disks_come_and_go),
         TEST(the_screen_is_taken_and_text_is_typed),
         TEST(lines_may_come_in_pieces_and_together),
         TEST(a_line_too_long_ends_the_connection),

@@ -194,7 +194,7 @@ static void a_plan_survives_json(void **state)
     plan.append = strdup("a=b c");
     plan.cpus = 4;
     plan.memory = 3 * GiB;
-    plan.testdev = true;
+    plan.testdev = plan.hugepages = true;
     plan.uuid_said = true;
     for (unsigned i = 0; i < 16; i++)
         plan.uuid[i] = (uint8_t)(i * 17);
@@ -211,7 +211,7 @@ static void a_plan_survives_json(void **state)
     assert_int_equal(back.disk[0].write, PLAN_READONLY);
     assert_int_equal(back.disk[0].controller, 1);
     assert_int_equal(back.disk[1].unit, -1);
-    assert_true(back.disk[1].cdrom && back.testdev && back.nics_said);
+    assert_true(back.disk[1].cdrom && back.testdev && back.hugepages && back.nics_said);
     assert_memory_equal(back.uuid, plan.uuid, 16);
     assert_memory_equal(back.nic[0].mac, plan.nic[0].mac, 6);
     plan_free(&back);

@@ -143,6 +143,39 @@ static void kvm_puts_devices_into_slots(void **state)
     bench_close(&b);
 }
 
+static void disks_come_to_the_scsi_controller_and_go(void **state)
+{
+    struct disk_spec d = {.id = "disk1"};
+    struct err e = {0};
+    struct bench b;
+    bool closed = false;
+
+    bench_open(&b, "kvm", "no-rng,no-balloon");
+    assert_int_equal(b.p->ops->finish(b.p, &e), 0);
+    d.disk = &memdisk_create(b.f.env.loop, 4096)->d;
+    assert_int_equal(b.p->ops->plug_disk(b.p, &d, &e), -ENODEV);
+    assert_non_null(strstr(e.msg, "kvm,scsi"));
+    disk_close(d.disk);
+    bench_close(&b);
+
+    bench_open(&b, "kvm", "no-rng,no-balloon,scsi,modern");
+    assert_int_equal(b.p->ops->finish(b.p, &e), 0);
+    assert_int_equal(fake_pci_read(&b.f, 1 << 3, 2, 2), 0x1048);
+    d.disk = &memdisk_create(b.f.env.loop, 4096)->d;
+    container_of(d.disk, struct memdisk, d)->closed = &closed;
+    d.bus = "virtio";
+    assert_int_equal(b.p->ops->plug_disk(b.p, &d, &e), -EINVAL);
+    d.bus = NULL;
+    assert_int_equal(b.p->ops->plug_disk(b.p, &d, &e), 0);
+    assert_int_equal(b.p->ops->unplug_disk(b.p, "disk0", &e), -ENOENT);
+    assert_false(closed);
+    assert_int_equal(b.p->ops->unplug_disk(b.p, "disk1", &e), 0);
+    fake_env_run(&b.f);
+    assert_true(closed);
+    assert_int_equal(b.p->ops->unplug_disk(b.p, "disk1", &e), -ENOENT);
+    bench_close(&b);
+}
+
 static void options_that_do_not_fit_are_errors(void **state)
 {
     static const char *const bad[] = {"cid=3", "vsock=/tmp/x", "cid=2,vsock=/tmp/x", "cid=x"};
@@ -165,6 +198,7 @@ int main(void)
         cmocka_unit_test(kvm_shows_its_signature_and_what_the_host_has),
         cmocka_unit_test(bare_hides_the_hypervisor),
         cmocka_unit_test(kvm_puts_devices_into_slots),
+        cmocka_unit_test(disks_come_to_the_scsi_controller_and_go),
         cmocka_unit_test(options_that_do_not_fit_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attach.c - `hospes attach` and `hospes detach`: disks that come and go while a guest runs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "machine/remote.h"
+
+enum { ATTACH_CALL_MS = 30000 };
+
+struct attach {
+    bool json;
+};
+
+static int attach_json(void *arg, const char *value, struct err *e)
+{
+    ((struct attach *)arg)->json = true;
+    return 0;
+}
+
+static const struct cli_option attach_options[] = {
+    {"json", NULL, "print what happened as JSON", attach_json},
+    {NULL},
+};
+
+/* The machine has a working folder of its own: FILE becomes an absolute path. malloc()ed. */
+static char *attach_absolute(const char *spec)
+{
+    char here[PATH_MAX];
+    char *out;
+
+    if (*spec == '/' || !getcwd(here, sizeof(here)))
+        return strdup(spec);
+    return asprintf(&out, "%s/%s", here, spec) < 0 ? NULL : out;
+}
+
+static int attach_call(const char *name, const char *word, const char *disk, char *id, size_t room,
+                       struct err *e)
+{
+    struct json_object *more = json_object_new_object(), *answer = NULL;
+    struct remote *r;
+    int rc = remote_open(name, &r, e);
+
+    if (rc < 0) {
+        json_object_put(more);
+        return rc;
+    }
+    json_object_object_add(more, "disk", json_object_new_string(disk));
+    rc = remote_call(r, word, more, ATTACH_CALL_MS, &answer, e);
+    if (rc == 0 && remote_text(answer, "result"))
+        snprintf(id, room, "%s", remote_text(answer, "result"));
+    json_object_put(answer);
+    remote_close(r);
+    return rc;
+}
+
+static void attach_tell(const struct attach *a, const char *name, const char *key, const char *id)
+{
+    struct json_object *o;
+
+    if (!a->json) {
+        printf("%s: %s is %s\n", name, id, key);
+        return;
+    }
+    o = json_object_new_object();
+    json_object_object_add(o, "name", json_object_new_string(name));
+    json_object_object_add(o, key, json_object_new_string(id));
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+    json_object_put(o);
+}
+
+static int attach_main(int argc, char **argv)
+{
+    struct attach a = {0};
+    char *disk = NULL, id[64] = "";
+    struct err e;
+    int n, rc = cli_parse(&cli_attach, argc, argv, &a, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0 && n != 2)
+        rc = err_exit(&e, EX_USAGE_, EINVAL,
+                      "attach wants the name of a machine and a disk; see hospes ls");
+    if (rc == 0) {
+        disk = attach_absolute(argv[2]);
+        rc = disk ? attach_call(argv[1], "attach", disk, id, sizeof(id), &e)
+                  : err_set(&e, ENOMEM, "no memory for a path");
+    }
+    free(disk);
+    if (rc < 0)
+        return cli_fail(&e);
+    attach_tell(&a, argv[1], "attached", id);
+    return EX_OK;
+}
+
+static int detach_main(int argc, char **argv)
+{
+    struct attach a = {0};
+    struct err e;
+    char id[64] = "";
+    int n, rc = cli_parse(&cli_detach, argc, argv, &a, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0 && n != 2)
+        rc = err_exit(&e, EX_USAGE_, EINVAL,
+                      "detach wants the name of a machine and the id of a disk; see hospes info");
+    if (rc == 0)
+        rc = attach_call(argv[1], "detach", argv[2], id, sizeof(id), &e);
+    if (rc < 0)
+        return cli_fail(&e);
+    attach_tell(&a, argv[1], "detached", argv[2]);
+    return EX_OK;
+}
+
+const struct cli_command cli_attach = {
+    .name = "attach",
+    .args = "[OPTION...] NAME FILE[,K=V...]",
+    .about = "Gives a running machine one more disk.",
+    .more = "The disk is given in the words of run's --disk. Persona kvm takes it on the SCSI\n"
+            "controller of a machine that has one: a disk with bus=scsi, or --persona kvm,scsi.",
+    .options = attach_options,
+    .run = attach_main,
+};
+
+const struct cli_command cli_detach = {
+    .name = "detach",
+    .args = "[OPTION...] NAME ID",
+    .about = "Takes a disk away from a running machine.",
+    .more = "ID is what attach said and info shows. What the guest has not written to it yet is\n"
+            "lost, as with a cable that is pulled.",
+    .options = attach_options,
+    .run = detach_main,
+};

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine_plug.c - disks that come and go while the guest runs.
+ *
+ * They are no part of the plan: the machine forgets them when it ends. Ids go on counting after the
+ * plan's, so that none is ever used twice. Threads: the loop's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cfg.h"
+#include "machine/machine_priv.h"
+#include "storage/disk.h"
+
+int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
+                      struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e)
+{
+    struct disk_cfg c = {
+        .path = d->path,
+        .format = d->format,
+        .readonly = d->cdrom || d->write == PLAN_READONLY,
+        .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
+    };
+    int rc;
+
+    *s = (struct disk_spec){.bus = d->bus, .serial = d->serial, .cdrom = d->cdrom, .id = id};
+    rc = disk_open(&c, m->loop, &s->disk, e);
+    if (rc < 0)
+        return rc;
+    snprintf(about, MACHINE_ABOUT, "%s, %s", s->disk->ops->name,
+             c.snapshot   ? "changes are thrown away"
+             : c.readonly ? "read-only"
+                          : "written to");
+    rc = cfg_create(&s->opts, e);
+    if (rc == 0 && d->opts)
+        rc = cfg_parse(s->opts, d->opts, NULL, e);
+    if (rc < 0) {
+        cfg_destroy(s->opts);
+        disk_close(s->disk);
+    }
+    return rc;
+}
+
+static int plug(struct machine *m, const struct plan_disk *d, struct plugged *k, struct err *e)
+{
+    struct disk_spec s;
+    int rc;
+
+    if (d->cdrom)
+        return err_exit(e, EX_USAGE_, EINVAL, "%s: CD-ROM drives cannot come while a guest runs",
+                        d->path);
+    k->path = strdup(d->path);
+    if (!k->path)
+        return err_set(e, ENOMEM, "no memory for a disk");
+    snprintf(k->id, sizeof(k->id), "disk%zu", m->plan->disks + m->plugged_ever);
+    rc = machine_disk_open(m, d, k->id, &s, k->about, e);
+    if (rc < 0)
+        return rc;
+    rc = m->persona->ops->plug_disk(m->persona, &s, e);
+    if (rc < 0)
+        disk_close(s.disk);
+    cfg_destroy(s.opts);
+    return rc;
+}
+
+int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e)
+{
+    struct plugged *k = NULL;
+    struct plan p;
+    int rc;
+
+    if (!m->persona->ops->plug_disk)
+        return err_set(e, ENOTSUP, "persona %s takes no disks while its guest runs",
+                       m->persona->ops->name);
+    for (size_t i = 0; i < PLAN_MAX_DISKS && !k; i++)
+        k = m->plugged[i].path ? NULL : &m->plugged[i];
+    if (!k)
+        return err_set(e, ENOSPC, "%d disks were attached already: detach one", PLAN_MAX_DISKS);
+    plan_init(&p);
+    rc = plan_add_disk(&p, spec, e);
+    if (rc == 0)
+        rc = plug(m, &p.disk[0], k, e);
+    plan_free(&p);
+    if (rc < 0) {
+        free(k->path);
+        *k = (struct plugged){.path = NULL};
+        return rc;
+    }
+    m->plugged_ever++;
+    *id = k->id;
+    return 0;
+}
+
+int machine_detach(struct machine *m, const char *id, struct err *e)
+{
+    int rc;
+
+    if (!m->persona->ops->unplug_disk)
+        return err_set(e, ENOTSUP, "persona %s gives no disks back while its guest runs",
+                       m->persona->ops->name);
+    rc = m->persona->ops->unplug_disk(m->persona, id, e);
+    for (size_t i = 0; i < PLAN_MAX_DISKS && rc == 0; i++) {
+        if (m->plugged[i].path && strcmp(m->plugged[i].id, id) == 0) {
+            free(m->plugged[i].path);
+            m->plugged[i].path = NULL;
+        }
+    }
+    return rc;
+}
+
+void machine_unplug_all(struct machine *m)
+{
+    for (size_t i = 0; i < PLAN_MAX_DISKS; i++)
+        free(m->plugged[i].path);
+}
