@@ -20,10 +20,11 @@ MAY_INCLUDE = {
     "machine": ENV | {"personas", "machine"},
     "import": UPPER | {"import"},
     "inspect": UPPER | {"import", "inspect"},  # a description beside a disk is evidence
+    "catalogue": BASE | {"validation", "catalogue"},
     "validation": UPPER | {"validation"},
     "support": UPPER | {"support"},
     "softhost": BASE | {"softhost"},
-    "cli": ENV | {"personas", "machine", "import", "inspect", "validation", "support", "softhost", "cli"},
+    "cli": ENV | {"personas", "machine", "import", "inspect", "validation", "catalogue", "support", "softhost", "cli"},
 }
 KVM_CALL = (r"\bKVM_(?:RUN|CREATE|GET|SET|CAP|CHECK|EXIT|IOEVENTFD|IRQFD|IRQ_ROUTING|SIGNAL|"
             r"IRQ_LINE|MEM|DIRTY|ENABLE|DEV|INTERRUPT|NMI|XEN_HVM|HYPERV|X86)[A-Z0-9_]*")

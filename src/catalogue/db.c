@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* db.c - SQLite, and the choice between the two; see db.h. */
+#include "catalogue/db.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/err.h"
+
+enum { DB_KEPT = 4, DB_COLUMNS = 64, DB_BUSY_MS = 10000 };
+
+struct sqlite {
+    struct db d; /* first */
+    sqlite3 *s;
+    sqlite3_stmt *last;          /* that runs now */
+    sqlite3_stmt *kept[DB_KEPT]; /* that ran before, by turns */
+    unsigned turn;
+};
+
+static struct sqlite *sqlite_of(struct db *d)
+{
+    return container_of(d, struct sqlite, d);
+}
+
+static int sqlite_error(struct sqlite *q, struct err *e)
+{
+    int code = sqlite3_errcode(q->s);
+
+    return err_set(e,
+                   code == SQLITE_FULL   ? ENOSPC
+                   : code == SQLITE_BUSY ? EBUSY
+                                         : EIO,
+                   "the catalogue's index: %s; delete the file, it is made again",
+                   sqlite3_errmsg(q->s));
+}
+
+static void sqlite_db_close(struct db *d)
+{
+    struct sqlite *q = sqlite_of(d);
+
+    for (unsigned i = 0; i < DB_KEPT; i++)
+        sqlite3_finalize(q->kept[i]);
+    sqlite3_close(q->s);
+    free(q);
+}
+
+static int sqlite_db_open(const char *where, struct db **out, struct err *e)
+{
+    struct sqlite *q = calloc(1, sizeof(*q));
+
+    if (!q)
+        return err_set(e, ENOMEM, "no memory for the catalogue's index");
+    q->d.ops = &db_sqlite;
+    if (sqlite3_open(where, &q->s) != SQLITE_OK) {
+        int rc = err_set(e, EIO, "cannot open the index %s: %s", where,
+                         q->s ? sqlite3_errmsg(q->s) : "no memory");
+
+        sqlite_db_close(&q->d);
+        return rc;
+    }
+    sqlite3_busy_timeout(q->s, DB_BUSY_MS);
+    sqlite3_exec(q->s, "PRAGMA mmap_size = 268435456", NULL, NULL,
+                 NULL); /* fewer calls; optional */
+    *out = &q->d;
+    return 0;
+}
+
+static int sqlite_prepare(struct sqlite *q, const char *sql, struct err *e)
+{
+    sqlite3_stmt **slot;
+
+    for (unsigned i = 0; i < DB_KEPT; i++) {
+        if (q->kept[i] && strcmp(sqlite3_sql(q->kept[i]), sql) == 0) {
+            q->last = q->kept[i];
+            return 0;
+        }
+    }
+    slot = &q->kept[q->turn++ % DB_KEPT];
+    sqlite3_finalize(*slot);
+    *slot = q->last = NULL;
+    if (sqlite3_prepare_v2(q->s, sql, -1, slot, NULL) != SQLITE_OK)
+        return sqlite_error(q, e);
+    q->last = *slot;
+    return 0;
+}
+
+static int sqlite_run(struct db *d, const char *sql, const char *const *param, unsigned params,
+                      db_row_fn *fn, void *arg, struct err *e)
+{
+    struct sqlite *q = sqlite_of(d);
+    const char *value[DB_COLUMNS];
+    int rc = sqlite_prepare(q, sql, e), step;
+
+    for (unsigned i = 0; rc == 0 && i < params; i++) {
+        if (sqlite3_bind_text(q->last, (int)i + 1, param[i], -1, SQLITE_TRANSIENT) != SQLITE_OK)
+            rc = sqlite_error(q, e);
+    }
+    while (rc == 0 && (step = sqlite3_step(q->last)) != SQLITE_DONE) {
+        unsigned n = (unsigned)sqlite3_column_count(q->last);
+
+        if (step != SQLITE_ROW) {
+            rc = sqlite_error(q, e);
+            break;
+        }
+        if (n > DB_COLUMNS)
+            n = DB_COLUMNS;
+        for (unsigned i = 0; i < n; i++)
+            value[i] = (const char *)sqlite3_column_text(q->last, (int)i);
+        if (fn)
+            rc = fn(arg, value, n);
+    }
+    if (q->last)
+        sqlite3_reset(q->last);
+    return rc;
+}
+
+const struct db_ops db_sqlite = {
+    .name = "SQLite", .open = sqlite_db_open, .close = sqlite_db_close, .run = sqlite_run};
+
+int db_open(const char *where, struct db **out, struct err *e)
+{
+    bool pg = strncmp(where, "postgresql://", 13) == 0 || strncmp(where, "postgres://", 11) == 0;
+
+    return (pg ? &db_postgres : &db_sqlite)->open(where, out, e);
+}
+
+void db_close(struct db *d)
+{
+    if (d)
+        d->ops->close(d);
+}
+
+int db_run(struct db *d, const char *sql, const char *const *param, unsigned params, db_row_fn *fn,
+           void *arg, struct err *e)
+{
+    return d->ops->run(d, sql, param, params, fn, arg, e);
+}

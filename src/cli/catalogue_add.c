@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalogue_add.c - `hospes catalogue` add, errata, merge and verify: what changes a catalogue. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "catalogue/store.h"
+#include "cli/catalogue.h"
+#include "validation/bundle.h"
+#include "validation/text.h"
+#include "validation/vjson.h"
+
+/* --- add --- */
+
+struct adding {
+    const struct catalogue_args *a;
+    struct store s;
+    struct seckey key;
+    size_t claims, validated;
+};
+
+/* The one who makes a catalogue is the first whom it trusts. */
+static int add_make(const char *dir, const struct catalogue_args *a, const struct seckey *key,
+                    struct err *e)
+{
+    const char *slash = strrchr(dir, '/'), *name = a->name;
+    char path[STORE_PATH + 16], *text = NULL;
+    struct trust t = {.n = 0};
+    struct stat st;
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/catalogue.json", dir);
+    if (stat(path, &st) == 0)
+        return 0;
+    if (!name)
+        name = slash && slash[1] ? slash + 1 : dir;
+    rc = store_create(dir, name, e);
+    if (rc == 0 && a->trust)
+        rc = trust_read(a->trust, &t, e);
+    if (rc == 0)
+        rc = trust_add(&t, &key->pub, name,
+                       ROLE_RUNNER | ROLE_SUITE_OWNER | ROLE_HOST_VENDOR | ROLE_GUEST_VENDOR |
+                           ROLE_PUBLISHER,
+                       e);
+    if (rc == 0)
+        rc = trust_to_json(&t, &text, e);
+    trust_free(&t);
+    if (rc < 0 || !text)
+        return rc;
+    snprintf(path, sizeof(path), "%s/trust.json", dir);
+    rc = vtext_write(path, text, strlen(text), e);
+    free(text);
+    return rc;
+}
+
+static int word(const char *text, const char *const *words, unsigned n, const char *option,
+                unsigned *out, struct err *e)
+{
+    if (!text)
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return err_exit(e, EX_USAGE_, EINVAL, "--%s has no word %s; see hospes catalogue add --help",
+                    option, text);
+}
+
+static int add_options(struct claim *c, const struct catalogue_args *a, struct err *e)
+{
+    unsigned level = c->level, owner = c->owner, maturity = c->maturity;
+    int rc = word(a->level, claim_level_words, CLAIM_LEVELS, "level", &level, e);
+
+    if (rc == 0)
+        rc = word(a->owner, claim_owner_words, CLAIM_OWNERS, "owner", &owner, e);
+    if (rc == 0)
+        rc = word(a->maturity, claim_maturity_words, CLAIM_MATURITIES, "maturity", &maturity, e);
+    if (rc < 0)
+        return rc;
+    c->level = (enum claim_level)level;
+    c->owner = (enum claim_owner)owner;
+    c->maturity = (enum claim_maturity)maturity;
+    c->preview = a->preview;
+    if (a->preview && c->level == LEVEL_SUPPORTED)
+        return err_exit(e, EX_USAGE_, EINVAL, "--preview never goes with --level Supported");
+    if (!a->note)
+        return 0;
+    c->note[0] = strdup(a->note);
+    if (!c->note[0])
+        return err_set(e, ENOMEM, "no memory for a note");
+    c->notes = 1;
+    return 0;
+}
+
+static int add_claim(struct adding *x, const struct claim *c, struct err *e)
+{
+    char *text;
+    uint32_t n;
+    int rc = claim_to_json(c, &text, e);
+
+    if (rc < 0)
+        return rc;
+    rc = store_add(&x->s, DSSE_CLAIM, text, &x->key, &n, e);
+    free(text);
+    if (rc == 0 && n) {
+        x->claims++;
+        x->validated += c->kind == CLAIM_TESTED && c->validated;
+    }
+    return rc;
+}
+
+static int add_record(struct adding *x, const struct bundle *b, size_t i, struct err *e)
+{
+    struct claim c;
+    int rc = claim_of_record(&c, bundle_record(b, i), bundle_record_sha256(b, i), bundle_sha256(b),
+                             bundle_finished(b), e);
+
+    if (rc == 0)
+        rc = add_options(&c, x->a, e);
+    if (rc == 0)
+        rc = add_claim(x, &c, e);
+    claim_free(&c);
+    return rc;
+}
+
+/* A bundle counts when someone whom the catalogue trusts as a runner has signed it. */
+static int add_bundle(struct adding *x, const char *path, struct err *e)
+{
+    struct bundle *b = NULL;
+    char why[300];
+    int rc = bundle_read(path, &b, e);
+
+    if (rc == 0 && !trust_signer(&x->s.trust, bundle_statement(b), ROLE_RUNNER, bundle_finished(b),
+                                 why, sizeof(why)))
+        rc =
+            err_exit(e, EX_BAD_INPUT, EACCES,
+                     "%s is not added: %s as a runner; put the key into %s/trust.json if you trust "
+                     "it",
+                     path, why, x->s.dir);
+    if (rc == 0)
+        rc = store_add_bundle(&x->s, path, bundle_sha256(b), e);
+    for (size_t i = 0; rc == 0 && i < bundle_records(b); i++)
+        rc = add_record(x, b, i, e);
+    bundle_free(b);
+    return rc;
+}
+
+static int add_file(struct adding *x, const char *path, struct err *e)
+{
+    struct claim c;
+    char *text;
+    size_t len;
+    int rc = vtext_read(path, 1 << 20, &text, &len, e);
+
+    if (rc < 0)
+        return rc;
+    rc = claim_from_json(&c, text, len, e);
+    free(text);
+    if (rc == 0 && c.kind == CLAIM_TESTED)
+        rc = err_exit(e, EX_BAD_INPUT, EINVAL,
+                      "%s says tested: such a claim is made from its bundle, by adding that", path);
+    else if (rc < 0)
+        rc = err_wrap(e, "%s", path);
+    if (rc == 0)
+        rc = add_claim(x, &c, e);
+    claim_free(&c);
+    return rc;
+}
+
+static int add_all(struct adding *x, const char *dir, char **file, int n, struct err *e)
+{
+    int rc;
+
+    if (!x->a->key)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--key is missing: every claim is signed; hospes validate key makes one");
+    rc = key_read_secret(x->a->key, &x->key, e);
+    if (rc == 0)
+        rc = add_make(dir, x->a, &x->key, e);
+    if (rc == 0)
+        rc = store_open(dir, true, &x->s, e);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < n && rc == 0; i++)
+        rc = x->a->claim ? add_file(x, file[i], e) : add_bundle(x, file[i], e);
+    store_close(&x->s);
+    return rc;
+}
+
+static int add_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct adding x = {.a = &a, .s.lock = -1};
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_add, argc, argv, &a, 2, -1, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = add_all(&x, argv[1], argv + 2, n - 1, &e);
+    seckey_wipe(&x.key);
+    if (rc == 0)
+        printf("%zu claims added to %s, %zu of them validated\n", x.claims, argv[1], x.validated);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+static const struct cli_option add_options_table[] = {
+    {"key", "FILE", "the secret key that signs the claims", catalogue_set_key},
+    {"claim", NULL, "the files are claims as JSON, not bundles", catalogue_set_claim},
+    {"level", "WORD",
+     "Supported, Tech preview, Legacy, Deprecated, Terminated, Unsupported, Unknown",
+     catalogue_set_level},
+    {"owner", "WHO", "who supports it: host-vendor, guest-vendor, both, nobody",
+     catalogue_set_owner},
+    {"maturity", "WORD", "experimental, preview, stable, deprecated", catalogue_set_maturity},
+    {"note", "ID", "a note that goes with the claims", catalogue_set_note},
+    {"preview", NULL, "the software is not released yet", catalogue_set_preview},
+    {"name", "NAME", "the name of a catalogue that is made now", catalogue_set_name},
+    {"trust", "FILE", "whom a catalogue that is made now trusts besides", catalogue_set_trust},
+    {NULL},
+};
+
+const struct cli_command catalogue_add = {
+    .name = "catalogue add",
+    .args = "[OPTION...] FOLDER BUNDLE...",
+    .about = "Adds signed results, or claims of other kinds.",
+    .more =
+        "The folder becomes a catalogue when it is none. A bundle must be sound, and signed by\n"
+        "a runner in the catalogue's trust.json.",
+    .options = add_options_table,
+    .run = add_main,
+};
+
+/* --- errata --- */
+
+static int errata_fill(struct note *n, const struct catalogue_args *a, struct err *e)
+{
+    char made[VTIME_TEXT], key[64];
+    int rc = 0;
+
+    vtime_now(made);
+    note_init(n);
+    n->erratum = !a->remark;
+    rc = vtext_set(&n->id, a->add, e);
+    if (rc == 0)
+        rc = vtext_set(&n->made, made, e);
+    if (rc == 0)
+        rc = vtext_set(&n->text, a->text, e);
+    if (rc == 0)
+        rc = vtext_set(&n->since, a->since, e);
+    if (rc == 0)
+        rc = vtext_set(&n->resolved_in, a->resolved, e);
+    if (rc == 0)
+        rc = vtext_set(&n->issue, a->issue, e);
+    for (size_t i = 0; i < a->scopes && rc == 0; i++) {
+        const char *value = strchr(a->scope[i], '=');
+
+        snprintf(key, sizeof(key), "%.*s", (int)(value - a->scope[i]), a->scope[i]);
+        rc = vfacts_set(&n->scope, key, value + 1, e);
+    }
+    return rc;
+}
+
+static int errata_add(const char *dir, const struct catalogue_args *a, struct err *e)
+{
+    struct seckey key = {.key = {0}};
+    struct note n, again;
+    struct store s;
+    char *text = NULL;
+    int rc;
+
+    if (!a->key || !a->text)
+        return err_exit(e, EX_USAGE_, EINVAL, "--add wants --text and --key as well");
+    rc = errata_fill(&n, a, e);
+    if (rc == 0)
+        rc = note_to_json(&n, &text, e);
+    note_free(&n);
+    if (rc == 0) {
+        rc = note_from_json(&again, text, strlen(text), e);
+        note_free(&again);
+    }
+    if (rc == 0)
+        rc = key_read_secret(a->key, &key, e);
+    if (rc == 0)
+        rc = store_open(dir, true, &s, e);
+    if (rc == 0) {
+        rc = store_add(&s, DSSE_NOTE, text, &key, NULL, e);
+        store_close(&s);
+    }
+    seckey_wipe(&key);
+    free(text);
+    return rc;
+}
+
+static void errata_print(const struct note *n)
+{
+    printf("%s %s, %.10s: %s\n", n->erratum ? "erratum" : "note", n->id, n->made, n->text);
+    for (size_t i = 0; i < n->scope.n; i++)
+        printf("  %s %s\n", n->scope.fact[i].key, n->scope.fact[i].value);
+    if (n->since)
+        printf("  since %s\n", n->since);
+    if (n->resolved_in)
+        printf("  resolved in %s\n", n->resolved_in);
+    if (n->issue)
+        printf("  %s\n", n->issue);
+}
+
+static int errata_list(const char *dir, const struct catalogue_args *a, struct err *e)
+{
+    const struct note *n;
+    struct catalogue c;
+    int rc = catalogue_open(&c, dir, a, e);
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; (n = index_note(c.ix, i)); i++)
+        errata_print(n);
+    catalogue_close(&c);
+    return 0;
+}
+
+static int errata_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_errata, argc, argv, &a, 1, 1, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = a.add ? errata_add(argv[1], &a, &e) : errata_list(argv[1], &a, &e);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+static const struct cli_option errata_options[] = {
+    {"add", "ID", "write a note of this id: a-z, 0-9 and -", catalogue_set_add},
+    {"text", "TEXT", "what it says", catalogue_set_text},
+    {"applies", "KEY=VALUE", "which claims it is about: persona=xen, guest-product=Debian*, ...",
+     catalogue_set_scope},
+    {"since", "VERSION", "first host version that has it", catalogue_set_since},
+    {"resolved-in", "VERSION", "first host version without it", catalogue_set_resolved},
+    {"issue", "URL", "where it is worked on", catalogue_set_issue},
+    {"remark", NULL, "it is no fault", catalogue_set_remark},
+    {"key", "FILE", "the secret key that signs it", catalogue_set_key},
+    {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
+    {NULL},
+};
+
+const struct cli_command catalogue_errata = {
+    .name = "catalogue errata",
+    .args = "[OPTION...] FOLDER",
+    .about = "Lists notes and errata, or adds one.",
+    .more =
+        "A note may come long after the claims that it is about; they stay as they were signed.",
+    .options = errata_options,
+    .run = errata_main,
+};
+
+/* --- merge --- */
+
+struct merging {
+    struct store *to;
+    size_t entries, there, bundles;
+};
+
+static int merge_entry(struct merging *m, const struct store *from, uint32_t n, struct err *e)
+{
+    char path[STORE_PATH];
+    struct entry x;
+    uint32_t got;
+    int rc = store_read(from, n, &x, e);
+
+    if (rc < 0)
+        return rc;
+    rc = store_add_envelope(m->to, &x.d, &got, e);
+    m->entries += rc == 0 && got;
+    m->there += rc == 0 && !got;
+    if (rc == 0 && got && !x.is_note && x.claim.kind == CLAIM_TESTED &&
+        store_bundle(from, x.claim.bundle, path)) {
+        rc = store_add_bundle(m->to, path, x.claim.bundle, e);
+        m->bundles += rc == 0;
+    }
+    entry_free(&x);
+    return rc;
+}
+
+static int merge_one(struct merging *m, const char *dir, struct err *e)
+{
+    struct store from;
+    int rc = store_open(dir, false, &from, e);
+
+    if (rc == 0)
+        rc = store_check(&from, 0, e);
+    for (uint32_t n = 1; rc == 0 && n <= from.count; n++)
+        rc = merge_entry(m, &from, n, e);
+    store_close(&from);
+    return rc;
+}
+
+static int merge_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct store to = {.lock = -1};
+    struct merging m = {.to = &to};
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_merge, argc, argv, &a, 2, -1, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = store_open(argv[1], true, &to, &e);
+    for (int i = 2; rc == 0 && i <= n; i++)
+        rc = merge_one(&m, argv[i], &e);
+    store_close(&to);
+    if (rc == 0)
+        printf("%zu entries and %zu bundles added, %zu were there; whose keys count is in "
+               "%s/trust.json\n",
+               m.entries, m.bundles, m.there, argv[1]);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+const struct cli_command catalogue_merge = {
+    .name = "catalogue merge",
+    .args = "FOLDER OTHER...",
+    .about = "Takes over what other catalogues say, with their signatures.",
+    .more =
+        "Entries keep the signatures that they have; only those of keys in the catalogue's own\n"
+        "trust.json count. Runners that disagree are shown as such.",
+    .run = merge_main,
+};
+
+/* --- verify --- */
+
+static void verify_fault(void *arg, const char *fault)
+{
+    (void)arg;
+    fprintf(stderr, "hospes: %s\n", fault);
+}
+
+static int verify_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct store s = {.lock = -1};
+    struct err e = {0};
+    uint32_t count = 0;
+    int n, rc = catalogue_parse(&catalogue_verify, argc, argv, &a, 1, 1, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = store_open(argv[1], false, &s, &e);
+    if (rc == 0) {
+        count = s.count;
+        rc = store_verify(&s, verify_fault, NULL, &e);
+    }
+    store_close(&s);
+    if (rc < 0)
+        return cli_fail(&e);
+    printf("%u entries, %d faults\n", count, rc);
+    return rc ? EX_BAD_INPUT : EX_OK;
+}
+
+const struct cli_command catalogue_verify = {
+    .name = "catalogue verify",
+    .args = "FOLDER",
+    .about = "Checks the chain, every signature, and every claim against its evidence.",
+    .more = "Each fault is named in a line of its own. Exit codes: 0 sound, 65 not.",
+    .run = verify_main,
+};

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalogue_show.c - `hospes catalogue` build, why, diff, stale and serve: what reads a catalogue.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "catalogue/cell.h"
+#include "catalogue/serve.h"
+#include "catalogue/site.h"
+#include "cli/catalogue.h"
+#include "validation/text.h"
+#include "validation/vjson.h"
+
+static void name_of(const struct cell *c, char *out, size_t room)
+{
+    snprintf(out, room, "%s%s%s%s%s on %s", c->guest, *c->version ? " " : "", c->version,
+             *c->arch ? " " : "", c->arch, c->persona);
+}
+
+/* --- build --- */
+
+static void build_tell(const struct site_told *t, const char *out)
+{
+    printf("%s: %zu guests, %zu combinations, %zu claims, %zu records with logs\n", out, t->guests,
+           t->cells, t->claims, t->records);
+    if (t->bundles_missing)
+        printf("%zu claims rest on bundles that this catalogue does not hold\n",
+               t->bundles_missing);
+}
+
+static int build_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct site_told told;
+    struct catalogue c;
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_build, argc, argv, &a, 2, 2, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = catalogue_open(&c, argv[1], &a, &e);
+    if (rc < 0)
+        return cli_fail(&e);
+    rc = site_build(&c.s, c.ix, argv[2], a.host_version, &told, &e);
+    catalogue_close(&c);
+    if (rc == 0)
+        build_tell(&told, argv[2]);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+static const struct cli_option build_options[] = {
+    {"host-version", "VERSION", "the newest host version; default: the newest one tested",
+     catalogue_set_host_version},
+    {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
+    {NULL},
+};
+
+const struct cli_command catalogue_build = {
+    .name = "catalogue build",
+    .args = "[OPTION...] FOLDER SITE",
+    .about = "Makes a web site that needs no server.",
+    .more =
+        "Real tables, readable without JavaScript; every tick leads to its log and to the command\n"
+        "that repeats it. The same facts as JSON and CSV lie beside.",
+    .options = build_options,
+    .run = build_main,
+};
+
+/* --- why --- */
+
+struct why {
+    struct catalogue *c;
+    const char *guest;
+    bool json;
+    size_t cells;
+};
+
+static void why_note(const struct why *w, const struct index_row *r)
+{
+    const struct note *n;
+
+    for (size_t i = 0; (n = index_note(w->c->ix, i)); i++) {
+        if (index_note_concerns(w->c->ix, i, r))
+            printf("      %s %s: %s\n", n->erratum ? "erratum" : "note", n->id, n->text);
+    }
+}
+
+static int why_row(void *arg, const struct index_row *r)
+{
+    const struct why *w = arg;
+
+    printf("  %6u  %-13s %.10s", r->n, claim_kind_words[r->kind], r->made);
+    if (r->kind == CLAIM_TESTED)
+        printf("  %s%s on %s %s, %llu CPUs, %llu MiB, %s\n", vstatus_word(r->verdict),
+               r->validated ? " (validated)" : "", r->host, r->host_version,
+               (unsigned long long)r->cpus, (unsigned long long)(r->memory / MiB), r->firmware);
+    else
+        printf("  %s: %s\n", claim_level_words[r->level], r->evidence);
+    printf("      signed by %s%s%.16s\n", r->signer[0] ? r->who : "nobody who is trusted here",
+           r->signer[0] ? ", key " : "", r->signer);
+    if (r->kind == CLAIM_TESTED)
+        printf("      cell %s, record %.16s, bundle %s\n", r->cell, r->record, r->bundle);
+    why_note(w, r);
+    return 0;
+}
+
+static void why_json(const struct cell *c)
+{
+    struct json_object *o = json_object_new_object();
+
+    vjson_add_text(o, "guest", c->guest);
+    vjson_add_text(o, "version", c->version);
+    vjson_add_text(o, "arch", c->arch);
+    vjson_add_text(o, "persona", c->persona);
+    vjson_add_text(o, "state", cell_words[c->state]);
+    vjson_add_flag(o, "stale", c->stale);
+    vjson_add_flag(o, "disputed", c->disputed);
+    vjson_add_text(o, "host-version", c->host_version);
+    vjson_add_text(o, "tested", c->tested);
+    vjson_add_text(o, "runner", c->runner);
+    vjson_add_number(o, "max-cpus", c->max_cpus);
+    vjson_add_number(o, "max-memory", c->max_memory);
+    vjson_add_text(o, "level", claim_level_words[c->level]);
+    vjson_add_text(o, "owner", claim_owner_words[c->owner]);
+    vjson_add_number(o, "decided-by", c->newest);
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+}
+
+static int why_cell(void *arg, const struct cell *c)
+{
+    char name[500], text[700];
+    struct why *w = arg;
+
+    w->cells++;
+    if (w->json) {
+        why_json(c);
+        return 0;
+    }
+    name_of(c, name, sizeof(name));
+    cell_sentence(c, text, sizeof(text));
+    printf("%s %s: %s\n", cell_signs[c->state], name, text);
+    return 0;
+}
+
+static int why_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct catalogue c;
+    struct why w = {.c = &c};
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_why, argc, argv, &a, 2, 2, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = catalogue_open(&c, argv[1], &a, &e);
+    if (rc < 0)
+        return cli_fail(&e);
+    w.json = a.json;
+    rc = cells_each(c.ix, argv[2], a.persona, a.host_version, why_cell, &w, &e);
+    if (rc == 0 && !a.json && w.cells) {
+        printf("\nWhat this rests on:\n");
+        rc = index_rows(c.ix, argv[2], a.persona, why_row, &w, &e);
+    }
+    if (rc == 0 && w.cells == 0)
+        rc = err_exit(&e, EX_MISSING, ENOENT,
+                      "%s says nothing of \"%s\": not validated and not refused, simply unknown",
+                      argv[1], argv[2]);
+    catalogue_close(&c);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+static const struct cli_option why_options[] = {
+    {"persona", "NAME", "of this persona only", catalogue_set_persona},
+    {"host-version", "VERSION", "the host version that you have", catalogue_set_host_version},
+    {"json", NULL, "one JSON object per combination", catalogue_set_json},
+    {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
+    {NULL},
+};
+
+const struct cli_command catalogue_why = {
+    .name = "catalogue why",
+    .args = "[OPTION...] FOLDER GUEST",
+    .about = "Says what is known of a guest, and how it is known.",
+    .more = "GUEST is any words of its name, version and architecture: \"debian 12 amd64\".",
+    .options = why_options,
+    .run = why_main,
+};
+
+/* --- diff --- */
+
+struct cells {
+    struct cell *c;
+    size_t n, room;
+};
+
+static int cells_keep(void *arg, const struct cell *c)
+{
+    struct cells *all = arg;
+
+    if (all->n == all->room) {
+        size_t room = all->room ? 2 * all->room : 256;
+        struct cell *more = realloc(all->c, room * sizeof(*more));
+
+        if (!more)
+            return -ENOMEM;
+        all->c = more;
+        all->room = room;
+    }
+    all->c[all->n++] = *c;
+    return 0;
+}
+
+static int cells_of(const char *dir, const struct catalogue_args *a, struct cells *out,
+                    struct err *e)
+{
+    struct catalogue c;
+    int rc = catalogue_open(&c, dir, a, e);
+
+    if (rc < 0)
+        return rc;
+    rc = cells_each(c.ix, NULL, a->persona, a->host_version, cells_keep, out, e);
+    if (rc == -ENOMEM)
+        rc = err_set(e, ENOMEM, "no memory for the cells of %s", dir);
+    catalogue_close(&c);
+    return rc;
+}
+
+static int cell_order(const struct cell *a, const struct cell *b)
+{
+    int rc = strcmp(a->guest, b->guest);
+
+    if (rc == 0)
+        rc = strcmp(a->version, b->version);
+    if (rc == 0)
+        rc = strcmp(a->arch, b->arch);
+    return rc ? rc : strcmp(a->persona, b->persona);
+}
+
+static int cell_cmp(const void *a, const void *b)
+{
+    return cell_order(a, b);
+}
+
+static void diff_line(char sign, const struct cell *c, const struct cell *was)
+{
+    char name[500], text[700], before[700];
+
+    name_of(c, name, sizeof(name));
+    cell_sentence(c, text, sizeof(text));
+    if (was) {
+        cell_sentence(was, before, sizeof(before));
+        printf("! %s: was %s; is %s\n", name, before, text);
+    } else {
+        printf("%c %s: %s\n", sign, name, text);
+    }
+}
+
+/* Returns the number of differences. */
+static size_t diff_cells(struct cells *a, struct cells *b)
+{
+    size_t i = 0, k = 0, found = 0;
+
+    qsort(a->c, a->n, sizeof(*a->c), cell_cmp);
+    qsort(b->c, b->n, sizeof(*b->c), cell_cmp);
+    while (i < a->n || k < b->n) {
+        int order = i == a->n ? 1 : k == b->n ? -1 : cell_order(&a->c[i], &b->c[k]);
+
+        if (order < 0) {
+            diff_line('-', &a->c[i++], NULL);
+            found++;
+        } else if (order > 0) {
+            diff_line('+', &b->c[k++], NULL);
+            found++;
+        } else {
+            const struct cell *x = &a->c[i++], *y = &b->c[k++];
+
+            if (x->state != y->state || x->stale != y->stale || x->disputed != y->disputed ||
+                x->level != y->level || strcmp(x->host_version, y->host_version) != 0) {
+                diff_line('!', y, x);
+                found++;
+            }
+        }
+    }
+    return found;
+}
+
+static int diff_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct cells left = {.n = 0}, right = {.n = 0};
+    struct err e = {0};
+    size_t found;
+    int n, rc = catalogue_parse(&catalogue_diff, argc, argv, &a, 2, 2, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = cells_of(argv[1], &a, &left, &e);
+    if (rc == 0)
+        rc = cells_of(argv[2], &a, &right, &e);
+    if (rc == 0) {
+        found = diff_cells(&left, &right);
+        printf("%zu differences\n", found);
+        rc = found > 0;
+    }
+    free(left.c);
+    free(right.c);
+    return rc < 0 ? cli_fail(&e) : rc;
+}
+
+static const struct cli_option diff_options[] = {
+    {"persona", "NAME", "of this persona only", catalogue_set_persona},
+    {NULL},
+};
+
+const struct cli_command catalogue_diff = {
+    .name = "catalogue diff",
+    .args = "[OPTION...] FOLDER OTHER",
+    .about = "Says where two catalogues differ.",
+    .more = "Exit codes: 0 they say the same, 1 they differ.",
+    .options = diff_options,
+    .run = diff_main,
+};
+
+/* --- stale --- */
+
+static int stale_cell(void *arg, const struct cell *c)
+{
+    struct why *w = arg;
+    char name[500];
+
+    if (!c->stale)
+        return 0;
+    w->cells++;
+    name_of(c, name, sizeof(name));
+    if (w->json)
+        why_json(c);
+    else
+        printf("%s: tested on %s %s, %.10s (entry %u)\n", name, c->host, c->host_version, c->tested,
+               c->newest);
+    return 0;
+}
+
+static int stale_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.key = NULL};
+    struct catalogue c;
+    struct why w = {.c = &c};
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_stale, argc, argv, &a, 1, 1, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = catalogue_open(&c, argv[1], &a, &e);
+    if (rc < 0)
+        return cli_fail(&e);
+    w.json = a.json;
+    rc = cells_each(c.ix, NULL, a.persona, a.host_version, stale_cell, &w, &e);
+    catalogue_close(&c);
+    if (rc == 0 && !a.json)
+        printf("%zu combinations must be tested again\n", w.cells);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+static const struct cli_option stale_options[] = {
+    {"host-version", "VERSION", "the newest host version; default: the newest one tested",
+     catalogue_set_host_version},
+    {"persona", "NAME", "of this persona only", catalogue_set_persona},
+    {"json", NULL, "one JSON object per combination", catalogue_set_json},
+    {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
+    {NULL},
+};
+
+const struct cli_command catalogue_stale = {
+    .name = "catalogue stale",
+    .args = "[OPTION...] FOLDER",
+    .about = "Lists what must be tested again.",
+    .options = stale_options,
+    .run = stale_main,
+};
+
+/* --- serve --- */
+
+static int serve_until_signal(const char *site, const char *at, struct err *e)
+{
+    const char *colon = strrchr(at, ':');
+    unsigned long number = colon ? strtoul(colon + 1, NULL, 10) : 0;
+    uint16_t port = (uint16_t)number;
+    struct server *s;
+    char host[64];
+    sigset_t set;
+    int sig, rc;
+
+    if (!colon || number > UINT16_MAX || (size_t)(colon - at) >= sizeof(host))
+        return err_exit(e, EX_USAGE_, EINVAL, "--http wants ADDRESS:PORT, not %s", at);
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - at), at);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL); /* inherited by the server's thread */
+    rc = server_start(site, host, &port, &s, e);
+    if (rc < 0)
+        return rc;
+    printf("http://%s:%u/\n", host, port);
+    fflush(stdout);
+    sigwait(&set, &sig);
+    server_stop(s);
+    return 0;
+}
+
+static int serve_main(int argc, char **argv)
+{
+    struct catalogue_args a = {.http = "127.0.0.1:8080"};
+    char base[] = "/tmp/hospes-site-XXXXXX", site[64];
+    struct site_told told;
+    struct catalogue c;
+    struct err e = {0};
+    int n, rc = catalogue_parse(&catalogue_serve, argc, argv, &a, 1, 1, &n, &e);
+
+    if (rc > 0)
+        return EX_OK;
+    if (rc == 0)
+        rc = catalogue_open(&c, argv[1], &a, &e);
+    if (rc < 0)
+        return cli_fail(&e);
+    if (!mkdtemp(base))
+        rc = err_set(&e, errno, "cannot make a folder in /tmp: %s", strerror(errno));
+    snprintf(site, sizeof(site), "%s/site", base);
+    if (rc == 0)
+        rc = site_build(&c.s, c.ix, site, a.host_version, &told, &e);
+    catalogue_close(&c);
+    if (rc == 0)
+        rc = serve_until_signal(site, a.http, &e);
+    vtext_remove(base);
+    return rc < 0 ? cli_fail(&e) : EX_OK;
+}
+
+static const struct cli_option serve_options[] = {
+    {"http", "ADDRESS:PORT", "where (default 127.0.0.1:8080; port 0: any)", catalogue_set_http},
+    {"host-version", "VERSION", "the newest host version; default: the newest one tested",
+     catalogue_set_host_version},
+    {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
+    {NULL},
+};
+
+const struct cli_command catalogue_serve = {
+    .name = "catalogue serve",
+    .args = "[OPTION...] FOLDER",
+    .about = "Shows the web site on this machine.",
+    .more = "Runs until it is interrupted. To publish, copy what catalogue build makes.",
+    .options = serve_options,
+    .run = serve_main,
+};
