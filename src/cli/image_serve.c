@@ -11,6 +11,7 @@
 
 #include "cli/image.h"
 #include "core/cfg.h"
+#include "storage/serve/fuse.h"
 #include "storage/serve/nbd.h"
 #include "storage/serve/view.h"
 
@@ -49,6 +50,23 @@ static int serve_nbd(const struct image_args *a, struct disk *d, const char *pat
     announce(a, d, path, nbd_uri(n));
     rc = nbd_run(n, stop, e);
     nbd_destroy(n);
+    return rc;
+}
+
+static int serve_fuse(const struct image_args *a, struct disk *d, const char *path,
+                      const char *name, int stop, struct err *e)
+{
+    struct mount_cfg c = {.disk = d, .name = name, .dir = a->fuse};
+    struct mount *m;
+    char where[512];
+    int rc = mount_create(&c, &m, e);
+
+    if (rc < 0)
+        return rc;
+    snprintf(where, sizeof(where), "%s/%s", a->fuse, name);
+    announce(a, d, path, where);
+    rc = mount_run(m, stop, e);
+    mount_destroy(m);
     return rc;
 }
 
@@ -104,7 +122,7 @@ static int serve_disk(const struct image_args *a, const char *path, int stop, st
     if (rc == 0 && a->as)
         rc = look_like(a, name, &d, e);
     if (rc == 0) {
-        rc = serve_nbd(a, d, path, name, stop, e);
+        rc = a->fuse ? serve_fuse(a, d, path, name, stop, e) : serve_nbd(a, d, path, name, stop, e);
         flushed = a->write ? disk_flush(d) : 0;
         if (rc == 0 && flushed < 0)
             rc = err_set(e, -flushed, "cannot write '%s': %s", path, strerror(-flushed));
@@ -133,9 +151,9 @@ static int serve_main(int argc, char **argv)
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && !a.nbd)
+    if (rc == 0 && !a.nbd == !a.fuse)
         rc = err_exit(&e, EX_USAGE_, EINVAL,
-                      "image serve wants --nbd unix=PATH or --nbd tcp=ADDRESS:PORT");
+                      "image serve wants --nbd unix=PATH, --nbd tcp=ADDRESS:PORT or --fuse DIR");
     if (rc == 0)
         rc = serve(&a, argv[1], &e);
     return rc < 0 ? cli_fail(&e) : EX_OK;
@@ -144,6 +162,7 @@ static int serve_main(int argc, char **argv)
 static const struct cli_option serve_options[] = {
     IMAGE_FORMAT,
     {"nbd", "WHERE", "serve NBD at unix=PATH or tcp=ADDRESS:PORT", image_set_nbd},
+    {"fuse", "DIR", "show the disk as a file in this empty folder", image_set_fuse},
     {"as", "FORMAT", "serve an image file of this format, made up while it is read", image_set_as},
     {"o", "K=V,..", "options of that format", image_set_options},
     {"write", NULL, "let clients write to the image", image_set_write},
@@ -156,7 +175,7 @@ static const struct cli_option serve_options[] = {
 
 const struct cli_command image_serve = {
     .name = "image serve",
-    .args = "[OPTION...] --nbd unix=PATH|tcp=ADDRESS:PORT IMG",
+    .args = "[OPTION...] --nbd unix=PATH|tcp=ADDRESS:PORT | --fuse DIR  IMG",
     .about = "Serves the disk in an image to other programs.",
     .more =
         "Runs until SIGINT or SIGTERM. Whoever can connect can read the disk, and with --write\n"
