@@ -50,9 +50,9 @@ static const char *foreign(const uint8_t *head, size_t n)
     static const struct {
         const char *magic, *name;
     } known[] = {
-        {"QED", "QED"},
-        {"WithoutFreeSpace", "Parallels"},
-        {"WithouFreSpacExt", "Parallels"},
+        {"Bochs Virtual HD Image", "Bochs"},
+        {"#!/bin/sh\n#V2.0 Format", "cloop"},
+        {"EVF\x09\x0d\x0a\xff", "EnCase"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {

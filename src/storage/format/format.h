@@ -7,7 +7,10 @@
 
 #include "storage/disk.h"
 
+extern const struct format_ops parallels_format;
 extern const struct format_ops qcow2_format;
+extern const struct format_ops qcow_format;
+extern const struct format_ops qed_format;
 extern const struct format_ops raw_format;
 extern const struct format_ops vdi_format;
 extern const struct format_ops vhd_format;

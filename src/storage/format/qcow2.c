@@ -344,7 +344,7 @@ static int qcow2_open(struct disk *file, const struct disk_cfg *c, struct loop *
 static int qcow2_probe(const uint8_t *head, size_t n, const uint8_t *tail, size_t tn, uint64_t size)
 {
     (void)tail, (void)tn, (void)size;
-    return n >= 8 && be32_at(head) == QCOW2_MAGIC ? 100 : 0;
+    return n >= 8 && be32_at(head) == QCOW2_MAGIC && be32_at(head + 4) != 1 ? 100 : 0;
 }
 
 static int snapshot_fact(void *arg, const struct qcow2_snap *s)
@@ -384,7 +384,7 @@ static void qcow2_facts(struct disk *d, struct facts *f)
 
 const struct format_ops qcow2_format = {
     .name = "qcow2",
-    .suffixes = ".qcow2 .qcow",
+    .suffixes = ".qcow2",
     .about = "QEMU and KVM, with backing files, compression and snapshots",
     .probe = qcow2_probe,
     .open = qcow2_open,

@@ -371,7 +371,8 @@ static void a_qcow2_writer_disowns_bitmaps(void **state)
 
 static void an_image_that_cannot_be_read_is_not_taken_for_raw(void **state)
 {
-    static const char *const heads[] = {"QED", "WithoutFreeSpace", "WithouFreSpacExt"};
+    static const char *const heads[] = {"Bochs Virtual HD Image", "#!/bin/sh\n#V2.0 Format",
+                                        "EVF\x09\x0d\x0a\xff"};
     const char *path = scratch_path("image");
     struct disk *d;
 
