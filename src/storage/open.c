@@ -186,14 +186,15 @@ static int enter(struct disk **file, const struct disk_cfg *c, struct loop *l,
     char *found = NULL;
     int rc;
 
-    if (names->member ? archive_begins(*file, "ova.xml")
-                      : c->format || marked_raw(*file) || !archive_begins(*file, ".ovf"))
+    if (!names->member && (c->format || marked_raw(*file) || !archive_begins(*file, ".ovf")))
         return 0;
     if (!c->readonly && !c->snapshot)
         return err_set(e, EINVAL,
                        "'%s' lies in an archive and can only be read; copy it with 'hospes image "
                        "convert', or open it as a snapshot",
                        c->path);
+    if (names->member && archive_begins(*file, "ova.xml"))
+        return 0;
     rc = member_open(*file, names->file, names->member, l, file, &found, e);
     if (rc < 0)
         return rc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives: listed, their members opened as disks and as texts. */
+/* Archives: listed, their members opened as disks and as texts; XVA among them. */
 #define _GNU_SOURCE
 #include "fuzz.h"
 
@@ -11,6 +11,8 @@
 
 #include "core/err.h"
 #include "storage/file.h"
+#include "storage/format/format.h"
+#include "storage/image.h"
 #include "storage/member.h"
 
 static struct disk *file_of(const uint8_t *data, size_t size)
@@ -40,6 +42,16 @@ static void look(struct disk *file, const struct member *x)
     (void)!disk_read(file, x->at, buf, min_u64(sizeof(buf), x->size));
 }
 
+static void verify(struct disk *file, const struct disk_cfg *c)
+{
+    struct image_report rep = {0};
+    const struct format_ops *f;
+    struct err e = {0};
+
+    if (format_choose(file, c, &f, &e) == 0 && f->check && f->check(file, c, false, &rep, &e) < 0)
+        assert(e.code > 0 && e.msg[0]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct disk_cfg c = {.path = "x.ova", .no_chain = true, .no_lock = true, .readonly = true};
@@ -65,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         assert(e.code > 0 && e.msg[0]);
     }
+    verify(file, &c);
     if (disk_open_file(file, &c, NULL, &d, &e) == 0) {
         uint8_t buf[4096];
 

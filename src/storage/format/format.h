@@ -16,6 +16,7 @@ extern const struct format_ops vdi_format;
 extern const struct format_ops vhd_format;
 extern const struct format_ops vhdx_format;
 extern const struct format_ops vmdk_format;
+extern const struct format_ops xva_format;
 
 /* The format that c names, or else the one that the file's content shows. */
 MUST int format_choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,
