@@ -352,6 +352,14 @@ static uint64_t fake_exits(const struct vcpu *v)
     return fake_vcpu_of(v)->exits;
 }
 
+static size_t fake_last(const struct vcpu *base, struct vcpu_exit *out, size_t max)
+{
+    (void)base;
+    if (max > 0)
+        out[0] = (struct vcpu_exit){"port", 0x80};
+    return max > 0;
+}
+
 const struct host_ops host_fake = {
     .name = "fake",
     .open = fake_open,
@@ -384,4 +392,5 @@ const struct host_ops host_fake = {
     .vcpu_translate = fake_translate,
     .nmi = fake_nmi,
     .vcpu_exits = fake_exits,
+    .vcpu_last = fake_last,
 };

@@ -68,6 +68,12 @@ enum verdict {
     VERDICT_NOT_MINE, /* the host's default */
 };
 
+/* One exit to user space. */
+struct vcpu_exit {
+    const char *what; /* "port", "memory", "msr", ... */
+    uint64_t addr;    /* port, address or MSR; 0 where there is none */
+};
+
 enum hcall_kind { HCALL_HYPERV, HCALL_XEN };
 
 struct hcall {
@@ -187,6 +193,8 @@ struct host_ops {
     MUST int (*vcpu_translate)(struct vcpu *v, uint64_t va, gpa_t *out);
     void (*nmi)(struct vcpu *v);
     uint64_t (*vcpu_exits)(const struct vcpu *v); /* exits to user space so far */
+    /* The last exits, the latest first; returns their number. With the vCPU paused. */
+    size_t (*vcpu_last)(const struct vcpu *v, struct vcpu_exit *out, size_t max);
 };
 
 struct host {

@@ -71,6 +71,8 @@ struct kvm_initial {
     struct kvm_msrs *msrs;
 };
 
+enum { KVM_LAST = 64 };
+
 struct kvm_vcpu {
     struct vcpu base;
     struct kvm_host *h;
@@ -80,6 +82,10 @@ struct kvm_vcpu {
     bool stop;   /* set by vcpu_kick() */
     bool synced; /* run->s.regs holds the registers */
     uint64_t exits;
+    struct {
+        uint32_t reason;
+        uint64_t addr;
+    } last[KVM_LAST]; /* by exits modulo KVM_LAST */
     struct kvm_initial *initial;
 };
 
@@ -130,6 +136,7 @@ int kvm_vcpu_create(struct host *h, unsigned index, struct vcpu **out, struct er
 void kvm_vcpu_destroy(struct vcpu *v);
 int kvm_vcpu_run(struct vcpu *v, const struct host_sink *sink, struct err *e);
 void kvm_vcpu_kick(struct vcpu *v);
+size_t kvm_vcpu_last(const struct vcpu *base, struct vcpu_exit *out, size_t max);
 uint64_t kvm_vcpu_exits(const struct vcpu *v);
 
 #endif

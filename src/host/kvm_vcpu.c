@@ -112,6 +112,38 @@ void kvm_vcpu_kick(struct vcpu *base)
         pthread_kill(v->thread, KVM_KICK_SIGNAL);
 }
 
+size_t kvm_vcpu_last(const struct vcpu *base, struct vcpu_exit *out, size_t max)
+{
+    static const struct {
+        uint32_t reason;
+        bool addr;
+        const char *what;
+    } words[] = {
+        {KVM_EXIT_IO, true, "port"},
+        {KVM_EXIT_MMIO, true, "memory"},
+        {KVM_EXIT_HLT, false, "hlt"},
+        {KVM_EXIT_X86_RDMSR, false, "rdmsr"},
+        {KVM_EXIT_X86_WRMSR, false, "wrmsr"},
+        {KVM_EXIT_HYPERV, false, "hyperv"},
+        {KVM_EXIT_XEN, false, "xen"},
+        {KVM_EXIT_INTR, false, "signal"},
+        {KVM_EXIT_SHUTDOWN, false, "triple fault"},
+    };
+    const struct kvm_vcpu *v = container_of(base, const struct kvm_vcpu, base);
+    size_t n = (size_t)min_u64(min_u64(max, KVM_LAST), v->exits);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (size_t)((v->exits - 1 - i) % KVM_LAST);
+
+        out[i] = (struct vcpu_exit){.what = "other"};
+        for (size_t k = 0; k < ARRAY_SIZE(words); k++) {
+            if (words[k].reason == v->last[at].reason)
+                out[i] = (struct vcpu_exit){words[k].what, words[k].addr ? v->last[at].addr : 0};
+        }
+    }
+    return n;
+}
+
 uint64_t kvm_vcpu_exits(const struct vcpu *v)
 {
     return __atomic_load_n(&kvm_vcpu_of(v)->exits, __ATOMIC_RELAXED);
@@ -367,6 +399,16 @@ static bool kvm_vcpu_interrupted(struct kvm_vcpu *v, int code)
     return true;
 }
 
+/* For whoever looks at a guest that hangs. An exit's address is at the same place for ports and
+ * memory within a union that is there in any case, so this costs a few stores. */
+static void kvm_vcpu_note(struct kvm_vcpu *v, const struct kvm_run *run)
+{
+    size_t at = v->exits++ % KVM_LAST;
+
+    v->last[at].reason = run->exit_reason;
+    v->last[at].addr = run->exit_reason == KVM_EXIT_IO ? run->io.port : run->mmio.phys_addr;
+}
+
 int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
 {
     struct kvm_vcpu *v = kvm_vcpu_of(base);
@@ -387,7 +429,7 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
                             strerror(errno));
         }
         v->synced = sync;
-        v->exits++;
+        kvm_vcpu_note(v, run);
         if (run->exit_reason == KVM_EXIT_IO)
             kvm_vcpu_port(v, s);
         else if (run->exit_reason == KVM_EXIT_MMIO)

@@ -400,4 +400,5 @@ const struct host_ops host_kvm = {
     .vcpu_translate = kvm_state_translate,
     .nmi = kvm_state_nmi,
     .vcpu_exits = kvm_vcpu_exits,
+    .vcpu_last = kvm_vcpu_last,
 };

@@ -180,18 +180,31 @@ static bool flag_of(struct json_object *req, const char *key)
            json_object_get_boolean(v);
 }
 
-static int do_info(struct client *k, struct json_object *req, struct err *e)
+static int tell_facts(struct client *k, struct json_object *req,
+                      void (*fill)(void *arg, struct info *out))
 {
     struct json_object *o = answer_to(req, true), *facts = json_object_new_object();
     struct info i = {.dump.add = info_add, .top = facts};
 
-    (void)e;
     info_text(&i, "name", k->c->name);
     info_number(&i, "pid", (uint64_t)getpid());
-    k->c->ops->info(k->c->arg, &i);
+    fill(k->c->arg, &i);
     json_object_object_add(o, "result", facts);
     client_tell(k, o);
     return 0;
+}
+
+static int do_info(struct client *k, struct json_object *req, struct err *e)
+{
+    (void)e;
+    return tell_facts(k, req, k->c->ops->info);
+}
+
+static int do_state(struct client *k, struct json_object *req, struct err *e)
+{
+    if (!k->c->ops->state)
+        return err_set(e, ENOTSUP, "this machine does not show its state");
+    return tell_facts(k, req, k->c->ops->state);
 }
 
 static int ask(struct client *k, struct json_object *req, const char *what, struct err *e)
@@ -388,10 +401,13 @@ static const struct {
     const char *name;
     int (*run)(struct client *k, struct json_object *req, struct err *e);
 } control_words[] = {
-    {"info", do_info},         {"stop", do_stop},       {"ask", do_ask},
-    {"watch", do_watch},       {"console", do_console}, {"data", do_data},
-    {"data-set", do_data_set}, {"copy", do_copy},       {"screenshot", do_screenshot},
-    {"type", do_type},         {"attach", do_attach},   {"detach", do_detach},
+    {"info", do_info},     {"state", do_state},
+    {"stop", do_stop},     {"ask", do_ask},
+    {"watch", do_watch},   {"console", do_console},
+    {"data", do_data},     {"data-set", do_data_set},
+    {"copy", do_copy},     {"screenshot", do_screenshot},
+    {"type", do_type},     {"attach", do_attach},
+    {"detach", do_detach},
 };
 
 static int dispatch(struct client *k, struct json_object *req, struct err *e)

@@ -22,6 +22,8 @@ typedef void control_data_fn(void *arg, const char *key, const char *value);
 struct control_ops {
     /* Fills out with what is known now. */
     void (*info)(void *arg, struct info *out);
+    /* Stops the processors for a moment: registers and last exits of each. */
+    void (*state)(void *arg, struct info *out);
     /* Asks the guest: what is "shutdown", "reboot", "freeze", "thaw", "time-sync" or "memory" (with
      * value in bytes). *how: the channel, a constant string. The answer, when the guest gives
      * one, comes by control_event(). */

@@ -59,5 +59,7 @@ MUST int machine_shutdown(struct machine *m, const char **how, struct err *e);
 void machine_describe(struct machine *m, struct dump *out);
 /* The same and more, part by part, for `hospes info`. */
 void machine_info(struct machine *m, struct info *out);
+/* Stops the processors for a moment and tells their registers and last exits. */
+void machine_state(struct machine *m, struct info *out);
 
 #endif

@@ -224,15 +224,22 @@ static enum verdict build_port(void *arg, struct vcpu *v, uint16_t port, unsigne
 static enum verdict build_msr(void *arg, struct vcpu *v, uint32_t msr, enum access dir,
                               uint64_t *val)
 {
-    struct persona *p = ((struct machine *)arg)->persona;
+    struct machine *m = arg;
+    struct persona *p = m->persona;
 
+    usage_count(&m->usage, USAGE_MSR, msr, dir);
     return p->ops->msr ? p->ops->msr(p, v, msr, dir, val) : VERDICT_NOT_MINE;
 }
 
 static enum verdict build_hypercall(void *arg, struct vcpu *v, struct hcall *h)
 {
-    struct persona *p = ((struct machine *)arg)->persona;
+    struct machine *m = arg;
+    struct persona *p = m->persona;
 
+    /* The low half of the control word is the call; the rest says how it is made. Xen's calls come
+     * by several ways, so that persona counts them itself. */
+    if (h->kind == HCALL_HYPERV)
+        usage_count(&m->usage, USAGE_HYPERCALL, h->nr & 0xffff, ACC_READ);
     return p->ops->hypercall ? p->ops->hypercall(p, v, h) : VERDICT_NOT_MINE;
 }
 

@@ -97,6 +97,7 @@ void machine_info(struct machine *m, struct info *out)
     }
     if (m->persona->ops->describe)
         m->persona->ops->describe(m->persona, info_part(out, "guest", "guest", NULL));
+    usage_describe(&m->usage, out);
     board_each(m->board, info_device, &c);
     if (c.served) {
         snprintf(ratio, sizeof(ratio), "%.2f", (double)exits / (double)c.served);
@@ -206,6 +207,11 @@ static int control_detach(void *arg, const char *id, struct err *e)
     return machine_detach(arg, id, e);
 }
 
+static void control_state(void *arg, struct info *out)
+{
+    machine_state(arg, out);
+}
+
 static void control_stop(void *arg)
 {
     machine_stop(arg);
@@ -218,6 +224,7 @@ static struct console *control_console(void *arg)
 
 static const struct control_ops machine_ops = {
     .info = control_info,
+    .state = control_state,
     .ask = control_ask,
     .data_set = control_data_set,
     .data_list = control_data_list,

@@ -11,6 +11,7 @@
 #include "core/loop.h"
 #include "host/host.h"
 #include "machine/machine.h"
+#include "machine/usage.h"
 #include "personas/persona.h"
 
 enum { MACHINE_LEAVES = 192, MACHINE_ABOUT = 48 };
@@ -68,6 +69,7 @@ struct machine {
     struct boot_start start;
     struct board_tables tables;
     struct host_sink sink;
+    struct usage usage; /* what the guest asked for; any thread */
 
     pthread_mutex_t lock; /* orders */
     pthread_cond_t go, done;

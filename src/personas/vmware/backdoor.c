@@ -263,6 +263,8 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
         v->host->ops->vcpu_get_sregs(v, &s);
     pthread_mutex_lock(&w->lock);
     w->calls++;
+    if (port == BDOOR_PORT && (b.cx & 0xffff) < VMWARE_COMMANDS)
+        w->command_calls[b.cx & 0xffff]++;
     if (port == BALLOON_PORT)
         vmware_balloon_call(w, &b);
     else

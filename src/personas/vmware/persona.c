@@ -279,6 +279,13 @@ static void vmware_describe(struct persona *p, struct dump *out)
     pthread_mutex_lock(&w->lock);
     dump_add(out, "backdoor calls", "%llu, %llu unknown", (unsigned long long)w->calls,
              (unsigned long long)w->unknown_calls);
+    for (unsigned i = 0; i < VMWARE_COMMANDS; i++) {
+        char key[24];
+
+        snprintf(key, sizeof(key), "command %u", i);
+        if (w->command_calls[i])
+            dump_add(out, key, "%llu", (unsigned long long)w->command_calls[i]);
+    }
     dump_add(out, "balloon", w->balloon.started ? "%llu of %llu pages" : "not started",
              (unsigned long long)w->balloon.held, (unsigned long long)w->balloon.target);
     dump_add(out, "stolen time", "%s", w->steal[0].at ? "told" : "not asked for");

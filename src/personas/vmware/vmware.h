@@ -35,6 +35,8 @@ struct vmware_steal_clock {
     int tid;  /* thread of the vCPU */
 };
 
+enum { VMWARE_COMMANDS = 128 }; /* of the backdoor, that are counted one by one */
+
 struct vmware {
     struct persona p; /* first */
     pthread_mutex_t lock;
@@ -48,6 +50,7 @@ struct vmware {
     struct vmware_steal_clock *steal; /* one per processor */
     struct alarm steal_tick;
     uint64_t calls, unknown_calls; /* of the backdoor */
+    uint64_t command_calls[VMWARE_COMMANDS];
 };
 
 static inline struct vmware *vmware_of(struct persona *p)

@@ -436,6 +436,13 @@ static void xen_describe(struct persona *p, struct dump *out)
     for (unsigned i = 0; i < XEN_HCALLS; i++)
         sum += x->hcalls[i];
     dump_add(out, "hypercalls", "%llu", (unsigned long long)sum);
+    for (unsigned i = 0; i < XEN_HCALLS; i++) {
+        char key[24];
+
+        snprintf(key, sizeof(key), "hypercall %u", i);
+        if (x->hcalls[i])
+            dump_add(out, key, "%llu", (unsigned long long)x->hcalls[i]);
+    }
     dump_add(out, "hypercalls by", "%s",
              x->kernel_hcalls ? "KVM"
              : x->patched     ? "patched call sites"
