@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,7 @@ static int validate_main(int argc, char **argv)
         usage(stdout);
         return EX_OK;
     }
+    signal(SIGPIPE, SIG_IGN); /* a machine may end while it is spoken to */
     for (size_t i = 0; parts[i]; i++) {
         if (strcmp(argv[1], parts[i]->name + strlen("validate ")) == 0)
             return parts[i]->run(argc - 1, argv + 1);

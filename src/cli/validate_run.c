@@ -191,13 +191,16 @@ static void pool_tell(struct pool *p, size_t i)
 
 static void pool_wait(struct pool *p)
 {
-    pid_t pid = wait(NULL);
+    int status = 0;
+    pid_t pid = wait(&status);
 
     for (size_t i = 0; i < p->started; i++) {
         if (p->pid[i] == pid && pid > 0) {
             p->pid[i] = 0;
             p->running--;
             p->done++;
+            if (WIFSIGNALED(status))
+                fprintf(stderr, "hospes: cell %zu ended by signal %d\n", i + 1, WTERMSIG(status));
             if (isatty(STDERR_FILENO))
                 pool_tell(p, i);
             return;

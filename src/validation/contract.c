@@ -123,8 +123,8 @@ static int of_guest(struct contract *c, const char *key, const char *value, stru
         if (strcmp(key, identity[i]) == 0)
             return contract_add(c, "identity", key, value, 0, e);
     }
-    if (strncmp(key, "hypercall", 9) == 0 || strncmp(key, "command ", 8) == 0)
-        return contract_add(c, key[0] == 'h' ? "hypercall" : "rpc", key, NULL,
+    if (strncmp(key, "hypercall ", 10) == 0 || strncmp(key, "command ", 8) == 0)
+        return contract_add(c, key[0] == 'h' ? "hypercall" : "backdoor", strchr(key, ' ') + 1, NULL,
                             strtoull(value, NULL, 10), e);
     head_of(value, head, sizeof(head));
     for (size_t i = 0; i < ARRAY_SIZE(telling); i++) {

@@ -34,7 +34,8 @@ static int prepare_file(const char *path, const char *text, size_t len, struct e
         return rc;
     if (n != len || memcmp(have, text, len) != 0)
         rc = err_exit(e, EX_USAGE_, EEXIST,
-                      "%s is from another plan: choose another results folder with --out", path);
+                      "%s belongs to other results than these: choose another folder with --out",
+                      path);
     free(have);
     return rc;
 }
@@ -666,8 +667,10 @@ int runner_cell(const struct runner_cfg *cfg, size_t index, struct vrecord *r, b
 {
     struct cell_run *c;
     uint64_t start = clock_ms();
-    int rc = cfg->again ? 0 : runner_result(cfg, index, r, e);
+    int rc;
 
+    vrecord_init(r);
+    rc = cfg->again ? 0 : runner_result(cfg, index, r, e);
     *cached = rc > 0;
     if (rc != 0)
         return rc < 0 ? rc : 0;

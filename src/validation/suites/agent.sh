@@ -89,7 +89,8 @@ driver_of()
 }
 complaints()
 {
-    dmesg -r | grep -E '^<[0-3]>' | grep -E "$1"
+    # Warnings count; EXT4 tells of ext2 in one, and warnings print the machine's name.
+    dmesg -r | grep -E '^<[0-4]>' | grep -E "$1" | grep -vE 'mounting ext2|Hardware name'
 }
 
 # The address that every user network gives.

@@ -23,7 +23,7 @@
 check_boot_clean()
 {
     found=$(complaints 'virtio|hv_|hyperv|vmbus|xen|vif|vbd|vmw|vmxnet|I/O error|BUG|Oops|stall' |
-        grep -v 'Hardware name' | head -n 1)
+        grep -E '^<[0-3]>' | head -n 1)
     [ -z "$found" ] || failure "the kernel complains: $found"
     success
 }

@@ -18,6 +18,9 @@ check_network_ping()
     card_up
     ping -c 3 -W 10 10.0.2.2 >/dev/null || failure "no answer to ping"
     ping -c 3 -W 10 -s 1400 10.0.2.2 >/dev/null || failure "no answer to large pings"
+    # shellcheck disable=SC2154 # set by card_up
+    found=$(complaints "$nic|vmxnet3|netvsc|vif" | head -n 1)
+    [ -z "$found" ] || failure "the kernel complains: $found"
     success
 }
 

@@ -27,6 +27,7 @@ check_smp_count()
 check_smp_work()
 {
     cpus=$(word hospes.cpus) cpu=0
+    want "number of processors" "$(grep -c ^processor /proc/cpuinfo)" "$cpus"
     while [ "$cpu" -lt "$cpus" ]; do
         before=$(awk -v c=$((cpu + 2)) 'NR > 1 { n += $c } END { print n }' /proc/interrupts)
         # shellcheck disable=SC2016 # for the inner shell

@@ -46,18 +46,25 @@ check_storage_filesystem()
 {
     d=$(disk)
     [ -n "$d" ] || failure "there is no disk"
-    mke2fs "/dev/$d" >/dev/null 2>&1 || failure "mke2fs on $d"
+    options=rw
+    [ "$(cat "/sys/block/$d/queue/discard_max_bytes")" = 0 ] || options=discard
+    if [ -x /bin/mkfs.ext4 ]; then
+        mkfs.ext4 -q "/dev/$d" || failure "mkfs.ext4 on $d"
+    else
+        mke2fs "/dev/$d" >/dev/null 2>&1 || failure "mke2fs on $d"
+    fi
     mkdir -p /mnt
-    mount -t ext4 "/dev/$d" /mnt || failure "mount"
+    mount -t ext4 -o "$options" "/dev/$d" /mnt || failure "mount"
     dd if=/dev/urandom of=/mnt/a bs=1M count="${1:-8}" 2>/dev/null || failure "writing a file"
     sum=$(sha256sum </mnt/a)
     cp /mnt/a /mnt/b || failure "copying a file"
     umount /mnt || failure "umount"
-    mount -t ext4 "/dev/$d" /mnt || failure "the second mount"
+    mount -t ext4 -o "$options" "/dev/$d" /mnt || failure "the second mount"
     want "the digest of the copy" "$(sha256sum </mnt/b)" "$sum"
     rm /mnt/a /mnt/b
+    sync
     umount /mnt || failure "the second umount"
-    found=$(complaints "$d|EXT4|I/O error" | head -n 1)
+    found=$(complaints "$d|EXT4|virtio|pvscsi|blkfront|storvsc|I/O error" | head -n 1)
     [ -z "$found" ] || failure "the kernel complains: $found"
     success
 }

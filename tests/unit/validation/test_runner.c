@@ -71,6 +71,11 @@ static void a_second_run_finds_the_first(void **state)
     assert_int_equal(fake_starts, 0);
     assert_string_equal(again.started, r.started);
     vrecord_free(&again);
+    lab.cfg.again = true;
+    memset(&again, 0xa5, sizeof(again)); /* what it was before does not matter */
+    lab_run(&lab, 1, &again);
+    assert_int_not_equal(fake_starts, 0);
+    vrecord_free(&again);
 }
 
 static void a_pass_at_the_second_attempt_is_flaky(void **state)
