@@ -22,6 +22,7 @@ import xml.etree.ElementTree as ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 KIT = os.path.join(HERE, "kit")
+SUITES = os.path.join(TOP, "src/validation/suites")
 FIELDS = ("kernel", "modules", "programs", "files", "exit", "timeout", "variants", "host_kernel")
 DEFAULTS = {"kernel": "6.1-cloud", "exit": "0", "timeout": "180", "host_kernel": "6.1"}
 
@@ -37,6 +38,12 @@ def read_fields(path, settings):
     out = subprocess.run(["sh", "-euc", script % " ".join(FIELDS), path], env={**clean_env(), **settings},
                          stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")
     return {f: v or DEFAULTS.get(f, "") for f, v in zip(FIELDS, out)}
+
+
+def suite_files():
+    """What `hospes validate` runs in guests: boot tests call the same functions."""
+    names = sorted(n for n in os.listdir(SUITES) if n.endswith(".sh") and n != "agent.sh")
+    return [os.path.join(SUITES, n) for n in names]
 
 
 def clean_env():
@@ -63,11 +70,13 @@ class Test:
         out = os.path.join(opts.work, "%s-%s-%08x.cpio" % (name, self.fields["kernel"], words))
         tool = os.path.join(TOP, "tools/mkinitramfs.py")
         kernel = os.path.join(opts.guests, self.fields["kernel"])
-        inputs = [self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]
+        inputs = suite_files() + [os.path.join(SUITES, "agent.sh"), self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]
         if os.path.exists(out) and all(os.stat(i).st_mtime < os.stat(out).st_mtime for i in inputs):
             return out
         cmd = [tool, "-o", out, "--kernel", kernel, "--init", os.path.join(KIT, "guest-init.sh"),
-               "--file", self.path + ":test.sh"]
+               "--file", self.path + ":test.sh", "--file", os.path.join(SUITES, "agent.sh") + ":agent.sh"]
+        for suite in suite_files():
+            cmd += ["--file", "%s:suites/%s" % (suite, os.path.basename(suite))]
         for option in ("module", "program", "file"):
             for word in self.fields[option + "s"].split():
                 cmd += ["--" + option, word]

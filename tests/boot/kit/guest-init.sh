@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
 #
-# /init of every boot test: the least that a test's guest() needs, then guest().
+# /init of every boot test: the least that a test's guest() needs, then guest(). success, failure, want and more
+# come from the agent of `hospes validate`, and its suites' functions (check_AREA_NAME) may be called.
 # The last line on the console is the verdict, with the meaning of XTF's four:
 #   verdict: success | skip WHY | error WHY (the test itself is at fault) | failure WHY
 # Every busybox applet works as a command.
@@ -14,27 +15,21 @@ verdict()
     poweroff -f
     sleep 1000
 }
-success() { verdict success; }
-skip() { verdict "skip $*"; }
-error() { verdict "error $*"; }
-failure() { verdict "failure $*"; }
-
-# want WHAT GOT WANTED: ends the test unless both are the same text.
-want()
-{
-    [ "$2" = "$3" ] || failure "$1 is '$2', not '$3'"
-}
 
 export PATH=/bin:/sbin
 # The shell finds its applets through /proc/self/exe.
 /bin/busybox mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
-mount -t tmpfs tmpfs /tmp
+# shellcheck source=src/validation/suites/agent.sh
+. /agent.sh
+agent_mounts
 while read -r module; do
     insmod "$module" || error "insmod $module"
 done </modules
 
+for suite in /suites/*.sh; do
+    # shellcheck source=/dev/null
+    . "$suite"
+done
 # shellcheck source=/dev/null # the test
 . /test.sh
 guest

@@ -19,18 +19,5 @@ host()
 guest()
 {
     want "queues" "$(find /sys/block/vda/mq -mindepth 1 -maxdepth 1 | wc -l)" "$(grep -c ^processor /proc/cpuinfo)"
-    mkfs.ext4 -q /dev/vda || failure "mkfs.ext4"
-    mkdir -p /mnt
-    mount -t ext4 -o discard /dev/vda /mnt || failure "mount"
-    dd if=/dev/urandom of=/mnt/a bs=1M count=32 2>/dev/null || failure "dd"
-    sum=$(sha256sum </mnt/a)
-    cp /mnt/a /mnt/b
-    umount /mnt
-    mount -t ext4 -o discard /dev/vda /mnt || failure "second mount"
-    want "the copy" "$(sha256sum </mnt/b)" "$sum"
-    rm /mnt/a /mnt/b
-    sync
-    umount /mnt || failure "umount"
-    dmesg -r | grep -E '^<[0-4]>' | grep -E 'vda|EXT4|virtio|I/O error' && failure "complaints in dmesg"
-    success
+    check_storage_filesystem 32
 }

@@ -23,18 +23,5 @@ guest()
         sleep 1
     done
     want "the disk's maker" "$(cat /sys/block/sda/device/vendor | tr -d ' ')" VMware
-    mkfs.ext4 -q /dev/sda || failure "mkfs.ext4"
-    mkdir -p /mnt
-    mount -t ext4 -o discard /dev/sda /mnt || failure "mount"
-    dd if=/dev/urandom of=/mnt/a bs=1M count=32 2>/dev/null || failure "dd"
-    sum=$(sha256sum </mnt/a)
-    cp /mnt/a /mnt/b
-    umount /mnt
-    mount -t ext4 -o discard /dev/sda /mnt || failure "second mount"
-    want "the copy" "$(sha256sum </mnt/b)" "$sum"
-    rm /mnt/a /mnt/b
-    sync
-    umount /mnt || failure "umount"
-    dmesg -r | grep -E '^<[0-4]>' | grep -E 'sda|EXT4|pvscsi|I/O error' && failure "complaints in dmesg"
-    success
+    check_storage_filesystem 32
 }

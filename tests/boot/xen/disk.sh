@@ -25,18 +25,5 @@ guest()
     done
     [ -e /dev/xvda ] || failure "there is no disk: $(dmesg | grep -iE 'xen|xvd' | tail -n 3)"
     want "queues" "$(find /sys/block/xvda/mq -mindepth 1 -maxdepth 1 | wc -l)" "$(grep -c ^processor /proc/cpuinfo)"
-    mkfs.ext4 -q /dev/xvda || failure "mkfs.ext4"
-    mkdir -p /mnt
-    mount -t ext4 -o discard /dev/xvda /mnt || failure "mount"
-    dd if=/dev/urandom of=/mnt/a bs=1M count=32 2>/dev/null || failure "dd"
-    sum=$(sha256sum </mnt/a)
-    cp /mnt/a /mnt/b
-    umount /mnt
-    mount -t ext4 -o discard /dev/xvda /mnt || failure "second mount"
-    want "the copy" "$(sha256sum </mnt/b)" "$sum"
-    rm /mnt/a /mnt/b
-    sync
-    umount /mnt || failure "umount"
-    dmesg -r | grep -E '^<[0-4]>' | grep -E 'xvda|EXT4|blkfront|I/O error' && failure "complaints in dmesg"
-    success
+    check_storage_filesystem 32
 }
