@@ -237,6 +237,20 @@ static void cell_tell(struct cell_run *c)
     json_object_put(info);
 }
 
+static void cell_screen(struct cell_run *c, const char *id)
+{
+    char name[V_NAME_MAX], path[V_PATH], *data;
+    struct err e = {0};
+    size_t len;
+
+    snprintf(name, sizeof(name), "screen-%.60s.png", id);
+    if (vpath(path, c->work, name, &e) < 0 || c->s.ops->screen(c->s.vm, path, &e) < 0 ||
+        vtext_read(path, VLOG_SERIAL_MAX, &data, &len, &e) < 0)
+        return; /* it has none */
+    cell_file(c, name, data, len);
+    free(data);
+}
+
 /* At a failure: what can still be had. */
 static void cell_evidence(struct cell_run *c, const char *id)
 {
@@ -251,6 +265,7 @@ static void cell_evidence(struct cell_run *c, const char *id)
         cell_json(c, name, o);
         json_object_put(o);
     }
+    cell_screen(c, id);
     snprintf(name, sizeof(name), "state-%.60s.json", id);
     if (c->s.ops->state(c->s.vm, &o, &e) == 0) {
         cell_json(c, name, o);

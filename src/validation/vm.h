@@ -43,6 +43,8 @@ struct vm_ops {
     MUST int (*ask)(struct vm *v, const char *what, uint64_t value, struct err *e);
     /* Registers and last exits, as JSON; -ENOTSUP. */
     MUST int (*state)(struct vm *v, struct json_object **out, struct err *e);
+    /* Writes what the guest's screen shows as a PNG file; -errno where there is none. */
+    MUST int (*screen)(struct vm *v, const char *path, struct err *e);
     /* Makes a disk image for a guest, or gives it a new size. */
     MUST int (*disk)(const char *program, const char *path, const char *format, uint64_t bytes,
                      bool resize, struct err *e);

@@ -278,6 +278,19 @@ static int hospes_state(struct vm *v, struct json_object **out, struct err *e)
     return hospes_result(v, "state", out, e);
 }
 
+static int hospes_screen(struct vm *v, const char *path, struct err *e)
+{
+    struct json_object *more = json_object_new_object();
+
+    json_object_object_add(more, "file", json_object_new_string(path));
+    return hospes_call(v, "screenshot", more, NULL, e);
+}
+
+static int qemu_screen(struct vm *v, const char *path, struct err *e)
+{
+    return err_set(e, ENOTSUP, "QEMU is not asked for its screen");
+}
+
 static int hospes_ask(struct vm *v, const char *what, uint64_t value, struct err *e)
 {
     struct json_object *more = json_object_new_object();
@@ -379,6 +392,7 @@ const struct vm_ops vm_hospes = {
     .info = hospes_info,
     .ask = hospes_ask,
     .state = hospes_state,
+    .screen = hospes_screen,
     .disk = hospes_disk,
     .plug = vm_plug,
     .end = vm_end,
@@ -392,6 +406,7 @@ const struct vm_ops vm_qemu = {
     .info = qemu_none,
     .ask = qemu_ask,
     .state = qemu_none,
+    .screen = qemu_screen,
     .disk = hospes_disk,
     .plug = vm_plug,
     .end = vm_end,

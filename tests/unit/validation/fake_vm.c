@@ -114,6 +114,11 @@ static int fake_ask(struct vm *v, const char *what, uint64_t value, struct err *
     return 0;
 }
 
+static int fake_screen(struct vm *v, const char *path, struct err *e)
+{
+    return vtext_write(path, "png", 3, e);
+}
+
 static int fake_disk(const char *program, const char *path, const char *format, uint64_t bytes,
                      bool resize, struct err *e)
 {
@@ -144,6 +149,7 @@ const struct vm_ops vm_fake = {
     .info = fake_tell,
     .ask = fake_ask,
     .state = fake_tell,
+    .screen = fake_screen,
     .disk = fake_disk,
     .plug = fake_plug,
     .end = fake_gone,
