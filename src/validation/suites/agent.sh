@@ -36,11 +36,12 @@ one_of()
 # wait_for SECONDS COMMAND...: until the command succeeds.
 wait_for()
 {
-    left=$(($1 * 5))
+    read -r since rest </proc/uptime
+    limit=$1
     shift
     until "$@" >/dev/null 2>&1; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || return 1
+        read -r up rest </proc/uptime
+        [ $((${up%.*} - ${since%.*})) -lt "$limit" ] || return 1
         sleep 0.2
     done
 }

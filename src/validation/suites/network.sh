@@ -36,12 +36,12 @@ check_network_transfer()
 {
     card_up
     # Their port and count of MiB; what comes is the same byte pattern that goes.
-    got=$(echo "get $2" | timeout 60 nc 10.0.2.2 "$1" | sha256sum | cut -d ' ' -f 1)
+    got=$(echo "get $2" | timeout 240 nc 10.0.2.2 "$1" | sha256sum | cut -d ' ' -f 1)
     want "the digest of what came" "$got" "$3"
     (
         echo "put $2"
         yes hospes | head -c $(($2 * 1048576))
-    ) | timeout 60 nc 10.0.2.2 "$1" >/tmp/answer
+    ) | timeout 240 nc 10.0.2.2 "$1" >/tmp/answer
     want "the digest of what went" "$(tr -d '\r\n' </tmp/answer)" "$3"
     success
 }
