@@ -1,14 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# catalogue.sh GUESTS [PLAN] - runs the project's matrix, signs it, adds it to the catalogue in docs/catalogue and builds its
-# site. The key is build/catalogue/lab.key, made when there is none; whoever publishes keeps it.
+# catalogue.sh GUESTS [PLAN] - runs the project's matrix, signs it, adds it to a catalogue and builds its site. Whoever has the
+# key of the published catalogue as build/catalogue/lab.key adds to docs/catalogue; for others a key is made, and their
+# catalogue is build/catalogue/tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 guests=$1 plan=${2:-docs/guide/matrix.plan}
 hospes=build/hospes work=build/catalogue
 mkdir -p "$work"
+tree=docs/catalogue
 [ -e "$work/lab.key" ] || "$hospes" validate key "$work/lab"
+if [ -e "$tree/trust.json" ] && ! grep -qF "$(sed -n 2p "$work/lab.pub")" "$tree/trust.json"; then
+    tree=$work/tree
+fi
 
 # The software host wants a kernel, too.
 export HOSPES_SOFT_KERNEL=${HOSPES_SOFT_KERNEL:-$guests/6.1}
@@ -18,6 +23,6 @@ code=0
 # 1: a check failed, which is published like a pass. Else there is nothing to publish.
 [ $code -le 1 ] || exit $code
 "$hospes" validate verify --trust "$work/lab.pub" "$work/$name.tar.zst"
-"$hospes" catalogue add --key "$work/lab.key" docs/catalogue "$work/$name.tar.zst"
-"$hospes" catalogue build docs/catalogue "$work/site"
-echo "catalogue: docs/catalogue; open $work/site/index.html"
+"$hospes" catalogue add --key "$work/lab.key" "$tree" "$work/$name.tar.zst"
+"$hospes" catalogue build "$tree" "$work/site"
+echo "catalogue: $tree; open $work/site/index.html"
