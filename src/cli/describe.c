@@ -111,6 +111,25 @@ void describe_report(const struct import_report *r, bool json)
                fates[IMPORT_CHANGED], fates[IMPORT_DROPPED]);
 }
 
+/* Behind a bridge a card was called enp1s0; here all sit on bus 0. */
+static void other_bus(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg)
+{
+    char text[200];
+
+    for (size_t i = 0; i < p->nics; i++) {
+        unsigned domain, bus, slot;
+        const char *pci = p->nic[i].place.pci;
+
+        if (!pci || sscanf(pci, "%4x:%2x:%2x", &domain, &bus, &slot) != 3 || (!domain && !bus))
+            continue;
+        snprintf(text, sizeof(text),
+                 "nic%zu was at PCI %.20s and cannot be there: a guest that names cards by place "
+                 "calls it enp%us%u no longer",
+                 i, pci, bus, slot);
+        tell(arg, text);
+    }
+}
+
 void describe_needs(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg)
 {
     if (p->tpm)
@@ -120,4 +139,5 @@ void describe_needs(const struct plan *p, void (*tell)(void *arg, const char *te
         tell(arg,
              "the machine starts with Secure Boot and here it starts without: what is bound to "
              "it (BitLocker, lockdown) may ask");
+    other_bus(p, tell, arg);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* export.c - `hospes export`: a plan becomes the description that another product reads. */
 #define _GNU_SOURCE
+#define _GNU_SOURCE
 #include "import/export.h"
 
 #include <errno.h>
@@ -65,22 +66,32 @@ static int make_folder(const char *path, struct err *e)
     return 0;
 }
 
-static int open_new(const char *path, bool force, FILE **f, struct err *e)
+/* By rename, so that nobody sees half a file and a failure leaves the old one. */
+static int write_at(const char *path, const struct buf *text, struct err *e)
 {
-    *f = fopen(path, force ? "wbe" : "wbxe");
-    if (*f)
-        return 0;
-    if (errno == EEXIST)
-        return err_exit(e, EX_USAGE_, EEXIST, "%s is there already; give --force to replace it",
-                        path);
-    return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
+    char *tmp;
+    FILE *f;
+    int rc = 0;
+
+    if (asprintf(&tmp, "%s.%ld.part", path, (long)getpid()) < 0)
+        return err_set(e, ENOMEM, "no memory for a file name");
+    f = fopen(tmp, "wbxe");
+    if (!f || fwrite(text->s, 1, text->len, f) != text->len)
+        rc = -errno;
+    if (f && fclose(f) != 0 && rc == 0)
+        rc = -errno;
+    if (rc == 0 && rename(tmp, path) < 0)
+        rc = -errno;
+    if (rc < 0 && f)
+        unlink(tmp);
+    free(tmp);
+    return rc < 0 ? err_set(e, -rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
 static int write_file(const char *dir, const struct export_file *f, bool force, struct err *e)
 {
     const char *slash = strchr(f->name, '/');
     char path[PATH_MAX];
-    FILE *out;
     int rc = 0;
 
     if (slash) {
@@ -88,27 +99,20 @@ static int write_file(const char *dir, const struct export_file *f, bool force, 
         rc = make_folder(path, e);
     }
     snprintf(path, sizeof(path), "%s/%s", dir, f->name);
-    if (rc == 0)
-        rc = open_new(path, force, &out, e);
-    if (rc < 0)
-        return rc;
-    if (fwrite(f->text.s, 1, f->text.len, out) != f->text.len)
-        rc = err_set(e, EIO, "cannot write %s: %s", path, strerror(errno));
-    if (fclose(out) != 0 && rc == 0)
-        rc = err_set(e, EIO, "cannot write %s: %s", path, strerror(errno));
-    if (rc < 0)
-        unlink(path);
-    return rc;
+    if (rc == 0 && !force && access(path, F_OK) == 0)
+        rc =
+            err_exit(e, EX_USAGE_, EEXIST, "%s is there already; give --force to replace it", path);
+    return rc < 0 ? rc : write_at(path, &f->text, e);
 }
 
 static int write_all(const struct export_wish *w, const struct export *x, struct err *e)
 {
     int rc = make_folder(x->dir, e);
 
-    if (rc == 0 && strcmp(w->to->name, "hyperv") == 0) {
+    if (rc == 0 && x->disks) {
         char path[PATH_MAX];
 
-        snprintf(path, sizeof(path), "%s/Virtual Hard Disks", x->dir);
+        snprintf(path, sizeof(path), "%s/%s", x->dir, x->disks);
         rc = make_folder(path, e);
     }
     for (size_t i = 0; i < x->files && rc == 0; i++) {

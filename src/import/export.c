@@ -109,8 +109,9 @@ static int convert(struct export *x, size_t i, const struct plan_disk *d, const 
         stem = (int)strlen(base);
     if (asprintf(&made, "%.*s%.*s", stem, base, suffix, suffixes + 1) < 0)
         return err_set(e, ENOMEM, "no memory for a file name");
-    if (asprintf(&why, "make it by: hospes image convert -O %.*s \"%s\" \"%s/%s\"", suffix - 1,
-                 suffixes + 2, d->path, x->dir, made) < 0) {
+    if (asprintf(&why, "make it by: hospes image convert -O %.*s \"%s\" \"%s/%s%s%s\"", suffix - 1,
+                 suffixes + 2, d->path, x->dir, x->disks ? x->disks : "", x->disks ? "/" : "",
+                 made) < 0) {
         free(made);
         return err_set(e, ENOMEM, "no memory for a file name");
     }
@@ -141,27 +142,27 @@ int export_disk(struct export *x, size_t i, const struct plan_disk *d, const cha
 
 /* --- order and names --- */
 
-void export_boot(const struct plan *p, int out[EXPORT_BOOT_MAX])
+size_t export_boot(const struct plan *p, struct export_boot out[EXPORT_BOOT_MAX])
 {
     size_t n = 0;
 
-    for (unsigned order = 1; order <= 65535 && n < EXPORT_BOOT_MAX - 1; order++) {
+    for (unsigned order = 1; order <= 65535; order++) {
         bool more = false;
 
-        for (size_t i = 0; i < p->disks && n < EXPORT_BOOT_MAX - 1; i++) {
-            if (p->disk[i].boot == order)
-                out[n++] = (int)i + 1;
+        for (size_t i = 0; i < p->disks; i++) {
+            if (p->disk[i].boot == order && n < EXPORT_BOOT_MAX)
+                out[n++] = (struct export_boot){false, i};
             more |= p->disk[i].boot > order;
         }
-        for (size_t i = 0; i < p->nics && n < EXPORT_BOOT_MAX - 1; i++) {
-            if (p->nic[i].boot == order)
-                out[n++] = -(int)i - 1;
+        for (size_t i = 0; i < p->nics; i++) {
+            if (p->nic[i].boot == order && n < EXPORT_BOOT_MAX)
+                out[n++] = (struct export_boot){true, i};
             more |= p->nic[i].boot > order;
         }
         if (!more)
             break;
     }
-    out[n] = 0;
+    return n;
 }
 
 void export_guid(const uint8_t b[16], char out[37])

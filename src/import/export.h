@@ -24,7 +24,8 @@ struct export_file {
 
 struct export
 {
-    const char *dir; /* where the files will be, as it will be named to the product */
+    const char *dir;   /* where the files will be, as it will be named to the product */
+    const char *disks; /* the folder in it for disks, set by the exporter; NULL: itself */
     struct export_file file[EXPORT_FILES];
     size_t files;
     struct import_report report;
@@ -56,10 +57,13 @@ MUST int export_tell(struct export *x, const char *key, const char *value, const
 MUST int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                      char **out, struct err *e);
 
-/* Disks and cards in the order in which firmware tries them: > 0 numbers a disk (i - 1), < 0 a card
- * (-i - 1); 0 ends. */
-enum { EXPORT_BOOT_MAX = 81 };
-void export_boot(const struct plan *p, int out[EXPORT_BOOT_MAX]);
+/* Disks and cards in the order in which firmware tries them; how many. */
+enum { EXPORT_BOOT_MAX = 80 };
+struct export_boot {
+    bool card;
+    size_t i;
+};
+size_t export_boot(const struct plan *p, struct export_boot out[EXPORT_BOOT_MAX]);
 
 /* "01234567-89ab-cdef-0123-456789abcdef" */
 void export_guid(const uint8_t b[16], char out[37]);

@@ -20,6 +20,7 @@
 #include "import/hyperv.h"
 #include "machine/plan.h"
 
+#define DISKS "Virtual Hard Disks"
 #define HYPERV_SUFFIXES " .vhdx .vhd .avhdx .iso "
 
 struct hyperv_out {
@@ -161,12 +162,13 @@ static void put_bios(struct hyperv_out *o)
 static void put_boot(struct hyperv_out *o)
 {
     static const char *const words[] = {"HardDrive", "Optical", "Network"};
-    int order[EXPORT_BOOT_MAX], next = 0;
+    struct export_boot order[EXPORT_BOOT_MAX];
+    size_t n = export_boot(o->p, order);
     bool used[3] = {false};
+    int next = 0;
 
-    export_boot(o->p, order);
-    for (int *at = order; *at && next < 3; at++) {
-        int kind = *at < 0 ? 2 : o->p->disk[*at - 1].cdrom ? 1 : 0;
+    for (size_t i = 0; i < n && next < 3; i++) {
+        int kind = order[i].card ? 2 : o->p->disk[order[i].i].cdrom ? 1 : 0;
         char path[80];
 
         if (used[kind])
@@ -236,18 +238,24 @@ static void put_scsi(struct hyperv_out *o, int n, const struct plan_guid *instan
     text(o, path, channel);
 }
 
+/* Hyper-V's import looks for disks by their names in the folder for them. */
 static void put_drive(struct hyperv_out *o, size_t i, const char *where)
 {
     const struct plan_disk *d = &o->p->disk[i];
-    char *name = NULL, path[128];
+    char *name = NULL, path[128], told[24];
+    const char *slash, *base;
 
     o->rc = export_disk(o->x, i, d, HYPERV_SUFFIXES, &name, o->e);
     if (o->rc < 0)
         return;
-    for (char *c = name; *c; c++) /* a name of this host means nothing there */
-        *c = (char)(*c == '/' ? '\\' : *c);
+    slash = strrchr(name, '/');
+    base = slash ? slash + 1 : name;
+    snprintf(told, sizeof(told), "disk%zu file", i);
+    if (strncmp(name, DISKS "/", strlen(DISKS) + 1) != 0)
+        o->rc = export_tell(o->x, told, d->path, base,
+                            "it belongs into the folder " DISKS " of the export", o->e);
     snprintf(path, sizeof(path), "%s/pathname", where);
-    text(o, path, name);
+    text(o, path, base);
     snprintf(path, sizeof(path), "%s/type", where);
     text(o, path, d->cdrom ? "ISO" : "VHD");
     free(name);
@@ -369,6 +377,7 @@ static int hyperv_make(const struct plan *p, struct export *x, struct err *e)
 
     if (rc < 0)
         return rc;
+    x->disks = DISKS;
     made_up(&o, 0, o.id);
     for (char *c = o.id; *c; c++)
         *c = (char)toupper((unsigned char)*c);

@@ -86,6 +86,19 @@ static void put_instance(struct ovf_out *o, const struct plan_place *place)
 
 /* --- files and disks --- */
 
+static void put_uri(struct buf *b, const char *name)
+{
+    char one[2] = {0};
+
+    for (; *name; name++) {
+        one[0] = *name;
+        if (*name == ' ' || *name == '%')
+            buf_fmt(b, "%%%02X", (unsigned char)*name);
+        else
+            buf_xml(b, one);
+    }
+}
+
 static void put_files(struct ovf_out *o)
 {
     const char *suffixes =
@@ -105,8 +118,9 @@ static void put_files(struct ovf_out *o)
             memmove(name, base, strlen(base) + 1);
         }
         if (o->rc == 0) {
-            buf_add(o->b, "    <File");
-            buf_attr(o->b, "ovf:href", name);
+            buf_add(o->b, "    <File ovf:href=\"");
+            put_uri(o->b, name);
+            buf_add(o->b, "\"");
             buf_fmt(o->b, " ovf:id=\"file%zu\"/>\n", i + 1);
         }
         free(name);
@@ -367,17 +381,20 @@ static void put_os(struct ovf_out *o)
 
 static void put_boot(struct ovf_out *o)
 {
-    int order[EXPORT_BOOT_MAX];
+    struct export_boot order[EXPORT_BOOT_MAX];
+    size_t n = export_boot(o->p, order);
 
-    export_boot(o->p, order);
-    for (int *at = order; *at; at++)
+    for (size_t k = 0; k < n; k++) {
+        size_t i = order[k].i;
+
         buf_fmt(o->b,
                 "    <vmw:BootOrderSection ovf:required=\"false\" vmw:instanceId=\"%u\" "
                 "vmw:type=\"%s\">\n      <Info>Boot order</Info>\n    </vmw:BootOrderSection>\n",
-                *at < 0 ? o->card_id[-*at - 1] : o->disk_id[*at - 1],
-                *at < 0                     ? "net"
-                : o->p->disk[*at - 1].cdrom ? "cdrom"
-                                            : "disk");
+                order[k].card ? o->card_id[i] : o->disk_id[i],
+                order[k].card         ? "net"
+                : o->p->disk[i].cdrom ? "cdrom"
+                                      : "disk");
+    }
 }
 
 static void put_system(struct ovf_out *o)

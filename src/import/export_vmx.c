@@ -313,19 +313,21 @@ static void put_card(struct vmx_out *v, size_t i)
 /* "hdd" is all disks together. */
 static void put_boot(struct vmx_out *v)
 {
-    int order[EXPORT_BOOT_MAX];
+    struct export_boot order[EXPORT_BOOT_MAX];
+    size_t n = export_boot(v->p, order);
     struct buf text = {0};
     const char *before = "";
 
-    export_boot(v->p, order);
-    for (int *at = order; *at; at++) {
-        const char *word = *at < 0 ? "ethernet" : v->p->disk[*at - 1].cdrom ? "cdrom" : "hdd";
+    for (size_t k = 0; k < n; k++) {
+        const char *word = order[k].card                  ? "ethernet"
+                           : v->p->disk[order[k].i].cdrom ? "cdrom"
+                                                          : "hdd";
 
-        if (*at > 0 && strcmp(word, before) == 0)
+        if (!order[k].card && strcmp(word, before) == 0)
             continue;
         buf_fmt(&text, "%s%s", text.len ? "," : "", word);
-        if (*at < 0)
-            buf_fmt(&text, "%d", -*at - 1);
+        if (order[k].card)
+            buf_fmt(&text, "%zu", order[k].i);
         before = word;
     }
     if (text.len)

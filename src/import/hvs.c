@@ -21,6 +21,7 @@ enum {
     HVS_OBJECT_TABLES = 64,
     HVS_OBJECTS = 8192,
     HVS_TABLES = 1024,
+    HVS_STEPS = 200000,
     HVS_VALUE_MAX = 64 << 10,
 };
 
@@ -41,7 +42,7 @@ struct hvs {
     const uint8_t *p;
     size_t size;
     struct table table[HVS_TABLES];
-    size_t tables, objects;
+    size_t tables, objects, steps;
     struct entry *entry; /* by parent, in the order of insertion */
     size_t entries, taken;
 };
@@ -224,6 +225,8 @@ static int read_keys(struct hvs *h, const struct table *t)
     int rc = 0;
 
     while (end - at > sizeof(k) && rc == 0) {
+        if (++h->steps > HVS_STEPS) /* tables that lie over each other */
+            return damaged(h, "more keys than a machine needs");
         memcpy(&k, h->p + at, sizeof(k));
         if (le32_get(k.size) < sizeof(k) || le32_get(k.size) > end - at)
             return le32_get(k.size) == 0 && k.type == 0 ? 0

@@ -104,9 +104,8 @@ void hvs_put_text(struct hvs_make *m, const char *path, const char *value)
         return;
     }
     units = utf16_from(value, data + 4, units, false);
-    le32_put(data, (uint32_t)(2 * (units + 1)));
-    memset(data + 4 + 2 * units, 0, 2);
-    add(m, path, strlen(path), HVS_KEY_STRING, data, 4 + 2 * (units + 1));
+    le32_put(data, (uint32_t)(2 * units)); /* no zero ends them in files of Hyper-V's own */
+    add(m, path, strlen(path), HVS_KEY_STRING, data, 4 + 2 * units);
     free(data);
 }
 

@@ -17,7 +17,7 @@
 #include "machine/plan.h"
 #include "storage/member.h"
 
-enum { PROBE_BYTES = 4096, REPORT_MAX = 20000, IMPORT_SURE = 40 };
+enum { PROBE_BYTES = 4096, REPORT_MAX = 20000, IMPORT_SURE = 40, NAME_BYTES = 2000 };
 
 /* --- the report --- */
 
@@ -207,16 +207,17 @@ static int read_file_at(const char *path, const struct import_wish *wish, struct
 {
     struct import_file f = {.path = path, .wish = wish ? *wish : (struct import_wish){0}};
     struct stat st;
-    int rc;
+    int fd, rc;
 
-    f.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (f.fd < 0)
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
         return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(f.fd, &st) < 0 || !S_ISREG(st.st_mode))
+    f.fd = fd;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         rc = err_exit(e, EX_BAD_INPUT, EINVAL, "%s is not a file", path);
     else
         rc = read_open(&f, &st, p, r, e);
-    close(f.fd);
+    close(fd);
     free(f.text);
     free(f.dir);
     free(f.folder);
@@ -370,6 +371,8 @@ int import_reference(const struct import_file *f, const char *name, char **out, 
     if (rc == 0 && !f->archive)
         s = below(f, plain);
     *moved = false;
+    if (rc == 0 && strlen(plain) > NAME_BYTES)
+        rc = err_exit(e, EX_BAD_INPUT, EINVAL, "a disk has too long a file name");
     if (rc == 0 && f->archive) {
         rc = in_archive(f, plain, out, e);
         free(plain);

@@ -21,7 +21,7 @@
 #include "core/err.h"
 #include "storage/member.h"
 
-enum { PIECE = 1 << 20, HEX_MAX = 2 * EVP_MAX_MD_SIZE + 1 };
+enum { PIECE = 1 << 20, LINES_MAX = 512, HEX_MAX = 2 * EVP_MAX_MD_SIZE + 1 };
 
 struct line {
     const char *algorithm, *name, *digest; /* inside the text */
@@ -184,6 +184,9 @@ int manifest_check(const struct import_file *f, const struct manifest_source *s,
         number++;
         if (at[strspn(at, " \t\r")] == '\0')
             continue;
+        if (number > LINES_MAX)
+            return err_exit(e, EX_BAD_INPUT, EINVAL, "the manifest has more than %d lines",
+                            LINES_MAX);
         if (!split(at, &l))
             return err_exit(e, EX_BAD_INPUT, EINVAL,
                             "line %u of the manifest is not ALGORITHM(NAME)= DIGEST", number);

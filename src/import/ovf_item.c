@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "import/ovf.h"
+#include "storage/member.h"
 
 enum {
     CIM_OTHER = 1,
@@ -236,6 +238,42 @@ static struct node *with_attribute(struct node *section, const char *element, co
     return NULL;
 }
 
+static bool is_there(const struct import_file *f, const char *name)
+{
+    char path[4096];
+
+    if (f->archive)
+        return members_find(f->members, name) != NULL;
+    return (size_t)snprintf(path, sizeof(path), "%s/%s", f->dir, name) < sizeof(path) &&
+           access(path, F_OK) == 0;
+}
+
+/* A reference is a URI: %20 is a space, unless a file has just that name. */
+static void read_reference(struct reading *r, struct node *href, struct plan_disk *d)
+{
+    char name[1024], *out = name;
+
+    if (!strchr(href->value, '%') || strlen(href->value) >= sizeof(name) ||
+        is_there(r->f, href->value)) {
+        read_file(r, href, d);
+        return;
+    }
+    for (const char *c = href->value; *c; c++) {
+        char hex[3] = {0};
+
+        if (c[0] == '%' && isxdigit((unsigned char)c[1]) && isxdigit((unsigned char)c[2])) {
+            memcpy(hex, c + 1, 2);
+            *out = (char)strtoul(hex, NULL, 16);
+            out += *out != '\0';
+            c += 2;
+        } else {
+            *out++ = *c;
+        }
+    }
+    *out = '\0';
+    read_file_as(r, href, name, d);
+}
+
 /* The File element with that id becomes the disk's file. */
 static bool take_file(struct ovf *o, struct ovf_item *it, const char *id, struct plan_disk *d)
 {
@@ -262,7 +300,7 @@ static bool take_file(struct ovf *o, struct ovf_item *it, const char *id, struct
         read_fail(o->r, href, "the file is on the network; fetch it, and give its name here");
         return false;
     }
-    read_file(o->r, href, d);
+    read_reference(o->r, href, d);
     read_keep(o->r, node_get(file, "@id"));
     read_keep(o->r, pack);
     read_drop(o->r, node_get(file, "@size"), "the file has its length itself");

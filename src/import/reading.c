@@ -12,6 +12,8 @@
 
 #include "core/err.h"
 
+enum { READ_TEXT_MAX = 60000 };
+
 int read_tree(const struct import_file *f, struct plan *p, struct import_report *report,
               struct err *e, char separator, int (*parse)(struct reading *r),
               void (*take)(struct reading *r))
@@ -137,6 +139,9 @@ void read_rest(struct reading *r, const struct read_rule *rules)
 
 void read_set(struct reading *r, char **at, const char *value)
 {
+    if (value && strlen(value) > READ_TEXT_MAX)
+        read_fail(r, NULL, "a text of more than %d bytes (%.40s...) does not fit into a plan",
+                  READ_TEXT_MAX, value);
     if (r->rc == 0)
         r->rc = plan_set(at, value, r->e);
 }
@@ -287,6 +292,8 @@ void read_option(struct reading *r, const char *key, const char *value)
     char **at = &r->p->persona_opts, *grown;
     size_t old = *at ? strlen(*at) : 0;
 
+    if (old + strlen(key) + 2 * strlen(value) > READ_TEXT_MAX)
+        read_fail(r, NULL, "what the guest may ask for (%.40s...) does not fit into a plan", key);
     if (r->rc < 0)
         return;
     grown = realloc(*at, old + strlen(key) + 2 * strlen(value) + 3);

@@ -89,14 +89,48 @@ static void *tree_take(struct tree *t, size_t n, struct err *e)
     return p;
 }
 
+/* How many bytes at s are one character of UTF-8; 0: none. */
+static size_t character(const uint8_t *s, size_t n)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+    uint32_t c = len > 1 ? s[0] & (0x7fu >> len) : s[0];
+
+    if (len == 0 || len > n || s[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    return c < least[len] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : len;
+}
+
+/* All texts are UTF-8 from here on: what is none is taken as Latin-1, byte by byte. */
 static const char *tree_text(struct tree *t, const char *text, size_t n, struct err *e)
 {
-    char *s = tree_take(t, n + 1, e);
+    const uint8_t *from = (const uint8_t *)text;
+    size_t extra = 0, used = 0, len;
+    char *s;
 
+    for (size_t i = 0; i < n; i += len ? len : 1) {
+        len = character(from + i, n - i);
+        extra += len == 0;
+    }
+    s = tree_take(t, n + extra + 1, e);
     if (!s)
         return NULL;
-    memcpy(s, text, n);
-    s[n] = '\0';
+    for (size_t i = 0; i < n; i += len ? len : 1) {
+        len = character(from + i, n - i);
+        if (len) {
+            memcpy(s + used, from + i, len);
+            used += len;
+        } else {
+            s[used++] = (char)(0xc0 | from[i] >> 6);
+            s[used++] = (char)(0x80 | (from[i] & 0x3f));
+        }
+    }
+    s[used] = '\0';
     return s;
 }
 

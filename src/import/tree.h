@@ -3,8 +3,8 @@
  * tree.h - a description in memory: names, values and lines, whatever its syntax was.
  *
  * A leaf is a key: a node with a value. A node without one only holds others. Names are compared
- * without regard to case. Everything lies in the tree's own memory, bounded by TREE_NODES and
- * TREE_BYTES whatever the file says.
+ * without regard to case. All texts are UTF-8, whatever the file was in. Everything lies in the
+ * tree's own memory, bounded by TREE_NODES and TREE_BYTES whatever the file says.
  */
 #ifndef HOSPES_IMPORT_TREE_H
 #define HOSPES_IMPORT_TREE_H

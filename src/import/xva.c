@@ -2,10 +2,10 @@
 /*
  * xva.c - an export of XenServer and XCP-ng: a tar archive with ova.xml and the disks in pieces.
  *
- * Document: none is public; the form is that of files which `xe vm-export` writes: ova.xml is an
- * XML-RPC value, a list of the database's records of VM, VBD, VIF, VDI and what belongs to them. A
- * disk is a folder named by its VDI's reference. The value becomes a tree of records, of which the
- * report tells, instead of one of XML's tags.
+ * Document: "The XenServer VM import/export format" of the xapi project: ova.xml is an XML-RPC
+ * value, a list of the database's records of VM, VBD, VIF, VDI and what belongs to them. A disk is
+ * a folder named by its VDI's reference. The value becomes a tree of records, of which the report
+ * tells, instead of one of XML's tags.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

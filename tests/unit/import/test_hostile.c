@@ -163,6 +163,21 @@ static void chains_have_an_end(void **state)
     assert_int_equal(fate("ide0:0.fileName (parent)"), IMPORT_KEPT);
 }
 
+static void texts_become_utf8(void **state)
+{
+    char *json;
+    struct plan again;
+
+    (void)state;
+    assert_int_equal(
+        take_text("a.vmx", "config.version = \"8\"\nannotation = \"caf\xe9 \xc3\xa9 \xff\"\n"), 0);
+    assert_string_equal(plan.notes, "caf\xc3\xa9 \xc3\xa9 \xc3\xbf");
+    assert_int_equal(plan_to_json(&plan, &json, &e), 0);
+    assert_int_equal(plan_from_json(&again, json, &e), 0);
+    plan_free(&again);
+    free(json);
+}
+
 static void binary_descriptions_may_be_damaged(void **state)
 {
     uint8_t b[20000] = {0x14, 0x20, 0x28, 0x01};
@@ -192,6 +207,7 @@ int main(void)
         T(entities_are_refused), T(nesting_has_an_end),
         T(sizes_have_an_end),    T(names_and_links_do_not_lead_out),
         T(chains_have_an_end),   T(binary_descriptions_may_be_damaged),
+        T(texts_become_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,21 @@ static void an_ovf_of_vmware_is_read(void **state)
     assert_int_equal(fate("VirtualSystemType"), IMPORT_CHANGED);
 }
 
+static void references_are_uris(void **state)
+{
+    static const char text[] =
+        "<Envelope><References><File href='a%20b.vmdk' id='f'/></References><VirtualSystem>"
+        "<VirtualHardwareSection><Item><ResourceType>17</ResourceType><HostResource>/file/f"
+        "</HostResource></Item></VirtualHardwareSection></VirtualSystem></Envelope>";
+
+    (void)state;
+    assert_int_equal(take_text("a.ovf", text), 0);
+    assert_true(ends(plan.disk[0].path, "/a b.vmdk"));
+    put_text("a%20b.vmdk", "");
+    assert_int_equal(take("a.ovf"), 0);
+    assert_true(ends(plan.disk[0].path, "/a%20b.vmdk"));
+}
+
 static void an_ovf_of_citrix_or_hyperv_says_so(void **state)
 {
     (void)state;
@@ -205,33 +220,38 @@ static void a_broken_ova_is_refused(void **state)
 }
 
 #define V(text) "<value>" text "</value>"
-#define M(name, value) "<member><name>" name "</name>" value "</member>"
+#define FIELD(name, value) "<member><name>" name "</name>" value "</member>"
 #define S(members) V("<struct>" members "</struct>")
-#define RECORD(class, id, members) S(M("class", V(class)) M("id", V(id)) M("snapshot", S(members)))
+#define RECORD(class, id, members)                                                                 \
+    S(FIELD("class", V(class)) FIELD("id", V(id)) FIELD("snapshot", S(members)))
 
 static void an_xva_is_read(void **state)
 {
-    static const char text[] = V("<struct>" M(
+    static const char text[] = V("<struct>" FIELD(
         "objects",
         V("<array><data>" RECORD(
             "VM", "Ref:0",
-            M("uuid", V("7b10d7af-b932-4c66-b2c3-3996152ec465")) M("name_label", V("web"))
-                M("VCPUs_max", V("2")) M("memory_static_max", V("536870912"))
-                    M("is_a_snapshot", V("<boolean>0</boolean>"))
-                        M("platform", S(M("device_id", V("0002")) M("vtpm", V("true"))))
-                            M("HVM_boot_params", S(M("firmware", V("uefi")) M("order", V("cd")))))
+            FIELD("uuid", V("7b10d7af-b932-4c66-b2c3-3996152ec465")) FIELD("name_label", V("web"))
+                FIELD("VCPUs_max", V("2")) FIELD("memory_static_max", V("536870912"))
+                    FIELD("is_a_snapshot", V("<boolean>0</boolean>"))
+                        FIELD("platform", S(FIELD("device_id", V("0002")) FIELD("vtpm", V("true"))))
+                            FIELD("HVM_boot_params",
+                                  S(FIELD("firmware", V("uefi")) FIELD("order", V("cd")))))
               RECORD("VBD", "Ref:1",
-                     M("VM", V("Ref:0")) M("VDI", V("Ref:3")) M("userdevice", V("1"))
-                         M("type", V("Disk")) M("mode", V("RW")))
-                  RECORD("VDI", "Ref:3", M("virtual_size", V("1048576"))) RECORD(
-                      "VIF", "Ref:4",
-                      M("VM", V("Ref:0")) M("MAC", V("00:16:3e:66:92:9c")) M("network", V("Ref:5")))
-                      RECORD("network", "Ref:5",
-                             M("name_label", V("pool"))) "</data></array>")) "</struct>");
+                     FIELD("VM", V("Ref:0")) FIELD("VDI", V("Ref:3")) FIELD("userdevice", V("1"))
+                         FIELD("type", V("Disk")) FIELD("mode", V("RW")))
+                  RECORD("VDI", "Ref:3", FIELD("virtual_size", V("1048576")))
+                      RECORD("VIF", "Ref:4",
+                             FIELD("VM", V("Ref:0")) FIELD("MAC", V("00:16:3e:66:92:9c"))
+                                 FIELD("network", V("Ref:5")))
+                          RECORD("network", "Ref:5",
+                                 FIELD("name_label", V("pool"))) "</data></array>")) "</struct>");
 
     (void)state;
     tar_add("ova.xml", text);
-    tar_add("Ref:3/00000000", "x");
+    tar_add("Ref:3/00000000", "a");
+    tar_add("Ref:3/00000000.checksum", "0123");
+    tar_add("Ref:3/00000002", "cd");
     tar_put("web.xva");
     assert_int_equal(take("web.xva"), 0);
     assert_string_equal(plan.persona, "xen");
@@ -409,6 +429,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(an_ovf_of_vmware_is_read),
+        T(references_are_uris),
         T(an_ovf_of_citrix_or_hyperv_says_so),
         T(of_several_machines_one_is_picked),
         T(of_several_configurations_the_default_or_one_is_taken),

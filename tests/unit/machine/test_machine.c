@@ -7,8 +7,10 @@
 
 #include "boot/images.h"
 #include "core/err.h"
+#include "core/gmem.h"
 #include "host/fake.h"
 #include "machine/machine.h"
+#include "machine/machine_priv.h"
 #include "unit.h"
 
 struct bench {
@@ -303,6 +305,64 @@ static void an_unknown_persona_is_refused(void **state)
     assert_int_equal(t->e.exit, EX_USAGE_);
 }
 
+/* Is the text somewhere in the guest's memory? */
+static bool in_memory(struct bench *t, const void *text, size_t n)
+{
+    uint8_t *all = malloc(64 * MiB);
+    bool hit = false;
+
+    assert_non_null(all);
+    for (uint64_t at = 0; at < 64 * MiB; at += 4096) {
+        if (gmem_read(t->m->mem, at, all + at, 4096) < 0)
+            memset(all + at, 0, 4096);
+    }
+    hit = memmem(all, 64 * MiB, text, n) != NULL;
+    free(all);
+    return hit;
+}
+
+/* Linux calls the card ens192 by the number of its slot. */
+static void places_and_names_of_a_plan_reach_the_tables(void **state)
+{
+    struct bench *t = *state;
+    struct plan_nic *n = plan_nic_new(&t->plan);
+
+    assert_int_equal(plan_set(&t->plan.persona, "vmware", &t->e), 0);
+    assert_int_equal(plan_set(&t->plan.smbios.sku, "web-sku", &t->e), 0);
+    assert_int_equal(plan_set(&t->plan.smbios.serial, "web-serial", &t->e), 0);
+    assert_int_equal(plan_set(&n->backend, "user", &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_false(in_memory(t, "_SUN", 4));
+    assert_true(in_memory(t, "web-sku", 8));
+    assert_true(in_memory(t, "web-serial", 11));
+    machine_destroy(t->m);
+    n->place.slot = 192;
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_true(in_memory(t, "_SUN\x0a\xc0", 6));
+    machine_destroy(t->m);
+}
+
+/* A machine that was an i440FX finds its devices where they were, and the slots named after them.
+ */
+static void an_i440fx_keeps_its_addresses(void **state)
+{
+    struct bench *t = *state;
+    struct plan_nic *n = plan_nic_new(&t->plan);
+
+    assert_int_equal(plan_set(&t->plan.persona, "kvm", &t->e), 0);
+    assert_int_equal(plan_set(&t->plan.hardware, "pc-i440fx-7.2", &t->e), 0);
+    assert_int_equal(plan_set(&n->backend, "user", &t->e), 0);
+    assert_int_equal(plan_set(&n->place.pci, "0000:00:12.0", &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_true(in_memory(t, "_SUN\x0a\x12", 6));
+    assert_true(in_memory(t, "P90_", 4));
+    machine_destroy(t->m);
+    assert_int_equal(plan_set(&t->plan.hardware, "pc-q35-7.2", &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_false(in_memory(t, "_SUN", 4));
+    machine_destroy(t->m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +382,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kernel_that_changed_ends_the_run_at_the_reset, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_unknown_persona_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(places_and_names_of_a_plan_reach_the_tables, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_i440fx_keeps_its_addresses, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
