@@ -17,6 +17,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "import/export.h"
+#include "import/vmx.h"
 #include "machine/plan.h"
 
 #define VMX_SUFFIXES " .vmdk .iso "
@@ -65,13 +66,15 @@ static void put_number(struct vmx_out *v, const char *key, long long n)
 
 static void put_uuid(struct vmx_out *v)
 {
+    static const uint8_t swap[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    bool other = vmx_swaps_uuid(v->p->hardware ? v->p->hardware : "vmx-13");
     char text[64];
     int n = 0;
 
     if (!v->p->uuid_said)
         return;
     for (unsigned i = 0; i < 16; i++)
-        n += snprintf(text + n, sizeof(text) - (size_t)n, "%02x%s", v->p->uuid[i],
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%02x%s", v->p->uuid[other ? swap[i] : i],
                       i == 7    ? "-"
                       : i == 15 ? ""
                                 : " ");

@@ -17,6 +17,7 @@
 #include "core/err.h"
 #include "import/reading.h"
 #include "import/snapshots.h"
+#include "import/vmx.h"
 
 enum { VMX_MAX_MEMORY_MIB = 4 << 20 };
 
@@ -140,6 +141,11 @@ static bool numbered(const char *name, const char *bus, int *number, int *unit)
 
 /* --- the machine itself --- */
 
+bool vmx_swaps_uuid(const char *hardware)
+{
+    return hardware && strncmp(hardware, "vmx-", 4) == 0 && atoi(hardware + 4) >= 13;
+}
+
 static void refuse_what_cannot_run(struct reading *r)
 {
     struct node *n = node_get(&r->t.top, "encryption/keySafe");
@@ -168,6 +174,35 @@ static void read_genid(struct reading *r)
     r->p->genid.said = true;
     read_keep(r, a);
     read_keep(r, b);
+}
+
+/* uuid.bios is the bytes of the SMBIOS table, and the serial number is made of them. Since hardware
+ * version 13 the tables are of a version whose first three fields are little-endian, so guests
+ * print the UUID in another order. */
+static void read_bios_uuid(struct reading *r)
+{
+    static const uint8_t swap[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    struct node *n = node_get(&r->t.top, "uuid/bios");
+    uint8_t raw[16];
+    char serial[64];
+    int len = 0;
+
+    read_uuid(r, n);
+    if (!n || r->rc < 0)
+        return;
+    memcpy(raw, r->p->uuid, sizeof(raw));
+    if (vmx_swaps_uuid(r->p->hardware)) {
+        for (unsigned i = 0; i < 16; i++)
+            r->p->uuid[i] = raw[swap[i]];
+        return; /* the persona makes the serial of the table's bytes */
+    }
+    for (unsigned i = 0; i < 16; i++)
+        len += snprintf(serial + len, sizeof(serial) - (size_t)len, "%s%02x%s",
+                        i == 0 ? "VMware-" : "", raw[i],
+                        i == 7    ? "-"
+                        : i == 15 ? ""
+                                  : " ");
+    read_set(r, &r->p->smbios.serial, serial);
 }
 
 static void read_firmware(struct reading *r)
@@ -213,7 +248,7 @@ static void read_machine(struct reading *r)
     read_cores(r, cores);
     read_memory(r, node_get(top, "memsize"), MiB, 32);
     read_firmware(r);
-    read_uuid(r, node_get(top, "uuid/bios"));
+    read_bios_uuid(r);
     read_genid(r);
     if (clock && clock->value && strcmp(clock->value, "0") != 0)
         r->p->rtc_local = true;

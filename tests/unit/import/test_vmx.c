@@ -95,6 +95,20 @@ static void a_machine_is_read(void **state)
     assert_int_equal(plan.nic[0].mac[5], 3);
 }
 
+/* As guests print it: in the order of the file, or in the tables' since hardware version 13. */
+static void the_uuid_is_as_guests_saw_it(void **state)
+{
+#define UUID "uuid.bios = \"56 4d 17 83 79 92 52 5d-7e 16 32 9b 20 a5 b2 43\"\n"
+    (void)state;
+    assert_int_equal(read_text("virtualHW.version = \"8\"\n" UUID), 0);
+    assert_int_equal(plan.uuid[0], 0x56);
+    assert_string_equal(plan.smbios.serial,
+                        "VMware-56 4d 17 83 79 92 52 5d-7e 16 32 9b 20 a5 b2 43");
+    assert_int_equal(read_text("virtualHW.version = \"13\"\n" UUID), 0);
+    assert_int_equal(plan.uuid[0], 0x83);
+    assert_null(plan.smbios.serial); /* the persona's own is right */
+}
+
 static void nothing_is_lost_silently(void **state)
 {
     unsigned keys = 0;
@@ -186,6 +200,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_machine_is_read),
+        T(the_uuid_is_as_guests_saw_it),
         T(nothing_is_lost_silently),
         T(names_do_not_leave_the_folder),
         T(what_cannot_run_is_refused_with_its_line),
