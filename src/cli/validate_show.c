@@ -212,6 +212,10 @@ static size_t replay_compare(const struct vrecord *was, const struct vrecord *is
                 printf("  note: the %s is another one\n", was->inputs.file[i].role);
         }
     }
+    for (size_t i = 0; i < was->suites && i < is->suites; i++) {
+        if (strcmp(was->suite[i].sha256, is->suite[i].sha256) != 0)
+            printf("  note: suite %s is another one\n", was->suite[i].name);
+    }
     for (size_t i = 0; i < was->checks; i++) {
         const struct vcheck *a = &was->check[i], *b = vrecord_check(is, a->id);
 
