@@ -13,8 +13,8 @@
  * New blocks lie at the end, over the old footer; the copy at the start holds until the flush that
  * writes the new one. There is no journal in the format: data and bitmap, sync, table, sync.
  *
- * Not modelled: saved states, XenServer's batmap (never needed, and never made wrong: it only says
- * that a bitmap is full), journal files of XenServer.
+ * Not modelled: saved states, XenServer's batmap (kept, never needed, and never made wrong: it only
+ * says that a bitmap is full), journal files of XenServer.
  */
 #include "storage/format/vhd.h"
 
@@ -102,6 +102,8 @@ uint32_t vhd_bitmap_bytes(uint32_t block_size)
 
 /* --- the map --- */
 
+enum { FULL_MAX = 64 << 20 }; /* blocks that are remembered to be full */
+
 static struct vhd *vhd_of(struct map *m)
 {
     return container_of(m, struct vhd, m);
@@ -157,6 +159,25 @@ static int bit_run(struct vhd *v, uint64_t bitmap, uint64_t first, uint64_t end,
     return 0;
 }
 
+static bool known_full(const struct vhd *v, uint64_t block)
+{
+    return block < v->full_count && v->full[block / 8] >> block % 8 & 1;
+}
+
+/* Most blocks are full for good: their bitmaps are looked at once. Only such that lie in one
+ * sector, as those of the usual block size do. */
+static void remember_full(struct vhd *v, uint64_t block, uint64_t bitmap)
+{
+    size_t n = v->m.cluster / VHD_SECTOR / 8;
+    uint8_t *p;
+
+    if (block >= v->full_count || v->bitmap_bytes != VHD_SECTOR ||
+        meta_get(&v->m, v->m.file, bitmap, false, &p) < 0)
+        return;
+    if (p[0] == 0xff && memcmp(p, p + 1, n - 1) == 0)
+        v->full[block / 8] |= (uint8_t)(1u << block % 8);
+}
+
 static int find_block(struct vhd *v, uint32_t entry, bool wait, struct piece *x)
 {
     uint64_t bs = v->m.cluster, in = x->off % bs, base = (uint64_t)entry * VHD_SECTOR, n;
@@ -164,6 +185,13 @@ static int find_block(struct vhd *v, uint32_t entry, bool wait, struct piece *x)
     bool set = false;
     int rc;
 
+    if (known_full(v, x->off / bs)) {
+        x->kind = PIECE_DATA;
+        x->file = v->m.file;
+        x->len = len;
+        x->at = base + v->bitmap_bytes + in;
+        return 0;
+    }
     /* Below the sector size only inside one sector; the disk hands out whole ones. */
     rc = bit_run(v, base, first, (in + len + VHD_SECTOR - 1) / VHD_SECTOR, wait, &set, &n);
     if (rc < 0)
@@ -173,6 +201,8 @@ static int find_block(struct vhd *v, uint32_t entry, bool wait, struct piece *x)
     x->unmarked = !set;
     x->file = v->m.file;
     x->at = base + v->bitmap_bytes + in;
+    if (set)
+        remember_full(v, x->off / bs, base);
     return 0;
 }
 
@@ -224,6 +254,8 @@ static int vhd_reserve(struct map *m, uint64_t off, uint64_t len, struct piece *
         x->fresh = false;
         return 0;
     }
+    if (m->pool.n == 0) /* a new one: its data begins a page, or each 4 KiB would be in two */
+        m->end = align_up(m->end + v->bitmap_bytes, VHD_PAGE) - v->bitmap_bytes;
     rc = map_alloc(m, v->bitmap_bytes + m->cluster, VHD_SECTOR, x);
     if (rc == 0 && x->at / VHD_SECTOR >= VHD_UNUSED) {
         map_unalloc(m, x->at, v->bitmap_bytes + m->cluster);
@@ -298,6 +330,8 @@ static int vhd_clear(struct map *m, uint64_t off, uint64_t len, bool unmap, uint
     if (rc < 0 || entry == VHD_UNUSED)
         return rc;
     rc = set_entry(v, off / m->cluster, VHD_UNUSED);
+    if (off / m->cluster < v->full_count)
+        v->full[off / m->cluster / 8] &= (uint8_t) ~(1u << off / m->cluster % 8);
     if (rc == 0) {
         uint64_t base = (uint64_t)entry * VHD_SECTOR;
 
@@ -322,7 +356,13 @@ static int vhd_stage(struct map *m)
     return rc;
 }
 
+static void vhd_close(struct map *m, bool clean)
+{
+    free(vhd_of(m)->full);
+}
+
 static const struct map_ops vhd_map_ops = {
+    .close = vhd_close,
     .name = "vhd",
     .find = vhd_find,
     .reserve = vhd_reserve,
@@ -350,7 +390,7 @@ static int read_dynamic(struct vhd *v, const struct disk_cfg *c, struct err *e)
         return bad(c, "its header lies outside the file", e);
     if (disk_read(v->m.file, at, h, sizeof(*h)) < 0)
         return err_set(e, EIO, "cannot read the header of VHD image '%s'", c->path);
-    if (memcmp(h->cookie, "cxsparse", 8) ||
+    if (memcmp(h->cookie, "cxsparse", 8) != 0 ||
         be32_get(h->checksum) !=
             vhd_checksum(h, sizeof(*h), offsetof(struct vhd_dynamic, checksum)))
         return bad(c, "its header has a wrong checksum", e);
@@ -361,19 +401,43 @@ static int read_dynamic(struct vhd *v, const struct disk_cfg *c, struct err *e)
     v->bitmap_bytes = vhd_bitmap_bytes(bs);
     v->bat_off = be64_get(h->table_offset);
     if (!range_in(v->bat_off, (uint64_t)be32_get(h->max_table_entries) * 4, size) ||
-        v->bat_off % VHD_SECTOR)
+        v->bat_off % VHD_SECTOR || be32_get(h->max_table_entries) > vhd_entries_max(bs))
         return bad(c, "its block table lies outside the file", e);
     return 0;
 }
 
-/* The end of what the table uses; the size never ends before the last block in use. */
+uint64_t vhd_tables_end(struct disk *file, const struct vhd_footer *f, const struct vhd_dynamic *h)
+{
+    uint64_t end = align_up(
+        be64_get(h->table_offset) + be32_get(h->max_table_entries) * UINT64_C(4), VHD_SECTOR);
+    uint64_t at = 0;
+    uint8_t map[24];
+
+    if (range_in(end, sizeof(map), file->shape.bytes) &&
+        disk_read(file, end, map, sizeof(map)) == 0 && memcmp(map, "tdbatmap", 8) == 0 &&
+        !add_overflows(be64_at(map + 8), be32_at(map + 16) * UINT64_C(512), &at) &&
+        at <= file->shape.bytes)
+        end = max_u64(end + VHD_SECTOR, align_up(at, VHD_SECTOR));
+    for (unsigned i = 0; i < 8; i++) {
+        const struct vhd_locator *l = &h->locator[i];
+
+        if (be32_get(l->platform_code) &&
+            range_in(be64_get(l->platform_data_offset), be32_get(l->platform_data_length),
+                     file->shape.bytes))
+            end = max_u64(
+                end, align_up(be64_get(l->platform_data_offset) + be32_get(l->platform_data_length),
+                              VHD_SECTOR));
+    }
+    return max_u64(end, be64_get(f->data_offset) + sizeof(*h));
+}
+
+/* The end of what is used; the size never ends before the last block in use. */
 static int scan_table(struct vhd *v, const struct disk_cfg *c, struct err *e)
 {
     uint32_t entries = be32_get(v->dyn.max_table_entries), used = 0, buf[2048];
-    uint64_t block = v->bitmap_bytes + v->m.cluster, end, need;
+    uint64_t block = v->bitmap_bytes + v->m.cluster, need;
+    uint64_t end = vhd_tables_end(v->m.file, &v->footer, &v->dyn);
 
-    end = align_up(v->bat_off + (uint64_t)entries * 4, VHD_SECTOR);
-    end = max_u64(end, be64_get(v->footer.data_offset) + sizeof(v->dyn));
     for (uint32_t i = 0; i < entries;) {
         uint32_t n = (uint32_t)min_u64(entries - i, 2048);
 
@@ -401,67 +465,6 @@ static int scan_table(struct vhd *v, const struct disk_cfg *c, struct err *e)
     return 0;
 }
 
-/* The locator's text as a path with slashes; NULL: none. malloc'd. */
-static char *locator_name(struct vhd *v, uint32_t code)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        const struct vhd_locator *l = &v->dyn.locator[i];
-        uint32_t n = be32_get(l->platform_data_length);
-        uint8_t raw[2048];
-
-        if (be32_get(l->platform_code) != code || n == 0 || n > sizeof(raw) ||
-            !range_in(be64_get(l->platform_data_offset), n, v->m.file->shape.bytes) ||
-            disk_read(v->m.file, be64_get(l->platform_data_offset), raw, n) < 0)
-            continue;
-        return utf16_path(raw, n / 2, false);
-    }
-    return NULL;
-}
-
-static const char *last_part(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-
-    return slash ? slash + 1 : name;
-}
-
-/* The relative locator, then the plain name beside the child, then the absolute one. */
-static int open_parent(struct vhd *v, const struct disk_cfg *c, struct loop *l, struct err *e)
-{
-    char *rel = locator_name(v, VHD_W2RU), *abs = locator_name(v, VHD_W2KU);
-    char *uni = utf16_path((const uint8_t *)v->dyn.parent_unicode_name, 256, true);
-    const char *try[4] = {rel, uni ? last_part(uni) : NULL, abs ? last_part(abs) : NULL, abs};
-    int rc = -ENOENT;
-
-    err_set(e, EINVAL, "VHD image '%s' needs a parent and does not name it", c->path);
-    for (int i = 0; i < 4 && rc < 0; i++) {
-        if (try[i] && *try[i] && (i < 3 || c->allow_outside))
-            rc = chain_open(c, try[i], NULL, l, &v->m.parent, e);
-    }
-    free(rel);
-    free(abs);
-    free(uni);
-    if (rc < 0)
-        return err_wrap(e, "cannot open the parent of VHD image '%s'", c->path);
-    return 0;
-}
-
-static int check_parent(struct vhd *v, const struct disk_cfg *c, struct err *e)
-{
-    struct disk *p = v->m.parent;
-    struct vhd *pv;
-
-    if (!p || p->format != &vhd_format)
-        return 0;
-    pv = vhd_of(map_of(p));
-    if (memcmp(pv->footer.unique_id, v->dyn.parent_unique_id, 16))
-        return err_set(e, EINVAL,
-                       "the parent of VHD image '%s' is not the one that it was made over; find "
-                       "the right file or convert a copy without the child",
-                       c->path);
-    return 0;
-}
-
 static int open_dynamic(struct vhd *v, const struct disk_cfg *c, enum vhd_where where,
                         struct loop *l, struct err *e)
 {
@@ -473,8 +476,8 @@ static int open_dynamic(struct vhd *v, const struct disk_cfg *c, enum vhd_where 
     v->tail_stale =
         where != VHD_AT_END || v->m.file->shape.bytes != v->m.end + sizeof(struct vhd_footer);
     if (rc == 0 && v->type == VHD_DIFFERENCING)
-        rc = open_parent(v, c, l, e);
-    return rc == 0 ? check_parent(v, c, e) : rc;
+        rc = vhd_open_parent(v, c, l, e);
+    return rc;
 }
 
 static int vhd_open(struct disk *file, const struct disk_cfg *c, struct loop *l, struct disk **out,
@@ -512,6 +515,8 @@ static int vhd_open(struct disk *file, const struct disk_cfg *c, struct loop *l,
         free(v);
         return rc;
     }
+    v->full = calloc(1, min_u64(v->blocks, FULL_MAX) / 8 + 1);
+    v->full_count = v->full ? (uint32_t)min_u64(v->blocks, FULL_MAX) : 0;
     *out = &v->m.d;
     return 0;
 }

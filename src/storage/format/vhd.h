@@ -7,7 +7,7 @@
 #include "storage/image.h"
 #include "storage/map.h"
 
-enum { VHD_SECTOR = 512, VHD_BLOCK_DEFAULT = 2 << 20, VHD_BLOCK_MAX = 256 << 20 };
+enum { VHD_SECTOR = 512, VHD_PAGE = 4096, VHD_BLOCK_DEFAULT = 2 << 20, VHD_BLOCK_MAX = 256 << 20 };
 
 struct vhd {
     struct map m;
@@ -18,6 +18,8 @@ struct vhd {
     uint32_t blocks;       /* entries of the table that the disk needs */
     uint32_t bitmap_bytes; /* before each block, whole sectors */
     bool tail_stale;       /* the footer at the end must be written anew */
+    uint8_t *full;         /* a bit for each block: its bitmap was seen to be full; may be NULL */
+    uint32_t full_count;   /* blocks that have one */
 };
 
 /* Where the footer was found. */
@@ -33,6 +35,17 @@ MUST int vhd_read_footer(struct disk *file, struct vhd_footer *f, enum vhd_where
 uint64_t vhd_bytes(const struct vhd_footer *f);
 void vhd_geometry(uint64_t bytes, struct vhd_footer *f);
 uint32_t vhd_bitmap_bytes(uint32_t block_size);
+/* Where blocks may begin: after the table, XenServer's batmap and the names of the parent. */
+uint64_t vhd_tables_end(struct disk *file, const struct vhd_footer *f, const struct vhd_dynamic *h);
+
+/* Entries that a file of 2 TiB can have a use for, twice. */
+static inline uint64_t vhd_entries_max(uint32_t block_size)
+{
+    return (UINT64_C(4) << 40) / block_size;
+}
+
+/* --- vhd_parent.c --- */
+MUST int vhd_open_parent(struct vhd *v, const struct disk_cfg *c, struct loop *l, struct err *e);
 
 MUST int vhd_create(struct disk *file, const struct image_make *k, struct err *e);
 MUST int vhd_resize(struct disk *d, uint64_t bytes, struct err *e);

@@ -130,14 +130,14 @@ static int check_footers(struct vhd_checker *k, enum vhd_where where)
 
     if (stale)
         report(k->rep, FINDING_ERROR, k->repair, "the footer at the end is missing");
-    else if (k->end < at)
+    else if (k->end + VHD_PAGE <= at)
         report(k->rep, FINDING_LEAK, k->repair, "%llu bytes before the footer are not used",
                (unsigned long long)(at - k->end));
     if (!same)
         report(k->rep, FINDING_ERROR, k->repair, "the footer's copy at the start differs");
     if (rc < 0 || !k->repair)
         return rc;
-    if (stale || k->end != at) {
+    if (stale || k->end + VHD_PAGE <= at || k->end > at) {
         rc = disk_write(k->file, k->end, &k->footer, sizeof(k->footer));
         if (rc == 0)
             rc = disk_flush(k->file);
@@ -157,7 +157,7 @@ static bool check_header(struct vhd_checker *k)
     uint32_t bs;
 
     if (!range_in(at, sizeof(*h), k->file->shape.bytes) ||
-        disk_read(k->file, at, h, sizeof(*h)) < 0 || memcmp(h->cookie, "cxsparse", 8) ||
+        disk_read(k->file, at, h, sizeof(*h)) < 0 || memcmp(h->cookie, "cxsparse", 8) != 0 ||
         be32_get(h->checksum) !=
             vhd_checksum(h, sizeof(*h), offsetof(struct vhd_dynamic, checksum))) {
         report(k->rep, FINDING_ERROR, false, "the dynamic header is damaged");
@@ -167,20 +167,13 @@ static bool check_header(struct vhd_checker *k)
     k->bat = be64_get(h->table_offset);
     k->entries = be32_get(h->max_table_entries);
     if (!is_pow2(bs) || bs < VHD_SECTOR * 8 || bs > VHD_BLOCK_MAX ||
+        k->entries > vhd_entries_max(bs) ||
         !range_in(k->bat, (uint64_t)k->entries * 4, k->file->shape.bytes)) {
         report(k->rep, FINDING_ERROR, false, "the dynamic header has impossible values");
         return false;
     }
     k->block = vhd_bitmap_bytes(bs) + (uint64_t)bs;
-    k->end = align_up(k->bat + (uint64_t)k->entries * 4, VHD_SECTOR);
-    for (unsigned i = 0; i < 8; i++) {
-        const struct vhd_locator *l = &h->locator[i];
-
-        if (be32_get(l->platform_code))
-            k->end = max_u64(k->end, align_up(be64_get(l->platform_data_offset) +
-                                                  be32_get(l->platform_data_length),
-                                              VHD_SECTOR));
-    }
+    k->end = vhd_tables_end(k->file, &k->footer, h);
     return true;
 }
 

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_vhd.c - what VHD files of several makers have, and other formats have not. */
+#include "scratch.h"
+
+#include <errno.h>
+
+#include "core/cfg.h"
+#include "storage/format/vhd.h"
+#include "storage/image.h"
+
+static void make(const char *path, uint64_t bytes, const char *options, const char *parent)
+{
+    struct image_make k = {.path = path, .bytes = bytes, .backing = parent};
+    struct disk_cfg c = {.path = path, .readonly = true};
+    struct err e = {0};
+
+    assert_int_equal(cfg_create(&k.opts, &e), 0);
+    assert_int_equal(cfg_parse(k.opts, options, NULL, &e), 0);
+    if (parent)
+        assert_int_equal(chain_open(&c, parent, NULL, NULL, &k.parent, &e), 0);
+    if (image_create(format_by_name("vhd"), &k, true, &e) < 0)
+        fail_msg("%s", e.msg);
+    disk_close(k.parent);
+    cfg_destroy(k.opts);
+}
+
+static int try_open(const char *path, bool readonly, struct disk **out, struct err *e)
+{
+    struct disk_cfg c = {.path = path, .readonly = readonly};
+
+    *e = (struct err){0};
+    return disk_open(&c, NULL, out, e);
+}
+
+static struct disk *must_open(const char *path, bool readonly)
+{
+    struct disk *d;
+    struct err e;
+
+    if (try_open(path, readonly, &d, &e) < 0)
+        fail_msg("%s", e.msg);
+    assert_string_equal(d->format->name, "vhd");
+    return d;
+}
+
+static void put(struct disk *d, uint64_t off, int byte)
+{
+    uint8_t buf[4096];
+
+    memset(buf, byte, sizeof(buf));
+    assert_int_equal(disk_write(d, off, buf, sizeof(buf)), 0);
+}
+
+static void holds(struct disk *d, uint64_t off, int byte)
+{
+    uint8_t buf[4096];
+
+    assert_int_equal(disk_read(d, off, buf, sizeof(buf)), 0);
+    for (size_t i = 0; i < sizeof(buf); i++)
+        assert_int_equal(buf[i], byte);
+}
+
+/* Locators lie between the table and the first block. */
+static void writing_to_a_child_keeps_the_names_of_its_parent(void **state)
+{
+    const char *parent = scratch_path("parent.vhd"), *child = scratch_path("child.vhd");
+    uint8_t before[8192], after[8192];
+    struct disk *d;
+    uint64_t at;
+    int fd;
+
+    (void)state;
+    make(parent, 16 * MiB, "", NULL);
+    make(child, 16 * MiB, "", "parent.vhd");
+    d = must_open(child, false);
+    at = vhd_tables_end(map_of(d)->file, &container_of(map_of(d), struct vhd, m)->footer,
+                        &container_of(map_of(d), struct vhd, m)->dyn);
+    fd = open(child, O_RDONLY);
+    assert_true(at < sizeof(before));
+    assert_int_equal(pread(fd, before, at, 0), at);
+    put(d, 0, 1);
+    assert_int_equal(disk_flush(d), 0);
+    assert_int_equal(pread(fd, after, at, 0), at);
+    assert_memory_equal(before + 2048, after + 2048, at - 2048); /* behind the table */
+    close(fd);
+    disk_close(d);
+}
+
+static void a_parent_is_found_by_its_id_under_another_name(void **state)
+{
+    const char *parent = scratch_path("first.vhd"), *child = scratch_path("kid.vhd");
+    struct disk *d;
+    struct err e;
+
+    (void)state;
+    make(parent, 16 * MiB, "", NULL);
+    d = must_open(parent, false);
+    put(d, MiB, 4);
+    disk_close(d);
+    make(child, 16 * MiB, "", "first.vhd");
+    assert_int_equal(rename(parent, scratch_path("renamed.avhd")), 0);
+    make(scratch_path("first.vhd"), 16 * MiB, "", NULL); /* another one */
+    d = must_open(child, false);
+    holds(d, MiB, 4);
+    disk_close(d);
+    unlink(scratch_path("renamed.avhd"));
+    assert_int_equal(try_open(child, true, &d, &e), -EINVAL);
+    assert_non_null(strstr(e.msg, "not the parent"));
+}
+
+/* XenServer's batmap lies right behind the table. */
+static void a_batmap_is_not_written_over(void **state)
+{
+    const char *path = scratch_path("xen.vhd");
+    uint8_t map[1024] = "tdbatmap", got[1024];
+    struct vhd_footer f;
+    struct disk *d;
+    int fd;
+
+    (void)state;
+    make(path, 16 * MiB, "", NULL);
+    be64_put(map + 8, 2048 + 512);
+    be32_put(map + 16, 1);
+    fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &f, 512, 0), 512);
+    assert_int_equal(pwrite(fd, map, sizeof(map), 2048), sizeof(map));
+    assert_int_equal(pwrite(fd, &f, 512, 2048 + 1024), 512);
+    d = must_open(path, false);
+    put(d, MiB, 7);
+    disk_close(d);
+    assert_int_equal(pread(fd, got, sizeof(got), 2048), sizeof(got));
+    assert_memory_equal(got, map, sizeof(map));
+    close(fd);
+    d = must_open(path, true);
+    holds(d, MiB, 7);
+    disk_close(d);
+}
+
+static void a_footer_of_511_bytes_counts(void **state)
+{
+    const char *path = scratch_path("old.vhd");
+    struct disk *d;
+    off_t size;
+    int fd;
+
+    (void)state;
+    make(path, 8 * MiB, "subformat=fixed", NULL);
+    fd = open(path, O_RDWR);
+    size = lseek(fd, 0, SEEK_END);
+    assert_int_equal(ftruncate(fd, size - 1), 0);
+    close(fd);
+    d = must_open(path, true);
+    assert_int_equal(d->shape.bytes, 8 * MiB);
+    holds(d, 8 * MiB - 4096, 0);
+    disk_close(d);
+}
+
+static void the_maker_says_which_size_counts(void **state)
+{
+    static const struct {
+        const char *creator;
+        bool by_geometry;
+    } rows[] = {{"vbox", false}, {"win ", false}, {"tap", false}, {"qem2", false},
+                {"d2v ", false}, {"vpc ", true},  {"qemu", true}};
+    const char *path = scratch_path("made.vhd");
+
+    (void)state;
+    make(path, 40 * MiB, "", NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vhd_footer f;
+        struct disk *d;
+        int fd = open(path, O_RDWR);
+
+        assert_int_equal(pread(fd, &f, 512, 0), 512);
+        memcpy(f.creator_application, rows[i].creator, 4);
+        vhd_seal_footer(&f);
+        assert_int_equal(pwrite(fd, &f, 512, 0), 512);
+        assert_int_equal(pwrite(fd, &f, 512, lseek(fd, -512, SEEK_END)), 512);
+        close(fd);
+        d = must_open(path, true); /* 963/5/17 */
+        assert_int_equal(d->shape.bytes, rows[i].by_geometry ? 41909760 : 40 * MiB);
+        disk_close(d);
+    }
+}
+
+static void a_block_that_was_trimmed_is_no_longer_known_to_be_full(void **state)
+{
+    const char *path = scratch_path("full.vhd");
+    struct disk *d;
+
+    (void)state;
+    make(path, 16 * MiB, "", NULL);
+    d = must_open(path, false);
+    for (int i = 1; i < 5; i++) {
+        put(d, 2 * MiB, i);
+        holds(d, 2 * MiB, i);
+        put(d, 3 * MiB, i); /* in place */
+        assert_int_equal(disk_zero(d, 2 * MiB, 2 * MiB, true), 0);
+        holds(d, 2 * MiB, 0);
+        holds(d, 3 * MiB, 0);
+        assert_int_equal(disk_flush(d), 0);
+    }
+    disk_close(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writing_to_a_child_keeps_the_names_of_its_parent),
+        cmocka_unit_test(a_parent_is_found_by_its_id_under_another_name),
+        cmocka_unit_test(a_batmap_is_not_written_over),
+        cmocka_unit_test(a_footer_of_511_bytes_counts),
+        cmocka_unit_test(the_maker_says_which_size_counts),
+        cmocka_unit_test(a_block_that_was_trimmed_is_no_longer_known_to_be_full),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
