@@ -135,7 +135,11 @@ static int load_header(struct qcow2 *q, const struct disk_cfg *c, struct err *e)
     q->cluster_bits = be32_get(h->cluster_bits);
     q->refcount_order = be32_get(h->refcount_order);
     if (be32_get(h->crypt_method))
-        return cannot(c, "is encrypted, which is not supported", e);
+        return cannot(c,
+                      be32_get(h->crypt_method) == 2
+                          ? "is encrypted with LUKS, which is not supported"
+                          : "is encrypted (AES), which is not supported",
+                      e);
     if (incompat >= 32 || h->compression_type > QCOW2_ZSTD)
         return cannot(c, "uses features that are newer than this program", e);
     if (q->cluster_bits < (q->extl2 ? 14 : 9) || q->cluster_bits > 21 || q->refcount_order > 6 ||
@@ -259,15 +263,16 @@ static int use_snapshot(struct qcow2 *q, const struct disk_cfg *c, struct err *e
 
 /* --- opening --- */
 
-/* A writer that does not keep an autoclear feature up to date says so before it writes: bitmaps of
- * changed clusters must not be believed afterwards. */
-static int clear_autoclear(struct qcow2 *q)
+/* A writer that does not know an autoclear feature says so before it writes. Bitmaps stay, see
+ * qcow2_touch(). */
+int qcow2_autoclear(struct qcow2 *q, bool bitmaps)
 {
+    uint64_t keep = bitmaps && q->bitmaps ? QCOW2_AUTOCLEAR_BITMAPS : 0;
     int rc;
 
-    if (!q->v3 || be64_get(q->h.autoclear_features) == 0)
+    if (!q->v3 || (be64_get(q->h.autoclear_features) & ~keep) == 0)
         return 0;
-    q->h.autoclear_features = be64_of(0);
+    q->h.autoclear_features = be64_of(be64_get(q->h.autoclear_features) & keep);
     rc = disk_write(q->m.file, offsetof(struct qcow2_header, autoclear_features),
                     &q->h.autoclear_features, sizeof(q->h.autoclear_features));
     return rc < 0 ? rc : disk_flush(q->m.file);
@@ -283,7 +288,7 @@ static int make_writable(struct qcow2 *q, const struct disk_cfg *c, struct err *
         return cannot(c, "has an external data file and can only be read", e);
     if (incompat & QCOW2_INCOMPAT_CORRUPT)
         return bad(c, "it is marked as corrupt", e);
-    if (clear_autoclear(q) < 0)
+    if (qcow2_autoclear(q, true) < 0)
         return err_set(e, EIO, "cannot write to the header of qcow2 image '%s'", c->path);
     if (!(incompat & QCOW2_INCOMPAT_DIRTY))
         return 0;

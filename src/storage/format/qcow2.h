@@ -50,6 +50,8 @@ static inline struct qcow2 *qcow2_of(struct map *m)
 /* Reads and checks header, extensions and the small tables; e may name every reason. */
 MUST int qcow2_load(struct qcow2 *q, const struct disk_cfg *c, struct err *e);
 void qcow2_unload(struct qcow2 *q);
+/* Clears the header's autoclear bits, but for that of bitmaps if they are kept; syncs. */
+MUST int qcow2_autoclear(struct qcow2 *q, bool bitmaps);
 
 /* --- qcow2_map.c --- */
 extern const struct map_ops qcow2_map_ops;
@@ -84,6 +86,7 @@ MUST int qcow2_create(struct disk *file, const struct image_make *k, struct err 
 MUST int qcow2_resize(struct disk *d, uint64_t bytes, struct err *e);
 MUST int qcow2_check(struct disk *file, const struct disk_cfg *c, bool repair,
                      struct image_report *rep, struct err *e);
+MUST int qcow2_touch(struct map *m);
 /* Runs fn over the snapshots until it gives nonzero. */
 struct qcow2_snap {
     uint64_t l1_off, l1_size, bytes, vm_state;

@@ -273,7 +273,8 @@ int qcow2_resize(struct disk *d, uint64_t bytes, struct err *e)
         return usage("the size must be whole sectors of 512 bytes", e);
     if (be32_get(q->h.nb_snapshots) && !q->v3)
         return usage("an image of compat 0.10 with snapshots keeps its size", e);
-    if (bytes < old)
+    rc = qcow2_autoclear(q, false); /* bitmaps of another size */
+    if (rc == 0 && bytes < old)
         rc = disk_zero(d, bytes, old - bytes, true);
     if (rc == 0)
         rc = set_size(q, bytes);

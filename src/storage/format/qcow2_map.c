@@ -407,5 +407,6 @@ const struct map_ops qcow2_map_ops = {
     .released = qcow2_released,
     .punchable = qcow2_punchable,
     .unpack = qcow2_unpack,
+    .touch = qcow2_touch,
     .close = qcow2_close,
 };

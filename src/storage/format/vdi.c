@@ -521,20 +521,24 @@ static int copy_block(struct vdi *v, uint32_t block, uint32_t from, uint32_t to)
 struct vdi_uses {
     uint64_t *v; /* index above block number, sorted */
     uint32_t n;
-    uint64_t top; /* one past the highest index */
+    uint64_t top;    /* one past the highest index */
+    uint64_t copied; /* bytes that blocks in the same place have cost */
 };
 
 static int collect(struct vdi *v, bool repair, struct image_report *rep, struct vdi_uses *u)
 {
     uint64_t size = v->m.file->shape.bytes;
+    uint8_t buf[4096];
     int rc = 0;
 
     for (uint32_t i = 0; i < v->blocks && rc == 0; i++) {
+        uint32_t at = i % (sizeof(buf) / 4) * 4, index;
         uint8_t w[4];
-        uint32_t index;
 
-        rc = disk_read(v->m.file, v->map_off + (uint64_t)i * 4, w, 4);
-        index = le32_at(w);
+        if (at == 0)
+            rc = disk_read(v->m.file, v->map_off + (uint64_t)i * 4, buf,
+                           min_u64(sizeof(buf), (v->blocks - i) * UINT64_C(4)));
+        index = le32_at(buf + at);
         if (rc < 0 || kind_of(index) != PIECE_DATA)
             continue;
         if (v->data_off + index * stride(v) >= size) {
@@ -558,14 +562,16 @@ static int check_shared(struct vdi *v, bool repair, struct image_report *rep, st
 
     for (uint32_t i = 0; i < u->n && rc == 0; i++) {
         bool shared = i > 0 && u->v[i] >> 32 == place;
+        bool can = u->copied + stride(v) <= max_u64(v->m.file->shape.bytes, GiB);
 
         place = u->v[i] >> 32;
         if (!shared)
             continue;
-        report(rep, FINDING_ERROR, repair, "block %u shares its data with block %u",
+        report(rep, FINDING_ERROR, repair && can, "block %u shares its data with block %u",
                (uint32_t)u->v[i], (uint32_t)u->v[i - 1]);
-        if (!repair)
+        if (!repair || !can)
             continue;
+        u->copied += stride(v);
         rc = copy_block(v, (uint32_t)u->v[i], (uint32_t)place, (uint32_t)u->top);
         u->v[i] = u->top++ << 32 | (uint32_t)u->v[i];
     }

@@ -21,7 +21,8 @@ struct vhd_checker {
     struct vhd_dynamic dyn;
     uint64_t bat, block; /* offset of the table; bytes of bitmap and data */
     uint32_t entries, used;
-    uint64_t end; /* of what is referred to */
+    uint64_t end;    /* of what is referred to */
+    uint64_t copied; /* bytes that blocks in the same place have cost */
     uint8_t *table;
 };
 
@@ -59,11 +60,13 @@ static int put_entry(struct vhd_checker *k, uint32_t i, uint32_t sector)
 static int mend_overlap(struct vhd_checker *k, uint32_t i)
 {
     uint64_t from = (uint64_t)be32_at(k->table + (size_t)i * 4) * VHD_SECTOR, to = k->end;
+    bool can = k->copied + k->block <= max_u64(k->file->shape.bytes, GiB);
     int rc;
 
-    report(k->rep, FINDING_ERROR, k->repair, "block %u shares space with another block", i);
-    if (!k->repair)
+    report(k->rep, FINDING_ERROR, k->repair && can, "block %u shares space with another block", i);
+    if (!k->repair || !can)
         return 0;
+    k->copied += k->block;
     rc = copy_block(k, from, to);
     if (rc == 0)
         rc = disk_flush(k->file);

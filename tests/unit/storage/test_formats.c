@@ -369,6 +369,34 @@ static void a_qcow2_writer_disowns_bitmaps(void **state)
     close(fd);
 }
 
+/* What records is marked as no longer right; what is switched off stays as it is. */
+static void a_qcow2_writer_keeps_bitmaps(void **state)
+{
+    static const struct row w = {"qcow2", "", "qcow2"};
+    const char *path = scratch_path("image");
+    char cmd[600];
+    struct disk *d;
+
+    (void)state;
+    if (system("command -v qemu-img >/dev/null 2>&1"))
+        skip();
+    make(&w, path, NULL, NULL);
+    snprintf(cmd, sizeof(cmd),
+             "qemu-img bitmap --add %s on && qemu-img bitmap --add %s off && "
+             "qemu-img bitmap --disable %s off",
+             path, path, path);
+    assert_int_equal(system(cmd), 0);
+    d = reopen(&w, path);
+    memset(buf, 1, 4096);
+    assert_int_equal(disk_write(d, 0, buf, 4096), 0);
+    disk_close(d);
+    snprintf(cmd, sizeof(cmd),
+             "qemu-img check -q %s && qemu-img info %s | tr -d ' \\n' | "
+             "grep -q 'flags:\\[0\\]:in-use\\[1\\]:autoname:on.*flags:name:off'",
+             path, path);
+    assert_int_equal(system(cmd), 0);
+}
+
 static void an_image_that_cannot_be_read_is_not_taken_for_raw(void **state)
 {
     static const char *const heads[] = {"Bochs Virtual HD Image", "#!/bin/sh\n#V2.0 Format",
@@ -398,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_that_cannot_be_read_is_not_taken_for_raw),
         cmocka_unit_test(a_qcow2_writer_disowns_bitmaps),
+        cmocka_unit_test(a_qcow2_writer_keeps_bitmaps),
         cmocka_unit_test(random_requests_survive_reopening),
         cmocka_unit_test(many_writers_at_once_keep_their_bytes),
         cmocka_unit_test(extents_tell_the_truth),
