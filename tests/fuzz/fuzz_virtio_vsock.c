@@ -61,11 +61,11 @@ static void event(struct fuzz_virtio *z)
         break;
     case 2:
         if (*p >= 0)
-            (void)!write(*p, "CONNECT 1\n", 10);
+            (void)!send(*p, "CONNECT 1\n", 10, MSG_NOSIGNAL);
         break;
     case 3:
         if (*p >= 0)
-            (void)!write(*p, bytes, fuzz_take(z, 2));
+            (void)!send(*p, bytes, fuzz_take(z, 2), MSG_NOSIGNAL);
         break;
     case 4:
         if (*p >= 0)
