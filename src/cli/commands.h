@@ -11,7 +11,7 @@ extern const struct cli_command cli_attach, cli_detach;
 extern const struct cli_command cli_ask, cli_data, cli_copy, cli_screenshot, cli_type;
 extern const struct cli_command cli_host;
 extern const struct cli_command cli_image, cli_import, cli_export, cli_inspect;
-extern const struct cli_command cli_validate, cli_catalogue;
+extern const struct cli_command cli_validate, cli_catalogue, cli_support;
 extern const struct cli_command cli_version, cli_help_command;
 
 /* The inside of a software host; not for users, so in no list. */

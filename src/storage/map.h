@@ -45,7 +45,7 @@ struct piece {
     uint32_t packed;   /* PACKED: bytes stored, at most */
     bool fresh;        /* from reserve: the space reads as zeroes */
     bool old;      /* from map_place: it had space before, which now holds what the guest sees */
-    bool unmarked;     /* DATA that may be read, but must be reserved and assigned to be written */
+    bool unmarked; /* DATA that may be read, but must be reserved and assigned to be written */
 };
 
 /* All with m->lock held, except unpack and close. Offsets and lengths lie inside the disk, rounded

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a disk with partitions; those of a GPT get their checksums right, or few would pass. */
+/* Any bytes as a disk with partitions; those of a GPT get their checksums right, or few would pass.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>

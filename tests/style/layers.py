@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "inspect": UPPER | {"import", "inspect"},  # a description beside a disk is evidence
     "catalogue": BASE | {"validation", "catalogue"},
     "validation": UPPER | {"validation"},
-    "support": UPPER | {"support"},
+    "support": UPPER | {"validation", "catalogue", "support"},
     "softhost": BASE | {"softhost"},
     "cli": ENV | {"personas", "machine", "import", "inspect", "validation", "catalogue", "support", "softhost", "cli"},
 }

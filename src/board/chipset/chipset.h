@@ -67,7 +67,8 @@ MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, s
 struct shadow;
 struct bridges_cfg {
     struct shadow *shadow;
-    bool set_up; /* no firmware will set them up: PAM and PIRQ registers are as it would leave them */
+    bool set_up; /* no firmware will set them up: PAM and PIRQ registers are as it would leave them
+                  */
 };
 MUST int bridges_create(const struct env *env, const struct bridges_cfg *c, struct err *e);
 
