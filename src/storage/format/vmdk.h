@@ -192,6 +192,16 @@ struct vmdk_scan {
 MUST int vmdk_scan(struct vmdk_scan *s);
 void vmdk_scan_free(struct vmdk_scan *s);
 bool vmdk_cell_used(const struct vmdk_scan *s, uint64_t cell);
+/* What is no grain: header, descriptor, directories, tables; by place. */
+enum vmdk_kind { VMDK_FIXED, VMDK_TABLE, VMDK_TWIN };
+struct vmdk_range {
+    uint64_t sector, sectors;
+    uint32_t index; /* of a table */
+    enum vmdk_kind kind;
+};
+/* All of them whose places lie in the file, malloc'd. A table that serves as its own twin is there
+ * once. */
+MUST int vmdk_ranges(struct vmdk_extent *x, struct vmdk_range **out, size_t *n);
 /* Makes an extent ready for writing: drops entries past the end of the file, finds free space. */
 MUST int vmdk_sparse_prepare(struct vmdk_extent *x, const char *path, struct err *e);
 /* Makes the redundant tables as the others are; *differ: how many were not. */

@@ -86,61 +86,93 @@ static int check_pair(struct checker *k, uint32_t i, uint32_t *twin)
     return rc;
 }
 
-struct table {
-    uint32_t sector, index;
-    bool twin;
-};
-
-static int by_sector(const void *a, const void *b)
-{
-    const struct table *x = a, *y = b;
-
-    if (x->sector != y->sector)
-        return x->sector < y->sector ? -1 : 1;
-    if (x->twin != y->twin)
-        return x->twin ? 1 : -1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-/* Tables that overlap. A twin is given up; another one gets a copy. */
-static int check_overlaps(struct checker *k, struct table *v, size_t n)
+/* Table i moves, and its twin with it when they are one. */
+static int move_table(struct checker *k, uint32_t i)
 {
     struct vmdk_extent *x = k->x;
-    uint64_t step = vmdk_gt_bytes(x) / VMDK_SECTOR, end = 0;
-    int rc = 0;
+    uint32_t from = x->gd[i], to;
+    uint8_t w[4] = {0};
+    int rc = copy(k, (uint64_t)from * VMDK_SECTOR, vmdk_gt_bytes(x), &to);
 
-    if (n)
-        qsort(v, n, sizeof(*v), by_sector);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        uint32_t to;
-
-        if (v[i].sector >= end) {
-            end = v[i].sector + step;
-            continue;
-        }
-        report(k->rep, FINDING_ERROR, k->repair,
-               "%s %u of extent %u lies in the same place as another one",
-               v[i].twin ? "the redundant grain table" : "grain table", v[i].index, x->number);
-        if (!k->repair)
-            continue;
-        if (v[i].twin) {
-            rc = put32(k, x->rgd_at + (uint64_t)v[i].index * 4, x->gd[v[i].index]);
-            continue;
-        }
-        rc = copy(k, (uint64_t)v[i].sector * VMDK_SECTOR, vmdk_gt_bytes(x), &to);
-        if (rc == 0)
-            rc = put32(k, x->gd_at + (uint64_t)v[i].index * 4, to);
-        x->gd[v[i].index] = to;
-    }
+    if (rc == 0 && x->rgd_at)
+        rc = disk_read(x->file, x->rgd_at + (uint64_t)i * 4, w, 4);
+    if (rc == 0 && le32_at(w) == from)
+        rc = put32(k, x->rgd_at + (uint64_t)i * 4, to);
+    if (rc == 0)
+        rc = put32(k, x->gd_at + (uint64_t)i * 4, to);
+    x->gd[i] = to;
     return rc;
+}
+
+static int take_apart(struct checker *k, const struct vmdk_range *v)
+{
+    bool fixable = k->repair && v->kind != VMDK_FIXED;
+
+    report(k->rep, FINDING_ERROR, fixable, "%s %u of extent %u lies where other content lies",
+           v->kind == VMDK_FIXED  ? "directory"
+           : v->kind == VMDK_TWIN ? "redundant grain table"
+                                  : "grain table",
+           v->index, k->x->number);
+    if (!fixable)
+        return 0;
+    if (v->kind == VMDK_TWIN) /* is given up */
+        return put32(k, k->x->rgd_at + (uint64_t)v->index * 4, k->x->gd[v->index]);
+    return move_table(k, v->index);
+}
+
+/* Of two that overlap the later moves, unless it is the one that cannot. Twins come last, when it
+ * is known where the tables are. */
+static int check_overlaps(struct checker *k)
+{
+    struct vmdk_range *v, *last = NULL;
+    size_t n;
+    int rc = vmdk_ranges(k->x, &v, &n);
+    bool *moves = calloc(n + 1, sizeof(*moves));
+
+    if (rc == 0 && !moves)
+        rc = -ENOMEM;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        bool over = last && v[i].sector < last->sector + last->sectors;
+
+        if (over && (v[i].kind != VMDK_FIXED || last->kind == VMDK_FIXED)) {
+            moves[i] = true;
+            continue;
+        }
+        if (over)
+            moves[last - v] = true;
+        last = &v[i];
+    }
+    for (int twins = 0; twins < 2; twins++) {
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            if (moves[i] && (v[i].kind == VMDK_TWIN) == (twins == 1))
+                rc = take_apart(k, &v[i]);
+        }
+    }
+    free(moves);
+    free(v);
+    return rc;
+}
+
+/* A second directory that the file has no room for is none; the header stops to name it. */
+static int check_second(struct checker *k)
+{
+    struct vmdk_extent *x = k->x;
+    uint32_t flags = le32_get(x->h.flags);
+
+    if (!(flags & SPARSE_REDUNDANT_GT) || x->rgd_at ||
+        le64_get(x->h.rgdOffset) == le64_get(x->h.gdOffset))
+        return 0;
+    report(k->rep, FINDING_ERROR, k->repair,
+           "the redundant grain directory of extent %u lies past the end", x->number);
+    x->h.flags = le32_of(flags & ~SPARSE_REDUNDANT_GT);
+    x->h.rgdOffset = le64_of(0);
+    return k->repair ? disk_write(x->file, 0, &x->h, sizeof(x->h)) : 0;
 }
 
 static int check_directories(struct checker *k)
 {
     struct vmdk_extent *x = k->x;
-    struct table *v = calloc((size_t)x->gd_count * 2 + 1, sizeof(*v));
-    size_t n = 0;
-    int rc = v ? 0 : -ENOMEM;
+    int rc = check_second(k);
 
     for (uint32_t i = 0; i < x->gd_count && rc == 0; i++) {
         uint8_t w[4] = {0};
@@ -151,16 +183,11 @@ static int check_directories(struct checker *k)
         twin = le32_at(w);
         if (rc == 0)
             rc = check_pair(k, i, &twin);
-        if (x->gd[i])
-            v[n++] = (struct table){x->gd[i], i, false};
-        if (twin && twin != x->gd[i])
-            v[n++] = (struct table){twin, i, true};
     }
     if (rc == 0 && k->repair)
         rc = disk_flush(x->file);
     if (rc == 0)
-        rc = check_overlaps(k, v, n);
-    free(v);
+        rc = check_overlaps(k);
     return rc == 0 && k->repair ? disk_flush(x->file) : rc;
 }
 
@@ -206,6 +233,9 @@ static int free_extent(void *arg, const struct extent *x)
 /* Host blocks with data in [from, to), of which nothing is in use. */
 static int free_range(struct space *s, uint64_t from, uint64_t to)
 {
+    uint64_t head = le64_get(s->k->x->h.overHead); /* what lies before may be of use to others */
+
+    from = max_u64(from, min_u64(head, UINT32_MAX) * VMDK_SECTOR);
     to = min_u64(to, size_of(s->k));
     from = align_up(from, HOST_BLOCK);
     if (to != size_of(s->k))
@@ -279,7 +309,7 @@ static int check_sparse(struct checker *k)
     uint64_t differ = 0, errors = k->rep->errors_fixed;
     int rc;
 
-    k->next = align_up(size_of(k), x->grain);
+    k->next = align_up(size_of(k), x->grain) + x->grain; /* the last one may reach past the end */
     rc = check_directories(k);
     if (rc == 0)
         rc = check_entries(k, &s);
@@ -380,6 +410,8 @@ static int check_stream(struct checker *k)
     k->rep->image_end = size_of(k);
     if (rc < 0 || !x->places)
         return rc;
+    k->repair = k->repair && x->end &&
+                x->per_gt == VMDK_GT_ENTRIES; /* else it has not even a place for grains */
     report(k->rep, FINDING_ERROR, k->repair, "the stream has no directory at its end%s",
            x->odd ? ", as it was cut off" : "");
     return k->repair ? vmdk_stream_mend(x) : 0;

@@ -71,12 +71,10 @@ static int mark_metadata(struct vmdk_scan *s)
 {
     const struct vmdk_extent *x = s->x;
     uint64_t at = le64_get(x->h.descriptorOffset), n = le64_get(x->h.descriptorSize);
-    uint64_t head = le64_get(x->h.overHead), sectors = x->file->shape.bytes / VMDK_SECTOR;
+    uint64_t sectors = x->file->shape.bytes / VMDK_SECTOR;
     int rc;
 
     (void)mark(s, 0, VMDK_SECTOR);
-    if (head && head <= sectors)
-        (void)mark(s, 0, head * VMDK_SECTOR);
     if (at && n && range_in(at, n, sectors))
         (void)mark(s, at * VMDK_SECTOR, n * VMDK_SECTOR);
     rc = mark_directory(s, x->gd_at, false);
@@ -249,32 +247,63 @@ int vmdk_mirror(struct vmdk_extent *x, bool repair, uint64_t *differ)
 
 /* --- before writing --- */
 
-static int by_value(const void *a, const void *b)
+static int by_sector(const void *a, const void *b)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const struct vmdk_range *x = a, *y = b;
 
-    return x < y ? -1 : x > y;
+    if (x->sector != y->sector)
+        return x->sector < y->sector ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* No table is part of another one, of whichever directory. */
-static int tables_apart(struct vmdk_extent *x)
+static void add_fixed(struct vmdk_range *v, size_t *n, uint64_t sector, uint64_t sectors)
 {
-    uint32_t n = x->gd_count, step = (uint32_t)(vmdk_gt_bytes(x) / VMDK_SECTOR);
-    uint32_t *v = malloc((size_t)n * 8);
+    if (sectors)
+        v[(*n)++] = (struct vmdk_range){.sector = sector, .sectors = sectors};
+}
+
+int vmdk_ranges(struct vmdk_extent *x, struct vmdk_range **out, size_t *n)
+{
+    uint64_t sectors = (x->file->shape.bytes + VMDK_SECTOR - 1) / VMDK_SECTOR;
+    uint64_t step = vmdk_gt_bytes(x) / VMDK_SECTOR;
+    uint64_t dir = ((uint64_t)x->gd_count * 4 + VMDK_SECTOR - 1) / VMDK_SECTOR;
+    uint64_t text = le64_get(x->h.descriptorOffset), len = le64_get(x->h.descriptorSize);
+    struct vmdk_range *v = calloc((size_t)x->gd_count * 2 + 4, sizeof(*v));
     int rc = v ? 0 : -ENOMEM;
 
-    if (rc == 0)
-        rc = disk_read(x->file, x->rgd_at, v + n, (size_t)n * 4);
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
-        v[i] = x->gd[i];
-        v[n + i] = le32_at((const uint8_t *)&v[n + i]);
-        if (v[n + i] == v[i]) /* one table for both */
-            v[n + i] = 0;
+    *n = 0;
+    *out = v;
+    if (!v)
+        return rc;
+    add_fixed(v, n, 0, 1);
+    add_fixed(v, n, text, text && range_in(text, len, sectors) ? len : 0);
+    add_fixed(v, n, x->gd_at / VMDK_SECTOR, dir);
+    add_fixed(v, n, x->rgd_at / VMDK_SECTOR, x->rgd_at ? dir : 0);
+    for (uint32_t i = 0; i < x->gd_count && rc == 0; i++) {
+        uint8_t w[4] = {0};
+
+        if (x->rgd_at)
+            rc = disk_read(x->file, x->rgd_at + (uint64_t)i * 4, w, 4);
+        if (x->gd[i] && x->gd[i] < sectors)
+            v[(*n)++] = (struct vmdk_range){x->gd[i], step, i, VMDK_TABLE};
+        if (le32_at(w) && le32_at(w) < sectors && le32_at(w) != x->gd[i])
+            v[(*n)++] = (struct vmdk_range){le32_at(w), step, i, VMDK_TWIN};
     }
-    if (rc == 0)
-        qsort(v, (size_t)n * 2, sizeof(*v), by_value);
-    for (uint32_t i = 1; i < n * 2 && rc == 0; i++) {
-        if (v[i - 1] && v[i] < (uint64_t)v[i - 1] + step)
+    qsort(v, *n, sizeof(*v), by_sector);
+    return rc;
+}
+
+/* No table is part of another one, of whichever directory, or of what is no table. */
+static int tables_apart(struct vmdk_extent *x)
+{
+    struct vmdk_range *v;
+    size_t n;
+    int rc = vmdk_ranges(x, &v, &n);
+
+    for (size_t i = 1; i < n && rc == 0; i++) {
+        if (v[i].sector < v[i - 1].sector + v[i - 1].sectors)
             rc = -EINVAL;
     }
     free(v);
@@ -315,7 +344,8 @@ static void find_space(struct vmdk_scan *s)
     for (uint64_t c = 1; s->unit == x->grain && c < s->cells && x->pool.n < POOL_MAX; c++) {
         uint64_t at = (c - 1) * s->unit + s->residue;
 
-        if (!vmdk_cell_used(s, c) && range_in(at, x->grain, min_u64(size, x->end)))
+        if (!vmdk_cell_used(s, c) && at / VMDK_SECTOR >= le64_get(x->h.overHead) &&
+            range_in(at, x->grain, min_u64(size, x->end)))
             map_runs_add(&x->pool, at, x->grain);
     }
 }
@@ -328,7 +358,7 @@ int vmdk_sparse_prepare(struct vmdk_extent *x, const char *path, struct err *e)
 
     if (x->odd)
         return vmdk_bad(path, "its grain directory points past the end of the file", e);
-    rc = x->rgd_at ? tables_apart(x) : 0;
+    rc = tables_apart(x);
     if (rc == -EINVAL)
         return vmdk_bad(path, "two of its grain tables lie in the same place", e);
     if (rc == 0)

@@ -131,7 +131,8 @@ static int check_header(const struct vmdk_extent *x, const char *path, struct er
         return vmdk_bad(path, "its grain size is impossible", e);
     if (!is_pow2(per_gt) || per_gt > VMDK_GT_ENTRIES)
         return vmdk_bad(path, "the size of its grain tables is impossible", e);
-    if (capacity == 0 || capacity > INT64_MAX / VMDK_SECTOR)
+    if (capacity == 0 || capacity > INT64_MAX / VMDK_SECTOR ||
+        capacity / (grain * per_gt) >= VMDK_TABLES_MAX / 4)
         return vmdk_bad(path, "its capacity is impossible", e);
     if (x->len && capacity * VMDK_SECTOR < x->len)
         return vmdk_bad(path, "one of its extents is shorter than its descriptor says", e);

@@ -109,9 +109,20 @@ static int step(struct vmdk_extent *x, uint64_t *at, size_t *room, bool *whole)
     return rc < 0 ? rc : 1;
 }
 
+/* Where grains may begin, behind header and descriptor; 0: the header says no place in the file. */
+static uint64_t first_grain(const struct vmdk_extent *x)
+{
+    uint64_t sectors = x->file->shape.bytes / VMDK_SECTOR, head = le64_get(x->h.overHead);
+    uint64_t text = le64_get(x->h.descriptorOffset), n = le64_get(x->h.descriptorSize);
+
+    if (head == 0 || head > sectors || (text && (!range_in(text, n, sectors) || text + n > head)))
+        return 0;
+    return head * VMDK_SECTOR;
+}
+
 static int index_markers(struct vmdk_extent *x, bool *whole)
 {
-    uint64_t at = le64_get(x->h.overHead) * VMDK_SECTOR;
+    uint64_t at = first_grain(x);
     size_t room = 0;
     int rc;
 
@@ -120,7 +131,7 @@ static int index_markers(struct vmdk_extent *x, bool *whole)
     x->place_count = 0;
     if (!x->places)
         return -ENOMEM;
-    if (le64_get(x->h.overHead) > x->file->shape.bytes / VMDK_SECTOR)
+    if (at == 0)
         return 0;
     while ((rc = step(x, &at, &room, whole)) > 0)
         ;
@@ -359,7 +370,7 @@ int vmdk_stream_writer(struct disk *file, const struct vmdk_extent *x, const cha
 {
     struct stream *s = calloc(1, sizeof(*s));
 
-    if (x->per_gt != VMDK_GT_ENTRIES || le64_get(x->h.overHead) > file->shape.bytes / VMDK_SECTOR) {
+    if (x->per_gt != VMDK_GT_ENTRIES || first_grain(x) == 0) {
         free(s);
         return vmdk_bad(path, "its header does not fit a stream", e);
     }
@@ -385,7 +396,7 @@ int vmdk_stream_writer(struct disk *file, const struct vmdk_extent *x, const cha
     s->h.gdOffset = le64_of(GD_AT_END);
     s->grain = x->grain;
     s->gd_count = x->gd_count;
-    s->pos = le64_get(x->h.overHead) * VMDK_SECTOR;
+    s->pos = first_grain(x);
     s->ended = true;
     *out = &s->d;
     return 0;

@@ -365,12 +365,10 @@ static void headers_that_cannot_be_are_refused(void **state)
         unsigned n;
         const char *why;
     } rows[] = {
-        {4, 9, 4, "version 9"},        {20, 3, 8, "grain size"},
-        {20, 4, 8, "grain size"},      {44, 0, 4, "grain tables"},
-        {44, 1024, 4, "grain tables"}, {12, 0, 8, "capacity"},
-        {12, UINT64_MAX, 8, "capac"},  {12, 1ULL << 50, 8, "grain di"},
-        {56, 0, 8, "directory"},       {56, 1ULL << 40, 8, "direc"},
-        {73, 0, 1, "text mode"},       {28, 1ULL << 60, 8, "descri"},
+        {4, 9, 4, "version 9"},       {20, 3, 8, "grain size"},      {20, 4, 8, "grain size"},
+        {44, 0, 4, "grain tables"},   {44, 1024, 4, "grain tables"}, {12, 0, 8, "capacity"},
+        {12, UINT64_MAX, 8, "capac"}, {12, 1ULL << 50, 8, "capac"},  {56, 0, 8, "directory"},
+        {56, 1ULL << 40, 8, "direc"}, {73, 0, 1, "text mode"},       {28, 1ULL << 60, 8, "descri"},
     };
     const char *path = scratch_path("head.vmdk");
 

@@ -111,6 +111,30 @@ static void a_stream_without_its_end_is_mended(void **state)
     disk_close(d);
 }
 
+/* Its header leaves no room for grains, so nothing may be written over header and descriptor. */
+static void a_stream_without_a_place_for_grains_is_left_alone(void **state)
+{
+    static const uint64_t heads[] = {0, 1, UINT64_C(1) << 60};
+    const char *path = scratch_path("headless.vmdk");
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
+        uint8_t before[4096], after[4096], v[8];
+        struct stat st;
+
+        make(path, "subformat=streamOptimized", BYTES);
+        assert_int_equal(stat(path, &st), 0);
+        le64_put(v, heads[i]);
+        poke(path, 64, v, 8); /* overHead */
+        refused(path, false, "does not fit a stream");
+        assert_int_equal(truncate(path, st.st_size - 1536), 0);
+        peek(path, 0, before, sizeof(before));
+        assert_int_equal(check(path, true).errors, 1);
+        peek(path, 0, after, sizeof(after));
+        assert_memory_equal(before, after, sizeof(after));
+    }
+}
+
 static void a_damaged_grain_is_an_error_and_not_zeroes(void **state)
 {
     const char *from = scratch_path("from.vmdk"), *to = scratch_path("bits.vmdk");
@@ -287,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_stream_holds_what_was_copied),
         cmocka_unit_test(an_empty_stream_is_a_disk_of_zeroes),
         cmocka_unit_test(a_stream_without_its_end_is_mended),
+        cmocka_unit_test(a_stream_without_a_place_for_grains_is_left_alone),
         cmocka_unit_test(a_damaged_grain_is_an_error_and_not_zeroes),
         cmocka_unit_test(a_stream_takes_grains_in_order),
         cmocka_unit_test(cowd_snapshots_are_read),
