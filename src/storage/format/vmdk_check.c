@@ -18,7 +18,7 @@
 #include "storage/image.h"
 #include "storage/pack.h"
 
-enum { HOST_BLOCK = 4096 };
+enum { HOST_BLOCK = 4096, SHARED_MOST = 1024 };
 
 struct checker {
     struct vmdk_extent *x;
@@ -302,13 +302,44 @@ static int check_entries(struct checker *k, struct vmdk_scan *s)
     return rc == 0 ? vmdk_scan(s) : rc;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* So many tables in one place were never an image, and would make a small file cost much. */
+static int count_shared(const struct vmdk_extent *x, uint32_t *shared)
+{
+    uint32_t step = (uint32_t)(vmdk_gt_bytes(x) / VMDK_SECTOR);
+    size_t bytes = (size_t)x->gd_count * sizeof(uint32_t);
+    uint32_t *v = malloc(bytes + 1);
+
+    *shared = 0;
+    if (!v)
+        return -ENOMEM;
+    memcpy(v, x->gd, bytes);
+    qsort(v, x->gd_count, sizeof(*v), by_value);
+    for (uint32_t i = 1; i < x->gd_count; i++)
+        *shared += v[i - 1] && v[i] < (uint64_t)v[i - 1] + step;
+    free(v);
+    return 0;
+}
+
 static int check_sparse(struct checker *k)
 {
     struct vmdk_extent *x = k->x;
     struct vmdk_scan s = {0};
     uint64_t differ = 0, errors = k->rep->errors_fixed;
-    int rc;
+    uint32_t shared;
+    int rc = count_shared(x, &shared);
 
+    if (rc == 0 && shared > SHARED_MOST)
+        report(k->rep, FINDING_ERROR, false, "%u grain tables of extent %u lie in the same place",
+               shared, x->number);
+    if (rc < 0 || shared > SHARED_MOST)
+        return rc;
     k->next = align_up(size_of(k), x->grain) + x->grain; /* the last one may reach past the end */
     rc = check_directories(k);
     if (rc == 0)

@@ -383,6 +383,33 @@ static void headers_that_cannot_be_are_refused(void **state)
     }
 }
 
+/* Hundreds of thousands of tables in one place: told at once, and not followed one by one. */
+static void a_small_file_cannot_tell_of_endless_tables(void **state)
+{
+    enum { TABLES = 200000, GD = 8 * 512 };
+    static uint8_t file[GD + TABLES * 4 + 4096];
+    struct sparse_extent_header h;
+    const char *path = scratch_path("endless.vmdk");
+    struct image_report rep;
+
+    (void)state;
+    make(path, "", BYTES);
+    h = header(path);
+    h.capacity = le64_of((uint64_t)TABLES * 512 * 8);
+    h.grainSize = le64_of(8);
+    h.descriptorOffset = h.descriptorSize = le64_of(0);
+    h.flags = le32_of(SPARSE_NEWLINE_TEST);
+    h.gdOffset = le64_of(8);
+    memcpy(file, &h, sizeof(h));
+    for (size_t i = 0; i < TABLES; i++)
+        le32_put(file + GD + i * 4, 1000);
+    write_file("endless.vmdk", file, sizeof(file));
+    refused(path, true, "tables lie in the same place");
+    rep = check(path, true);
+    assert_int_equal(rep.errors, 1);
+    assert_int_equal(rep.errors_fixed, 0);
+}
+
 /* --- size --- */
 
 static void a_grown_disk_keeps_its_grains(void **state)
@@ -431,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_table_that_is_missing_is_made),
         cmocka_unit_test(freed_grains_are_used_again_after_reopening),
         cmocka_unit_test(headers_that_cannot_be_are_refused),
+        cmocka_unit_test(a_small_file_cannot_tell_of_endless_tables),
         cmocka_unit_test(a_grown_disk_keeps_its_grains),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
