@@ -98,7 +98,7 @@ static inline enum import_fate fate(const char *key)
 
     if (!l)
         fail_msg("nothing is told of %s", key);
-    return l->fate;
+    return l ? l->fate : IMPORT_KEPT;
 }
 
 static inline bool ends(const char *text, const char *end)

@@ -139,9 +139,10 @@ static void foreign_images_and_buses_are_told(void **state)
     for (size_t i = 0; i < x.report.count; i++) {
         const struct import_line *l = &x.report.lines[i];
 
-        convert |= l->to && strcmp(l->to, "a.vmdk") == 0 &&
+        convert |= l->to && l->why && strcmp(l->to, "a.vmdk") == 0 &&
                    strstr(l->why, "hospes image convert -O vmdk \"/images/a.qcow2\"");
-        bus |= strcmp(l->key, "disk0 bus") == 0 && strncmp(l->to, "sata", 4) == 0;
+        bus |=
+            l->key && l->to && strcmp(l->key, "disk0 bus") == 0 && strncmp(l->to, "sata", 4) == 0;
     }
     assert_true(convert && bus);
     assert_non_null(strstr(x.file[0].text.s, ".fileName = \"a.vmdk\""));
