@@ -11,6 +11,7 @@
 #   disks     whole Debian disks under each persona; makes them (root, network) when they are missing;
 #             only when asked for
 #   boot      all boot tests: kernels as guests, where KVM is usable; only when asked for
+#   inspect   disks with Debian and Windows-shaped ones, looked into; only when asked for
 #   fuzz      a minute of new inputs, shared by all targets; only when asked for
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -64,7 +65,14 @@ boot()
     ./dev host --stop
 }
 
-rm -f build/boot/junit.xml
+looked_into()
+{
+    echo "== inspect"
+    tests/inspect/run.py 2>"$results/inspect.log" | sed '$d'
+    cp build/inspect/junit.xml "$results/inspect.junit.xml" || echo inspect >>"$results/broken"
+}
+
+rm -f build/boot/junit.xml build/inspect/junit.xml
 if step build built; then
     for suite; do
         case $suite in
@@ -83,6 +91,7 @@ if step build built; then
             boot disks/
             ;;
         boot) boot ;;
+        inspect) looked_into ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
             echo "test: there is no suite $suite: unit sanitize style smoke disks boot fuzz" >&2

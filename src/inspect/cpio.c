@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Real initrds unpack to two to ten times their size. */
+enum { BOMB_BYTES = 48 << 20, BOMB_RATIO = 40 };
+
 enum { HEAD = 110, NAME_MAX_ = 4096, PROBE = 16 };
 
 /* len bytes, or fewer at the end. */
@@ -34,6 +37,11 @@ static ssize_t get(struct cpio_in *c, void *buf, size_t len)
             c->off += (uint64_t)got;
     }
     c->bytes -= done;
+    c->unpacked += c->u ? done : 0;
+    if (c->unpacked > BOMB_BYTES && c->unpacked / BOMB_RATIO > unpack_tell(c->u) - c->off) {
+        c->cut = c->bomb = true;
+        return -EFBIG;
+    }
     return (ssize_t)done;
 }
 
@@ -161,10 +169,12 @@ static int packed(struct cpio_in *c, enum unpack_kind kind, cpio_see *see, void 
     if (rc < 0)
         return rc;
     c->kind = kind;
+    c->unpacked = 0;
     rc = archives(c, b, 0, see, arg);
     c->off = unpack_tell(c->u);
     unpack_close(c->u);
     c->u = NULL;
+    c->unpacked = 0;
     return rc;
 }
 

@@ -23,9 +23,11 @@ struct cpio_in {
     unsigned entries;
     enum unpack_kind kind; /* of the last packed part */
     bool cut;              /* the bounds were reached: there may be more */
+    bool bomb;             /* likewise: it unpacks to far more than files do */
     /* Inside the call of see(): what is left of the entry's contents. */
     struct unpack *u;
     uint64_t off, left;
+    uint64_t unpacked; /* of this packed part */
 };
 
 /* Nonzero ends the reading, and is its result. */

@@ -366,7 +366,7 @@ int fleet_look(const char *folder, struct fleet *f, struct err *e)
         }
         free(r.v[i].path);
     }
-    if (f->n > 1)
+    if (f->v && f->n > 1)
         qsort(f->v, f->n, sizeof(*f->v), by_file);
     f->cut = r.cut;
     free(r.v);

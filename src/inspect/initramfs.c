@@ -114,8 +114,12 @@ void look_initramfs(look_source_fn *from, void *arg, uint64_t *unpacked, struct 
     *out = (struct initramfs){.modules = 0};
     rc = cpio_read_all(&c, see, out);
     *unpacked -= was - c.bytes;
+    if (c.bomb) /* whoever makes one makes more */
+        *unpacked = 0;
     snprintf(out->packed, sizeof(out->packed), "%s", unpack_name(c.kind));
-    if (c.cut)
+    if (c.bomb)
+        snprintf(out->why, sizeof(out->why), "it unpacks to far more than initrds do");
+    else if (c.cut)
         snprintf(out->why, sizeof(out->why), "it is too large to be read to its end");
     else if (rc == -EINVAL)
         snprintf(out->why, sizeof(out->why), "it is no cpio archive in a packing that is known");

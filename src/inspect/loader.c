@@ -194,8 +194,9 @@ static void menu_file(struct look *l, size_t place, const struct fstree *t, cons
     size_t n, entries = l->entries;
     const char *slash = strrchr(path, '/');
 
-    if (fstree_load(t, path, MENU_MAX, &text, &n) < 0)
+    if (fstree_load(t, path, (size_t)min_u64(MENU_MAX, l->menus), &text, &n) < 0)
         return;
+    l->menus -= n;
     snprintf(env_path, sizeof(env_path), "%.*s/grubenv", (int)(slash - path), path);
     if (strcmp(kind, "grub2") == 0 && fstree_load(t, env_path, ENV_MAX, &env, &n) < 0)
         env = NULL;
@@ -224,8 +225,9 @@ static int bls_file(void *arg, const char *name, const struct fs_node *n)
     if (len < 6 || strcmp(name + len - 5, ".conf") != 0 || ++s->files > LOOK_ENTRIES)
         return 0;
     snprintf(path, sizeof(path), "%s/%s", s->dir, name);
-    if (fstree_load(s->t, path, MENU_MAX, &text, &size) < 0)
+    if (fstree_load(s->t, path, (size_t)min_u64(MENU_MAX, s->l->menus), &text, &size) < 0)
         return 0;
+    s->l->menus -= size;
     look_menu(s->l, s->place, "bls", text, s->env);
     free(text);
     if (s->l->entries == had + 1)

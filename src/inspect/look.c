@@ -13,9 +13,10 @@
 #include "inspect/fs/btrfs.h"
 
 enum { SECTOR = 512 };
-#define WORK_CALLS UINT64_C(4000000)
-#define WORK_BYTES (UINT64_C(4) << 30)
+#define WORK_CALLS UINT64_C(500000)
+#define WORK_BYTES (UINT64_C(1536) << 20)
 #define WORK_UNPACKED (UINT64_C(1536) << 20)
+#define WORK_MENUS (UINT64_C(4) << 20)
 
 void inspect_note(struct inspect *i, const char *fmt, ...)
 {
@@ -371,6 +372,7 @@ void inspect_disk(struct disk *d, struct inspect *out)
     l->work.calls = WORK_CALLS;
     l->work.bytes = WORK_BYTES;
     l->unpacked = WORK_UNPACKED;
+    l->menus = WORK_MENUS;
     vol_disk(&l->disk, d, &l->work);
     look_partitions(l);
     look_volumes(l);

@@ -36,6 +36,7 @@ struct look {
     struct boot_entry entry[LOOK_ENTRIES];
     size_t entries;
     uint64_t unpacked; /* bytes that may still be unpacked */
+    uint64_t menus;    /* bytes of menus that may still be read */
 };
 
 void look_stage(struct look *l, const char *fmt, ...) PRINTF_LIKE(2, 3);

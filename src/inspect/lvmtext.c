@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_NODES = 65536, TEXT_DEPTH = 16 };
+enum { TEXT_NODES = 20000, TEXT_DEPTH = 16 };
 
 struct text {
     char *at;

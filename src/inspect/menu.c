@@ -14,7 +14,7 @@
 
 #include "inspect/look.h"
 
-enum { VARS = 32 };
+enum { VARS = 32, NAMES = 64 /* variables in one word */ };
 
 struct boot_entry *look_entry(struct look *l, size_t place)
 {
@@ -72,10 +72,11 @@ static void var_set(struct menu *m, const char *text)
 /* Puts values in the place of $name and ${name}; once, so that nothing grows without end. */
 static void expand(struct menu *m, const char *text, char *out, size_t room)
 {
+    unsigned names = 0;
     size_t at = 0;
     char buf[256];
 
-    for (; *text && at + 1 < room; text++) {
+    for (; *text && at + 1 < room && names < NAMES; text++) {
         size_t n, skip;
         const char *v;
 
@@ -83,6 +84,7 @@ static void expand(struct menu *m, const char *text, char *out, size_t room)
             out[at++] = *text;
             continue;
         }
+        names++;
         skip = text[1] == '{';
         n = 0;
         while (isalnum((unsigned char)text[1 + skip + n]) || text[1 + skip + n] == '_')

@@ -114,6 +114,14 @@ int vol_read(const struct vol *v, uint64_t off, void *buf, size_t len)
     return len == 0 ? 0 : read_at(v, off, buf, len, 0);
 }
 
+int vol_step(const struct vol *v)
+{
+    if (v->work->calls == 0)
+        return -ETIME;
+    v->work->calls--;
+    return 0;
+}
+
 void vol_part(struct vol *v, struct vol *of, uint64_t off, uint64_t len)
 {
     *v = (struct vol){.work = of->work, .of = of, .off = min_u64(off, of->bytes)};

@@ -49,6 +49,8 @@ struct vol {
 
 /* All or nothing: 0, -EIO (outside, or not readable), -ETIME (no work left). */
 MUST int vol_read(const struct vol *v, uint64_t off, void *buf, size_t len);
+/* Counts a step that needs no reading, like one of a tree whose nodes are kept. 0 or -ETIME. */
+MUST int vol_step(const struct vol *v);
 /* A part of `of`, which outlives it. */
 void vol_part(struct vol *v, struct vol *of, uint64_t off, uint64_t len);
 void vol_disk(struct vol *v, struct disk *d, struct work *w);

@@ -216,8 +216,10 @@ static int tree_walk(struct fs *fs, uint64_t at, unsigned level, const struct ra
     struct btrfs *x = fs->own;
     uint32_t count, max = (x->node - BTRFS_HEAD) / BTRFS_POINTER;
     const uint8_t *b;
-    int rc = node_read(fs, at, level, &b);
+    int rc = vol_step(fs->vol);
 
+    if (rc == 0)
+        rc = node_read(fs, at, level, &b);
     if (rc < 0 || level == 0)
         return rc < 0 ? rc : leaf_walk(fs, b, r);
     count = le32_at(b + 0x60);

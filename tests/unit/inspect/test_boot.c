@@ -198,6 +198,10 @@ static void bombs_end_at_the_bound(void **state)
     packed = images_load("bomb", &packed_size);
     look_initramfs(from_memory, NULL, &left, &r);
     assert_non_null(strstr(r.why, "too large"));
+    left = UINT64_C(1) << 30;
+    look_initramfs(from_memory, NULL, &left, &r);
+    assert_non_null(strstr(r.why, "far more"));
+    assert_int_equal(left, 0); /* and no other one is looked into */
 }
 
 /* --- names --- */
