@@ -17,7 +17,7 @@
 #include "inspect/look.h"
 #include "machine/plan.h"
 
-enum { BESIDE_MAX = 256 };
+enum { BESIDE_MAX = 256, OTHERS_MAX = 8 };
 
 /* --- signs --- */
 
@@ -262,6 +262,28 @@ static const struct plan_disk *first_disk(const struct plan *p)
     return p->disks > 0 ? &p->disk[0] : NULL;
 }
 
+/* The first disk; when it is empty, the first other disk or CD with a system on it. */
+static int look_disks(const struct plan *p, struct inspect_cfg *c, struct inspect *i, struct err *e)
+{
+    const struct plan_disk *first = first_disk(p);
+    int rc = inspect_file(c, i, e);
+    struct inspect *other;
+
+    if (rc < 0 || !first || i->systems > 0 || p->disks < 2)
+        return rc;
+    other = calloc(1, sizeof(*other));
+    for (size_t k = 0; other && k < p->disks && k < OTHERS_MAX && i->systems == 0; k++) {
+        struct err ignored;
+
+        c->path = p->disk[k].path;
+        c->format = p->disk[k].format;
+        if (&p->disk[k] != first && inspect_file(c, other, &ignored) == 0 && other->systems > 0)
+            *i = *other;
+    }
+    free(other);
+    return 0;
+}
+
 /* Disks that the guest can drive by one bus alone. */
 static int decide_bus(struct plan *p, const char *bus, struct err *e)
 {
@@ -303,7 +325,7 @@ int auto_decide(struct plan *p, struct inspect *i, struct err *e)
         auto_beside(c.path, &described);
     }
     if (rc == 0 && (c.path || c.kernel))
-        rc = inspect_file(&c, own, e);
+        rc = look_disks(p, &c, own, e);
     if (rc == 0) {
         chosen = auto_choose(c.path || c.kernel ? own : NULL, &described, why);
         if (c.path)

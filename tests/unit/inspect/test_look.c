@@ -306,6 +306,13 @@ static void a_plan_gets_persona_and_reason(void **state)
     assert_string_equal(p.persona, "vmware");
     assert_non_null(strstr(p.persona_why, "m.vmx beside it"));
     plan_free(&p);
+    /* An empty disk, and the system on the second one. */
+    assert_int_equal(images_run("truncate -s 1M empty.img"), 0);
+    assert_int_equal(plan_add_disk(&p, images_path("empty.img"), &e), 0);
+    assert_int_equal(plan_add_disk(&p, images_path("v/a.img"), &e), 0);
+    assert_int_equal(auto_decide(&p, NULL, &e), 0);
+    assert_string_equal(p.persona, "hyperv");
+    plan_free(&p);
 }
 
 static void an_initrd_of_this_machine(void **state)
