@@ -171,26 +171,24 @@ static void modules_of(const struct fstree *t, struct inspect_kernel *k)
 struct initrd_file {
     struct fs *fs;
     struct fs_node n;
+    uint64_t off, len; /* inside the file */
 };
 
 static ssize_t initrd_bytes(void *arg, uint64_t off, void *buf, size_t len)
 {
     struct initrd_file *f = arg;
 
-    return f->fs->ops->read(f->fs, &f->n, off, buf, len);
+    if (off >= f->len)
+        return 0;
+    return f->fs->ops->read(f->fs, &f->n, f->off + off, buf, (size_t)min_u64(len, f->len - off));
 }
 
-static void initrd_of(const struct finder *f, struct inspect_kernel *k)
+static void initrd_read(struct look *l, struct initrd_file *file, struct inspect_kernel *k)
 {
-    struct initrd_file file;
     struct initramfs r;
 
-    if (find_file(f, k->initrd, &file.fs, &file.n) < 0 || file.n.kind != FS_FILE) {
-        snprintf(k->why, sizeof(k->why), "its initrd is not there");
-        return;
-    }
-    look_stage(f->l, "initrd %s", k->initrd);
-    look_initramfs(initrd_bytes, &file, &f->l->unpacked, &r);
+    look_stage(l, "initrd %s", k->initrd);
+    look_initramfs(initrd_bytes, file, &l->unpacked, &r);
     k->initramfs = r.drivers;
     if (!k->builtin_known && r.builtin_known) {
         k->builtin |= r.builtin;
@@ -201,6 +199,50 @@ static void initrd_of(const struct finder *f, struct inspect_kernel *k)
     text_copy(k->why, sizeof(k->why), r.why);
     if (!k->version[0])
         text_copy(k->version, sizeof(k->version), r.version);
+}
+
+static void initrd_of(const struct finder *f, struct inspect_kernel *k)
+{
+    struct initrd_file file = {.off = 0};
+
+    if (find_file(f, k->initrd, &file.fs, &file.n) < 0 || file.n.kind != FS_FILE) {
+        snprintf(k->why, sizeof(k->why), "its initrd is not there");
+        return;
+    }
+    file.len = file.n.size;
+    initrd_read(f->l, &file, k);
+}
+
+/* A text in a section, up to its end or a line's. */
+static void section_text(struct fs *fs, const struct fs_node *n, const char *name, char *out,
+                         size_t room)
+{
+    char text[256] = "";
+    uint64_t off, len;
+
+    if (!look_pe_section(fs, n, name, &off, &len) ||
+        fs->ops->read(fs, n, off, text, (size_t)min_u64(len, sizeof(text) - 1)) <= 0)
+        return;
+    text[strcspn(text, "\n")] = '\0';
+    text_copy(out, room, text);
+}
+
+/* A unified kernel image has all that a menu would say. false: it is none. */
+static bool unified(struct look *l, struct fs *fs, const struct fs_node *n,
+                    struct inspect_kernel *k)
+{
+    struct initrd_file file = {.fs = fs, .n = *n};
+    uint64_t off, len;
+
+    if (!look_pe_section(fs, n, ".linux", &off, &len))
+        return false;
+    section_text(fs, n, ".uname", k->version, sizeof(k->version));
+    section_text(fs, n, ".cmdline", k->append, sizeof(k->append));
+    if (look_pe_section(fs, n, ".initrd", &file.off, &file.len)) {
+        text_copy(k->initrd, sizeof(k->initrd), k->path);
+        initrd_read(l, &file, k);
+    }
+    return true;
 }
 
 /* --- all kernels of a system --- */
@@ -235,11 +277,13 @@ static void kernel_fill(const struct finder *f, struct inspect_kernel *k)
     struct fs *fs;
 
     k->found = find_file(f, k->path, &fs, &n) == 0 && n.kind == FS_FILE;
-    if (k->found)
-        kernel_version(fs, &n, k);
-    version_from_name(f->t, k);
-    if (k->initrd[0])
-        initrd_of(f, k);
+    if (!k->found || !unified(f->l, fs, &n, k)) {
+        if (k->found)
+            kernel_version(fs, &n, k);
+        version_from_name(f->t, k);
+        if (k->initrd[0])
+            initrd_of(f, k);
+    }
     if (f->t && k->version[0])
         modules_of(f->t, k);
 }

@@ -235,6 +235,24 @@ static int bls_file(void *arg, const char *name, const struct fs_node *n)
     return 0;
 }
 
+/* EFI/Linux/x.efi: an entry without a menu. */
+static int unified_file(void *arg, const char *name, const struct fs_node *n)
+{
+    struct bls_scan *s = arg;
+    const char *dot = strrchr(name, '.');
+    struct boot_entry *e;
+
+    if (!dot || strcasecmp(dot, ".efi") != 0 || ++s->files > LOOK_ENTRIES)
+        return 0;
+    e = look_entry(s->l, s->place);
+    if (!e)
+        return 0;
+    snprintf(e->kernel, sizeof(e->kernel), "/EFI/Linux/%.140s", name);
+    text_copy(e->title, sizeof(e->title), name);
+    snprintf(e->id, sizeof(e->id), "%.*s", (int)min_u64((uint64_t)(dot - name), 95), name);
+    return 0;
+}
+
 /* The newest file name starts first, unless the environment or loader.conf names another one. */
 static void bls_choose(struct look *l, size_t from, const char *env, const char *conf)
 {
@@ -279,6 +297,8 @@ static void look_bls(struct look *l, size_t place, const struct fstree *t, const
         conf = NULL;
     s.env = env ? env : "";
     (void)!fstree_list(t, dir, bls_file, &s);
+    if (!*base)
+        (void)!fstree_list(t, "/EFI/Linux", unified_file, &s);
     bls_choose(l, from, s.env, conf);
     if (l->entries > from && conf) {
         snprintf(where, sizeof(where), "%s: %s", look_name(l, place, name), dir);

@@ -83,6 +83,10 @@ void look_initramfs(look_source_fn *from, void *arg, uint64_t *unpacked, struct 
 /* Drivers named in a list of paths of modules, one a line: modules.builtin, modules.dep. */
 uint64_t look_module_list(const char *text);
 
+/* pe.c: a section of a unified kernel image, by its name with the dot. */
+bool look_pe_section(struct fs *fs, const struct fs_node *n, const char *name, uint64_t *off,
+                     uint64_t *len);
+
 /* direct.c: kernel and initrd files of this machine. */
 MUST int look_direct(const struct inspect_cfg *c, struct inspect *out, struct err *e);
 

@@ -36,6 +36,7 @@ static const char *const sizes[KINDS] = {"300M", "110M", "8M", "8M", "8M", "8M"}
 
 static void load(unsigned k, const char *dir)
 {
+    static const uint8_t zeroes[BLOCK];
     char path[128];
     FILE *f;
 
@@ -49,12 +50,8 @@ static void load(unsigned k, const char *dir)
     image[k].used = calloc(image[k].n / BLOCK + 1, sizeof(uint32_t));
     if (image[k].b && image[k].used && fread(image[k].b, 1, image[k].n, f) == image[k].n) {
         for (size_t i = 0; i + BLOCK <= image[k].n; i += BLOCK) {
-            for (unsigned z = 0; z < BLOCK; z++) {
-                if (image[k].b[i + z]) {
-                    image[k].used[image[k].nused++] = (uint32_t)(i / BLOCK);
-                    break;
-                }
-            }
+            if (memcmp(image[k].b + i, zeroes, BLOCK) != 0)
+                image[k].used[image[k].nused++] = (uint32_t)(i / BLOCK);
         }
     }
     fclose(f);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "abi/bytes.h"
 #include "core/err.h"
 #include "fakes/fake_hive.h"
 #include "inspect/auto.h"
@@ -148,6 +149,62 @@ static void systems_over_several_partitions(void **state)
     sure_is(PERSONA_HYPERV, SURE_YES);
     sure_is(PERSONA_KVM, SURE_LIKELY); /* by IDE */
     sure_is(PERSONA_XEN, SURE_NO);
+}
+
+/* A program with sections, as far as anyone looks. */
+static void unified_image(const char *out, const char *initrd)
+{
+    static const char *const names[] = {".linux", ".uname", ".cmdline", ".initrd"};
+    static uint8_t b[1 << 16];
+    size_t n, at = 0x400;
+    uint8_t *rd = images_load(initrd, &n);
+    const void *const data[] = {"kernel", "6.1-t", "root=LABEL=rootfs quiet\n", rd};
+    const size_t sizes[] = {6, 5, 24, n};
+
+    memset(b, 0, sizeof(b));
+    memcpy(b, "MZ", 2);
+    b[0x3c] = 0x80;
+    memcpy(b + 0x80, "PE\0\0", 4);
+    b[0x86] = 4;
+    b[0x94] = 0xf0;
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t *s = b + 0x80 + 24 + 0xf0 + i * 40;
+
+        memcpy(s, names[i], strlen(names[i]));
+        le32_put(s + 8, (uint32_t)sizes[i]);
+        le32_put(s + 16, (uint32_t)sizes[i]);
+        le32_put(s + 20, (uint32_t)at);
+        assert_true(at + sizes[i] < sizeof(b));
+        memcpy(b + at, data[i], sizes[i]);
+        at += (sizes[i] + 511) / 512 * 512;
+    }
+    images_put(out, b, at);
+    free(rd);
+}
+
+static void a_unified_image_needs_no_menu(void **state)
+{
+    (void)state;
+    if (!images_have("sfdisk") || !images_have("mcopy"))
+        skip();
+    debian("d", "vmw_pvscsi sd_mod", "UUID=2");
+    images_run("rm -rf e && mkdir -p e/EFI/BOOT && touch e/EFI/BOOT/BOOTX64.EFI");
+    unified_image("e/EFI/Linux/debian-6.1-t.efi", "d/boot/initrd.img-6.1-t");
+    assert_int_equal(
+        images_run(
+            "rm -rf d/boot e.part r.part && mkfs.vfat -C e.part 2048 && mcopy -s -i e.part e/EFI "
+            ":: && truncate -s 8M r.part && mke2fs -q -L rootfs -d d r.part && rm -f u.img && "
+            "truncate -s 16M u.img && printf 'label: gpt\\nstart=1M,size=2M,type=U\\n"
+            "start=4M,size=8M\\n' | sfdisk -q u.img && dd if=e.part of=u.img bs=1M seek=1 "
+            "conv=notrunc && dd if=r.part of=u.img bs=1M seek=4 conv=notrunc"),
+        0);
+    look("u.img");
+    assert_int_equal(found.systems, 1);
+    assert_int_equal(found.system[0].kernels, 1);
+    assert_string_equal(found.system[0].kernel[0].version, "6.1-t");
+    assert_string_equal(found.system[0].root_arg, "LABEL=rootfs");
+    sure_is(PERSONA_VMWARE, SURE_YES);
+    sure_is(PERSONA_KVM, SURE_LIKELY); /* by IDE */
 }
 
 static void windows_by_its_hive(void **state)
@@ -390,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_guest_boots_where_its_initrd_drives_the_disk),
         cmocka_unit_test(a_root_by_name_is_unlikely_elsewhere),
         cmocka_unit_test(systems_over_several_partitions),
+        cmocka_unit_test(a_unified_image_needs_no_menu),
         cmocka_unit_test(windows_by_its_hive),
         cmocka_unit_test(a_bsd_by_its_kernel),
         cmocka_unit_test(nothing_is_written),
