@@ -94,7 +94,7 @@ if step build built; then
         inspect) looked_into ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
-            echo "test: there is no suite $suite: unit sanitize style smoke disks boot fuzz" >&2
+            echo "test: there is no suite $suite: unit sanitize style smoke disks boot inspect fuzz" >&2
             exit 64
             ;;
         esac
