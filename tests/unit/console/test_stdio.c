@@ -44,7 +44,8 @@ static void child_run(void)
     struct err e;
 
     signal(SIGSEGV, SIG_DFL); /* the test library's own */
-    signal(SIGHUP, SIG_DFL);  /* ignored where nohup started the tests */
+    signal(SIGHUP, SIG_DFL);  /* ignored under nohup */
+    signal(SIGQUIT, SIG_DFL); /* and this one in the background of a script */
     if (loop_create(&child_loop, &e) < 0 || console_open("stdio", child_loop, &child_console, &e))
         _exit(90);
     console_listen(child_console, child_take, NULL);
