@@ -7,9 +7,47 @@
 #include <string.h>
 
 #include "catalogue/db.h"
+#include "core/dl.h"
 #include "core/err.h"
 
 enum { PG_COLUMNS = 64 };
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(PQclear);
+DL_DECLARE(PQconnectdb);
+DL_DECLARE(PQerrorMessage);
+DL_DECLARE(PQexec);
+DL_DECLARE(PQexecPrepared);
+DL_DECLARE(PQfinish);
+DL_DECLARE(PQgetisnull);
+DL_DECLARE(PQgetvalue);
+DL_DECLARE(PQnfields);
+DL_DECLARE(PQntuples);
+DL_DECLARE(PQprepare);
+DL_DECLARE(PQresultErrorMessage);
+DL_DECLARE(PQresultStatus);
+DL_DECLARE(PQstatus);
+static const struct dl_symbol libpq[] = {
+    DL_SYMBOL(PQclear),        DL_SYMBOL(PQconnectdb),    DL_SYMBOL(PQerrorMessage),
+    DL_SYMBOL(PQexec),         DL_SYMBOL(PQexecPrepared), DL_SYMBOL(PQfinish),
+    DL_SYMBOL(PQgetisnull),    DL_SYMBOL(PQgetvalue),     DL_SYMBOL(PQnfields),
+    DL_SYMBOL(PQntuples),      DL_SYMBOL(PQprepare),      DL_SYMBOL(PQresultErrorMessage),
+    DL_SYMBOL(PQresultStatus), DL_SYMBOL(PQstatus),       {NULL, NULL},
+};
+#define PQclear dl_PQclear
+#define PQconnectdb dl_PQconnectdb
+#define PQerrorMessage dl_PQerrorMessage
+#define PQexec dl_PQexec
+#define PQexecPrepared dl_PQexecPrepared
+#define PQfinish dl_PQfinish
+#define PQgetisnull dl_PQgetisnull
+#define PQgetvalue dl_PQgetvalue
+#define PQnfields dl_PQnfields
+#define PQntuples dl_PQntuples
+#define PQprepare dl_PQprepare
+#define PQresultErrorMessage dl_PQresultErrorMessage
+#define PQresultStatus dl_PQresultStatus
+#define PQstatus dl_PQstatus
 
 struct postgres {
     struct db d; /* first */
@@ -42,9 +80,11 @@ static void postgres_close(struct db *d)
 
 static int postgres_open(const char *where, struct db **out, struct err *e)
 {
-    struct postgres *q = calloc(1, sizeof(*q));
-    int rc;
+    int rc = dl_load("libpq.so.5", "libpq5", libpq, e);
+    struct postgres *q = rc < 0 ? NULL : calloc(1, sizeof(*q));
 
+    if (rc < 0)
+        return rc;
     if (!q)
         return err_set(e, ENOMEM, "no memory for the catalogue's index");
     q->d.ops = &db_postgres;

@@ -29,17 +29,17 @@ struct index {
 
 static const char *const schema[] = {
     "CREATE TABLE IF NOT EXISTS state (schema INTEGER, n INTEGER, link TEXT)",
-    "CREATE TABLE IF NOT EXISTS claims (n INTEGER PRIMARY KEY, sha256 TEXT, kind INTEGER, "
-    "made TEXT, signer TEXT, who TEXT, host TEXT, host_version TEXT, guest_name TEXT, "
-    "guest_version TEXT, arch TEXT, persona TEXT, firmware TEXT, level INTEGER, maturity INTEGER, "
-    "cpus BIGINT, memory BIGINT, owner INTEGER, preview INTEGER, verdict INTEGER, "
-    "validated INTEGER, bundle TEXT, cell TEXT, record TEXT, evidence TEXT, notes TEXT, "
-    "search TEXT, spare TEXT)",
+    ("CREATE TABLE IF NOT EXISTS claims (n INTEGER PRIMARY KEY, sha256 TEXT, kind INTEGER, "
+     "made TEXT, signer TEXT, who TEXT, host TEXT, host_version TEXT, guest_name TEXT, "
+     "guest_version TEXT, arch TEXT, persona TEXT, firmware TEXT, level INTEGER, maturity INTEGER, "
+     "cpus BIGINT, memory BIGINT, owner INTEGER, preview INTEGER, verdict INTEGER, "
+     "validated INTEGER, bundle TEXT, cell TEXT, record TEXT, evidence TEXT, notes TEXT, "
+     "search TEXT, spare TEXT)"),
     "CREATE TABLE IF NOT EXISTS notes (n INTEGER PRIMARY KEY)",
     /* What a question is matched against, and what every one needs: small beside the claims. */
     "CREATE TABLE IF NOT EXISTS guests (search TEXT PRIMARY KEY)",
-    "CREATE TABLE IF NOT EXISTS hosts (host TEXT, host_version TEXT, "
-    "PRIMARY KEY (host, host_version))",
+    ("CREATE TABLE IF NOT EXISTS hosts (host TEXT, host_version TEXT, "
+     "PRIMARY KEY (host, host_version))"),
     "CREATE INDEX IF NOT EXISTS claims_by_guest ON claims (search, persona)",
 };
 

@@ -16,9 +16,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dl.h"
 #include "core/err.h"
 
 enum { SERVE_CONNECTIONS = 64, SERVE_TIMEOUT_S = 30, PAGE_NAME = 300 };
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(MHD_add_response_header);
+DL_DECLARE(MHD_create_response_from_buffer);
+DL_DECLARE(MHD_create_response_from_fd64);
+DL_DECLARE(MHD_destroy_response);
+DL_DECLARE(MHD_get_daemon_info);
+DL_DECLARE(MHD_queue_response);
+DL_DECLARE(MHD_start_daemon);
+DL_DECLARE(MHD_stop_daemon);
+static const struct dl_symbol libmicrohttpd[] = {
+    DL_SYMBOL(MHD_add_response_header),
+    DL_SYMBOL(MHD_create_response_from_buffer),
+    DL_SYMBOL(MHD_create_response_from_fd64),
+    DL_SYMBOL(MHD_destroy_response),
+    DL_SYMBOL(MHD_get_daemon_info),
+    DL_SYMBOL(MHD_queue_response),
+    DL_SYMBOL(MHD_start_daemon),
+    DL_SYMBOL(MHD_stop_daemon),
+    {NULL, NULL},
+};
+#define MHD_add_response_header dl_MHD_add_response_header
+#define MHD_create_response_from_buffer dl_MHD_create_response_from_buffer
+#define MHD_create_response_from_fd64 dl_MHD_create_response_from_fd64
+#define MHD_destroy_response dl_MHD_destroy_response
+#define MHD_get_daemon_info dl_MHD_get_daemon_info
+#define MHD_queue_response dl_MHD_queue_response
+#define MHD_start_daemon dl_MHD_start_daemon
+#define MHD_stop_daemon dl_MHD_stop_daemon
 
 struct server {
     int dir;
@@ -153,9 +183,11 @@ static int daemon_start(struct server *s, const char *host, uint16_t *port, stru
 int server_start(const char *dir, const char *host, uint16_t *port, struct server **out,
                  struct err *e)
 {
-    struct server *s = calloc(1, sizeof(*s));
-    int rc;
+    int rc = dl_load("libmicrohttpd.so.12", "libmicrohttpd12", libmicrohttpd, e);
+    struct server *s = rc < 0 ? NULL : calloc(1, sizeof(*s));
 
+    if (rc < 0)
+        return rc;
     if (!s)
         return err_set(e, ENOMEM, "no memory for a web server");
     s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -24,10 +24,47 @@
 
 #include "console/hub.h"
 #include "console/listen.h"
+#include "core/dl.h"
 #include "core/err.h"
 #include "core/loop.h"
 
 enum { FRAME_US = 30000, BAND = 16 /* lines that are compared at once */ };
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(rfbDefaultPtrAddEvent);
+DL_DECLARE(rfbGetScreen);
+DL_DECLARE(rfbInitServerWithPthreadsAndZRLE);
+DL_DECLARE(rfbLogEnable);
+DL_DECLARE(rfbMarkRectAsModified);
+DL_DECLARE(rfbNewClient);
+DL_DECLARE(rfbNewFramebuffer);
+DL_DECLARE(rfbProcessEvents);
+DL_DECLARE(rfbScreenCleanup);
+DL_DECLARE(rfbShutdownServer);
+static const struct dl_symbol libvncserver[] = {
+    DL_SYMBOL(rfbDefaultPtrAddEvent),
+    DL_SYMBOL(rfbGetScreen),
+    DL_SYMBOL(rfbInitServerWithPthreadsAndZRLE),
+    DL_SYMBOL(rfbLogEnable),
+    DL_SYMBOL(rfbMarkRectAsModified),
+    DL_SYMBOL(rfbNewClient),
+    DL_SYMBOL(rfbNewFramebuffer),
+    DL_SYMBOL(rfbProcessEvents),
+    DL_SYMBOL(rfbScreenCleanup),
+    DL_SYMBOL(rfbShutdownServer),
+    {NULL, NULL},
+};
+#undef rfbInitServer
+#define rfbInitServer dl_rfbInitServerWithPthreadsAndZRLE
+#define rfbDefaultPtrAddEvent dl_rfbDefaultPtrAddEvent
+#define rfbGetScreen dl_rfbGetScreen
+#define rfbLogEnable dl_rfbLogEnable
+#define rfbMarkRectAsModified dl_rfbMarkRectAsModified
+#define rfbNewClient dl_rfbNewClient
+#define rfbNewFramebuffer dl_rfbNewFramebuffer
+#define rfbProcessEvents dl_rfbProcessEvents
+#define rfbScreenCleanup dl_rfbScreenCleanup
+#define rfbShutdownServer dl_rfbShutdownServer
 
 struct vnc {
     struct hub *hub;
@@ -297,8 +334,11 @@ static void *serve(void *arg)
 
 static int make_screen(struct vnc *v, struct err *e)
 {
+    int rc = dl_load("libvncserver.so.1", "libvncserver1", libvncserver, e);
     rfbScreenInfoPtr s;
 
+    if (rc < 0)
+        return rc;
     rfbLogEnable(0);
     s = rfbGetScreen(NULL, NULL, 720, 400, 8, 3, 4);
     if (!s)

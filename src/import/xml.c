@@ -17,10 +17,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/dl.h"
 #include "core/err.h"
 #include "storage/utf.h"
 
 enum { XML_TEXT_MAX = 1 << 20 };
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(xmlCreatePushParserCtxt);
+DL_DECLARE(xmlCtxtUseOptions);
+DL_DECLARE(xmlFreeParserCtxt);
+DL_DECLARE(xmlParseChunk);
+DL_DECLARE(xmlStopParser);
+DL_DECLARE(xmlSAX2GetLineNumber);
+static const struct dl_symbol libxml2[] = {
+    DL_SYMBOL(xmlCreatePushParserCtxt),
+    DL_SYMBOL(xmlCtxtUseOptions),
+    DL_SYMBOL(xmlFreeParserCtxt),
+    DL_SYMBOL(xmlParseChunk),
+    DL_SYMBOL(xmlStopParser),
+    DL_SYMBOL(xmlSAX2GetLineNumber),
+    {NULL, NULL},
+};
+#define xmlCreatePushParserCtxt dl_xmlCreatePushParserCtxt
+#define xmlCtxtUseOptions dl_xmlCtxtUseOptions
+#define xmlFreeParserCtxt dl_xmlFreeParserCtxt
+#define xmlParseChunk dl_xmlParseChunk
+#define xmlStopParser dl_xmlStopParser
+#define xmlSAX2GetLineNumber dl_xmlSAX2GetLineNumber
 
 struct xml {
     struct reading *r;
@@ -233,7 +257,10 @@ static int xml_run(struct xml *x, const char *text, size_t n)
     };
     xmlSAXHandler sax = handler; /* is copied */
     bool whole;
+    int rc = dl_load("libxml2.so.2", "libxml2", libxml2, x->r->e);
 
+    if (rc < 0)
+        return rc;
     x->ctx = xmlCreatePushParserCtxt(&sax, NULL, NULL, 0, NULL);
     if (!x->ctx)
         return err_set(x->r->e, ENOMEM, "no memory for the description");
