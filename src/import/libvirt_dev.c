@@ -115,6 +115,10 @@ static void take_controllers(struct reading *r, struct node *devices)
             continue;
         number = (int)read_number(r, index, 0, 255, 0);
         bus = bus_of(devices, type->value, number, r->p->persona ? r->p->persona : "");
+        if (!bus) { /* "SCSI" is no word of libvirt's */
+            read_fail(r, type, "not a controller that hospes knows");
+            return;
+        }
         made = read_controller(r, bus, number);
         if (!made)
             return;
