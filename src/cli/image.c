@@ -15,17 +15,9 @@
 #include "storage/map.h"
 
 static const struct cli_command *const parts[] = {
-    &image_info,
-    &image_create_command,
-    &image_convert,
-    &image_check_command,
-    &image_compare_command,
-    &image_map,
-    &image_resize_command,
-    &image_compact,
-    &image_commit,
-    &image_serve,
-    NULL,
+    &image_info,           &image_create_command,  &image_convert, &image_check_command,
+    &image_repair_command, &image_compare_command, &image_map,     &image_resize_command,
+    &image_compact,        &image_commit,          &image_serve,   NULL,
 };
 
 /* --- common options --- */
@@ -60,6 +52,7 @@ SET_FLAG(chain)
 SET_TEXT(as)
 SET_TEXT(fuse)
 SET_TEXT(nbd)
+SET_FLAG(verify)
 SET_FLAG(write)
 
 int image_parse(const struct cli_command *c, int argc, char **argv, struct image_args *a, int least,
@@ -265,14 +258,14 @@ static void print_report(const struct image_report *r, const char *path, const c
     facts_free(&f);
 }
 
-static int check_main(int argc, char **argv)
+static int check(const struct cli_command *cmd, bool repair, int argc, char **argv)
 {
-    struct image_args a = {0};
+    struct image_args a = {.repair = repair};
     struct image_report rep = {.tell = tell, .arg = &a};
     const struct format_ops *f = NULL;
     struct disk_cfg c = {0};
     struct err e;
-    int rc = image_parse(&image_check_command, argc, argv, &a, 1, 1, &e);
+    int rc = image_parse(cmd, argc, argv, &a, 1, 1, &e);
 
     if (rc > 0)
         return EX_OK;
@@ -290,6 +283,16 @@ static int check_main(int argc, char **argv)
         return cli_fail(&e);
     print_report(&rep, argv[1], f->name, a.json);
     return rep.errors ? CHECK_ERRORS : rep.leaks ? CHECK_LEAKS : EX_OK;
+}
+
+static int check_main(int argc, char **argv)
+{
+    return check(&image_check_command, false, argc, argv);
+}
+
+static int repair_main(int argc, char **argv)
+{
+    return check(&image_repair_command, true, argc, argv);
 }
 
 static const struct cli_option check_options[] = {
@@ -310,6 +313,22 @@ const struct cli_command image_check_command = {
             "format has nothing to check.",
     .options = check_options,
     .run = check_main,
+};
+
+static const struct cli_option repair_options[] = {
+    IMAGE_FORMAT,
+    IMAGE_JSON,
+    IMAGE_OUTSIDE,
+    {NULL},
+};
+
+const struct cli_command image_repair_command = {
+    .name = "image repair",
+    .args = "[OPTION...] IMG",
+    .about = "Mends the tables of an image: check --repair.",
+    .more = "Nothing that is readable is lost. Ends as check does, with what could not be mended.",
+    .options = repair_options,
+    .run = repair_main,
 };
 
 /* --- the command --- */
@@ -350,8 +369,9 @@ const struct cli_command cli_image = {
     .name = "image",
     .args = "COMMAND [OPTION...] [ARGUMENT...]",
     .about = "Makes, converts, checks and describes disk images.",
-    .more = "Commands: info, create, convert, check, compare, map, resize, compact, commit, "
-            "serve.\n"
-            "hospes image --help lists them with the formats; each has its own --help.",
+    .more =
+        "Commands: info, create, convert, check, repair, compare, map, resize, compact, commit, "
+        "serve.\n"
+        "hospes image --help lists them with the formats; each has its own --help.",
     .run = image_main,
 };

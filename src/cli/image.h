@@ -9,7 +9,7 @@
 /* Options that most parts know; each part's table says which. */
 struct image_args {
     const char *format, *out_format, *target, *options, *parent, *parent_format, *internal;
-    bool json, repair, compress, shrink, outside, quiet, no_lock, write, chain;
+    bool json, repair, compress, shrink, outside, quiet, no_lock, write, chain, verify;
     const char *nbd, *fuse, *as;
 };
 int image_set_format(void *arg, const char *value, struct err *e);
@@ -30,6 +30,7 @@ int image_set_chain(void *arg, const char *value, struct err *e);
 int image_set_as(void *arg, const char *value, struct err *e);
 int image_set_fuse(void *arg, const char *value, struct err *e);
 int image_set_nbd(void *arg, const char *value, struct err *e);
+int image_set_verify(void *arg, const char *value, struct err *e);
 int image_set_write(void *arg, const char *value, struct err *e);
 
 /* Rows of option tables. */
@@ -63,7 +64,7 @@ MUST int image_open(const struct image_args *a, const char *path, bool readonly,
 struct progress image_progress(const struct image_args *a, const char *what);
 void image_progress_end(const struct image_args *a);
 
-extern const struct cli_command image_info, image_check_command, image_create_command,
+extern const struct cli_command image_info, image_check_command, image_repair_command, image_create_command,
     image_resize_command, image_commit, image_compact, image_convert, image_compare_command,
     image_map, image_serve;
 

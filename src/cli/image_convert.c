@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image_convert.c - `hospes image` convert and compare. */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/image.h"
 #include "core/cfg.h"
+#include "storage/file.h"
 
 /* What a hypervisor or cloud really takes. */
 struct target {
     const char *name, *format, *options;
-    uint64_t align, most; /* of the size; bytes */
+    uint64_t align, least, most; /* of the size; bytes */
+    bool sectors_512;            /* its disks have no other ones */
     const char *why;
 };
 static const struct target targets[] = {
-    {"azure", "vhd", "subformat=fixed", MiB, UINT64_C(4095) * GiB,
+    {"azure", "vhd", "subformat=fixed", MiB, MiB, UINT64_C(4095) * GiB, true,
      "Azure takes fixed VHD images of whole MiB up to 4095 GiB"},
-    {"hyperv", "vhdx", "", MiB, UINT64_C(64) * 1024 * GiB,
-     "Hyper-V takes VHDX images up to 64 TiB"},
-    {"esxi", "vmdk", "subformat=streamOptimized", MiB, UINT64_C(62) * 1024 * GiB,
+    {"hyperv", "vhdx", "subformat=dynamic", MiB, 3 * MiB, UINT64_C(64) * 1024 * GiB, false,
+     "Hyper-V takes dynamic VHDX images of 3 MiB to 64 TiB"},
+    {"esxi", "vmdk", "subformat=streamOptimized", MiB, MiB, UINT64_C(62) * 1024 * GiB, true,
      "ESXi takes stream-optimized VMDK images up to 62 TiB"},
-    {"xen", "vhd", "subformat=dynamic", 2 * MiB, UINT64_C(2040) * GiB,
-     "XenServer takes dynamic VHD images up to 2040 GiB"},
-    {"kvm", "qcow2", "", 512, UINT64_MAX, ""},
+    {"xen", "vhd", "subformat=dynamic,block_size=2M", 2 * MiB, 2 * MiB, UINT64_C(2040) * GiB, true,
+     "XenServer takes dynamic VHD images of 2 MiB blocks up to 2040 GiB"},
+    {"kvm", "qcow2", "", DISK_SECTOR, DISK_SECTOR, UINT64_MAX, false, "QEMU takes qcow2 images"},
 };
 
 static const struct target *find_target(const char *name)
@@ -37,9 +42,55 @@ static const struct target *find_target(const char *name)
     return NULL;
 }
 
+/* The user's options, then the target's: they must not contradict. */
+static int target_options(const struct target *t, struct cfg *opts, struct err *e)
+{
+    const char *key, *value;
+    struct cfg *want;
+    int rc = cfg_create(&want, e);
+
+    if (rc == 0 && *t->options)
+        rc = cfg_parse(want, t->options, NULL, e);
+    for (size_t i = 0; rc == 0 && cfg_at(want, i, &key, &value); i++) {
+        const char *given = cfg_get(opts, key);
+
+        if (!given)
+            rc = cfg_set(opts, key, value, e);
+        else if (strcmp(given, value) != 0)
+            rc = err_exit(e, EX_USAGE_, EINVAL, "%s, so %s=%s cannot be; leave it out", t->why, key,
+                          given);
+    }
+    cfg_destroy(want);
+    return rc;
+}
+
+/* Does the target take this disk? Rounds the size up to one that it takes. */
+static int fit_target(const struct image_args *a, const struct target *t, const struct disk *src,
+                      struct image_make *k, struct err *e)
+{
+    uint64_t bytes = max_u64(align_up(k->bytes, t->align), t->least);
+
+    if (a->out_format && format_by_name(a->out_format) != format_by_name(t->format))
+        return err_exit(e, EX_USAGE_, EINVAL, "%s, not %s; leave -O out", t->why, a->out_format);
+    if (t->sectors_512 && src->shape.logical > DISK_SECTOR)
+        return err_exit(
+            e, EX_BAD_INPUT, EINVAL,
+            "this disk has sectors of %u bytes and %s has disks of 512-byte sectors alone, "
+            "where its partition table would mean other places",
+            src->shape.logical, t->name);
+    if (bytes > t->most)
+        return err_exit(e, EX_BAD_INPUT, EFBIG, "%s, and this disk has %llu bytes", t->why,
+                        (unsigned long long)k->bytes);
+    if (bytes != k->bytes && !a->quiet)
+        fprintf(stderr, "hospes: the disk grows from %llu to %llu bytes: %s\n",
+                (unsigned long long)k->bytes, (unsigned long long)bytes, t->why);
+    k->bytes = bytes;
+    return target_options(t, k->opts, e);
+}
+
 /* Reads -O, --to and -o into what is to be made. */
-static int plan(const struct image_args *a, struct image_make *k, const struct format_ops **f,
-                struct err *e)
+static int plan(const struct image_args *a, const struct disk *src, struct image_make *k,
+                const struct format_ops **f, struct err *e)
 {
     const struct target *t = a->target ? find_target(a->target) : NULL;
     int rc = 0;
@@ -50,17 +101,10 @@ static int plan(const struct image_args *a, struct image_make *k, const struct f
     *f = format_by_name(t ? t->format : a->out_format ? a->out_format : "raw");
     if (!*f)
         return err_exit(e, EX_USAGE_, EINVAL, "'%s' is no image format; see hospes image --help",
-                        a->out_format);
-    if (t && *t->options)
-        rc = cfg_parse(k->opts, t->options, NULL, e);
-    if (rc == 0 && a->options)
+                        t ? t->format : a->out_format);
+    if (a->options)
         rc = cfg_parse(k->opts, a->options, NULL, e);
-    if (t && rc == 0) {
-        k->bytes = align_up(k->bytes, t->align);
-        if (k->bytes > t->most)
-            rc = err_exit(e, EX_BAD_INPUT, EFBIG, "%s, and this disk is larger", t->why);
-    }
-    return rc;
+    return rc == 0 && t ? fit_target(a, t, src, k, e) : rc;
 }
 
 static int copy_into(const struct image_args *a, struct disk *src, const struct format_ops *f,
@@ -86,6 +130,125 @@ static int copy_into(const struct image_args *a, struct disk *src, const struct 
     return rc;
 }
 
+/* Reads the new image again, as its users will. */
+static int verify(const struct image_args *a, struct disk *src, const struct format_ops *f,
+                  const char *out, struct err *e)
+{
+    struct disk_cfg c = {.path = out, .format = f->name, .readonly = true};
+    struct progress p = image_progress(a, "verify");
+    uint64_t at;
+    struct disk *dst;
+    int rc = disk_open(&c, NULL, &dst, e);
+
+    if (rc == 0) {
+        rc = image_compare(src, dst, &p, &at, e);
+        if (rc == 0 && at != UINT64_MAX)
+            rc = err_exit(
+                e, EX_HOST_IO, EIO,
+                "what was written to '%s' reads differently at byte %llu; check the disk that "
+                "holds it, and its memory",
+                out, (unsigned long long)at);
+        disk_close(dst);
+    }
+    image_progress_end(a);
+    return rc;
+}
+
+/* --- a new file takes the place of an old one when it is whole --- */
+
+static char *part_file; /* to be removed if a signal ends us */
+
+static void on_signal(int sig)
+{
+    if (part_file)
+        (void)unlink(part_file);
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig);
+}
+
+static void watch_signals(void)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        struct sigaction sa = {.sa_handler = on_signal};
+
+        sigaction(ends[i], &sa, NULL);
+    }
+}
+
+/* Some VMDK images have their data in files named after the descriptor: made in place. */
+static bool in_several_files(const struct format_ops *f, struct cfg *opts)
+{
+    const char *sub = cfg_get(opts, "subformat");
+
+    return !strcmp(f->name, "vmdk") && sub && strcasecmp(sub, "monolithicSparse") != 0 &&
+           strcasecmp(sub, "streamOptimized") != 0;
+}
+
+/* May out be replaced? Nobody must use it; the lock is held until *old is closed. *in_place: it is
+ * a device, say, and is written to as it is. */
+static int claim(const char *out, bool *in_place, struct disk **old, struct err *e)
+{
+    struct file_cfg fc = {.path = out};
+    struct stat st;
+
+    *old = NULL;
+    if (stat(out, &st) < 0)
+        return 0;
+    if (!S_ISREG(st.st_mode)) {
+        *in_place = true;
+        return 0;
+    }
+    return file_open(&fc, NULL, old, e);
+}
+
+static int make(const struct image_args *a, struct disk *src, const struct format_ops *f,
+                const struct image_make *k, struct err *e)
+{
+    const char *at = k->file ? k->file : k->path;
+    int rc = image_create(f, k, true, e);
+
+    if (rc < 0)
+        return rc;
+    rc = copy_into(a, src, f, at, e);
+    if (rc == 0 && (a->verify || a->target))
+        rc = verify(a, src, f, at, e);
+    if (rc == 0 && k->file && rename(k->file, k->path) < 0)
+        rc = err_set(e, errno, "cannot rename '%s' to '%s': %s", k->file, k->path, strerror(errno));
+    if (rc < 0)
+        unlink(at);
+    return rc;
+}
+
+static int write_out(const struct image_args *a, struct disk *src, const struct format_ops *f,
+                     struct image_make *k, struct err *e)
+{
+    bool in_place = in_several_files(f, k->opts);
+    struct disk *old;
+    char *part;
+    int rc = claim(k->path, &in_place, &old, e);
+
+    if (rc == 0 && in_place) {
+        disk_close(old);
+        return make(a, src, f, k, e);
+    }
+    if (rc == 0 && asprintf(&part_file, "%s.part", k->path) < 0) {
+        part_file = NULL;
+        rc = err_set(e, ENOMEM, "no memory to convert");
+    }
+    if (rc == 0) {
+        k->file = part_file;
+        watch_signals();
+        rc = make(a, src, f, k, e);
+    }
+    disk_close(old);
+    part = part_file;
+    part_file = NULL;
+    free(part);
+    return rc;
+}
+
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
@@ -108,14 +271,9 @@ static int convert(const struct image_args *a, const char *in, const char *out, 
     k.bytes = src->shape.bytes;
     rc = cfg_create(&k.opts, e);
     if (rc == 0)
-        rc = plan(a, &k, &f, e);
+        rc = plan(a, src, &k, &f, e);
     if (rc == 0)
-        rc = image_create(f, &k, true, e);
-    if (rc == 0) {
-        rc = copy_into(a, src, f, out, e);
-        if (rc < 0)
-            unlink(out);
-    }
+        rc = write_out(a, src, f, &k, e);
     cfg_destroy(k.opts);
     disk_close(src);
     return rc;
@@ -139,6 +297,7 @@ static const struct cli_option convert_options[] = {
      image_set_target},
     {"o", "K=V,..", "options of the output's format", image_set_options},
     {"c", NULL, "compress", image_set_compress},
+    {"verify", NULL, "read the result again and compare; --to always does", image_set_verify},
     {"l", "SNAPSHOT", "the content of an internal snapshot", image_set_internal},
     IMAGE_OUTSIDE,
     IMAGE_NO_LOCK,
@@ -151,7 +310,8 @@ const struct cli_command image_convert = {
     .name = "image convert",
     .args = "[OPTION...] IN OUT",
     .about = "Copies a disk into a new image of any format.",
-    .more = "OUT is overwritten. Zeroes are not stored. Like a copied file, OUT is safe from a\n"
+    .more = "OUT is replaced when the new image is whole. Zeroes are not stored. Like a copied "
+            "file, OUT is safe from a\n"
             "power cut once the system has written it back; sync(1) waits for that.",
     .options = convert_options,
     .run = convert_main,

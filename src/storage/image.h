@@ -11,6 +11,7 @@
 
 struct image_make {
     const char *path;           /* of the image; files beside it are named after it */
+    const char *file;           /* where it is made and filled first; NULL: at path */
     uint64_t bytes;             /* 0 with a parent: the parent's size */
     struct cfg *opts;           /* K=V; never NULL; what nobody reads is an error */
     const char *backing;        /* the parent as it is written into the image; NULL: none */

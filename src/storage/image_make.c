@@ -14,7 +14,8 @@
 int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
                  struct err *e)
 {
-    struct file_cfg fc = {.path = k->path, .create = true, .overwrite = overwrite};
+    const char *at = k->file ? k->file : k->path;
+    struct file_cfg fc = {.path = at, .create = true, .overwrite = overwrite};
     struct disk *file;
     int rc;
 
@@ -29,9 +30,9 @@ int image_create(const struct format_ops *f, const struct image_make *k, bool ov
         rc = cfg_finish(k->opts, f->name, e);
     disk_close(file);
     if (rc < 0)
-        unlink(k->path);
+        unlink(at);
     else
-        disk_mark_made(k->path);
+        disk_mark_made(at);
     return rc;
 }
 
