@@ -69,14 +69,14 @@ size_t pack_deflate(const uint8_t *in, size_t n, uint8_t *out, size_t room)
     struct isal_zstream *z;
 
     if (t && !t->isal_level)
-        t->isal_level = malloc(ISAL_DEF_LVL1_DEFAULT);
+        t->isal_level = malloc(ISAL_DEF_LVL2_DEFAULT);
     if (!t || !t->isal_level)
         return 0;
     z = &t->isal;
     isal_deflate_init(z);
-    z->level = 1;
+    z->level = 2;
     z->level_buf = t->isal_level;
-    z->level_buf_size = ISAL_DEF_LVL1_DEFAULT;
+    z->level_buf_size = ISAL_DEF_LVL2_DEFAULT;
     z->hist_bits = DEFLATE_WINDOW_BITS;
     z->gzip_flag = IGZIP_DEFLATE;
     z->end_of_stream = 1;

@@ -37,7 +37,7 @@ serve()
     served=$!
     uri="nbd+unix:///?socket=$work/socket"
     for _ in $(seq 200); do
-        [ ! -S socket ] || return 0
+        ! grep -q ': serving ' serve.log || return 0 # the socket alone may not listen yet
         kill -0 "$served" 2>/dev/null || break
         sleep 0.02
     done

@@ -127,6 +127,17 @@ static int move(struct view *v, const struct disk_req *r, uint64_t off, uint8_t 
     return rc;
 }
 
+static int zero(struct view *v, const struct disk_req *r)
+{
+    static uint8_t zeroes[64 * 1024];
+    struct disk_req w = {.op = DISK_WRITE, .fua = r->fua};
+    int rc = 0;
+
+    for (uint64_t at = 0; at < r->len && rc == 0; at += sizeof(zeroes))
+        rc = move(v, &w, r->off + at, zeroes, min_u64(sizeof(zeroes), r->len - at));
+    return rc;
+}
+
 static int view_now(struct disk *d, struct disk_req *r)
 {
     struct view *v = view_of(d);
@@ -138,7 +149,7 @@ static int view_now(struct disk *d, struct disk_req *r)
     if (r->op == DISK_TRIM)
         return 0;
     if (r->op == DISK_ZERO)
-        return -ENOTSUP;
+        return zero(v, r);
     for (unsigned i = 0; i < r->iovcnt && rc == 0; i++) {
         rc = move(v, r, off, r->iov[i].iov_base, r->iov[i].iov_len);
         off += r->iov[i].iov_len;
