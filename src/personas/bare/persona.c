@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -21,6 +22,7 @@ extern const struct persona_ops persona_bare;
 struct bare {
     struct persona p; /* first */
     struct ide *ide;  /* NULL: no disk yet */
+    struct ahci *ahci;
 };
 
 static int bare_create(const struct persona_env *env, struct persona **out, struct err *e)
@@ -60,10 +62,17 @@ static int bare_add_disk(struct persona *p, const struct disk_spec *s, struct er
     struct ide_unit_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
     int rc;
 
+    if (s->bus && strcmp(s->bus, "sata") == 0) {
+        struct ahci_port_cfg a = {
+            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+
+        return ahci_add(&p->env.dev, &((struct bare *)p)->ahci, &a, e);
+    }
     if (s->bus && strcmp(s->bus, "ide") != 0) {
         disk_close(s->disk);
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "the bare persona has no %s bus for %s; leave bus= out or use bus=ide",
+                        "the bare persona has no %s bus for %s; leave bus= out or use bus=ide or "
+                        "bus=sata",
                         s->bus, s->id);
     }
     rc = ide_add(&p->env.dev, &((struct bare *)p)->ide, &c, e);

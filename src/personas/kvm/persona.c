@@ -18,6 +18,7 @@
 #include "abi/kvm_cpuid.h"
 #include "abi/virtio_vsock.h"
 #include "balloon.h"
+#include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
 #include "console/console.h"
 #include "core/cfg.h"
@@ -37,6 +38,7 @@ struct kvm_persona {
     struct vscsi *scsi;        /* NULL: nobody wants it */
     char *unit[SCSI_MAX_LUNS]; /* ids of its disks */
     struct ide *ide;           /* NULL: no CD-ROM drive, no disk with bus=ide */
+    struct ahci *ahci;         /* likewise, with bus=sata */
 };
 
 static struct kvm_persona *kvm_of(struct persona *p)
@@ -239,6 +241,12 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, 16);
     int rc;
 
+    if (s->bus && strcmp(s->bus, "sata") == 0) {
+        struct ahci_port_cfg a = {
+            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+
+        return ahci_add(&env, &k->ahci, &a, e);
+    }
     if (s->bus ? strcmp(s->bus, "ide") == 0 : s->cdrom) {
         struct ide_unit_cfg c = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
@@ -253,7 +261,7 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     if (s->bus && strcmp(s->bus, "virtio") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio, "
-                        "bus=scsi or bus=ide",
+                        "bus=scsi, bus=sata or bus=ide",
                         s->bus, s->id);
     rc = device_options(k, s->opts, &o, e);
     if (rc == 0 && s->opts)

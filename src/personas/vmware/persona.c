@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
 #include "board/smbios.h"
 #include "core/cfg.h"
@@ -178,6 +179,12 @@ static int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct 
     struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
     int rc = 0;
 
+    if (s->bus && strcmp(s->bus, "sata") == 0) {
+        struct ahci_port_cfg a = {
+            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
+
+        return ahci_add(&p->env.dev, &w->ahci, &a, e);
+    }
     if (s->bus ? strcmp(s->bus, "ide") == 0 : s->cdrom) {
         struct ide_unit_cfg u = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
@@ -186,10 +193,11 @@ static int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct 
         return rc < 0 ? rc : 0;
     }
     if (s->bus && strcmp(s->bus, "pvscsi") != 0)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi "
-                        "or bus=ide",
-                        s->bus, s->id);
+        return err_exit(
+            e, EX_USAGE_, EINVAL,
+            "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi, "
+            "bus=sata or bus=ide",
+            s->bus, s->id);
     if (s->opts)
         rc = cfg_finish(s->opts, "--disk", e);
     if (rc == 0 && !w->pvscsi)

@@ -42,6 +42,7 @@ struct vmware {
     pthread_mutex_t lock;
     struct pvscsi *pvscsi; /* the bus's; NULL: no disk */
     struct ide *ide;       /* likewise; for CD-ROM drives */
+    struct ahci *ahci;
     unsigned disks;
     char serial[64];
     uint8_t uuid[16]; /* as in the SMBIOS table */

@@ -129,7 +129,7 @@ static void kvm_puts_devices_into_slots(void **state)
     /* Taken, not there, or not said right. */
     d.disk = &memdisk_create(b.f.env.loop, 4096)->d;
     assert_int_equal(b.p->ops->add_disk(b.p, &d, &e), -EBUSY);
-    d.bus = "sata";
+    d.bus = "esdi";
     assert_int_equal(b.p->ops->add_disk(b.p, &d, &e), -EINVAL);
     assert_non_null(strstr(e.msg, "ide"));
     d.bus = NULL;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ahci.h - a SATA controller with six ports, for disks and CD-ROM drives.
+ *
+ * Life and threads as in ide.h; it takes the first free PCI slot.
+ */
+#ifndef HOSPES_BOARD_LEGACY_AHCI_H
+#define HOSPES_BOARD_LEGACY_AHCI_H
+
+#include "board/device.h"
+
+struct ahci;
+struct disk;
+
+enum { AHCI_PORTS = 6 };
+
+struct ahci_port_cfg {
+    struct disk *disk; /* of a CD-ROM drive: its disc, NULL: none */
+    bool cdrom;
+    const char *serial; /* NULL: made from the id */
+    const char *id;     /* "disk0" */
+};
+
+/* Attaches to the first free port, and makes the controller with the first one (*a NULL until
+ * then). The disk is taken over, also on failure. */
+MUST int ahci_add(const struct env *env, struct ahci **a, const struct ahci_port_cfg *c,
+                  struct err *e);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SATA controller with a disk and a CD-ROM drive under a hostile driver. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "abi/ahci.h"
+#include "board/legacy/ahci.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "fakes/fake_env.h"
+#include "fakes/fake_mem_disk.h"
+#include "fakes/fake_pci.h"
+#include "fuzz.h"
+
+enum { DEVFN = 1 << 3, PLAY = 16 * 1024, LIST = 0, RECEIVED = 0x1000 };
+
+struct input {
+    const uint8_t *p;
+    size_t n;
+};
+
+static uint32_t take(struct input *in, size_t n)
+{
+    uint32_t v = 0;
+
+    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
+        v |= (uint32_t)*in->p << 8 * i;
+    return v;
+}
+
+static void start(struct fake_env *f, uint64_t port)
+{
+    fake_env_write(f, port + PX_CLB, 4, LIST);
+    fake_env_write(f, port + PX_FB, 4, RECEIVED);
+    fake_env_write(f, port + PX_CMD, 4, CMD_FRE);
+    fake_env_write(f, port + PX_CMD, 4, CMD_FRE | CMD_ST);
+}
+
+static void step(struct fake_env *f, struct mem_disk *d, uint64_t base, struct input *in)
+{
+    uint32_t what = take(in, 1), at, n;
+    uint64_t port = base + HBA_PORTS + (what >> 3 & 1) * HBA_PORT_SIZE;
+
+    switch (what & 7) {
+    case 0:
+        start(f, port);
+        break;
+    case 1:
+        fake_env_write(f, port + (what >> 4) * 4, 4, take(in, 4));
+        break;
+    case 2: /* slots go, some of them queued */
+        fake_env_write(f, port + PX_SACT, 4, take(in, 1));
+        fake_env_write(f, port + PX_CI, 4, take(in, 1));
+        break;
+    case 3:
+        (void)fake_env_read(f, base + take(in, 2) % 4096, 1u << (what >> 4 & 3));
+        break;
+    case 4:
+        fake_env_write(f, base + (what >> 4) * 4, 4, take(in, 4));
+        break;
+    case 5:
+        d->hold = what >> 3 & 1;
+        d->fail = what & 0x10 ? -5 : 0;
+        if (!d->hold)
+            (void)mem_disk_release(d);
+        break;
+    case 6:
+        fake_env_run(f);
+        break;
+    default:
+        at = take(in, 2);
+        n = take(in, 1);
+        n = n < in->n ? n : (uint32_t)in->n;
+        if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
+            in->p += n;
+            in->n -= n;
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ahci_port_cfg c = {.id = "disk0"}, cd = {.id = "cdrom1", .cdrom = true};
+    struct input in = {data, size < 4096 ? size : 4096};
+    struct ahci *hba = NULL;
+    struct mem_disk *disk;
+    struct fake_env f;
+    uint64_t bar[6];
+    struct err e;
+
+    fake_env_create(&f, 256 * KiB);
+    disk = mem_disk_create(f.env.loop, 64 * KiB);
+    c.disk = &disk->disk;
+    cd.disk = &mem_disk_create(f.env.loop, 64 * KiB)->disk;
+    if (ahci_add(&f.env, &hba, &c, &e) < 0 || ahci_add(&f.env, &hba, &cd, &e) < 0)
+        abort();
+    fake_pci_map(&f, DEVFN, bar);
+    while (in.n)
+        step(&f, disk, bar[5], &in);
+    disk->hold = false;
+    (void)mem_disk_release(disk);
+    fake_env_run(&f);
+    (void)mem_disk_release(disk);
+    fake_env_destroy(&f);
+    return 0;
+}
