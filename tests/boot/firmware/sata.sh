@@ -20,20 +20,21 @@ host()
 
 guest()
 {
-    local n=0
-    while [ ! -b /dev/sr0 ] || [ ! -b /dev/sdb ]; do
-        [ $n -lt 150 ] || failure "no sdb or sr0: $(echo /sys/block/*)"
+    local n=0 boot=sda data=sdb # ports are looked at side by side, so that either may be first
+    while [ ! -b /dev/sr0 ] || [ ! -b /dev/sdb ] || [ ! -b "/dev/${boot}1" ]; do
+        [ ! -b /dev/sdb1 ] || boot=sdb data=sda
+        [ $n -lt 150 ] || failure "no disk with a partition, other disk or sr0: $(echo /dev/s*)"
         usleep 100000
         n=$((n + 1))
     done
-    want "the partition on the disk" "$(cat /sys/block/sda/sda1/start)" 2048
-    want "queued commands" "$(cat /sys/block/sdb/device/queue_depth)" 32
+    want "the partition on the disk" "$(cat "/sys/block/$boot/${boot}1/start")" 2048
+    want "queued commands" "$(cat "/sys/block/$data/device/queue_depth")" 32
     dd if=/dev/urandom of=/tmp/data bs=1M count=16 2>/dev/null
-    dd if=/tmp/data of=/dev/sdb bs=1M oflag=direct 2>/dev/null || failure "cannot write"
-    dd if=/tmp/data of=/dev/sdb bs=4k seek=8192 conv=fsync 2>/dev/null || failure "cannot write and flush"
+    dd if=/tmp/data of=/dev/$data bs=1M oflag=direct 2>/dev/null || failure "cannot write"
+    dd if=/tmp/data of=/dev/$data bs=4k seek=8192 conv=fsync 2>/dev/null || failure "cannot write and flush"
     echo 3 >/proc/sys/vm/drop_caches
-    dd if=/dev/sdb bs=1M count=16 iflag=direct 2>/dev/null | cmp - /tmp/data || failure "other data"
-    dd if=/dev/sdb bs=4k skip=8192 count=4096 2>/dev/null | cmp - /tmp/data || failure "other data behind"
+    dd if=/dev/$data bs=1M count=16 iflag=direct 2>/dev/null | cmp - /tmp/data || failure "other data"
+    dd if=/dev/$data bs=4k skip=8192 count=4096 2>/dev/null | cmp - /tmp/data || failure "other data behind"
     want "the disc" "$(dd if=/dev/sr0 bs=18 count=1 2>/dev/null)" "a disc, not a disk"
     success
 }
