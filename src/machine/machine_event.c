@@ -3,9 +3,13 @@
  * machine_event.c - what a guest does to its machine: power off, reset, crash.
  *
  * Events come on any thread, often from inside a device's io(). They stop the vCPUs where the guest
- * must not go on, and leave the rest to the loop. A panic notice lets the guest go on for a second,
- * because more of its last words follow; then, or when it resets or powers off before, the machine
- * ends as crashed.
+ * must not go on, and leave the rest to the loop.
+ *
+ * A notice of a panic lets the guest go on. After some of them nothing comes but last words: a second
+ * is enough. After others a crash kernel may start and save the memory of the one that died, so the
+ * machine runs on for as long as the guest shows signs of work, or without a limit once its crash
+ * kernel has found its devices. Then, or when it resets or powers off before, the machine ends as
+ * crashed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +20,22 @@
 #include "machine/machine_priv.h"
 
 #define MACHINE_GRACE_NS UINT64_C(1000000000)
+#define MACHINE_DUMP_NS UINT64_C(10000000000)
 
-enum told { TOLD_POWEROFF, TOLD_RESET, TOLD_PANIC, TOLD_CRASH, TOLD_TEST, TOLD_FAILED };
+enum told {
+    TOLD_POWEROFF,
+    TOLD_RESET,
+    TOLD_PANIC,  /* last words follow */
+    TOLD_NOTICE, /* a crash kernel may follow */
+    TOLD_ALIVE,  /* the guest found its devices */
+    TOLD_CRASH,
+    TOLD_TEST,
+    TOLD_FAILED,
+};
+
+/* Exits in MACHINE_DUMP_NS above which a guest is at work; a panicked Linux that blinks the
+ * keyboard's lights makes some 250. */
+enum { MACHINE_DUMP_EXITS = 500 };
 
 struct notice {
     struct machine *m;
@@ -53,11 +71,6 @@ static void machine_crashed(struct machine *m, const char *text)
         snprintf(m->why, sizeof(m->why), "%s", text);
 }
 
-void machine_grace_over(struct alarm *a)
-{
-    machine_finish(container_of(a, struct machine, grace), END_CRASHED);
-}
-
 static uint64_t machine_exits(const struct machine *m)
 {
     uint64_t n = 0;
@@ -65,6 +78,24 @@ static uint64_t machine_exits(const struct machine *m)
     for (unsigned i = 0; i < m->plan->cpus; i++)
         n += m->cpu[i].v ? m->ops->vcpu_exits(m->cpu[i].v) : 0;
     return n;
+}
+
+static void machine_grace(struct machine *m, bool dumps)
+{
+    m->dumps = dumps;
+    m->grace_exits = machine_exits(m);
+    loop_arm(m->loop, &m->grace,
+             loop_now(m->loop) + (dumps ? MACHINE_DUMP_NS : MACHINE_GRACE_NS));
+}
+
+void machine_grace_over(struct alarm *a)
+{
+    struct machine *m = container_of(a, struct machine, grace);
+
+    if (m->dumps && machine_exits(m) - m->grace_exits > MACHINE_DUMP_EXITS)
+        machine_grace(m, true);
+    else
+        machine_finish(m, END_CRASHED);
 }
 
 static void machine_reset(struct machine *m)
@@ -117,7 +148,17 @@ static void machine_told(void *arg)
         break;
     case TOLD_PANIC:
         machine_crashed(m, n->text);
-        loop_arm(m->loop, &m->grace, loop_now(m->loop) + MACHINE_GRACE_NS);
+        machine_grace(m, false);
+        break;
+    case TOLD_NOTICE:
+        machine_crashed(m, n->text);
+        machine_grace(m, true);
+        break;
+    case TOLD_ALIVE:
+        if (m->crashed) {
+            log_line(LOG_WARN, "machine", "the guest's crash kernel has taken over");
+            loop_disarm(m->loop, &m->grace);
+        }
         break;
     case TOLD_CRASH:
         machine_crashed(m, n->text);
@@ -139,7 +180,7 @@ static void machine_tell(struct machine *m, enum told what, unsigned value, cons
 {
     struct notice *n = calloc(1, sizeof(*n));
 
-    if (what != TOLD_PANIC)
+    if (what != TOLD_PANIC && what != TOLD_NOTICE && what != TOLD_ALIVE)
         machine_cpus_halt(m);
     if (!n)
         abort();
@@ -179,6 +220,9 @@ void machine_persona_event(void *arg, enum machine_event what, const char *text)
     case MACHINE_CRASH:
         machine_tell(arg, TOLD_PANIC, 0, text ? text : "the guest gave a crash notice");
         break;
+    case MACHINE_ALIVE:
+        machine_tell(arg, TOLD_ALIVE, 0, NULL);
+        break;
     case MACHINE_ASK_DONE:
     case MACHINE_ASK_FAILED:
         log_line(LOG_INFO, "machine", "the guest %s: %s",
@@ -207,7 +251,7 @@ void machine_host_event(void *arg, struct vcpu *v, enum host_event what,
                  (unsigned long long)info->data[0], (unsigned long long)info->data[1],
                  (unsigned long long)info->data[2], (unsigned long long)info->data[3],
                  (unsigned long long)info->data[4]);
-        machine_tell(m, TOLD_CRASH, 0, text);
+        machine_tell(m, TOLD_NOTICE, 0, text);
         break;
     case HOST_EVENT_SYNIC:
         if (m->persona->ops->synic)

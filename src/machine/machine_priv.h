@@ -81,6 +81,8 @@ struct machine {
     /* loop's thread */
     struct watch interrupt; /* fd -1 until made */
     struct alarm grace;     /* after a panic notice */
+    uint64_t grace_exits;   /* when it was armed */
+    bool dumps;             /* a crash kernel may be at work */
     struct resets resets;
     uint64_t reset_count;
     uint64_t started_ns; /* when it began to run; 0 before */

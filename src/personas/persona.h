@@ -52,6 +52,7 @@ enum machine_event {
     MACHINE_POWEROFF,
     MACHINE_RESET,
     MACHINE_CRASH,    /* text says how it was told */
+    MACHINE_ALIVE,    /* a kernel has found its devices: after a crash, the one that saves memory */
     MACHINE_ASK_DONE, /* the guest obeyed or answered; text is what it said */
     MACHINE_ASK_FAILED,
 };

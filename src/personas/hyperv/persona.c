@@ -119,6 +119,13 @@ static void hyperv_destroy(struct persona *p)
     free(v);
 }
 
+static void hyperv_contact(void *arg)
+{
+    struct hyperv *v = arg;
+
+    v->p.env.event(v->p.env.event_arg, MACHINE_ALIVE, NULL);
+}
+
 static int hyperv_create(const struct persona_env *env, struct persona **out, struct err *e)
 {
     struct hyperv *v;
@@ -145,6 +152,8 @@ static int hyperv_create(const struct persona_env *env, struct persona **out, st
         hyperv_destroy(&v->p);
         return rc;
     }
+    v->bus->contact = hyperv_contact;
+    v->bus->contact_arg = v;
     *out = &v->p;
     return 0;
 }

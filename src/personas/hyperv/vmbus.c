@@ -388,6 +388,8 @@ static void on_contact(struct vmbus *b, const uint8_t *p, size_t n)
             (void)!b->host->ops->hyperv_signal(b->host, VMBUS_EVENT_CONNECTION_ID, b->shared.fd);
         }
     }
+    if (ok && b->contact)
+        b->contact(b->contact_arg);
     log_line(LOG_INFO, "vmbus", "version %u.%u %s", version >> 16, version & 0xffff,
              ok ? "agreed" : "refused");
     answer_when_quiet(b, &r,

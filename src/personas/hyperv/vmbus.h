@@ -99,6 +99,9 @@ struct vmbus {
     uint64_t life;   /* raised by vmbus_reset() */
     struct log_limit faults;
     uint64_t fault_count;
+    /* A guest has made contact. May be NULL. */
+    void (*contact)(void *arg);
+    void *contact_arg;
     /* Asked for a service (hvsock); true: accepted. May be NULL. */
     bool (*tl_connect)(void *arg, const uint8_t endpoint[16], const uint8_t service[16]);
     void *tl_arg;

@@ -192,6 +192,33 @@ static void a_triple_fault_is_a_crash(void **state)
     machine_destroy(t->m);
 }
 
+static unsigned after_notice;
+
+static void guest_gives_notice(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    struct host_event_info info = {{1, 2, 3, 4, 5}, {0}};
+
+    if (v->index != 0)
+        return;
+    s->event(s->arg, v, HOST_EVENT_CRASH, &info);
+    usleep(20000); /* what ends a machine at once would have ended it by now */
+    after_notice = 1;
+    reset(s);
+}
+
+static void a_crash_notice_lets_the_guest_save_its_memory(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    after_notice = 0;
+    bench_script(t, guest_gives_notice);
+    assert_int_equal(bench_run(t, &rc), END_CRASHED);
+    assert_int_equal(after_notice, 1);
+    assert_non_null(strstr(machine_why(t->m), "crash notice: 0x1 0x2 0x3"));
+    machine_destroy(t->m);
+}
+
 static void guest_panics(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
 {
     if (v->index == 0) {
@@ -373,6 +400,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_processors_that_reset_at_once_reset_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_triple_fault_is_a_crash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_crash_notice_lets_the_guest_save_its_memory, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_panic_ends_the_run_even_if_the_guest_hangs, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_reset_after_a_panic_is_no_new_life, set_up, tear_down),
