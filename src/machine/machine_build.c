@@ -127,10 +127,10 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
     const struct plan_controller *ctl = place_controller(m->plan, d);
     struct disk_spec s;
     uint8_t instance[16];
-    char id[32];
+    char *id = m->disk_id[i];
     int rc;
 
-    snprintf(id, sizeof(id), "%s%zu", d->cdrom ? "cdrom" : "disk", i);
+    snprintf(id, MACHINE_ID, "%s%zu", d->cdrom ? "cdrom" : "disk", i);
     rc = machine_disk_open(m, d, id, &s, m->disk_about[i], e);
     if (rc < 0)
         return rc;
@@ -154,7 +154,7 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
     struct nic_spec s = {.model = n->model};
     struct cfg *rest = NULL;
     uint8_t instance[16];
-    char id[32];
+    char *id = m->nic_id[i];
     int rc;
 
     if (strcmp(n->backend, "none") == 0)
@@ -162,7 +162,7 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
     rc = net_open(n->backend, m->loop, &s.netif, &rest, e);
     if (rc < 0)
         return rc;
-    snprintf(id, sizeof(id), "nic%zu", i);
+    snprintf(id, MACHINE_ID, "nic%zu", i);
     s.id = id;
     memcpy(s.mac, n->mac, sizeof(s.mac));
     s.opts = rest;

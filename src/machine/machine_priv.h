@@ -14,7 +14,7 @@
 #include "machine/usage.h"
 #include "personas/persona.h"
 
-enum { MACHINE_LEAVES = 192, MACHINE_ABOUT = 48 };
+enum { MACHINE_LEAVES = 192, MACHINE_ABOUT = 48, MACHINE_ID = 32 };
 
 /* What all vCPU threads are told to do; each change raises order_no. */
 enum cpu_order {
@@ -93,6 +93,8 @@ struct machine {
     char why[256];
     unsigned test_value;
     char disk_about[PLAN_MAX_DISKS][MACHINE_ABOUT];
+    /* Devices keep these: they live as long as the machine. */
+    char disk_id[PLAN_MAX_DISKS][MACHINE_ID], nic_id[PLAN_MAX_NICS][MACHINE_ID];
     struct plugged plugged[PLAN_MAX_DISKS];
     size_t plugged_ever;
 };

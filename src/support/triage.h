@@ -35,7 +35,7 @@ struct triage {
     size_t n;
 };
 
-/* Reads a log, a console or what `hospes info` printed. */
+/* Reads a log, a console or what `hospes info` printed; text[len] is 0. */
 void triage_text(struct triage *t, const char *where, const char *text, size_t len);
 /* A record's checks beside those of its control run on QEMU, where there was one. */
 void triage_record(struct triage *t, const char *where, const struct vrecord *r);

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/err.h"
 #include "support/redact.h"
@@ -23,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct agreements *a;
     struct redactor *r;
     struct err e = {0};
+    char *text;
     size_t missing = 0;
 
     if (size > 65536 || redactor_create(key, &r, &e) < 0)
@@ -30,7 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     redact(r, (const char *)data, size, &out);
     redactor_free(r);
     vbuf_free(&out);
-    triage_text(&t, "log", (const char *)data, size);
+    text = strndup((const char *)data, size); /* ends in 0, as those that triage reads do */
+    if (text)
+        triage_text(&t, "log", text, strlen(text));
+    free(text);
     if (agreements_parse((const char *)data, size, "fuzz", &a, &e) == 0) {
         if (vfacts_set(&q.host, "vendor", "Microsoft", &e) == 0 &&
             vfacts_set(&q.host, "product", "Hyper-V", &e) == 0 &&
