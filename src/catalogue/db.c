@@ -7,9 +7,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/dl.h"
 #include "core/err.h"
 
 enum { DB_KEPT = 4, DB_COLUMNS = 64, DB_BUSY_MS = 10000 };
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(sqlite3_bind_text);
+DL_DECLARE(sqlite3_busy_timeout);
+DL_DECLARE(sqlite3_close);
+DL_DECLARE(sqlite3_column_count);
+DL_DECLARE(sqlite3_column_text);
+DL_DECLARE(sqlite3_errcode);
+DL_DECLARE(sqlite3_errmsg);
+DL_DECLARE(sqlite3_exec);
+DL_DECLARE(sqlite3_finalize);
+DL_DECLARE(sqlite3_open);
+DL_DECLARE(sqlite3_prepare_v2);
+DL_DECLARE(sqlite3_reset);
+DL_DECLARE(sqlite3_sql);
+DL_DECLARE(sqlite3_step);
+static const struct dl_symbol libsqlite3[] = {
+    DL_SYMBOL(sqlite3_bind_text),    DL_SYMBOL(sqlite3_busy_timeout), DL_SYMBOL(sqlite3_close),
+    DL_SYMBOL(sqlite3_column_count), DL_SYMBOL(sqlite3_column_text),  DL_SYMBOL(sqlite3_errcode),
+    DL_SYMBOL(sqlite3_errmsg),       DL_SYMBOL(sqlite3_exec),         DL_SYMBOL(sqlite3_finalize),
+    DL_SYMBOL(sqlite3_open),         DL_SYMBOL(sqlite3_prepare_v2),   DL_SYMBOL(sqlite3_reset),
+    DL_SYMBOL(sqlite3_sql),          DL_SYMBOL(sqlite3_step),         {NULL, NULL},
+};
+#define sqlite3_bind_text dl_sqlite3_bind_text
+#define sqlite3_busy_timeout dl_sqlite3_busy_timeout
+#define sqlite3_close dl_sqlite3_close
+#define sqlite3_column_count dl_sqlite3_column_count
+#define sqlite3_column_text dl_sqlite3_column_text
+#define sqlite3_errcode dl_sqlite3_errcode
+#define sqlite3_errmsg dl_sqlite3_errmsg
+#define sqlite3_exec dl_sqlite3_exec
+#define sqlite3_finalize dl_sqlite3_finalize
+#define sqlite3_open dl_sqlite3_open
+#define sqlite3_prepare_v2 dl_sqlite3_prepare_v2
+#define sqlite3_reset dl_sqlite3_reset
+#define sqlite3_sql dl_sqlite3_sql
+#define sqlite3_step dl_sqlite3_step
 
 struct sqlite {
     struct db d; /* first */
@@ -48,14 +86,17 @@ static void sqlite_db_close(struct db *d)
 
 static int sqlite_db_open(const char *where, struct db **out, struct err *e)
 {
-    struct sqlite *q = calloc(1, sizeof(*q));
+    int rc = dl_load("libsqlite3.so.0", "libsqlite3-0", libsqlite3, e);
+    struct sqlite *q = rc < 0 ? NULL : calloc(1, sizeof(*q));
 
+    if (rc < 0)
+        return rc;
     if (!q)
         return err_set(e, ENOMEM, "no memory for the catalogue's index");
     q->d.ops = &db_sqlite;
     if (sqlite3_open(where, &q->s) != SQLITE_OK) {
-        int rc = err_set(e, EIO, "cannot open the index %s: %s", where,
-                         q->s ? sqlite3_errmsg(q->s) : "no memory");
+        rc = err_set(e, EIO, "cannot open the index %s: %s", where,
+                     q->s ? sqlite3_errmsg(q->s) : "no memory");
 
         sqlite_db_close(&q->d);
         return rc;

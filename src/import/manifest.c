@@ -18,10 +18,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dl.h"
 #include "core/err.h"
 #include "storage/member.h"
 
 enum { PIECE = 1 << 20, LINES_MAX = 512, HEX_MAX = 2 * EVP_MAX_MD_SIZE + 1 };
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(EVP_DigestFinal_ex);
+DL_DECLARE(EVP_DigestInit_ex);
+DL_DECLARE(EVP_DigestUpdate);
+DL_DECLARE(EVP_MD_CTX_free);
+DL_DECLARE(EVP_MD_CTX_new);
+DL_DECLARE(EVP_sha1);
+DL_DECLARE(EVP_sha256);
+DL_DECLARE(EVP_sha512);
+static const struct dl_symbol libcrypto[] = {
+    DL_SYMBOL(EVP_DigestFinal_ex), DL_SYMBOL(EVP_DigestInit_ex), DL_SYMBOL(EVP_DigestUpdate),
+    DL_SYMBOL(EVP_MD_CTX_free),    DL_SYMBOL(EVP_MD_CTX_new),    DL_SYMBOL(EVP_sha1),
+    DL_SYMBOL(EVP_sha256),         DL_SYMBOL(EVP_sha512),        {NULL, NULL},
+};
+#define EVP_DigestFinal_ex dl_EVP_DigestFinal_ex
+#define EVP_DigestInit_ex dl_EVP_DigestInit_ex
+#define EVP_DigestUpdate dl_EVP_DigestUpdate
+#define EVP_MD_CTX_free dl_EVP_MD_CTX_free
+#define EVP_MD_CTX_new dl_EVP_MD_CTX_new
+#define EVP_sha1 dl_EVP_sha1
+#define EVP_sha256 dl_EVP_sha256
+#define EVP_sha512 dl_EVP_sha512
 
 struct line {
     const char *algorithm, *name, *digest; /* inside the text */
@@ -118,14 +142,17 @@ static int tell(struct import_report *r, const struct line *l, enum import_fate 
 static int check_line(const struct import_file *f, const struct manifest_source *s,
                       const struct line *l, struct import_report *r, struct err *e)
 {
-    const EVP_MD *md = strcasecmp(l->algorithm, "SHA1") == 0     ? EVP_sha1()
-                       : strcasecmp(l->algorithm, "SHA256") == 0 ? EVP_sha256()
-                       : strcasecmp(l->algorithm, "SHA512") == 0 ? EVP_sha512()
-                                                                 : NULL;
+    const EVP_MD *md;
     char hex[HEX_MAX] = "";
     struct reader rd;
-    int rc;
+    int rc = dl_load("libcrypto.so.3", "libssl3", libcrypto, e);
 
+    if (rc < 0)
+        return rc;
+    md = strcasecmp(l->algorithm, "SHA1") == 0     ? EVP_sha1()
+         : strcasecmp(l->algorithm, "SHA256") == 0 ? EVP_sha256()
+         : strcasecmp(l->algorithm, "SHA512") == 0 ? EVP_sha512()
+                                                   : NULL;
     if (!md)
         return tell(r, l, IMPORT_DROPPED, "not a digest that hospes knows; nothing was checked", e);
     if (f->wish.unchecked)

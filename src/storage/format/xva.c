@@ -17,9 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#define XXH_INLINE_ALL /* no library to load for one sum */
 #include <xxhash.h>
 
 #include "abi/tar.h"
+#include "core/dl.h"
 #include "core/err.h"
 #include "storage/format/format.h"
 #include "storage/image.h"
@@ -387,6 +389,17 @@ static int load_block(struct verifying *k)
     return k->size ? disk_read(k->file, k->at, k->buf, k->size) : 0;
 }
 
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(EVP_Digest);
+DL_DECLARE(EVP_sha1);
+static const struct dl_symbol libcrypto[] = {
+    DL_SYMBOL(EVP_Digest),
+    DL_SYMBOL(EVP_sha1),
+    {NULL, NULL},
+};
+#define EVP_Digest dl_EVP_Digest
+#define EVP_sha1 dl_EVP_sha1
+
 static void digest(const struct verifying *k, bool sha1, char hex[48])
 {
     uint8_t sum[EVP_MAX_MD_SIZE];
@@ -461,9 +474,14 @@ static int xva_check(struct disk *file, const struct disk_cfg *c, bool repair,
                      struct image_report *rep, struct err *e)
 {
     struct verifying *k = calloc(1, sizeof(*k));
-    int rc = k ? 0 : -ENOMEM;
+    int rc = dl_load("libcrypto.so.3", "libssl3", libcrypto, e);
 
     (void)repair;
+    if (rc < 0) {
+        free(k);
+        return rc;
+    }
+    rc = k ? 0 : -ENOMEM;
     if (k) {
         k->file = file;
         k->rep = rep;

@@ -20,6 +20,6 @@ host()
 
 guest()
 {
-    dd if=/dev/zero of=/tmp/fill bs=1M count=48 2>/dev/null || failure "no memory"
+    dd if=/dev/zero of=/tmp/fill bs=1M count=24 2>/dev/null || failure "no memory"
     success
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "storage/image.h"
