@@ -37,7 +37,7 @@ host()
     expect 64 'use less' --kernel "$kernel_image" --memory 4T
     expect 64 '1 to 255' --kernel "$kernel_image" --cpus 256
     expect 64 '1 to 255' --kernel "$kernel_image" --cpus 0
-    expect 64 'no sata bus' --kernel "$kernel_image" --disk disk.img,format=raw,bus=sata
+    expect 64 'no pvscsi bus' --kernel "$kernel_image" --disk disk.img,format=raw,bus=pvscsi
     expect 64 wibble --kernel "$kernel_image" --disk disk.img,format=raw,wibble=1
     expect 65 'truncated\|probed\|VHDX\|format' --kernel "$kernel_image" --disk zeros,format=vhdx
 
