@@ -3,7 +3,6 @@
 #include "cli/catalogue.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -90,32 +89,11 @@ void catalogue_close(struct catalogue *c)
     store_close(&c->s);
 }
 
-static void usage(FILE *out)
-{
-    fprintf(out, "usage: hospes catalogue COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
-    for (size_t i = 0; parts[i]; i++)
-        fprintf(out, "  %-8s %s\n", parts[i]->name + strlen("catalogue "), parts[i]->about);
-}
-
 static int catalogue_main(int argc, char **argv)
 {
-    struct err e;
+    static const struct cli_group group = {.name = "catalogue", .parts = parts, .column = 8};
 
-    if (argc < 2) {
-        usage(stderr);
-        return EX_USAGE_;
-    }
-    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-        usage(stdout);
-        return EX_OK;
-    }
-    for (size_t i = 0; parts[i]; i++) {
-        if (strcmp(argv[1], parts[i]->name + strlen("catalogue ")) == 0)
-            return parts[i]->run(argc - 1, argv + 1);
-    }
-    (void)err_exit(&e, EX_USAGE_, EINVAL,
-                   "catalogue has no command \"%s\"; see hospes catalogue --help", argv[1]);
-    return cli_fail(&e);
+    return cli_group_run(&group, argc, argv);
 }
 
 const struct cli_command cli_catalogue = {

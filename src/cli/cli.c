@@ -100,3 +100,38 @@ int cli_parse(const struct cli_command *c, int argc, char **argv, void *arg, int
     *operands = n;
     return 0;
 }
+
+static const char *cli_part_name(const struct cli_group *g, const struct cli_command *part)
+{
+    return part->name + strlen(g->name) + 1;
+}
+
+static void cli_group_help(const struct cli_group *g, FILE *out)
+{
+    fprintf(out, "usage: hospes %s COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n", g->name);
+    for (size_t i = 0; g->parts[i]; i++)
+        fprintf(out, "  %-*s %s\n", g->column, cli_part_name(g, g->parts[i]), g->parts[i]->about);
+    if (g->more)
+        g->more(out);
+}
+
+int cli_group_run(const struct cli_group *g, int argc, char **argv)
+{
+    struct err e;
+
+    if (argc < 2) {
+        cli_group_help(g, stderr);
+        return EX_USAGE_;
+    }
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+        cli_group_help(g, stdout);
+        return EX_OK;
+    }
+    for (size_t i = 0; g->parts[i]; i++) {
+        if (strcmp(argv[1], cli_part_name(g, g->parts[i])) == 0)
+            return g->parts[i]->run(argc - 1, argv + 1);
+    }
+    (void)err_exit(&e, EX_USAGE_, EINVAL, "%s has no command \"%s\"; see hospes %s --help", g->name,
+                   argv[1], g->name);
+    return cli_fail(&e);
+}

@@ -8,6 +8,8 @@
 #ifndef HOSPES_CLI_CLI_H
 #define HOSPES_CLI_CLI_H
 
+#include <stdio.h>
+
 #include "core/core.h"
 #include "core/err.h"
 
@@ -28,6 +30,14 @@ struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
 };
 
+/* A command made of commands: `hospes image info`. */
+struct cli_group {
+    const char *name;                       /* "image"; its parts are named "image info" */
+    const struct cli_command *const *parts; /* NULL at the end */
+    int column;                             /* width of the names in --help */
+    void (*more)(FILE *out);                /* what --help says after the parts, or NULL */
+};
+
 extern const struct cli_command *const cli_commands[]; /* main.c, NULL at the end */
 const struct cli_command *cli_find(const char *name);
 
@@ -35,6 +45,9 @@ const struct cli_command *cli_find(const char *name);
  * asked for and printed, the caller returns 0. */
 MUST int cli_parse(const struct cli_command *c, int argc, char **argv, void *arg, int *operands,
                    struct err *e);
+
+/* Runs the part that argv[1] names, or prints the help that it asks for; returns the exit code. */
+int cli_group_run(const struct cli_group *g, int argc, char **argv);
 
 /* "hospes: MESSAGE" on standard error; returns the exit code. */
 int cli_fail(const struct err *e);

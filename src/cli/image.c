@@ -333,11 +333,9 @@ const struct cli_command image_repair_command = {
 
 /* --- the command --- */
 
-static void usage(FILE *out)
+/* What --help says beside the commands. */
+static void list_formats(FILE *out)
 {
-    fprintf(out, "usage: hospes image COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
-    for (size_t i = 0; parts[i]; i++)
-        fprintf(out, "  %-9s %s\n", parts[i]->name + strlen("image "), parts[i]->about);
     fprintf(out, "\nFormats:\n");
     for (size_t i = 0; formats[i]; i++)
         fprintf(out, "  %-9s %s%s\n", formats[i]->name, formats[i]->about,
@@ -346,23 +344,10 @@ static void usage(FILE *out)
 
 static int image_main(int argc, char **argv)
 {
-    struct err e;
+    static const struct cli_group group = {
+        .name = "image", .parts = parts, .column = 9, .more = list_formats};
 
-    if (argc < 2) {
-        usage(stderr);
-        return EX_USAGE_;
-    }
-    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-        usage(stdout);
-        return EX_OK;
-    }
-    for (size_t i = 0; parts[i]; i++) {
-        if (strcmp(argv[1], parts[i]->name + strlen("image ")) == 0)
-            return parts[i]->run(argc - 1, argv + 1);
-    }
-    (void)err_exit(&e, EX_USAGE_, EINVAL, "image has no command \"%s\"; see hospes image --help",
-                   argv[1]);
-    return cli_fail(&e);
+    return cli_group_run(&group, argc, argv);
 }
 
 const struct cli_command cli_image = {

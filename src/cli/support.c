@@ -661,32 +661,11 @@ const struct cli_command support_reproduce = {
 static const struct cli_command *const parts[] = {&support_who, &support_bundle, &support_triage,
                                                   &support_reproduce, NULL};
 
-static void usage(FILE *out)
-{
-    fprintf(out, "usage: hospes support COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
-    for (size_t i = 0; parts[i]; i++)
-        fprintf(out, "  %-10s %s\n", parts[i]->name + strlen("support "), parts[i]->about);
-}
-
 static int support_main(int argc, char **argv)
 {
-    struct err e;
+    static const struct cli_group group = {.name = "support", .parts = parts, .column = 10};
 
-    if (argc < 2) {
-        usage(stderr);
-        return EX_USAGE_;
-    }
-    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-        usage(stdout);
-        return EX_OK;
-    }
-    for (size_t i = 0; parts[i]; i++) {
-        if (strcmp(argv[1], parts[i]->name + strlen("support ")) == 0)
-            return parts[i]->run(argc - 1, argv + 1);
-    }
-    (void)err_exit(&e, EX_USAGE_, EINVAL,
-                   "support has no command \"%s\"; see hospes support --help", argv[1]);
-    return cli_fail(&e);
+    return cli_group_run(&group, argc, argv);
 }
 
 const struct cli_command cli_support = {

@@ -182,33 +182,12 @@ int validate_bundle(const struct validate_args *a, const char *out, struct err *
 
 /* --- the command --- */
 
-static void usage(FILE *out)
-{
-    fprintf(out, "usage: hospes validate COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n");
-    for (size_t i = 0; parts[i]; i++)
-        fprintf(out, "  %-11s %s\n", parts[i]->name + strlen("validate "), parts[i]->about);
-}
-
 static int validate_main(int argc, char **argv)
 {
-    struct err e;
+    static const struct cli_group group = {.name = "validate", .parts = parts, .column = 11};
 
-    if (argc < 2) {
-        usage(stderr);
-        return EX_USAGE_;
-    }
-    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-        usage(stdout);
-        return EX_OK;
-    }
     signal(SIGPIPE, SIG_IGN); /* a machine may end while it is spoken to */
-    for (size_t i = 0; parts[i]; i++) {
-        if (strcmp(argv[1], parts[i]->name + strlen("validate ")) == 0)
-            return parts[i]->run(argc - 1, argv + 1);
-    }
-    (void)err_exit(&e, EX_USAGE_, EINVAL,
-                   "validate has no command \"%s\"; see hospes validate --help", argv[1]);
-    return cli_fail(&e);
+    return cli_group_run(&group, argc, argv);
 }
 
 const struct cli_command cli_validate = {
