@@ -93,7 +93,6 @@ int validate_job_open(struct validate_job *j, const struct validate_args *a, con
 {
     bool soft = in_soft_host();
     ssize_t len = readlink("/proc/self/exe", j->self, sizeof(j->self) - 1);
-    const char *tmp = getenv("TMPDIR");
     int rc = vplan_read(&j->plan, path, e);
 
     memset(&j->host, 0, sizeof(j->host));
@@ -113,9 +112,7 @@ int validate_job_open(struct validate_job *j, const struct validate_args *a, con
         .control_program = "qemu-system-x86_64",
         .out = j->out,
         /* Not on a shared folder, and short: the names of sockets have 107 bytes. */
-        .scratch = access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-                   : tmp                         ? tmp
-                                                 : P_tmpdir,
+        .scratch = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : vtext_tmp(),
         .command = j->command,
         .plan_path = path,
         .host = &j->host,

@@ -670,10 +670,7 @@ static int cell_folders(struct cell_run *c, struct err *e)
     if (rc == 0)
         rc = vtext_mkdir(c->dir, e);
     if (rc == 0)
-        rc = vpath(c->work, c->cfg->scratch, "cell-XXXXXX", e);
-    if (rc == 0 && !mkdtemp(c->work))
-        rc = err_exit(e, EX_HOST_IO, errno, "cannot make a folder in %s: %s", c->cfg->scratch,
-                      strerror(errno));
+        rc = vtext_mktemp(c->work, c->cfg->scratch, "cell", e);
     return rc;
 }
 
