@@ -21,7 +21,10 @@ server=
 # shellcheck disable=SC2317 # by trap
 stop()
 {
-    [ -z "$server" ] || { kill -INT "$server" && wait "$server" || true; } 2>/dev/null
+    if [ -n "$server" ]; then
+        kill -INT "$server" 2>/dev/null || true
+        wait "$server" || true
+    fi
     rm -rf "$work"
 }
 trap stop EXIT
