@@ -87,6 +87,11 @@ static int run_memory(void *arg, const char *value, struct err *e)
     {                                                                                              \
         return plan_set(&((struct run *)arg)->field, value, e);                                    \
     }
+static int run_module(void *arg, const char *value, struct err *e)
+{
+    return plan_add_module(&((struct run *)arg)->plan, value, e);
+}
+
 RUN_TEXT(kernel, plan.kernel)
 RUN_TEXT(initrd, plan.initrd)
 RUN_TEXT(append, plan.append)
@@ -174,7 +179,10 @@ static const struct cli_option run_options[] = {
     {"hugepages", NULL, "memory from the pool of huge pages (vm.nr_hugepages)", run_hugepages},
     {"kernel", "FILE", "start this kernel without firmware: bzImage, vmlinux, PVH, multiboot",
      run_kernel},
-    {"initrd", "FILE", "initial RAM disk, or the multiboot module", run_initrd},
+    {"initrd", "FILE", "initial RAM disk, or the first module of a PVH or multiboot kernel",
+     run_initrd},
+    {"module", "FILE[,TEXT]", "add a module of a PVH or multiboot kernel, TEXT its command line",
+     run_module},
     {"append", "TEXT", "command line of the kernel", run_append},
     {"firmware", "bios|uefi", "firmware to start (default bios without --kernel)", run_firmware},
     {"disk", "FILE[,K=V]",

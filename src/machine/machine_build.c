@@ -40,8 +40,11 @@ static int build_limits(const struct plan *p, struct err *e)
 static int build_boot(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
-    struct boot_cfg c = {p->kernel, p->initrd, p->append, p->memory};
+    struct boot_module module[PLAN_MAX_MODULES];
+    struct boot_cfg c = {p->kernel, p->initrd, p->append, p->memory, module, p->modules};
 
+    for (size_t i = 0; i < p->modules; i++)
+        module[i] = (struct boot_module){p->module[i].path, p->module[i].append};
     return p->kernel ? boot_open(&c, &m->boot, e) : 0;
 }
 

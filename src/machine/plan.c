@@ -54,7 +54,16 @@ void plan_free(struct plan *p)
         free(p->ctl[i].bus);
         free(p->ctl[i].place.pci);
     }
+    for (size_t i = 0; i < p->modules; i++) {
+        free(p->module[i].path);
+        free(p->module[i].append);
+    }
     plan_init(p);
+}
+
+struct plan_module *plan_module_new(struct plan *p)
+{
+    return p->modules < PLAN_MAX_MODULES ? &p->module[p->modules++] : NULL;
 }
 
 struct plan_disk *plan_disk_new(struct plan *p)
@@ -249,6 +258,33 @@ static int plan_nic_fill(struct plan_nic *n, struct cfg *c, struct err *e)
     return rc;
 }
 
+int plan_add_module(struct plan *p, const char *spec, struct err *e)
+{
+    const char *text = spec;
+    char *file = strdup(spec), *to = file;
+    struct plan_module *m = NULL;
+
+    if (!file)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    for (; *text && (*text != ',' || text[1] == ','); text++) {
+        text += *text == ',';
+        *to++ = *text;
+    }
+    *to = '\0';
+    if (*file)
+        m = plan_module_new(p);
+    if (m) {
+        m->path = file;
+        return plan_set(&m->append, *text ? text + 1 : NULL, e);
+    }
+    if (*file)
+        (void)err_exit(e, EX_USAGE_, EINVAL, "at most %d modules are possible", PLAN_MAX_MODULES);
+    else
+        (void)err_exit(e, EX_USAGE_, EINVAL, "--module wants FILE or FILE,TEXT, not \"%s\"", spec);
+    free(file);
+    return -EINVAL;
+}
+
 int plan_add_nic(struct plan *p, const char *spec, struct err *e)
 {
     struct cfg *c;
@@ -319,6 +355,20 @@ static int plan_merge_disks(struct plan *p, struct plan *over, struct err *e)
     return 0;
 }
 
+/* They belong to the kernel: those of `over` replace p's. */
+static void plan_merge_modules(struct plan *p, struct plan *over)
+{
+    if (over->modules == 0 && !over->kernel)
+        return;
+    for (size_t i = 0; i < p->modules; i++) {
+        free(p->module[i].path);
+        free(p->module[i].append);
+    }
+    memcpy(p->module, over->module, sizeof(p->module));
+    p->modules = over->modules;
+    over->modules = 0;
+}
+
 int plan_merge(struct plan *p, struct plan *over, struct err *e)
 {
     int rc = plan_merge_disks(p, over, e);
@@ -332,6 +382,7 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
         free(p->persona_why);
         p->persona_opts = p->persona_why = NULL;
     }
+    plan_merge_modules(p, over);
     plan_take(&p->name, &over->name);
     plan_take(&p->persona, &over->persona);
     plan_take(&p->persona_opts, &over->persona_opts);
@@ -440,9 +491,11 @@ static int plan_check_display(const struct plan *p, struct err *e)
 
 static int plan_check_boot(const struct plan *p, struct err *e)
 {
-    if (!p->kernel && (p->initrd || p->append))
+    if (!p->kernel && (p->initrd || p->modules || p->append))
         return err_exit(e, EX_USAGE_, EINVAL, "%s is for a kernel: give --kernel, too",
-                        p->initrd ? "--initrd" : "--append");
+                        p->initrd    ? "--initrd"
+                        : p->modules ? "--module"
+                                     : "--append");
     if (p->kernel && p->firmware)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "--kernel starts without firmware: leave --firmware out");
