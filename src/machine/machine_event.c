@@ -5,11 +5,11 @@
  * Events come on any thread, often from inside a device's io(). They stop the vCPUs where the guest
  * must not go on, and leave the rest to the loop.
  *
- * A notice of a panic lets the guest go on. After some of them nothing comes but last words: a second
- * is enough. After others a crash kernel may start and save the memory of the one that died, so the
- * machine runs on for as long as the guest shows signs of work, or without a limit once its crash
- * kernel has found its devices. Then, or when it resets or powers off before, the machine ends as
- * crashed.
+ * A notice of a panic lets the guest go on. After some of them nothing comes but last words: a
+ * second is enough. After others a crash kernel may start and save the memory of the one that died,
+ * so the machine runs on for as long as the guest shows signs of work, or without a limit once its
+ * crash kernel has found its devices. Then, or when it resets or powers off before, the machine
+ * ends as crashed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -84,8 +84,7 @@ static void machine_grace(struct machine *m, bool dumps)
 {
     m->dumps = dumps;
     m->grace_exits = machine_exits(m);
-    loop_arm(m->loop, &m->grace,
-             loop_now(m->loop) + (dumps ? MACHINE_DUMP_NS : MACHINE_GRACE_NS));
+    loop_arm(m->loop, &m->grace, loop_now(m->loop) + (dumps ? MACHINE_DUMP_NS : MACHINE_GRACE_NS));
 }
 
 void machine_grace_over(struct alarm *a)
