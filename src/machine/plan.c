@@ -27,11 +27,11 @@ void plan_free(struct plan *p)
 {
     const struct plan_smbios *s = &p->smbios;
     char *const own[] = {
-        p->name,    p->title,        p->notes,        p->guest_os,       p->hardware,
-        p->persona, p->persona_opts, p->persona_why,  p->kernel,         p->initrd,
-        p->append,  p->firmware,     p->serial,       p->display,        p->log,
-        p->tpm,     s->vendor,       s->product,      s->version,        s->serial,
-        s->sku,     s->family,       s->board_serial, s->chassis_serial, s->asset_tag};
+        p->name,         p->title,          p->notes,    p->guest_os,      p->hardware, p->persona,
+        p->persona_opts, p->persona_why,    p->kernel,   p->initrd,        p->append,   p->firmware,
+        p->serial,       p->display,        p->log,      p->firmware_opts, p->nvram,    p->tpm,
+        s->vendor,       s->product,        s->version,  s->serial,        s->sku,      s->family,
+        s->board_serial, s->chassis_serial, s->asset_tag};
 
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         free(own[i]);
@@ -371,6 +371,7 @@ static void plan_merge_modules(struct plan *p, struct plan *over)
 
 int plan_merge(struct plan *p, struct plan *over, struct err *e)
 {
+    bool starts = over->firmware != NULL;
     int rc = plan_merge_disks(p, over, e);
 
     if (rc == 0)
@@ -389,7 +390,13 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     plan_take(&p->kernel, &over->kernel);
     plan_take(&p->initrd, &over->initrd);
     plan_take(&p->append, &over->append);
+    if (starts) {
+        free(p->firmware_opts); /* they are the other firmware's */
+        p->firmware_opts = NULL;
+    }
     plan_take(&p->firmware, &over->firmware);
+    plan_take(&p->firmware_opts, &over->firmware_opts);
+    plan_take(&p->nvram, &over->nvram);
     plan_take(&p->serial, &over->serial);
     plan_take(&p->display, &over->display);
     plan_take(&p->log, &over->log);
@@ -397,7 +404,7 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     p->memory = over->memory ? over->memory : p->memory;
     p->testdev |= over->testdev;
     p->hugepages |= over->hugepages;
-    if (p->kernel) { /* it starts without firmware */
+    if (p->kernel && !starts) { /* it starts without firmware */
         free(p->firmware);
         p->firmware = NULL;
     }
@@ -489,6 +496,16 @@ static int plan_check_display(const struct plan *p, struct err *e)
     return 0;
 }
 
+bool plan_firmware(const struct plan *p)
+{
+    return !p->kernel || p->firmware;
+}
+
+bool plan_uefi(const struct plan *p)
+{
+    return p->firmware && strcmp(p->firmware, "uefi") == 0;
+}
+
 static int plan_check_boot(const struct plan *p, struct err *e)
 {
     if (!p->kernel && (p->initrd || p->modules || p->append))
@@ -496,11 +513,15 @@ static int plan_check_boot(const struct plan *p, struct err *e)
                         p->initrd    ? "--initrd"
                         : p->modules ? "--module"
                                      : "--append");
-    if (p->kernel && p->firmware)
+    if (p->kernel && p->firmware && strcmp(p->firmware, "bios") == 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "--kernel starts without firmware: leave --firmware out");
+                        "--kernel starts without a BIOS: leave --firmware out, or use --firmware "
+                        "uefi");
     if (p->firmware && strcmp(p->firmware, "bios") != 0 && strcmp(p->firmware, "uefi") != 0)
         return err_exit(e, EX_USAGE_, EINVAL, "--firmware is bios or uefi, not %s", p->firmware);
+    if (p->nvram && !plan_uefi(p))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--nvram is where UEFI keeps its variables: give --firmware uefi, too");
     if (!p->kernel && p->disks == 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "there is nothing to start: give a disk image or --kernel FILE");

@@ -91,8 +91,10 @@ struct plan {
     struct plan_module module[PLAN_MAX_MODULES];
     size_t modules;
     char *firmware; /* "bios", "uefi" or NULL */
-    char *serial;   /* default "stdio" */
-    char *display;  /* default "none" */
+    char *firmware_opts;
+    char *nvram;   /* where UEFI variables are kept: a file, or "none"; NULL: not said */
+    char *serial;  /* default "stdio" */
+    char *display; /* default "none" */
     char *log;
     uint8_t uuid[16];
     bool uuid_said;
@@ -120,6 +122,10 @@ MUST int plan_add_disk(struct plan *p, const char *spec, struct err *e);
 /* --module FILE[,TEXT]: the text is all after the first comma. */
 MUST int plan_add_module(struct plan *p, const char *spec, struct err *e);
 MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
+
+/* Does firmware start the machine, and is it UEFI? */
+bool plan_firmware(const struct plan *p);
+bool plan_uefi(const struct plan *p);
 
 /* Replaces an owned string by a copy of value, which may be NULL. */
 MUST int plan_set(char **at, const char *value, struct err *e);

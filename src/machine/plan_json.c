@@ -61,6 +61,8 @@ static const struct field plan_fields[] = {
     {"initrd", FIELD_TEXT, offsetof(struct plan, initrd)},
     {"append", FIELD_TEXT, offsetof(struct plan, append)},
     {"firmware", FIELD_TEXT, offsetof(struct plan, firmware)},
+    {"firmware-options", FIELD_TEXT, offsetof(struct plan, firmware_opts)},
+    {"nvram", FIELD_TEXT, offsetof(struct plan, nvram)},
     {"serial", FIELD_TEXT, offsetof(struct plan, serial)},
     {"display", FIELD_TEXT, offsetof(struct plan, display)},
     {"log", FIELD_TEXT, offsetof(struct plan, log)},
