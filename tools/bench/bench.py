@@ -3,7 +3,7 @@
 """Measures hospes beside its peers in one run; see docs/devel/performance.md.
 
 usage: bench.py --guests DIR [OPTION...] [GROUP...]
-groups: boot exits block net memory (default: all)
+groups: boot exits block net memory (default: all), and xen: disk and card of Xen guests beside virtio
 """
 import argparse
 import json
@@ -13,6 +13,8 @@ import sys
 import report
 from lab import APPEND, Lab, RAM_MIB, Stalled
 
+# The xen group: hospes with virtio, with a KVM that knows Xen, and without its help.
+XEN = {"virtio": "kvm", "kvm_xen": "xen", "portable": "xen,portable"}
 MACHINES = {"pc": "pc", "q35": "q35", "microvm": "microvm,rtc=on", "microvm-plain": "microvm"}
 
 
@@ -38,11 +40,12 @@ class Jobs:
             command += ["-netdev", "user,id=n0", "-device", device]
         return command
 
-    def hospes(self, kernel, append=None, disk=None, nic=False):
-        command = [self.lab.hospes, "run", "--persona", "kvm", "--host", "kvm", "--cpus", "1",
+    def hospes(self, kernel, append=None, disk=None, nic=False, persona="kvm"):
+        command = [self.lab.hospes, "run", "--persona", persona, "--host", "kvm", "--cpus", "1",
                    "--memory", "%dM" % RAM_MIB, "--kernel", kernel]
         if append is not None:
-            command += ["--initrd", self.lab.file("guest.cpio"), "--append", append]
+            initrd = "guest.cpio" if persona == "kvm" else "guest-xen.cpio"
+            command += ["--initrd", self.lab.file(initrd), "--append", append]
         if disk:
             command += ["--disk", "%s,format=raw,write" % self.lab.disk]
         return command + ["--nic", "user" if nic else "none"]
@@ -89,7 +92,12 @@ class Jobs:
             return [("memory/" + p, ["-s"],
                      self.linux(p, quick + " bench=rest", disk=True, nic=True))
                     for p in self.peers if p != "kvmtool"]
-        sys.exit("bench: no group '%s': use boot, exits, block, net or memory" % group)
+        if group == "xen":
+            jobs = [("xen-blk/" + k, [], self.hospes(self.lab.kernel, quick + " bench=blk", disk=True, persona=p))
+                    for k, p in XEN.items()]
+            return jobs + [("xen-net/" + k, ["-s"], self.hospes(self.lab.kernel, quick + " bench=net", nic=True, persona=p))
+                           for k, p in XEN.items()]
+        sys.exit("bench: no group '%s': use boot, exits, block, net, memory or xen" % group)
 
 
 def measure(lab, jobs, group, batch, args, result):
@@ -154,6 +162,7 @@ def main():
     result = {"version": 1, "meter": args.meter, "seed": args.seed, "jobs": {}, "stalls": [], "seeds": {}}
     for group in args.groups or ("boot", "exits", "block", "net", "memory"):
         jobs = Jobs(lab, peers)
+        lab.host_kernel = "6.12" if group == "xen" else "6.1"  # whose KVM knows Xen
         for batch in batches(group, [job[0] for job in jobs.of(group)]):
             measure(lab, jobs, group, batch, args, result)
             result["rows"] = report.rows(result)

@@ -164,6 +164,8 @@ static void bench_blk(void)
     for (int i = 0; i < 50 && fd < 0; i++) {
         fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
         if (fd < 0)
+            fd = open("/dev/xvda", O_RDWR | O_DIRECT | O_CLOEXEC);
+        if (fd < 0)
             settle(SETTLE_MS);
     }
     if (fd < 0 || syscall(SYS_io_setup, DEPTH_MAX, &aio) || buf == MAP_FAILED)
@@ -279,6 +281,9 @@ static void bench_net(void)
     };
     static uint8_t buf[64 << 10];
 
+    /* Xen's front ends come up after their drivers. */
+    for (int i = 0; i < 50 && access("/sys/class/net/eth0", F_OK); i++)
+        settle(SETTLE_MS);
     net_up();
     close(net_open('P'));
     settle(SETTLE_MS);

@@ -22,6 +22,7 @@ RAM_MIB = 128
 DISK_MIB = 128
 APPEND = "console=ttyS0 quiet panic=-1 reboot=t tsc=reliable"
 GUEST_MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net")
+XEN_MODULES = ("xen-blkfront", "xen-netfront")
 QEMU = "/usr/bin/qemu-system-x86_64"
 ROMS = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-microvm.bin",
         "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/multiboot_dma.bin",
@@ -47,15 +48,17 @@ class Lab:
     def __init__(self, guests, out, hospes, kvmtool):
         self.guests, self.out, self.hospes_built, self.kvmtool_built = guests, out, hospes, kvmtool
         self.inside = False
+        self.host_kernel = "6.1"
         os.makedirs(out, exist_ok=True)
         for name in ("guest", "runner", "kvmfloor"):
             cc(self.built(name), os.path.join(HERE, name + ".c"))
         cc(self.built("exits.elf"), "-m32", "-ffreestanding", "-fno-pic", "-fno-stack-protector",
            "-mno-sse", "-nostdlib", "-Wl,-T," + os.path.join(HERE, "exits.ld"),
            "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", os.path.join(HERE, "exits.c"))
-        modules = [word for name in GUEST_MODULES for word in ("--module", name)]
-        run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", self.built("guest.cpio"),
-            "--kernel", os.path.join(guests, "6.1-cloud"), *modules, "--init", self.built("guest"))
+        for name, modules in (("guest", GUEST_MODULES), ("guest-xen", XEN_MODULES)):
+            words = [word for m in modules for word in ("--module", m)]
+            run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", self.built(name + ".cpio"),
+                "--kernel", os.path.join(guests, "6.1-cloud"), *words, "--init", self.built("guest"))
 
     def built(self, name):
         return os.path.join(self.out, name)
@@ -109,6 +112,7 @@ class Lab:
         files = [(self.built("runner"), "bench/runner"), (self.built("kvmfloor"), "bench/kvmfloor"),
                  (self.built("exits.elf"), "bench/exits.elf"),
                  (self.built("guest.cpio"), "bench/guest.cpio"),
+                 (self.built("guest-xen.cpio"), "bench/guest-xen.cpio"),
                  (os.path.join(self.guests, "6.1-cloud/vmlinuz"), "bench/vmlinuz")]
         files += [(rom, rom[1:]) for rom in ROMS if os.path.exists(rom)]
         commands = {job[2][0] for job in jobs}
@@ -118,13 +122,13 @@ class Lab:
             if inside in commands:
                 words += ["--program", path]
         run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", initrd, "--kernel",
-            os.path.join(self.guests, "6.1"), "--module", "kvm_amd", "--init", init, *words)
+            os.path.join(self.guests, self.host_kernel), "--module", "kvm_amd", "--init", init, *words)
         meter = ["-icount", "shift=0,sleep=off"] if icount else []
         return self.watch([
             QEMU, "-accel", "tcg", *meter, "-rtc", "clock=vm,base=2026-01-01T00:00:00",
             "-seed", str(seed), "-smp", "1", "-cpu", "max,+svm,-erms,-fsrm", "-m", "2048",
             "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
-            "-kernel", os.path.join(self.guests, "6.1/vmlinuz"), "-initrd", initrd,
+            "-kernel", os.path.join(self.guests, self.host_kernel, "vmlinuz"), "-initrd", initrd,
             "-append", "console=ttyS0 quiet loglevel=1 panic=-1 tsc=reliable clocksource=tsc nokaslr norandmaps "
             "cryptomgr.notests"
         ], patience, os.path.join(self.out, name + ".log"))
@@ -133,7 +137,7 @@ class Lab:
         script = self.built(name + ".sh")
         with open(script, "w") as f:
             f.write("set -eu\n" + self.script(make_jobs()))
-        return self.watch([os.path.join(TOP, "dev"), "host", "sh", script], patience,
+        return self.watch([os.path.join(TOP, "dev"), "host", "-k", self.host_kernel, "sh", script], patience,
                           os.path.join(self.out, name + ".log"))
 
     @staticmethod

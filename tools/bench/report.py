@@ -4,6 +4,8 @@
 # Rows that the gate holds: they repeat to the last digit as long as the code does not change.
 GATED = ("boot.", "exits.", "block.rd4k_qd1", "block.wr4k_qd1")
 REFERENCE = "pc"
+# Bars of the xen group: the rate beside virtio's.
+XEN_BARS = {"kvm_xen": 0.85, "portable": 0.5}
 
 
 def parse(lines):
@@ -86,7 +88,7 @@ def rows(result):
                 out.put("exits." + row, "instructions" if exact else "ticks", peer, value)
                 if peer != "floor" and row in floor and row != "nothing":
                     out.put("exits.%s-floor" % row, "", peer, value - floor[row])
-        elif group in ("block", "net"):
+        elif group in ("block", "net", "xen-blk", "xen-net"):
             for row, value in job["values"].items():
                 out.put("%s.%s" % (group, row), "instructions" if exact else "ticks", peer, value)
                 spent, ops = stretch(job, row)
@@ -96,6 +98,12 @@ def rows(result):
             for key in ("anon_kib", "file_kib", "tables_kib", "threads"):
                 out.put("memory." + key, "KiB" if "kib" in key else "", peer, job["memory"][key])
     return list(out.rows.values())
+
+
+def xen_rates(values):
+    """What each way reaches of virtio's rate, with a mark below its bar."""
+    rates = {k: values["virtio"] / v for k, v in values.items() if k in XEN_BARS and "virtio" in values}
+    return "".join("  %s %.2f%s" % (k, r, "" if r >= XEN_BARS[k] else "!") for k, r in sorted(rates.items()))
 
 
 def show(result, to):
@@ -120,6 +128,8 @@ def show(result, to):
         mine, other = row["values"].get("hospes"), row["values"].get(REFERENCE)
         if mine is not None and other:
             line += "   %8.3f" % (mine / other)
+        if row["row"].startswith("xen-") and not row["row"].endswith(".exits"):
+            line += xen_rates(row["values"])
         print(line + "  " + row["unit"], file=to)
 
 
