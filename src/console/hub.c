@@ -136,21 +136,14 @@ static bool surface_valid(const struct surface *s)
 }
 
 /* The first screen that shows something. */
-static struct screen *front(struct hub *h, struct surface *out)
+static bool front(struct hub *h, struct surface *out)
 {
     for (struct screen *s = h ? h->screens : NULL; s; s = s->next) {
         memset(out, 0, sizeof(*out));
         if (s->surface(s, out) && surface_valid(out))
-            return s;
+            return true;
     }
-    return NULL;
-}
-
-struct screen *hub_front(struct hub *h)
-{
-    struct surface ignored;
-
-    return front(h, &ignored);
+    return false;
 }
 
 static uint32_t widen(uint32_t v, unsigned r, unsigned g, unsigned b, unsigned gbits)

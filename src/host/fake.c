@@ -290,6 +290,16 @@ static void fake_vcpu_kick(struct vcpu *base)
     pthread_mutex_unlock(&fake_lock);
 }
 
+static void fake_vcpu_attend(struct vcpu *v)
+{
+    /* the script calls sink->attend itself */
+}
+
+static int fake_auto_eoi(struct vcpu *v, uint8_t vector)
+{
+    return 0;
+}
+
 static void fake_vcpu_reset(struct vcpu *base)
 {
     struct fake_vcpu *v = fake_vcpu_of(base);
@@ -382,6 +392,8 @@ const struct host_ops host_fake = {
     .vcpu_set_cpuid = fake_vcpu_set_cpuid,
     .vcpu_run = fake_vcpu_run,
     .vcpu_kick = fake_vcpu_kick,
+    .vcpu_attend = fake_vcpu_attend,
+    .vcpu_auto_eoi = fake_auto_eoi,
     .vcpu_reset = fake_vcpu_reset,
     .vcpu_get_regs = fake_get_regs,
     .vcpu_set_regs = fake_set_regs,

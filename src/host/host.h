@@ -26,7 +26,7 @@ enum host_cap {
     HOST_CAP_HYPERV_SYNIC = 1 << 0, /* SynIC, stimers, reference TSC page, KVM_HYPERV_EVENTFD */
     HOST_CAP_HYPERV_ENFORCE = 1 << 1,
     HOST_CAP_XEN_HCALL = 1 << 2,   /* hypercalls by VMCALL/VMMCALL reach us */
-    HOST_CAP_XEN_EVTCHN = 1 << 3,  /* event channels and timers in the kernel */
+    HOST_CAP_XEN_EVTCHN = 1 << 3,  /* event channels and timers in the kernel: struct host_xen */
     HOST_CAP_USER_MSR = 1 << 4,    /* chosen MSRs exit to us */
     HOST_CAP_VMWARE_PORT = 1 << 5, /* ring 3 may use port 0x5658 */
     HOST_CAP_SYNC_REGS = 1 << 6,
@@ -110,6 +110,8 @@ struct host_sink {
                          uint32_t *val);
     enum verdict (*msr)(void *arg, struct vcpu *v, uint32_t msr, enum access dir, uint64_t *val);
     enum verdict (*hypercall)(void *arg, struct vcpu *v, struct hcall *h);
+    /* On v's thread, between two runs, some time after vcpu_attend(). May be NULL. */
+    void (*attend)(void *arg, struct vcpu *v);
     /* The vCPU stops running when this returns; the machine decides what follows. Except for
      * SYNIC, which goes on. */
     void (*event)(void *arg, struct vcpu *v, enum host_event what,
@@ -129,6 +131,41 @@ struct host_cfg {
 struct msr_range {
     uint32_t base, count;
     bool read, write;
+};
+
+/* What the kernel does by itself when a Xen guest sends on a port. */
+struct host_xen_route {
+    enum { HOST_XEN_ROUTE_NONE, HOST_XEN_ROUTE_FD, HOST_XEN_ROUTE_PORT } kind;
+    int fd;        /* NONE: the hypercall comes to the sink. FD: this eventfd is signalled */
+    uint32_t port; /* PORT: this one of the guest's becomes pending */
+    uint16_t vcpu; /* and tells this vCPU */
+    bool ipi;      /* PORT: the port sent on, itself */
+};
+
+/* Of one vCPU. HOST_XEN_NOWHERE: not there. */
+struct host_xen_vcpu {
+    gpa_t info;     /* vcpu_info, its clock included */
+    gpa_t runstate; /* the run state area */
+    uint32_t timer; /* the port of VIRQ_TIMER; 0: timer hypercalls come to the sink */
+    uint8_t vector; /* of upcalls, acknowledged by the guest; 0: none of its own */
+};
+#define HOST_XEN_NOWHERE UINT64_MAX
+
+/* Event channels and timers of Xen guests in the kernel, by the 2-level ABI: HOST_CAP_XEN_EVTCHN
+ * and host_cfg.xen_hcall. -errno is the kernel's. */
+struct host_xen {
+    /* Where shared_info is, and the width of its guest. Writes the wall clock. */
+    MUST int (*shared)(struct host *h, gpa_t at, bool longmode);
+    MUST int (*route)(struct host *h, uint32_t send_port, const struct host_xen_route *r);
+    void (*unroute_all)(struct host *h);
+    /* Makes a port pending and tells the vCPU: 1 raised, 0 it was pending or is masked. */
+    int (*raise)(struct host *h, uint32_t port, unsigned vcpu);
+    /* The vector of all vCPUs without one of their own, which nobody acknowledges. 0: none. */
+    MUST int (*vector)(struct host *h, uint8_t vector);
+    /* On v's thread. */
+    MUST int (*vcpu)(struct vcpu *v, const struct host_xen_vcpu *s);
+    /* State, entry time, times in the four states. On v's thread. */
+    MUST int (*runstate)(struct vcpu *v, uint64_t out[6]);
 };
 
 struct host_ops {
@@ -171,6 +208,10 @@ struct host_ops {
     /* A message straight to a local APIC: Xen's upcall vector. 1 delivered, 0 not accepted (APIC
      * disabled), -errno. */
     int (*msi_send)(struct host *h, uint64_t addr, uint32_t data);
+    const struct host_xen *xen; /* NULL: none */
+    /* From now on the local APIC of v acknowledges `vector` by itself. On v's thread, for a guest
+     * that does not use Hyper-V's SynIC. -ENOTSUP. */
+    MUST int (*vcpu_auto_eoi)(struct vcpu *v, uint8_t vector);
 
     MUST int (*vcpu_create)(struct host *h, unsigned index, struct vcpu **out, struct err *e);
     void (*vcpu_destroy)(struct vcpu *v);
@@ -180,6 +221,8 @@ struct host_ops {
     MUST int (*vcpu_run)(struct vcpu *v, const struct host_sink *sink, struct err *e);
     /* Any thread: makes vcpu_run() return soon. */
     void (*vcpu_kick)(struct vcpu *v);
+    /* Any thread: makes the sink's attend() run soon; several calls may become one. */
+    void (*vcpu_attend)(struct vcpu *v);
     /* Power-on state: registers, APIC, MSRs. Application processors wait for INIT/SIPI. */
     void (*vcpu_reset)(struct vcpu *v);
 

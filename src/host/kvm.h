@@ -80,6 +80,7 @@ struct kvm_vcpu {
     struct kvm_run *run;
     pthread_t thread;
     bool stop;   /* set by vcpu_kick() */
+    bool attend; /* set by vcpu_attend() */
     bool synced; /* run->s.regs holds the registers */
     uint64_t exits;
     struct {
@@ -106,6 +107,10 @@ int kvm_irq_sint(struct host *h, unsigned vp, unsigned sint, void (*eom)(void *a
                  struct irq **out, struct err *e);
 int kvm_irq_signal(struct host *h, uint32_t conn_id, int fd);
 int kvm_irq_msi_send(struct host *h, uint64_t addr, uint32_t data);
+
+/* kvm_xen.c */
+extern const struct host_xen kvm_xen;
+int kvm_xen_auto_eoi(struct vcpu *v, uint8_t vector);
 
 /* kvm_cpuid.c */
 MUST int kvm_cpuid_open(struct kvm_host *h, struct err *e);
@@ -136,6 +141,9 @@ int kvm_vcpu_create(struct host *h, unsigned index, struct vcpu **out, struct er
 void kvm_vcpu_destroy(struct vcpu *v);
 int kvm_vcpu_run(struct vcpu *v, const struct host_sink *sink, struct err *e);
 void kvm_vcpu_kick(struct vcpu *v);
+void kvm_vcpu_attend(struct vcpu *v);
+/* -errno */
+int kvm_vcpu_enable(struct kvm_vcpu *v, uint32_t cap, uint64_t arg);
 size_t kvm_vcpu_last(const struct vcpu *base, struct vcpu_exit *out, size_t max);
 uint64_t kvm_vcpu_exits(const struct vcpu *v);
 

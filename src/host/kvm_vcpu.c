@@ -37,7 +37,7 @@ static void kvm_vcpu_signals(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static int kvm_vcpu_enable(struct kvm_vcpu *v, uint32_t cap, uint64_t arg)
+int kvm_vcpu_enable(struct kvm_vcpu *v, uint32_t cap, uint64_t arg)
 {
     struct kvm_enable_cap c = {.cap = cap, .args = {arg}};
 
@@ -102,14 +102,28 @@ void kvm_vcpu_destroy(struct vcpu *base)
     free(v);
 }
 
+/* Makes the runner look at its flags, one of which was set before. */
+static void kvm_vcpu_poke(struct kvm_vcpu *v)
+{
+    __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    if (!pthread_equal(v->thread, pthread_self()))
+        pthread_kill(v->thread, KVM_KICK_SIGNAL);
+}
+
 void kvm_vcpu_kick(struct vcpu *base)
 {
     struct kvm_vcpu *v = kvm_vcpu_of(base);
 
     __atomic_store_n(&v->stop, true, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    if (!pthread_equal(v->thread, pthread_self()))
-        pthread_kill(v->thread, KVM_KICK_SIGNAL);
+    kvm_vcpu_poke(v);
+}
+
+void kvm_vcpu_attend(struct vcpu *base)
+{
+    struct kvm_vcpu *v = kvm_vcpu_of(base);
+
+    __atomic_store_n(&v->attend, true, __ATOMIC_SEQ_CST);
+    kvm_vcpu_poke(v);
 }
 
 size_t kvm_vcpu_last(const struct vcpu *base, struct vcpu_exit *out, size_t max)
@@ -420,6 +434,11 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
         if (__atomic_load_n(&v->stop, __ATOMIC_RELAXED)) {
             __atomic_store_n(&v->stop, false, __ATOMIC_SEQ_CST);
             return 0;
+        }
+        if (__atomic_load_n(&v->attend, __ATOMIC_RELAXED)) {
+            __atomic_store_n(&v->attend, false, __ATOMIC_SEQ_CST);
+            if (s->attend)
+                s->attend(s->arg, base);
         }
         v->synced = false;
         if (ioctl(v->fd, KVM_RUN, 0) < 0) {

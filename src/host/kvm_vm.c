@@ -192,6 +192,8 @@ static int kvm_vm_hypercalls(struct kvm_host *h, struct err *e)
     struct kvm_xen_hvm_config xen = {.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
                                      .msr = 0x40000000};
 
+    if (h->caps & HOST_CAP_XEN_EVTCHN)
+        xen.flags |= KVM_XEN_HVM_CONFIG_EVTCHN_SEND;
     if (h->cfg.xen_hcall && h->caps & HOST_CAP_XEN_HCALL &&
         ioctl(h->vm, KVM_XEN_HVM_CONFIG, &xen) < 0)
         return err_exit(e, EX_NO_HOST, errno,
@@ -385,11 +387,14 @@ const struct host_ops host_kvm = {
     .hyperv_signal = kvm_irq_signal,
     .hyperv_sint = kvm_irq_sint,
     .msi_send = kvm_irq_msi_send,
+    .xen = &kvm_xen,
+    .vcpu_auto_eoi = kvm_xen_auto_eoi,
     .vcpu_create = kvm_vcpu_create,
     .vcpu_destroy = kvm_vcpu_destroy,
     .vcpu_set_cpuid = kvm_cpuid_set,
     .vcpu_run = kvm_vcpu_run,
     .vcpu_kick = kvm_vcpu_kick,
+    .vcpu_attend = kvm_vcpu_attend,
     .vcpu_reset = kvm_state_reset,
     .vcpu_get_regs = kvm_state_get_regs,
     .vcpu_set_regs = kvm_state_set_regs,

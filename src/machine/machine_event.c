@@ -25,6 +25,7 @@
 enum told {
     TOLD_POWEROFF,
     TOLD_RESET,
+    TOLD_RENEW,
     TOLD_PANIC,  /* last words follow */
     TOLD_NOTICE, /* a crash kernel may follow */
     TOLD_ALIVE,  /* the guest found its devices */
@@ -127,6 +128,15 @@ static void machine_reset(struct machine *m)
     machine_cpus_order(m, CPU_START);
 }
 
+static void machine_renew(struct machine *m)
+{
+    machine_cpus_order(m, CPU_HOLD);
+    log_line(LOG_INFO, "machine", "the guest starts another kernel");
+    if (m->persona->ops->renew)
+        m->persona->ops->renew(m->persona);
+    machine_cpus_order(m, CPU_RUN);
+}
+
 static void machine_told(void *arg)
 {
     struct notice *n = arg;
@@ -144,6 +154,9 @@ static void machine_told(void *arg)
         break;
     case TOLD_RESET:
         machine_reset(m);
+        break;
+    case TOLD_RENEW:
+        machine_renew(m);
         break;
     case TOLD_PANIC:
         machine_crashed(m, n->text);
@@ -215,6 +228,9 @@ void machine_persona_event(void *arg, enum machine_event what, const char *text)
         break;
     case MACHINE_RESET:
         machine_tell(arg, TOLD_RESET, 0, NULL);
+        break;
+    case MACHINE_RENEW:
+        machine_tell(arg, TOLD_RENEW, 0, NULL);
         break;
     case MACHINE_CRASH:
         machine_tell(arg, TOLD_PANIC, 0, text ? text : "the guest gave a crash notice");

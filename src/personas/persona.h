@@ -25,7 +25,6 @@ struct disk_spec {
     const char *bus; /* NULL: the persona's own choice */
     const char *serial;
     bool cdrom;
-    int controller, unit;    /* place on a controller of `bus`; -1: the persona's choice */
     unsigned queues;         /* 0: the persona's choice */
     struct cfg *opts;        /* what the front end may read: slot, ... */
     const uint8_t *instance; /* of the VMBus channel of its controller, as on the wire; NULL */
@@ -52,6 +51,7 @@ enum persona_ask {
 enum machine_event {
     MACHINE_POWEROFF,
     MACHINE_RESET,
+    MACHINE_RENEW,    /* a new kernel will start in the same machine, by its own hand (kexec) */
     MACHINE_CRASH,    /* text says how it was told */
     MACHINE_ALIVE,    /* a kernel has found its devices: after a crash, the one that saves memory */
     MACHINE_ASK_DONE, /* the guest obeyed or answered; text is what it said */
@@ -84,6 +84,9 @@ struct persona_ops {
     MUST int (*create)(const struct persona_env *env, struct persona **out, struct err *e);
     void (*destroy)(struct persona *p);
     void (*reset)(struct persona *p);
+    /* After MACHINE_RENEW, with all vCPUs at rest and memory, board and processors as they are: the
+     * next kernel shall find the persona as the first one did. May be NULL. */
+    void (*renew)(struct persona *p);
 
     /* What the host must be told before vCPUs exist. May be NULL. */
     void (*host_needs)(struct cfg *opts, struct host_cfg *c);
@@ -98,6 +101,7 @@ struct persona_ops {
     enum verdict (*hypercall)(struct persona *p, struct vcpu *v, struct hcall *h);
     enum verdict (*port)(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                          enum access dir, uint32_t *val);
+    void (*attend)(struct persona *p, struct vcpu *v); /* after host_ops.vcpu_attend() */
     void (*synic)(struct persona *p, struct vcpu *v, const struct host_event_info *info);
 
     MUST int (*add_disk)(struct persona *p, const struct disk_spec *s, struct err *e);

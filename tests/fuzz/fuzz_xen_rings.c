@@ -9,11 +9,13 @@
 #include "unit.h"
 
 #include "abi/bytes.h"
+#include "console/hub.h"
 #include "core/err.h"
 #include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fuzz.h"
 #include "personas/xen/vbd.h"
+#include "personas/xen/vfb.h"
 #include "personas/xen/vif.h"
 #include "personas/xen/xenbus.h"
 #include "virtio/loopnet.h"
@@ -75,6 +77,29 @@ static void poke(struct fuzz *z, gpa_t at, uint64_t v, unsigned n)
     (void)!gmem_write(z->f.env.mem, at, raw, n);
 }
 
+/* A picture of one page, whose lists lie in the last rings' pages. */
+static void connect_screen(struct fuzz *z)
+{
+    struct xenstore *s = z->x->store;
+    gpa_t page = RINGS + 20 * PAGE;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct evtchn_alloc_unbound a = {.dom = DOMID_SELF};
+
+        op(z, EVTCHNOP_alloc_unbound, &a, sizeof(a));
+        xs_put(s, i ? DEVICE "vkbd/0/event-channel" : DEVICE "vfb/0/event-channel", "%u", a.port);
+    }
+    poke(z, page + 16, 16 | UINT64_C(16) << 32, 8);   /* width, height */
+    poke(z, page + 24, 64 | UINT64_C(4096) << 32, 8); /* stride, bytes */
+    poke(z, page + 32, 32, 8);                        /* depth */
+    poke(z, page + 40, page / PAGE + 1, 8);
+    poke(z, page + PAGE, page / PAGE + 2, 8);
+    xs_put(s, DEVICE "vfb/0/page-ref", "%llu", (unsigned long long)(page / PAGE));
+    xs_put(s, DEVICE "vkbd/0/page-ref", "%llu", (unsigned long long)(page / PAGE + 3));
+    xs_put(s, DEVICE "vfb/0/state", "3");
+    xs_put(s, DEVICE "vkbd/0/state", "3");
+}
+
 static void connect(struct fuzz *z)
 {
     struct xenstore *s = z->x->store;
@@ -97,6 +122,7 @@ static void connect(struct fuzz *z)
     xs_put(s, DEVICE "vif/0/feature-sg", "1");
     xs_put(s, DEVICE "vif/0/feature-gso-tcpv4", "1");
     xs_put(s, DEVICE "vif/0/state", "4");
+    connect_screen(z);
     run(z);
 }
 
@@ -125,7 +151,10 @@ static void create(struct fuzz *z)
     nic.netif = &z->net->n;
     z->disk = memdisk_create(z->f.env.loop, 64 * KiB);
     disk.disk = &z->disk->d;
-    if (vif_add(z->x, &nic, 0, &e) < 0 || vbd_add(z->x, &disk, 0, &e) < 0)
+    if (hub_create(z->f.env.loop, &z->x->p.env.hub, &e) < 0)
+        abort();
+    if (vif_add(z->x, &nic, 0, &e) < 0 || vbd_add(z->x, &disk, 0, &e) < 0 ||
+        vfb_add(z->x, &e) < 0 || vkbd_add(z->x, &e) < 0)
         abort();
     run(z);
     connect(z);
@@ -148,7 +177,14 @@ static void write_key(struct fuzz *z)
                                       "vif/0/event-channel-tx",
                                       "vif/0/feature-sg",
                                       "vif/0/request-rx-copy",
-                                      "vif/0/multi-queue-num-queues"};
+                                      "vif/0/multi-queue-num-queues",
+                                      "vfb/0/state",
+                                      "vfb/0/page-ref",
+                                      "vfb/0/event-channel",
+                                      "vfb/0/protocol",
+                                      "vkbd/0/state",
+                                      "vkbd/0/page-ref",
+                                      "vkbd/0/event-channel"};
     char path[96];
 
     snprintf(path, sizeof(path), DEVICE "%s", key[take(z, 1) % ARRAY_SIZE(key)]);
@@ -168,12 +204,25 @@ static void network(struct fuzz *z)
         z->net->ev->writable(z->net->arg);
 }
 
+/* A viewer, and somebody who types and points. */
+static void look(struct fuzz *z)
+{
+    struct pointer_event ev = {.x = (int)take(z, 2), .y = (int)take(z, 2), .buttons = 1};
+    struct image img;
+    struct err e;
+
+    if (hub_image(z->x->p.env.hub, &img, &e) == 0)
+        free(img.pixels);
+    hub_key(z->x->p.env.hub, (unsigned)take(z, 1), take(z, 1) & 1);
+    hub_move(z->x->p.env.hub, &ev);
+}
+
 static void step(struct fuzz *z)
 {
     uint8_t body[24];
     unsigned cmd;
 
-    switch (take(z, 1) % 8) {
+    switch (take(z, 1) % 9) {
     case 0:
         poke(z, (gpa_t)take(z, 2) << 2, take(z, 8), 8);
         break;
@@ -203,6 +252,9 @@ static void step(struct fuzz *z)
         if (evtchn_op_size(cmd) && evtchn_op_size(cmd) <= sizeof(body))
             op(z, cmd, body, evtchn_op_size(cmd));
         break;
+    case 7:
+        look(z);
+        break;
     default:
         (void)!grant_set_version(z->x->gr, 1 + (take(z, 1) & 1));
         connect(z);
@@ -222,6 +274,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memdisk_let_go(z.disk);
     run(&z);
     xenbus_destroy(z.x);
+    hub_destroy(z.x->p.env.hub);
     xenstore_destroy(z.x->store);
     evtchn_destroy(z.x->ev);
     grant_destroy(z.x->gr);

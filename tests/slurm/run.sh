@@ -14,7 +14,7 @@ for tool in munged slurmctld slurmd sbatch scontrol; do
     }
 done
 
-d=$(mktemp -dt hospes-slurm.XXXXXX)
+d=$(mktemp -d /tmp/hospes-slurm.XXXXXX)
 node=$(hostname -s)
 stop()
 {

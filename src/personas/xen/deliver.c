@@ -3,10 +3,10 @@
  * deliver.c - how a pending event interrupts the guest.
  *
  * Three ways, by what the guest asked for: a vector of its own per vCPU (HVMOP_set_evtchn_upcall_
- * vector), which the guest acknowledges at its APIC; a GSI or the platform device's pin
- * (HVM_PARAM_CALLBACK_IRQ types 0 and 1), a level that stays up while vCPU 0 has an upcall pending.
- * Type 2, one vector for all that the guest never acknowledges, is not modelled: the leaf that
- * offers the first way is always shown.
+ * vector), which the guest acknowledges at its APIC; HVM_PARAM_CALLBACK_IRQ type 2, one vector for
+ * all, which the guest never acknowledges, so that its APIC is told to; types 0 and 1, a GSI or the
+ * platform device's pin, a level that stays up while vCPU 0 has an upcall pending. A kernel that
+ * raises events delivers the first two itself, and is helped only where we have set the bits.
  *
  * A local APIC that is still switched off does not take a message. Linux sets its vector before it
  * switches the APIC on, so such an upcall is offered again until it is taken.
@@ -22,12 +22,11 @@ enum { REDELIVER_NS = 1000 * 1000 };
 
 enum { VIA_GSI = 0, VIA_PCI_INTX = 1, VIA_VECTOR = 2 };
 
-static bool inject(struct xen *x, unsigned cpu)
+static bool inject(struct xen *x, unsigned cpu, uint8_t vector)
 {
     const struct host_ops *ops = x->p.env.host->ops;
 
-    return ops->msi_send(x->p.env.host, UINT64_C(0xfee00000) | (uint64_t)cpu << 12,
-                         x->vcpu[cpu].upcall_vector) > 0;
+    return ops->msi_send(x->p.env.host, UINT64_C(0xfee00000) | (uint64_t)cpu << 12, vector) > 0;
 }
 
 static void arm_redeliver(void *arg)
@@ -51,10 +50,15 @@ void xen_deliver(void *arg, unsigned cpu)
     struct xen_vcpu *c = &x->vcpu[cpu];
     struct irq *line = __atomic_load_n(&x->callback_line, __ATOMIC_ACQUIRE);
 
-    if (c->upcall_vector) {
-        c->undelivered = !inject(x, cpu);
+    if (c->upcall_vector || (c->auto_eoi && c->auto_eoi == x->callback_vector)) {
+        c->undelivered = !inject(x, cpu, c->upcall_vector ? c->upcall_vector : c->auto_eoi);
         if (c->undelivered)
             again_later(x);
+    } else if (x->callback_vector) {
+        /* The kernel looks at what is pending whenever the vCPU enters; else its APIC is made ready
+         * first, and then this is called again. */
+        if (c->v)
+            c->v->host->ops->vcpu_attend(c->v);
     } else if (line && cpu == 0) {
         irq_raise(line);
     }
@@ -114,11 +118,49 @@ static void line_take(void *arg)
         irq_raise(line);
 }
 
+/* Who delivers: the kernel does when it is by vectors. */
+static void vectored(struct xen *x, struct vcpu *v)
+{
+    evtchn_set_vectored(x->ev, x->vcpu[0].upcall_vector || x->callback_vector);
+    for (unsigned i = 0; i < x->p.env.cpus; i++)
+        xen_kernel_changed(x, v, i);
+}
+
+long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t vector)
+{
+    if (vector < 16)
+        return -EINVAL;
+    x->vcpu[cpu].upcall_vector = vector;
+    if (cpu == 0)
+        vectored(x, v);
+    else
+        xen_kernel_changed(x, v, cpu);
+    if (evtchn_upcall_pending(x->ev, cpu))
+        xen_deliver(x, cpu);
+    return 0;
+}
+
+static long set_vector(struct xen *x, struct vcpu *v, uint64_t vector)
+{
+    if (vector < 16 || vector > 255)
+        return -EINVAL;
+    if (x->kernel_events && v->host->ops->xen->vector(v->host, (uint8_t)vector) < 0)
+        return -EINVAL;
+    x->callback_vector = (uint8_t)vector;
+    xen_auto_eoi(x, v);
+    for (unsigned i = 0; i < x->p.env.cpus; i++) {
+        if (i != v->index && x->vcpu[i].v)
+            v->host->ops->vcpu_attend(x->vcpu[i].v);
+    }
+    return 0;
+}
+
 /* type << 56 | argument; Linux with its own vectors writes 1 only to look occupied. */
-long xen_set_callback(struct xen *x, uint64_t via)
+long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via)
 {
     unsigned type = (unsigned)(via >> 56);
     unsigned gsi = 0;
+    long rc = 0;
 
     if (type == VIA_GSI)
         gsi = (unsigned)(via & 0xff);
@@ -130,7 +172,14 @@ long xen_set_callback(struct xen *x, uint64_t via)
         gsi = 0;
     if (gsi > 23)
         return -EINVAL;
+    if (type == VIA_VECTOR)
+        rc = set_vector(x, v, via & 0xffffffff);
+    else
+        x->callback_vector = 0;
+    if (rc < 0)
+        return rc;
     x->callback_gsi = gsi;
+    vectored(x, v);
     loop_post(x->p.env.dev.loop, line_take, x);
     return 0;
 }
@@ -138,10 +187,12 @@ long xen_set_callback(struct xen *x, uint64_t via)
 void xen_deliver_reset(struct xen *x)
 {
     x->callback_gsi = 0;
+    x->callback_vector = 0;
     line_drop(x);
     loop_disarm(x->p.env.dev.loop, &x->redeliver);
     for (unsigned i = 0; i < XEN_CPUS; i++) {
         x->vcpu[i].upcall_vector = 0;
         x->vcpu[i].undelivered = false;
+        x->vcpu[i].auto_eoi = 0; /* it is told anew when this is wanted again */
     }
 }

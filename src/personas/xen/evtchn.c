@@ -53,7 +53,10 @@ void evtchn_reset(struct evtchn *x)
     memset(x->info, 0, sizeof(x->info));
     memset(x->fifo_block, 0, sizeof(x->fifo_block));
     memset(x->fifo_tail, 0, sizeof(x->fifo_tail));
+    memset(x->timer_port, 0, sizeof(x->timer_port));
     x->shared = NULL;
+    x->vectored = false;
+    evtchn_kernel_reset(x);
     x->fifo = false;
     x->fifo_pages = 0;
     pthread_mutex_unlock(&x->lock);
@@ -92,6 +95,12 @@ void evtchn_upcall(struct evtchn *x, unsigned cpu)
     x->deliver(x->arg, cpu);
 }
 
+static void look_everywhere(struct evtchn *x, unsigned cpu)
+{
+    memset(pending_sel(x, cpu), 0xff, x->longmode ? 8 : 4);
+    evtchn_upcall(x, cpu);
+}
+
 int evtchn_set_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t at)
 {
     uint8_t *to;
@@ -106,11 +115,18 @@ int evtchn_set_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t at)
         memcpy(to, x->info[cpu], VI_SIZE);
     x->info[cpu] = to;
     x->info_at[cpu] = at;
-    /* An event may have been set in the old place meanwhile: let the guest look everywhere. */
-    memset(pending_sel(x, cpu), 0xff, x->longmode ? 8 : 4);
-    evtchn_upcall(x, cpu);
+    /* An event may have been set in the old place meanwhile. */
+    look_everywhere(x, cpu);
     pthread_mutex_unlock(&x->lock);
     return 0;
+}
+
+void evtchn_poke(struct evtchn *x, unsigned cpu)
+{
+    pthread_mutex_lock(&x->lock);
+    if (cpu < x->cpus && x->info[cpu])
+        look_everywhere(x, cpu);
+    pthread_mutex_unlock(&x->lock);
 }
 
 bool evtchn_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t *at)
@@ -154,7 +170,7 @@ static void set_pending(struct evtchn *x, unsigned port)
         evtchn_fifo_set_pending(x, port);
         return;
     }
-    if (!mask || port >= port_limit(x))
+    if (!mask || port >= port_limit(x) || evtchn_kernel_raise(x, port))
         return;
     if (bit_test_and_set(x->shared + SI_PENDING, port) || bit_test(mask, port))
         return;
@@ -169,7 +185,11 @@ static int unmask(struct evtchn *x, unsigned port)
         return evtchn_fifo_unmask(x, port);
     if (!mask || port >= port_limit(x))
         return -EINVAL;
-    if (bit_test_and_clear(mask, port) && bit_test(x->shared + SI_PENDING, port))
+    if (!bit_test_and_clear(mask, port))
+        return 0;
+    if (x->host && bit_test_and_clear(x->shared + SI_PENDING, port))
+        set_pending(x, port);
+    else if (bit_test(x->shared + SI_PENDING, port))
         two_level_tail(x, port);
     return 0;
 }
@@ -199,10 +219,27 @@ static int port_new(struct evtchn *x, uint8_t state)
     return -ENOSPC;
 }
 
+/* Takes what p was bound to back; its state is for the caller. */
+static void port_detach(struct evtchn *x, struct evtchn_port *p)
+{
+    struct evtchn_port *peer = p->looped ? &x->port[p->peer] : NULL;
+
+    if (peer) {
+        peer->state = EVTCHNSTAT_unbound;
+        peer->looped = false;
+        evtchn_kernel_route(x, p->peer);
+    }
+    if (p->state == EVTCHNSTAT_virq && p->virq == VIRQ_TIMER)
+        x->timer_port[p->cpu] = 0;
+    p->state = EVTCHNSTAT_closed;
+    p->looped = false;
+    p->sent = NULL;
+    evtchn_kernel_route(x, (unsigned)(p - x->port));
+}
+
 static void port_close(struct evtchn *x, struct evtchn_port *p)
 {
-    if (p->looped)
-        x->port[p->peer] = (struct evtchn_port){.state = EVTCHNSTAT_unbound, .remote = DOMID_SELF};
+    port_detach(x, p);
     *p = (struct evtchn_port){0};
 }
 
@@ -216,7 +253,7 @@ unsigned evtchn_alloc(struct evtchn *x)
     return port < 0 ? 0 : (unsigned)port;
 }
 
-int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg)
+int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg, int fd)
 {
     struct evtchn_port *p;
     int rc = -EINVAL;
@@ -227,6 +264,8 @@ int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg)
         p->state = EVTCHNSTAT_interdomain;
         p->sent = fn;
         p->arg = arg;
+        p->fd = fd;
+        evtchn_kernel_route(x, port);
         rc = 0;
     }
     pthread_mutex_unlock(&x->lock);
@@ -242,6 +281,7 @@ void evtchn_unbind(struct evtchn *x, unsigned port, void *arg)
     if (p && p->sent && p->arg == arg) {
         p->state = EVTCHNSTAT_unbound;
         p->sent = NULL;
+        evtchn_kernel_route(x, port);
     }
     pthread_mutex_unlock(&x->lock);
 }
@@ -287,6 +327,8 @@ static int op_bind_virq(struct evtchn *x, struct evtchn_bind_virq *op)
         return port;
     x->port[port].cpu = (uint16_t)op->vcpu;
     x->port[port].virq = (uint16_t)op->virq;
+    if (op->virq == VIRQ_TIMER)
+        x->timer_port[op->vcpu] = (unsigned)port;
     op->port = (evtchn_port_t)port;
     return 0;
 }
@@ -301,6 +343,7 @@ static int op_bind_ipi(struct evtchn *x, struct evtchn_bind_ipi *op)
     if (port < 0)
         return port;
     x->port[port].cpu = (uint16_t)op->vcpu;
+    evtchn_kernel_route(x, (unsigned)port);
     op->port = (evtchn_port_t)port;
     return 0;
 }
@@ -342,6 +385,8 @@ static int op_bind_interdomain(struct evtchn *x, struct evtchn_bind_interdomain 
     x->port[port].remote = DOMID_SELF;
     peer->state = EVTCHNSTAT_interdomain;
     peer->peer = (uint16_t)port;
+    evtchn_kernel_route(x, (unsigned)port);
+    evtchn_kernel_route(x, op->remote_port);
     op->local_port = (evtchn_port_t)port;
     set_pending(x, (unsigned)port); /* as Xen does: the binder looks once */
     return 0;
@@ -408,6 +453,8 @@ static int op_bind_vcpu(struct evtchn *x, const struct evtchn_bind_vcpu *op)
         (p->state == EVTCHNSTAT_virq && (p->virq == VIRQ_TIMER || p->virq == VIRQ_DEBUG)))
         return -EINVAL;
     p->cpu = (uint16_t)op->vcpu;
+    if (p->looped)
+        evtchn_kernel_route(x, p->peer);
     return 0;
 }
 
@@ -495,7 +542,7 @@ static int operate(struct evtchn *x, unsigned cmd, void *body, struct sent *sent
     case EVTCHNOP_reset:
         return op_reset(x, body);
     case EVTCHNOP_init_control:
-        return evtchn_fifo_init(x, body);
+        return x->host ? -ENOSYS : evtchn_fifo_init(x, body);
     case EVTCHNOP_expand_array:
         return evtchn_fifo_expand(x, body);
     case EVTCHNOP_set_priority:

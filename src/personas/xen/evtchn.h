@@ -16,6 +16,7 @@
 enum { EVTCHN_MAX_PORTS = 4096, EVTCHN_MAX_CPUS = 255 };
 
 struct evtchn;
+struct host;
 
 /* Something became pending on `cpu`: raise its upcall. Any thread, evtchn's lock may be held, so it
  * must not call back. */
@@ -46,14 +47,28 @@ size_t evtchn_op_size(unsigned cmd);
 /* Raises a virtual interrupt that the guest has bound; false: it has not. */
 bool evtchn_virq(struct evtchn *x, unsigned cpu, unsigned virq);
 
+/* --- the kernel's part --- */
+
+/* The kernel raises events and sends by itself (host_ops.xen) where it can. Then there is no FIFO
+ * ABI, which it does not know. Before anything is bound. */
+void evtchn_use_kernel(struct evtchn *x, struct host *h);
+/* Upcalls are vectors, which the kernel delivers too. false: a line, which it does not: deliver()
+ * is called for all that becomes pending, and ports that raise others come to us. */
+void evtchn_set_vectored(struct evtchn *x, bool vectored);
+/* The port of VIRQ_TIMER of that cpu, 0: not bound. */
+unsigned evtchn_timer_port(struct evtchn *x, unsigned cpu);
+/* Lets the guest look at all its ports: something may have been set where it no longer looks. */
+void evtchn_poke(struct evtchn *x, unsigned cpu);
+
 /* --- back ends --- */
 
 /* Allocates a port as the domain builder does, for console and store; 0 when none is left. */
 MUST unsigned evtchn_alloc(struct evtchn *x);
-/* fn runs when the guest sends on `port`, on the sending vCPU's thread: it signals an eventfd.
- * -EINVAL: the guest has not left that port unbound for domain 0. */
+/* fn runs when the guest sends on `port`, on the sending vCPU's thread; where the kernel sends, fd
+ * (an eventfd, -1: none) is signalled instead. -EINVAL: the guest has not left that port unbound
+ * for domain 0. */
 typedef void evtchn_sent_fn(void *arg);
-MUST int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg);
+MUST int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg, int fd);
 void evtchn_unbind(struct evtchn *x, unsigned port, void *arg);
 /* Makes the port pending in the guest. A closed port is ignored. */
 void evtchn_notify(struct evtchn *x, unsigned port);

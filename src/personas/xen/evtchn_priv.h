@@ -16,6 +16,8 @@ struct evtchn_port {
     uint16_t virq;
     evtchn_sent_fn *sent; /* a back end is bound */
     void *arg;
+    int fd;        /* of that back end, -1: none */
+    bool routed;   /* the kernel knows what to do when the guest sends on it */
     bool looped;   /* interdomain with another port of the same guest */
     uint16_t peer; /* that port */
     /* FIFO: the queue the event was last linked to. */
@@ -39,12 +41,22 @@ struct evtchn {
     gpa_t info_at[EVTCHN_MAX_CPUS];
     uint8_t *info[EVTCHN_MAX_CPUS]; /* vcpu_info */
 
+    struct host *host; /* it has struct host_xen: the kernel raises events; else NULL */
+    bool vectored;
+    unsigned timer_port[EVTCHN_MAX_CPUS];
+
     bool fifo;
     uint32_t *fifo_word[FIFO_PAGES]; /* event array, guest memory */
     unsigned fifo_pages;
     struct evtchn_fifo_control_block *fifo_block[EVTCHN_MAX_CPUS]; /* guest memory */
     uint32_t fifo_tail[EVTCHN_MAX_CPUS][EVTCHN_FIFO_MAX_QUEUES];
 };
+
+/* evtchn_kernel.c, under the lock: tells the kernel what it shall do when the guest sends on port;
+ * makes port pending, false: it cannot. Neither does anything without a kernel that could. */
+void evtchn_kernel_route(struct evtchn *x, unsigned port);
+void evtchn_kernel_reset(struct evtchn *x);
+bool evtchn_kernel_raise(struct evtchn *x, unsigned port);
 
 /* Under the lock. */
 void evtchn_fifo_set_pending(struct evtchn *x, unsigned port);

@@ -117,6 +117,15 @@ static long version(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, 
 
 /* --- event channels, grants --- */
 
+/* The kernel runs the timers that it knows the ports of. */
+static void timers_changed(struct xen *x, struct vcpu *v)
+{
+    for (unsigned i = 0; i < x->p.env.cpus; i++) {
+        if (x->kernel_events && evtchn_timer_port(x->ev, i) != x->vcpu[i].told.timer)
+            xen_kernel_changed(x, v, i);
+    }
+}
+
 static long event_channel(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg)
 {
     size_t n = evtchn_op_size(cmd);
@@ -129,6 +138,8 @@ static long event_channel(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t 
     if (xen_copy_in(x, v, arg, body, n) < 0)
         return -EFAULT;
     rc = evtchn_op(x->ev, v->index, cmd, body, n, &back);
+    if (cmd == EVTCHNOP_bind_virq || cmd == EVTCHNOP_close || cmd == EVTCHNOP_reset)
+        timers_changed(x, v);
     /* Sending and unmasking, the hot ones, give nothing back. */
     if (back && cmd != EVTCHNOP_send && cmd != EVTCHNOP_unmask &&
         xen_copy_out(x, v, arg, body, n) < 0)
@@ -208,7 +219,7 @@ static long hvm_param(struct xen *x, struct vcpu *v, bool set, uint64_t arg)
         value = x->param[i];
     pthread_mutex_unlock(&x->lock);
     if (set && i == HVM_PARAM_CALLBACK_IRQ)
-        return xen_set_callback(x, value);
+        return xen_set_callback(x, v, value);
     if (!set) {
         le64_put(raw + 8, value);
         rc = give(x, v, arg, raw, sizeof(raw));
@@ -225,12 +236,7 @@ static long upcall_vector(struct xen *x, struct vcpu *v, uint64_t arg)
         return -EFAULT;
     if (!idx_in(le32_at(raw), x->p.env.cpus, &cpu))
         return -ENOENT;
-    if (raw[4] < 16)
-        return -EINVAL;
-    x->vcpu[cpu].upcall_vector = raw[4];
-    if (evtchn_upcall_pending(x->ev, (unsigned)cpu))
-        xen_deliver(x, (unsigned)cpu);
-    return 0;
+    return xen_set_upcall_vector(x, v, (unsigned)cpu, raw[4]);
 }
 
 static long hvm_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg)
@@ -260,16 +266,6 @@ void xen_event(struct xen *x, enum machine_event what, const char *text)
     x->p.env.event(x->p.env.event_arg, what, text);
 }
 
-/* A new kernel starts in the same machine (kexec): it finds channels closed and an empty store
- * ring, as after power-on, and memory as it was. */
-static long soft_reset(struct xen *x)
-{
-    struct evtchn_reset all = {.dom = DOMID_SELF};
-    bool back;
-
-    return evtchn_op(x->ev, 0, EVTCHNOP_reset, &all, sizeof(all), &back);
-}
-
 static long shut_down(struct xen *x, struct vcpu *v, uint64_t arg)
 {
     uint32_t reason;
@@ -290,7 +286,8 @@ static long shut_down(struct xen *x, struct vcpu *v, uint64_t arg)
         xen_event(x, MACHINE_CRASH, "SCHEDOP_shutdown with reason crash");
         return 0;
     case SHUTDOWN_soft_reset:
-        return soft_reset(x);
+        xen_event(x, MACHINE_RENEW, NULL);
+        return 0;
     default:
         return -EINVAL;
     }

@@ -6,7 +6,9 @@
  * Documents: Xen public headers, docs/guest-guide. Hypercalls come from KVM where it knows Xen
  * (CONFIG_KVM_XEN), and by stub.c where it does not.
  *
- * Options: portable (do as if KVM knew nothing of Xen), device-id (of the platform device, 1 or 2),
+ * Options: portable (do as if KVM knew nothing of Xen), upcall-vector=off (guests shall take their
+ * events by one vector for all or by a level, as before Xen 4.13), device-id (of the platform
+ * device, 1 or 2), vfb=on|off (Xen's frame buffer; by default for guests that no firmware starts),
  * hvc=CONSOLE (the console ring on stdio, pty, file=, unix=; without it, its output joins the
  * serial console's).
  */
@@ -28,6 +30,7 @@
 #include "net/netif.h"
 #include "personas/xen/platform.h"
 #include "personas/xen/vbd.h"
+#include "personas/xen/vfb.h"
 #include "personas/xen/vif.h"
 #include "personas/xen/xen.h"
 #include "personas/xen/xenbus.h"
@@ -77,7 +80,7 @@ static void hand_over(struct xen *x)
     memset(x->param, 0, sizeof(x->param));
     x->store_port = evtchn_alloc(x->ev);
     x->console_port = evtchn_alloc(x->ev);
-    (void)!evtchn_bind(x->ev, x->store_port, store_sent, x);
+    (void)!evtchn_bind(x->ev, x->store_port, store_sent, x, x->store_kick.fd);
     xen_console_bind(x);
     grant_reserve(x->gr, GRANT_RESERVED_XENSTORE, XEN_STORE_PFN);
     grant_reserve(x->gr, GRANT_RESERVED_CONSOLE, XEN_CONSOLE_PFN);
@@ -111,6 +114,8 @@ static void fill_store(struct xen *x)
                                         "messages"};
     char path[96], value[64];
 
+    /* There is one guest, so nothing is hidden from it; what is made below inherits this. */
+    (void)xs_guest_may(x->store, "/", false, XS_PERM_READ);
     key(x, GUEST_DIR, "", false);
     key(x, GUEST_DIR "/name", x->p.env.name ? x->p.env.name : "guest", false);
     key(x, GUEST_DIR "/domid", "1", false);
@@ -124,6 +129,7 @@ static void fill_store(struct xen *x)
     key(x, GUEST_DIR "/memory", "", false);
     key(x, GUEST_DIR "/memory/target", value, false);
     key(x, GUEST_DIR "/memory/static-max", value, false);
+    key(x, GUEST_DIR "/vm-data", "", false);
     key(x, GUEST_DIR "/cpu", "", false);
     for (unsigned i = 0; i < x->p.env.cpus; i++) {
         snprintf(path, sizeof(path), GUEST_DIR "/cpu/%u", i);
@@ -201,13 +207,36 @@ static void unplug(void *arg, unsigned bits)
         ide_hide(x->ide, bits & XEN_UNPLUG_IDE_DISKS ? 0xf : 0xe);
 }
 
+static int read_options(struct xen *x, struct err *e)
+{
+    const struct persona_env *env = &x->p.env;
+    const char *vectors = env->opts ? cfg_get(env->opts, "upcall-vector") : NULL;
+    const char *vfb = env->opts ? cfg_get(env->opts, "vfb") : NULL;
+    bool portable = env->opts && cfg_flag(env->opts, "portable");
+
+    if ((vectors && strcmp(vectors, "on") != 0 && strcmp(vectors, "off") != 0) ||
+        (vfb && strcmp(vfb, "on") != 0 && strcmp(vfb, "off") != 0))
+        return err_exit(e, EX_USAGE_, EINVAL, "upcall-vector= and vfb= are on or off");
+    x->kernel_hcalls = env->host->ops->caps(env->host) & HOST_CAP_XEN_HCALL && !portable;
+    x->kernel_events = x->kernel_hcalls && env->host->ops->xen &&
+                       env->host->ops->caps(env->host) & HOST_CAP_XEN_EVTCHN;
+    /* Without them guests choose the older ways. */
+    x->no_vectors = vectors && strcmp(vectors, "off") == 0;
+    /* A guest that firmware starts has a VGA, and would take this for a second screen. */
+    x->vfb = vfb ? strcmp(vfb, "on") == 0 : !env->firmware;
+    return 0;
+}
+
 static int set_up(struct xen *x, struct err *e)
 {
     const struct persona_env *env = &x->p.env;
-    int rc = evtchn_create(env->dev.mem, env->cpus, xen_deliver, x, &x->ev, e);
+    int rc = read_options(x, e);
 
-    x->kernel_hcalls = env->host->ops->caps(env->host) & HOST_CAP_XEN_HCALL &&
-                       !(env->opts && cfg_flag(env->opts, "portable"));
+    if (rc == 0)
+        rc = evtchn_create(env->dev.mem, env->cpus, xen_deliver, x, &x->ev, e);
+    if (rc == 0 && x->kernel_events)
+        evtchn_use_kernel(x->ev, env->host);
+    xen_kernel_reset(x);
     if (rc == 0)
         rc = grant_create(env->dev.mem, &x->gr, e);
     if (rc == 0)
@@ -251,13 +280,17 @@ static int xen_create(const struct persona_env *env, struct persona **out, struc
     return 0;
 }
 
+/* Also for a kernel that is started by another one: it finds channels closed, an empty store ring
+ * and back ends that wait. With all vCPUs at rest. */
 static void xen_reset(struct persona *p)
 {
     struct xen *x = xen_of(p);
 
     xen_timers_reset(x);
+    xen_clocks_reset(x);
     xen_deliver_reset(x);
     evtchn_reset(x->ev);
+    xen_kernel_reset(x);
     grant_reset(x->gr);
     xs_ring_reset(x->ring);
     x->shared_at = 0;
@@ -297,7 +330,7 @@ static size_t xen_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf
          .indexed = true,
          .index = 0,
          .eax = XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT |
-                XEN_HVM_CPUID_UPCALL_VECTOR,
+                (xen_of(p)->no_vectors ? 0 : XEN_HVM_CPUID_UPCALL_VECTOR),
          .ebx = cpu,
          .ecx = XS_GUEST},
     };
@@ -312,6 +345,11 @@ static int xen_vcpu_ready(struct persona *p, struct vcpu *v, struct err *e)
     (void)e;
     xen_of(p)->vcpu[v->index].v = v;
     return 0;
+}
+
+static void xen_attend(struct persona *p, struct vcpu *v)
+{
+    xen_kernel_attend(xen_of(p), v);
 }
 
 static enum verdict xen_hcall(struct persona *p, struct vcpu *v, struct hcall *h)
@@ -384,7 +422,12 @@ static void shutdown_changed(void *arg, const char *path)
 static int xen_finish(struct persona *p, struct err *e)
 {
     struct xen *x = xen_of(p);
+    int rc = vkbd_add(x, e);
 
+    if (rc == 0 && x->vfb)
+        rc = vfb_add(x, e);
+    if (rc < 0)
+        return rc;
     x->shutdown_watch = xs_watch(x->store, GUEST_DIR "/control/shutdown", shutdown_changed, x);
     if (!x->shutdown_watch)
         return err_set(e, ENOMEM, "no memory to watch the guest's answers");
@@ -451,8 +494,10 @@ static void xen_describe(struct persona *p, struct dump *out)
     dump_add(out, "guest width", "%s", x->longmode ? "64 bits" : "32 bits");
     dump_add(out, "upcalls", "%s",
              x->vcpu[0].upcall_vector ? "a vector per vCPU"
+             : x->callback_vector     ? "one vector"
              : x->callback_gsi        ? "GSI"
                                       : "none");
+    dump_add(out, "events and timers by", "%s", x->kernel_events ? "KVM" : "hospes");
     if (x->platform)
         xen_platform_describe(x->platform, out);
     for (struct xenbus_dev *d = x->devices; d; d = d->next) {
@@ -471,16 +516,20 @@ const struct persona_ops persona_xen = {
     .create = xen_create,
     .destroy = xen_destroy,
     .reset = xen_reset,
+    .renew = xen_reset,
     .host_needs = xen_host_needs,
     .cpuid = xen_cpuid,
     .vcpu_ready = xen_vcpu_ready,
     .msr = xen_msr,
     .hypercall = xen_hcall,
     .port = xen_port,
+    .attend = xen_attend,
     .add_disk = xen_add_disk,
     .add_nic = xen_add_nic,
     .finish = xen_finish,
     .smbios = xen_smbios,
     .ask = xen_ask,
+    .data_set = xen_data_set,
+    .data_list = xen_data_list,
     .describe = xen_describe,
 };

@@ -88,7 +88,7 @@ static void sent(void *arg)
 void xen_console_bind(struct xen *x)
 {
     memset(ring(x), 0, PAGE);
-    (void)!evtchn_bind(x->ev, x->console_port, sent, x);
+    (void)!evtchn_bind(x->ev, x->console_port, sent, x, x->hvc_kick.fd);
 }
 
 int xen_console_create(struct xen *x, struct err *e)

@@ -134,7 +134,7 @@ static int queue_up(struct vbd_queue *q, const char *prefix, unsigned order)
     q->entries = largest_pow2((q->pages * VBD_PAGE - 64) / (q->b->narrow ? 108 : 112));
     q->req_cons = q->rsp_prod = 0;
     q->broken = false;
-    rc = evtchn_bind(d->x->ev, q->port, vbd_sent, q);
+    rc = evtchn_bind(d->x->ev, q->port, vbd_sent, q, -1);
     if (rc < 0) {
         for (unsigned i = 0; i < q->pages; i++)
             grant_end(d->x->gr, q->ring_ref[i], true);

@@ -5,7 +5,8 @@
  * Document: Xen public/vcpu.h. The clock is KVM's: its per-vCPU time area has the same layout as
  * vcpu_time_info, so KVM is told to write there. Timers are timerfds that the loop watches; a
  * vCPU's thread sets its own without going through the loop. A run state area is filled once, with
- * the state "running": stolen time is not told. VCPUOP_initialise, up and down are not offered:
+ * the state "running": stolen time is not told. A kernel that knows Xen does all three itself, and
+ * tells stolen time; see kernel.c. VCPUOP_initialise, up and down are not offered:
  * processors start by INIT and SIPI.
  */
 #include <errno.h>
@@ -132,6 +133,17 @@ void xen_clock_place(struct xen *x, struct vcpu *v)
         log_line(LOG_WARN, "xen", "KVM refuses to keep the clock of vCPU %u", v->index);
 }
 
+void xen_clocks_reset(struct xen *x)
+{
+    for (unsigned i = 0; i < x->p.env.cpus && !x->kernel_events; i++) {
+        struct vcpu *v = x->vcpu[i].v;
+
+        x->vcpu[i].clock_moved = false;
+        if (v)
+            (void)!v->host->ops->vcpu_set_msr(v, MSR_KVM_SYSTEM_TIME_NEW, 0);
+    }
+}
+
 /* All vCPUs share one clock, so until the other vCPU runs and its own area is set up, it may read
  * a copy of ours. */
 static void lend_clock(struct xen *x, struct vcpu *v, unsigned to)
@@ -156,7 +168,9 @@ static long register_info(struct xen *x, struct vcpu *v, unsigned cpu, uint64_t 
     rc = evtchn_set_vcpu_info(x->ev, cpu, r.mfn * 4096 + r.offset);
     if (rc < 0)
         return rc;
-    if (cpu == v->index) {
+    if (x->kernel_events) {
+        xen_kernel_changed(x, v, cpu);
+    } else if (cpu == v->index) {
         xen_clock_place(x, v);
     } else {
         lend_clock(x, v, cpu);
@@ -170,11 +184,30 @@ static long write_runstate(struct xen *x, struct vcpu *v, bool longmode, uint64_
 {
     uint8_t area[48] = {0};
     size_t head = longmode ? 8 : 4;
-    uint64_t now = clock_now(x);
+    uint64_t now = clock_now(x), real[6];
 
     le64_put(area + head, now);     /* running since; state 0 is RUNSTATE_running */
     le64_put(area + head + 8, now); /* and that was all its time */
+    if (x->kernel_events && v->host->ops->xen->runstate(v, real) == 0) {
+        le32_put(area, (uint32_t)real[0]);
+        for (unsigned i = 1; i < ARRAY_SIZE(real); i++)
+            le64_put(area + head + 8 * (i - 1), real[i]);
+    }
     return xen_copy_out(x, v, va, area, head + 40) < 0 ? -EFAULT : 0;
+}
+
+/* The kernel wants one place in memory. */
+static bool runstate_by_kernel(struct xen *x, struct vcpu *v, uint64_t va, size_t n)
+{
+    struct xen_vcpu *c = &x->vcpu[v->index];
+    gpa_t from, to;
+
+    if (!x->kernel_events || v->host->ops->vcpu_translate(v, va, &from) < 0 ||
+        v->host->ops->vcpu_translate(v, va + n - 1, &to) < 0 || to != from + n - 1)
+        return false;
+    c->runstate = from;
+    xen_kernel_changed(x, v, v->index);
+    return c->runstate == from;
 }
 
 static long register_runstate(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg)
@@ -183,7 +216,14 @@ static long register_runstate(struct xen *x, struct vcpu *v, bool longmode, uint
 
     if (xen_copy_in(x, v, arg, &va, longmode ? 8 : 4) < 0)
         return -EFAULT;
-    return va ? write_runstate(x, v, longmode, va) : 0;
+    if (!va) {
+        x->vcpu[v->index].runstate = HOST_XEN_NOWHERE;
+        xen_kernel_changed(x, v, v->index);
+        return 0;
+    }
+    if (runstate_by_kernel(x, v, va, longmode ? 48 : 44))
+        return 0;
+    return write_runstate(x, v, longmode, va);
 }
 
 long xen_vcpu_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, unsigned cpu,

@@ -157,7 +157,7 @@ static int ring_up(struct vif_queue *q, struct vif_ring *r, uint64_t ref, uint64
     if (g.len != VIF_PAGE)
         rc = -EFAULT;
     if (rc == 0 && bind)
-        rc = evtchn_bind(x->ev, r->port, vif_sent, q);
+        rc = evtchn_bind(x->ev, r->port, vif_sent, q, q->kick.fd);
     if (rc < 0)
         grant_end(x->gr, r->ref, true);
     r->up = rc == 0;

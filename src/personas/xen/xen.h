@@ -36,6 +36,9 @@ struct xen_vcpu {
     struct xen *x;
     unsigned index;
     bool clock_moved; /* vcpu_info moved: KVM's clock is to follow, on this vCPU's thread */
+    gpa_t runstate;   /* its area, when the kernel fills it; else HOST_XEN_NOWHERE */
+    struct host_xen_vcpu told; /* what the kernel knows */
+    uint8_t auto_eoi;          /* the vector that its APIC acknowledges by itself */
 };
 
 struct xen {
@@ -48,6 +51,9 @@ struct xen {
     struct xen_vcpu vcpu[XEN_CPUS];
 
     bool kernel_hcalls; /* KVM_XEN hands hypercalls over; else stub page and patching */
+    bool kernel_events; /* it raises events and runs timers, too */
+    bool no_vectors;    /* option: guests shall not be offered a vector of each vCPU */
+    bool vfb;           /* option: there is a frame buffer */
     bool longmode;      /* of the guest that mapped shared info */
     bool told_direct;
     unsigned patched; /* call sites */
@@ -65,6 +71,7 @@ struct xen {
 
     struct irq *callback_line;
     unsigned callback_gsi;
+    uint8_t callback_vector; /* of all vCPUs, never acknowledged; 0: none */
     struct alarm redeliver;
     bool redeliver_posted;
 
@@ -104,10 +111,24 @@ void xen_timers_destroy(struct xen *x);
 void xen_timers_reset(struct xen *x);
 /* Points KVM's clock of v at its time area. On v's thread. */
 void xen_clock_place(struct xen *x, struct vcpu *v);
+/* KVM writes no clock any more. With all vCPUs at rest. */
+void xen_clocks_reset(struct xen *x);
+
+/* kernel.c: what a KVM that knows Xen does by itself. Nothing, without one. */
+MUST int xen_kernel_shared(struct xen *x, gpa_t at, bool longmode);
+/* vcpu_info, run state area, timer or vector of `cpu` may have changed; v is the one that asks. */
+void xen_kernel_changed(struct xen *x, struct vcpu *v, unsigned cpu);
+/* Brings the kernel's knowledge of v up to date. On v's thread. */
+void xen_kernel_attend(struct xen *x, struct vcpu *v);
+/* With all vCPUs at rest. */
+void xen_kernel_reset(struct xen *x);
+/* For a vCPU whose events come by the callback vector: sees to it that its APIC ends them. */
+void xen_auto_eoi(struct xen *x, struct vcpu *v);
 
 /* deliver.c */
 void xen_deliver(void *arg, unsigned cpu); /* evtchn_deliver_fn */
-long xen_set_callback(struct xen *x, uint64_t via);
+long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via);
+long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t vector);
 void xen_deliver_reset(struct xen *x);
 void xen_redeliver(struct alarm *a);
 
@@ -117,6 +138,10 @@ enum verdict xen_msr(struct persona *p, struct vcpu *v, uint32_t msr, enum acces
 enum verdict xen_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                       enum access dir, uint32_t *val);
 MUST int xen_stub_init(struct xen *x, struct err *e);
+
+/* data.c; on the loop. */
+void xen_data_list(struct persona *p, const char *prefix, persona_data_fn *fn, void *arg);
+MUST int xen_data_set(struct persona *p, const char *key, const char *value, struct err *e);
 
 /* pvconsole.c; on the loop. */
 MUST int xen_console_create(struct xen *x, struct err *e);

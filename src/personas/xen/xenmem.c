@@ -70,7 +70,14 @@ static long map_shared_info(struct xen *x, struct vcpu *v, bool longmode, gpa_t 
         return -EINVAL;
     x->longmode = longmode;
     x->shared_at = at;
+    if (xen_kernel_shared(x, at, longmode) < 0)
+        return -EINVAL;
     evtchn_set_shared(x->ev, at, longmode);
+    if (x->kernel_events) { /* it keeps the clocks, this one included */
+        for (unsigned i = 0; i < x->p.env.cpus; i++)
+            xen_kernel_changed(x, v, i);
+        return 0;
+    }
     xen_clock_place(x, v);
     if (v->host->ops->vcpu_set_msr(v, MSR_KVM_WALL_CLOCK_NEW, wall) < 0)
         log_line(LOG_WARN, "xen", "KVM refuses to write the wall clock");

@@ -72,5 +72,31 @@ answer()
     return $code
 }
 
+# colours FILE: how many pixels of each colour a picture has, most first. PNG with 8-bit RGB, as hospes writes it.
+colours()
+{
+    python3 - "$1" <<'END'
+import collections, struct, sys, zlib
+data = open(sys.argv[1], "rb").read()
+width, height = struct.unpack(">II", data[16:24])
+body, at = b"", 8
+while at < len(data):
+    n, kind = struct.unpack(">I4s", data[at:at + 8])
+    body += data[at + 8:at + 8 + n] if kind == b"IDAT" else b""
+    at += 12 + n
+raw, last, count = zlib.decompress(body), bytes(3 * width), collections.Counter()
+for y in range(height):
+    f, line = raw[y * (3 * width + 1)], bytearray(raw[y * (3 * width + 1) + 1:(y + 1) * (3 * width + 1)])
+    for i in range(len(line)):
+        a, b, c = (line[i - 3] if i > 2 else 0), last[i], (last[i - 3] if i > 2 else 0)
+        p = a + b - c
+        paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
+        line[i] = line[i] + (0, a, b, (a + b) // 2, paeth)[f] & 255
+    last = bytes(line)
+    count.update(line[i:i + 3].hex() for i in range(0, len(line), 3))
+print(width, height, *["%s=%d" % x for x in count.most_common(3)])
+END
+}
+
 # What a test without a host() of its own does.
 host() { run "$@" </dev/null; }

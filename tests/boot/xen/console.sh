@@ -2,9 +2,20 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # What the guest writes to hvc0 appears on the serial console, and control/shutdown is watched.
+variants='o=portable cpus=4,o=vector o=gsi host_kernel=6.12 cpus=4,o=vector,host_kernel=6.12 o=gsi,host_kernel=6.12'
 kernel=6.1-cloud
 modules=''
-args="--persona xen,portable --nic none"
+case ${o:-} in
+portable) args='--persona xen,portable' ;;
+# The older ways of interrupts: one vector that the guest never acknowledges, and a level.
+vector) args='--persona xen,upcall-vector=off' ;;
+gsi)
+    args='--persona xen,upcall-vector=off'
+    append=xen_no_vector_callback
+    ;;
+*) args='--persona xen' ;;
+esac
+args="$args --cpus ${cpus:-1} --nic none"
 timeout=240
 
 host()

@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # A file system on xvda keeps what is written, with and without a KVM that knows Xen.
-variants='o=portable cpus=4,o=portable host_kernel=6.12'
+variants='o=portable cpus=4,o=portable host_kernel=6.12 cpus=4,host_kernel=6.12'
 kernel=6.1-cloud
 modules='xen-blkfront ext4'
 programs='/usr/sbin/mkfs.ext4'

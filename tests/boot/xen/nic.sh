@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # xen-netfront reaches the user network: ping, and iperf3 both ways.
-variants='o=portable cpus=4,o=portable host_kernel=6.12'
+variants='o=portable cpus=4,o=portable host_kernel=6.12 cpus=4,host_kernel=6.12'
 kernel=6.1-cloud
 modules='xen-netfront'
 programs='/usr/bin/iperf3'

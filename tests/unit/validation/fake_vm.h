@@ -9,8 +9,7 @@
 #include "validation/vm.h"
 
 /* Answers: a verdict ("success", "failure WHY", ...), "die" (the machine ends with 70), "host" (it
- * ends with 69), "hang", "mute" (its shell ends without a verdict), "reboot", "uptime N" (says that
- * and succeeds). */
+ * ends with 69), "hang", "mute" (its shell ends without a verdict), "reboot". */
 struct fake_answer {
     const char *id;
     const char *answer[4]; /* the last one that is there is repeated */

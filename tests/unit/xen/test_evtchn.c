@@ -87,8 +87,8 @@ static void two_levels_raise_once(void **state)
     struct evtchn_send s = {port};
 
     (void)state;
-    assert_int_equal(evtchn_bind(x, port, sent, &sends), 0);
-    assert_int_equal(evtchn_bind(x, port, sent, &sends), -EINVAL);
+    assert_int_equal(evtchn_bind(x, port, sent, &sends, -1), 0);
+    assert_int_equal(evtchn_bind(x, port, sent, &sends, -1), -EINVAL);
     assert_int_equal(OP(EVTCHNOP_send, s), 0);
     assert_int_equal(sends, 1);
     evtchn_notify(x, port);
