@@ -538,7 +538,8 @@ const struct cli_command support_triage = {
 
 /* --- reproduce --- */
 
-static void quoted(const char *text)
+/* For a shell; twice: a character that is doubled for the program, or 0. */
+static void quoted_for(const char *text, char twice)
 {
     putchar('\'');
     for (; *text; text++) {
@@ -546,8 +547,15 @@ static void quoted(const char *text)
             fputs("'\\''", stdout);
         else
             putchar(*text);
+        if (twice && *text == twice)
+            putchar(*text);
     }
     putchar('\'');
+}
+
+static void quoted(const char *text)
+{
+    quoted_for(text, 0);
 }
 
 static void on_bare(const struct plan *p)
@@ -568,7 +576,7 @@ static void on_bare(const struct plan *p)
     }
     for (size_t i = 0; i < p->disks; i++) {
         printf(p->disk[i].cdrom ? " --cdrom " : " --disk ");
-        quoted(p->disk[i].path);
+        quoted_for(p->disk[i].path, ',');
         printf("%s", p->disk[i].cdrom ? "" : ",snapshot");
     }
     putchar('\n');
@@ -578,8 +586,8 @@ static void on_qemu(const struct plan *p)
 {
     bool uefi = p->firmware && strcmp(p->firmware, "uefi") == 0;
 
-    printf("qemu-system-x86_64 -accel kvm -cpu host -machine pc -nodefaults -serial stdio -smp %u "
-           "-m %llu",
+    printf("qemu-system-x86_64 -accel kvm -cpu host -machine pc -nodefaults -display none "
+           "-serial stdio -device pvpanic-pci -smp %u -m %llu",
            p->cpus, (unsigned long long)(p->memory / MiB));
     if (uefi)
         printf(" -bios /usr/share/ovmf/OVMF.fd");
@@ -597,7 +605,7 @@ static void on_qemu(const struct plan *p)
     }
     for (size_t i = 0; i < p->disks; i++) {
         printf(" -drive if=ide,snapshot=on,media=%s,file=", p->disk[i].cdrom ? "cdrom" : "disk");
-        quoted(p->disk[i].path);
+        quoted_for(p->disk[i].path, ',');
     }
     if (!p->nics_said || p->nics)
         printf(" -nic user,model=e1000");

@@ -22,7 +22,7 @@ enum { FOUND_MAX = 100000, MATCHES = 8, LINE_MAX_BYTES = 1 << 20 };
 #define KEYWORDS                                                                                   \
     "[A-Za-z0-9_.-]*(pass(word|wd|phrase|code)?|secret|token|api[_-]?key|apikey|credentials?|"     \
     "private[_-]?key|access[_-]?key|auth[_-]?key|encryption[_-]?key|session[_-]?id|cookie|psk|"    \
-    "pwd|passwd|luks[_-]?key|otp|pin)[A-Za-z0-9_.-]*"
+    "pwd|passwd|pw|luks[_-]?key|otp|pin)[A-Za-z0-9_.-]*"
 
 /* Rules whose group `part` is a secret. */
 static const struct {
@@ -35,8 +35,22 @@ static const struct {
     {"password", "[\"']?" KEYWORDS "[\"']?[ \t]*[:=][ \t]*'([^']*)'", 3},
     {"password", "[\"']?" KEYWORDS "[\"']?[ \t]*[:=][ \t]*[\"']?([^][ \t\"',;&(){}]+)", 3},
     {"password", "(^|[ \t])(-p|--pass|--password|--token|--secret)[ =]([^ \t]+)", 3},
+    {"password", "(-u|--user|--proxy-user)[ =]+[\"']?[^ :\"']+:([^ \t\"']+)", 2},
+    {"password", "(mysql|mariadb|sshpass)[^ ]*([ \t].*)?[ \t]-p([^ \t]+)", 3},
+    {"password",
+     "(^|[ \t])(password|passwd|passphrase|secret|requirepass|masterauth|r[ow]community|community)"
+     "[ \t]+[\"']?([^ \t\"',;:=]+)",
+     3},
+    {"password", "\"auth\"[ \t]*:[ \t]*\"([^\"]+)\"", 1},
+    {"password", KEYWORDS "[\"'][^{}<>]*value[\"']?[ \t]*[:=][ \t]*[\"']([^\"']+)", 3},
+    {"password", "password[^<>]*>[ \t]*(<value>)?([^< \t][^<]*)<", 2},
+    {"password", "<value>([^<]+)</value>", 1},
+    {"password", "secret,[^ ]*data=([^, \t]+)", 1},
+    /* What chpasswd reads: a user, a colon, a password, nothing else in the line. */
+    {"password", "^[ \t-]*[A-Za-z_][A-Za-z0-9_-]*:([^ \t:/\"'<>][^ \t:<>]{5,})$", 1},
     {"password", "(chpasswd|list):[ \t]*[\"']?[A-Za-z0-9_.-]+:([^ \t\"',]+)", 2},
     {"password", "://[^/@: \t\"]*:([^@/ \t\"]+)@", 1},
+    {"password", "[A-Za-z0-9_.-]+:([^:@/ \t\"'=]+)@", 1}, /* netroot=iscsi:USER:PASSWORD@... */
     {"password-hash", "(\\$(1|5|6|7|2[abxy]|y|gy|argon2[a-z]*)\\$[./A-Za-z0-9$,=+-]{8,})", 1},
     {"token",
      "((gh[opsur]_|github_pat_|glpat-|xox[abprs]-|sk-|sk_live_|rk_live_|AKIA|ASIA|AIza|ya29\\.|"

@@ -44,46 +44,74 @@ static const char *clean(const char *text)
 static const char open_ssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2Secret\n"
                                "more hunter2Secret\n-----END OPENSSH PRIVATE KEY-----\nafter";
 
+/* One secret each; 23 is the block that ends before its last line. */
+static const char *const corpus[] = {
+    "root=/dev/sda1 luks.password=hunter2Secret rw",
+    "console=ttyS0 rd.neednet=1 ip=dhcp token=hunter2Secret",
+    "{\"user\":\"x\",\"password\":\"hunter2Secret\"}",
+    "{\"adminPassword\": \"with spaces hunter2Secret\"}",
+    "password: 'hunter2Secret'",
+    "DB_PASSWORD=hunter2Secret",
+    "export AWS_SECRET_ACCESS_KEY=hunter2Secret",
+    "mysql -u root --password hunter2Secret db",
+    "curl -H 'Authorization: Bearer hunter2Secret.x' https://api.example",
+    "Authorization: Basic aHVudGVyMlNlY3JldA==hunter2Secret",
+    "Cookie: session=hunter2Secret; other=1",
+    "https://admin:hunter2Secret@git.example/repo.git",
+    "postgresql://u:hunter2Secret@db.example/x",
+    "chpasswd: root:hunter2Secret",
+    "  - api_key: hunter2Secret",
+    "passphrase = hunter2Secret",
+    "https://x.example/f?a=1&sig=hunter2Secret&b=2",
+    "user-data: hashed_passwd: $6$rounds=5000$salt$hunter2Secrethunter2Secret",
+    "export GH=ghp_hunter2Secret0123456789",
+    "AKIAhunter2Secret0123",
+    "jwt eyJhbGciOi.hunter2Secret.c2ln",
+    "vnc password=\"hunter2Secret\"",
+    "key QWxhZGRpbjpvcGVuhunter2SecretIHNlc2FtZQ0K9xyz",
+    open_ssh,
+    "x -----BEGIN RSA PRIVATE KEY-----hunter2Secret-----END RSA PRIVATE KEY-----",
+    "wifi psk=hunter2Secret",
+    "token: \"hunter2Secret",
+    /* As they lie about in the field. */
+    "netroot=iscsi:jane:hunter2Secret@10.1.2.3::3260:0:iqn.2026-01.com.example:d",
+    "rd.iscsi.password=hunter2Secret ks.sendpw=hunter2Secret inst.vncpassword=hunter2Secret",
+    "curl -u admin:hunter2Secret https://api.example/x",
+    "mysql -uroot -phunter2Secret db",
+    "sshpass -p hunter2Secret ssh root@10.0.0.1",
+    "machine api.example login joe password hunter2Secret",
+    "{\"auths\":{\"https://index.example/v1/\":{\"auth\":\"hunter2Secret=\"}}}",
+    "  root:hunter2Secret",
+    "  - joe:hunter2Secret",
+    "mount -t cifs //srv/share /mnt -o username=joe,password=hunter2Secret,uid=0",
+    "  plain_text_passwd: 'hunter2Secret with blanks'",
+    "  - {name: joe, password: hunter2Secret, type: text}",
+    "<AdministratorPassword><Value>hunter2Secret</Value><PlainText>true</PlainText>",
+    "      <Value>hunter2Secret</Value>",
+    "<Property oe:key=\"admin-password\" oe:value=\"hunter2Secret\"/>",
+    "{\"name\":\"DB_PASSWORD\",\"value\":\"hunter2Secret\"}",
+    "ipmitool -H 10.0.0.9 -U admin -P hunter2Secret power status",
+    "snmp community hunter2Secret",
+    "rocommunity hunter2Secret",
+    "requirepass hunter2Secret",
+    "-object secret,id=sec0,data=hunter2Secret,format=raw",
+    "<graphics type='vnc' passwd='hunter2Secret'/>",
+    "Server=db;User Id=sa;Pwd=hunter2Secret;",
+    "X-Api-Key: hunter2Secret",
+    "LoadCredential=db:hunter2Secret",
+    "Password: hunter2Secret",
+};
+
 static void no_secret_comes_through(void **state)
 {
-    static const char *const lines[] = {
-        "root=/dev/sda1 luks.password=hunter2Secret rw",
-        "console=ttyS0 rd.neednet=1 ip=dhcp token=hunter2Secret",
-        "{\"user\":\"x\",\"password\":\"hunter2Secret\"}",
-        "{\"adminPassword\": \"with spaces hunter2Secret\"}",
-        "password: 'hunter2Secret'",
-        "DB_PASSWORD=hunter2Secret",
-        "export AWS_SECRET_ACCESS_KEY=hunter2Secret",
-        "mysql -u root --password hunter2Secret db",
-        "curl -H 'Authorization: Bearer hunter2Secret.x' https://api.example",
-        "Authorization: Basic aHVudGVyMlNlY3JldA==hunter2Secret",
-        "Cookie: session=hunter2Secret; other=1",
-        "https://admin:hunter2Secret@git.example/repo.git",
-        "postgresql://u:hunter2Secret@db.example/x",
-        "chpasswd: root:hunter2Secret",
-        "  - api_key: hunter2Secret",
-        "passphrase = hunter2Secret",
-        "https://x.example/f?a=1&sig=hunter2Secret&b=2",
-        "user-data: hashed_passwd: $6$rounds=5000$salt$hunter2Secrethunter2Secret",
-        "export GH=ghp_hunter2Secret0123456789",
-        "AKIAhunter2Secret0123",
-        "jwt eyJhbGciOi.hunter2Secret.c2ln",
-        "vnc password=\"hunter2Secret\"",
-        "key QWxhZGRpbjpvcGVuhunter2SecretIHNlc2FtZQ0K9xyz",
-        open_ssh,
-        "x -----BEGIN RSA PRIVATE KEY-----hunter2Secret-----END RSA PRIVATE KEY-----",
-        "wifi psk=hunter2Secret",
-        "token: \"hunter2Secret",
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-        const char *got = clean(lines[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(corpus); i++) {
+        const char *got = clean(corpus[i]);
 
         if (strcasestr(got, "hunter2"))
-            fail_msg("%s became %s", lines[i], got);
+            fail_msg("%s became %s", corpus[i], got);
         assert_true(redactor_removed(r) > i);
     }
-    assert_non_null(strstr(clean(lines[23]), "after"));
+    assert_non_null(strstr(clean(corpus[23]), "after"));
 }
 
 static void what_a_log_needs_stays(void **state)
@@ -97,6 +125,10 @@ static void what_a_log_needs_stays(void **state)
         "12:34:56 exits 1409",
         "disk: file, written to, 512 MiB",
         "mask 255.255.255.0",
+        "serial: stdio",
+        "error: the disk is full",
+        "eth0: link up",
+        "end:",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
