@@ -11,6 +11,7 @@
 #   disks     whole Debian disks under each persona; makes them (root, network) when they are missing;
 #             only when asked for
 #   boot      all boot tests: kernels as guests, where KVM is usable; only when asked for
+#   validation  real guests through every status, a control run, a replay; and a Slurm array; only when asked for
 #   inspect   disks with Debian and Windows-shaped ones, looked into; only when asked for
 #   fuzz      a minute of new inputs, shared by all targets; only when asked for
 set -u
@@ -72,6 +73,14 @@ looked_into()
     cp build/inspect/junit.xml "$results/inspect.junit.xml" || echo inspect >>"$results/broken"
 }
 
+validated()
+{
+    ./dev kernel 6.1 && ./dev kernel 6.1-cloud && ./dev kernel 6.12
+    step validation tests/validation/run.sh build/hospes
+    # 77: no Slurm here.
+    step slurm sh -c 'tests/slurm/run.sh build/hospes || [ $? = 77 ]'
+}
+
 rm -f build/boot/junit.xml build/inspect/junit.xml
 if step build built; then
     for suite; do
@@ -92,9 +101,10 @@ if step build built; then
             ;;
         boot) boot ;;
         inspect) looked_into ;;
+        validation) validated ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
-            echo "test: there is no suite $suite: unit sanitize style smoke disks boot inspect fuzz" >&2
+            echo "test: there is no suite $suite: unit sanitize style smoke disks boot validation inspect fuzz" >&2
             exit 64
             ;;
         esac

@@ -3,7 +3,7 @@
 #
 # run.sh [HOSPES [PLAN]] - the cells of a plan as an array job of Slurm on this one node, with daemons of its own: nothing
 # is configured, and nothing stays. Needs Debian's slurm-wlm and munge, and root or a user that may run them.
-# Not part of any suite: it takes some minutes. Without PLAN: four personas with Debian's 6.1 cloud kernel.
+# Without PLAN: four personas with Debian's 6.1 cloud kernel, which takes some minutes.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 hospes=$(realpath "${1:-$top/build/hospes}")
