@@ -97,7 +97,8 @@ if step build built; then
             for p in kvm hyperv xen vmware bare; do
                 [ -e "build/disks/$p.img" ] || step "disk-$p" tools/mkdebian.sh build/disks "$p"
             done
-            boot disks/
+            step disks-inspect tests/inspect/run.py --boots
+            boot disks/ inspect/
             ;;
         boot) boot ;;
         inspect) looked_into ;;

@@ -5,7 +5,7 @@
 The Debians come from debootstrap once for each architecture and are kept in build/inspect; their
 initrds are made by their own initramfs-tools, for one persona at a time and for all. Disks are put
 together from files, without mounting and without loop devices. Needs root for debootstrap alone.
--l lists the cases. The last line is `N passed, N failed, N skipped`.
+-l lists the cases; --boots leaves the plain ones in build/inspect/boots, for tests/boot/inspect. The last line is `N passed, N failed, N skipped`.
 """
 import hashlib
 import json
@@ -433,7 +433,49 @@ def cases():
     return found
 
 
+# --- disks to boot ---
+
+INIT = """#!/bin/busybox sh
+# Reached when the initramfs has found and mounted the root.
+/bin/busybox mount -t proc proc /proc
+echo "root reached on $(/bin/busybox sed -n 's/^\\([^ ]*\\) \\/ .*/\\1/p' /proc/mounts | /bin/busybox tail -n 1)"
+/bin/busybox poweroff -f
+"""
+
+
+def boots():
+    """build/inspect/boots/WHICH.{img,vmlinuz,initrd}: the same disks with an init, for tests/boot/inspect."""
+    folder = os.path.join(WORK, "boots")
+    os.makedirs(folder, exist_ok=True)
+    for which in MODULES:
+        image = os.path.join(folder, which + ".img")
+        if os.path.exists(image):
+            continue
+        work = os.path.join(WORK, "case")
+        shutil.rmtree(work, ignore_errors=True)
+        os.makedirs(work)
+        ver = system(f"{work}/d", "amd64", which, "LABEL=root", "LABEL=root / ext4 defaults 0 1\n")
+        shutil.copy2("/bin/busybox", f"{work}/d/bin/busybox")
+        for at in ("dev", "proc", "run", "sys", "tmp", "root"):
+            os.makedirs(f"{work}/d/{at}", exist_ok=True)
+        if os.path.lexists(f"{work}/d/sbin/init"):
+            os.unlink(f"{work}/d/sbin/init")
+        os.makedirs(os.path.realpath(f"{work}/d/sbin"), exist_ok=True)
+        with open(f"{work}/d/sbin/init", "w") as f:
+            f.write(INIT)
+        os.chmod(f"{work}/d/sbin/init", 0o755)
+        ext4(f"{work}/part", f"{work}/d", 160, "root")
+        table(image + ".part", "dos", [("83", f"{work}/part")], True)
+        shutil.copy2(f"{work}/d/boot/vmlinuz-{ver}", os.path.join(folder, which + ".vmlinuz"))
+        shutil.copy2(initrd("amd64", which), os.path.join(folder, which + ".initrd"))
+        os.rename(image + ".part", image)
+        shutil.rmtree(work)
+    return 0
+
+
 def main(args):
+    if args == ["--boots"]:
+        return boots()
     all_cases = cases()
     if "-l" in args:
         print("\n".join(all_cases))
