@@ -20,8 +20,16 @@ enum fw_cfg_key {
     FW_CFG_UUID = 0x02,
     FW_CFG_RAM_SIZE = 0x03,
     FW_CFG_NB_CPUS = 0x05,
+    FW_CFG_KERNEL_SIZE = 0x08,
+    FW_CFG_INITRD_SIZE = 0x0b,
     FW_CFG_BOOT_MENU = 0x0e,
     FW_CFG_MAX_CPUS = 0x0f,
+    FW_CFG_KERNEL_DATA = 0x11,
+    FW_CFG_INITRD_DATA = 0x12,
+    FW_CFG_CMDLINE_SIZE = 0x14,
+    FW_CFG_CMDLINE_DATA = 0x15,
+    FW_CFG_SETUP_SIZE = 0x17,
+    FW_CFG_SETUP_DATA = 0x18,
     FW_CFG_FILE_DIR = 0x19,
     FW_CFG_FILE_FIRST = 0x20,
     FW_CFG_IRQ0_OVERRIDE = 0x8002,
@@ -61,8 +69,10 @@ struct fw_cfg_e820 {
 };
 WIRE_SIZE(struct fw_cfg_e820, 20);
 
-/* An entry of file etc/table-loader; of its commands, the one that places a file. */
-enum { LOADER_ALLOCATE = 1, LOADER_ZONE_HIGH = 1, LOADER_ZONE_FSEG = 2 };
+/* Entries of file etc/table-loader: place a file, add the address of one file to a pointer in
+ * another, make bytes sum to zero. */
+enum { LOADER_ALLOCATE = 1, LOADER_ADD_POINTER = 2, LOADER_ADD_CHECKSUM = 3 };
+enum { LOADER_ZONE_HIGH = 1, LOADER_ZONE_FSEG = 2 };
 struct fw_cfg_allocate {
     le32 command;
     char file[FW_CFG_MAX_FILE_PATH];
@@ -70,5 +80,21 @@ struct fw_cfg_allocate {
     uint8_t zone, pad[63];
 };
 WIRE_SIZE(struct fw_cfg_allocate, 128);
+
+struct fw_cfg_add_pointer {
+    le32 command;
+    char file[FW_CFG_MAX_FILE_PATH], pointee[FW_CFG_MAX_FILE_PATH];
+    le32 offset;
+    uint8_t size, pad[7];
+};
+WIRE_SIZE(struct fw_cfg_add_pointer, 128);
+
+struct fw_cfg_add_checksum {
+    le32 command;
+    char file[FW_CFG_MAX_FILE_PATH];
+    le32 offset, start, length;
+    uint8_t pad[56];
+};
+WIRE_SIZE(struct fw_cfg_add_checksum, 128);
 
 #endif

@@ -17,6 +17,7 @@
 #include "board/tables.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/log.h"
 #include "host/host.h"
 #include "storage/disk.h"
 
@@ -37,6 +38,9 @@ struct board {
     struct firmware *firmware; /* NULL: none runs */
     struct shadow shadow;
     gpa_t rsdp;
+    const struct board_tables *said; /* board_place()'s */
+    struct pci_extent told;          /* what the tables say of PCI memory */
+    bool awake;                      /* UEFI has asked for something since power-on */
 };
 
 /* --- parts --- */
@@ -121,7 +125,8 @@ static int board_chipset(struct board *b, struct err *e)
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
     const struct rtc_cfg rtc = {
         .local = b->cfg.rtc_local, .memory = b->cfg.memory, .cpus = b->cfg.cpus};
-    const struct bridges_cfg bridges = {&b->shadow, !b->cfg.firmware || b->cfg.xen_firmware};
+    const struct bridges_cfg bridges = {&b->shadow, !b->cfg.firmware || b->cfg.xen_firmware,
+                                        b->cfg.uefi != NULL};
     struct env env = b->env;
     struct device *d = NULL;
     int rc;
@@ -164,6 +169,8 @@ static int board_chipset(struct board *b, struct err *e)
     return board_take(b, testdev_create(&env, &sig, &d, e), &d);
 }
 
+static void board_tables_wanted(void *arg);
+
 static int board_firmware(struct board *b, struct err *e)
 {
     struct env env = b->env;
@@ -176,6 +183,8 @@ static int board_firmware(struct board *b, struct err *e)
     rc = firmware_create(b, &env, &b->cfg, &b->firmware, e);
     if (rc < 0)
         return rc;
+    if (firmware_uefi(b->firmware))
+        firmware_on_tables(b->firmware, board_tables_wanted, b);
     image = firmware_image(b->firmware, &size);
     shadow_rom(&b->shadow, image, size);
     return 0;
@@ -268,7 +277,12 @@ void board_add(struct board *b, struct device *d)
 
 /* --- tables and addresses --- */
 
-/* Where tables go: to the ROM area, or out of the way of firmware. */
+static bool board_uefi(const struct board *b)
+{
+    return b->firmware && firmware_uefi(b->firmware);
+}
+
+/* Where tables go: to the ROM area, or out of the way of firmware. UEFI places them itself. */
 static gpa_t board_tables_base(const struct board *b)
 {
     return b->firmware ? layout_ram_low(b->cfg.memory) - FIRMWARE_TABLES_ROOM : BOARD_TABLES;
@@ -285,28 +299,69 @@ static int board_tables(struct board *b, struct tables *block, const struct tabl
     if (rc == 0 && (!b->firmware || b->cfg.xen_firmware))
         rc = mptable_build(block, c, &r.mp, e);
     b->rsdp = r.rsdp;
-    if (rc == 0 && gmem_write(b->cfg.mem, block->base, block->bytes, block->room) < 0)
+    if (rc == 0 && !board_uefi(b) &&
+        gmem_write(b->cfg.mem, block->base, block->bytes, block->room) < 0)
         rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
     if (rc == 0 && b->firmware)
         rc = firmware_place(b->firmware, b, c, block, &r, e);
     return rc;
 }
 
-int board_place(struct board *b, const struct board_tables *t, struct err *e)
+static struct tables_cfg board_facts(const struct board *b)
 {
     struct tables_cfg c = {.cpus = b->cfg.cpus,
                            .memory = b->cfg.memory,
                            .last_bus = BOARD_LAST_BUS,
                            .pvpanic = !b->cfg.no_pvpanic,
                            .floppy = b->floppy != NULL,
-                           .hooks = *t};
+                           .pci = b->told,
+                           .mem64 = pci_bus_uses_mem64(b->env.pci),
+                           .hooks = *b->said};
+
+    memcpy(c.uuid, b->cfg.uuid, sizeof(c.uuid));
+    return c;
+}
+
+/* UEFI looks for ACPI tables when it has placed PCI devices, and where it put them is in those. */
+static void board_tables_wanted(void *arg)
+{
+    struct board *b = arg;
+    struct pci_extent now = pci_bus_extent(b->env.pci);
+    struct tables block;
+    struct tables_cfg c;
+    struct err e = {0};
+    gpa_t rsdp;
+    int rc;
+
+    if (!b->awake)
+        firmware_awake(b->firmware);
+    b->awake = true;
+    if (!b->said || memcmp(&now, &b->told, sizeof(now)) == 0)
+        return;
+    b->told = now;
+    c = board_facts(b);
+    rc = tables_init(&block, board_tables_base(b), FIRMWARE_TABLES_ROOM, &e);
+    if (rc == 0)
+        rc = acpi_build(&block, &c, &rsdp, &e);
+    if (rc == 0)
+        rc = firmware_acpi(b->firmware, &block, rsdp, &e);
+    if (rc < 0)
+        log_line(LOG_WARN, "firmware", "ACPI tables are not up to date: %s", e.msg);
+    tables_fini(&block);
+}
+
+int board_place(struct board *b, const struct board_tables *t, struct err *e)
+{
+    struct tables_cfg c;
     struct tables block;
     int rc = b->firmware && !b->cfg.xen_firmware ? 0 : pci_bus_assign(b->env.pci, e);
 
     if (rc < 0)
         return rc;
-    c.mem64 = pci_bus_uses_mem64(b->env.pci);
-    memcpy(c.uuid, b->cfg.uuid, sizeof(c.uuid));
+    b->said = t;
+    b->told = (struct pci_extent){0};
+    b->awake = false;
+    c = board_facts(b);
     rc = tables_init(&block, board_tables_base(b),
                      b->firmware ? FIRMWARE_TABLES_ROOM : BOARD_TABLES_ROOM, e);
     if (rc < 0)
@@ -335,18 +390,24 @@ size_t board_ranges(const struct board *b, struct board_range *out, size_t max)
     };
     /* Firmware itself carves up what is below 1 MiB. */
     const struct board_range with[] = {
-        {0, tables, BOARD_RANGE_RAM},
-        {tables, low - tables, BOARD_RANGE_RESERVED},
+        {0, board_uefi(b) ? low : tables, BOARD_RANGE_RAM},
+        {tables, board_uefi(b) ? 0 : low - tables, BOARD_RANGE_RESERVED},
     };
     const struct board_range rest[] = {
-        {LAYOUT_ECAM, LAYOUT_ECAM_BUS_SIZE * (BOARD_LAST_BUS + 1), BOARD_RANGE_RESERVED},
+        /* UEFI takes it for its own PCI window, and guests learn of it by ACPI. */
+        {LAYOUT_ECAM, board_uefi(b) ? 0 : LAYOUT_ECAM_BUS_SIZE * (BOARD_LAST_BUS + 1),
+         BOARD_RANGE_RESERVED},
         {HOST_RESERVED, HOST_RESERVED_SIZE, BOARD_RANGE_RESERVED},
         {LAYOUT_RAM_HIGH, high, BOARD_RANGE_RAM},
     };
     size_t n = 0, lows = b->firmware ? ARRAY_SIZE(with) : ARRAY_SIZE(without);
 
-    for (size_t i = 0; i < lows && n < max; i++)
-        out[n++] = b->firmware ? with[i] : without[i];
+    for (size_t i = 0; i < lows && n < max; i++) {
+        const struct board_range *r = b->firmware ? &with[i] : &without[i];
+
+        if (r->size)
+            out[n++] = *r;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(rest) && n < max; i++) {
         if (rest[i].size)
             out[n++] = rest[i];

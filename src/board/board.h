@@ -20,6 +20,7 @@
 
 struct aml;
 struct board;
+struct board_uefi;
 struct hub;
 struct pci_bus;
 
@@ -48,10 +49,20 @@ struct board_cfg {
     bool firmware;                     /* a BIOS starts the machine and places its devices */
     bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
     const char *bios;                  /* its image; NULL: the installed SeaBIOS */
+    const struct board_uefi *uefi; /* with firmware; read by board_create() alone; NULL: a BIOS */
     /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
      * NULL. */
     void (*event)(void *arg, enum board_event what, unsigned value, const char *text);
     void *event_arg;
+};
+
+/* UEFI instead of a BIOS. NULL: what is usual. */
+struct board_uefi {
+    const char *code, *vars; /* the firmware's two files: both or none; the installed OVMF */
+    const char *nvram;       /* where its variables are kept; nowhere */
+    bool nested_tcg;         /* it runs on KVM inside QEMU's TCG: see uefi_tame() */
+    /* A kernel that it shall start as an EFI program; initrd and append may be NULL. */
+    const char *kernel, *initrd, *append;
 };
 
 /* A range of the memory map, as in the e820 table. */

@@ -135,21 +135,41 @@ static void isa_devices(struct aml *a, const struct tables_cfg *c)
     aml_end(a);
 }
 
+/* Firmware may use space of its own choice: whole pieces around what it gave out. */
+static uint64_t window_low(const struct tables_cfg *c)
+{
+    const uint64_t piece = 256 * MiB;
+    uint64_t low = c->pci.low ? c->pci.low - c->pci.low % piece : LAYOUT_PCI_MEM_A;
+
+    if (low < layout_ram_low(c->memory))
+        low = align_up(layout_ram_low(c->memory), piece);
+    return min_u64(low, LAYOUT_PCI_MEM_A);
+}
+
+static void window_high(struct aml *a, const struct tables_cfg *c)
+{
+    uint64_t high = layout_mem64(c->memory), end = high + LAYOUT_PCI_MEM64_SIZE;
+
+    if (c->pci.high) {
+        high = c->pci.high - c->pci.high % GiB;
+        end = align_up(c->pci.high_end, GiB);
+    }
+    /* Only when it is in use: guests of ACPI 1.0 do not know this descriptor. */
+    if (c->mem64 || c->pci.high)
+        aml_res_mem64_window(a, high, end - 1, true);
+}
+
 static void root_windows(struct aml *a, const struct tables_cfg *c)
 {
-    uint64_t high = layout_mem64(c->memory);
-
     aml_resources(a, "_CRS");
     aml_res_bus_numbers(a, 0, c->last_bus);
     aml_res_io(a, 0xcf8, 8);
     aml_res_io_window(a, 0x0000, 0x0cf7);
     aml_res_io_window(a, 0x0d00, 0xffff);
     aml_res_mem_window(a, 0x000a0000, 0x000bffff, true);
-    aml_res_mem_window(a, (uint32_t)LAYOUT_PCI_MEM_A, (uint32_t)LAYOUT_PCI_MEM_A_END - 1, false);
+    aml_res_mem_window(a, (uint32_t)window_low(c), (uint32_t)LAYOUT_PCI_MEM_A_END - 1, false);
     aml_res_mem_window(a, (uint32_t)LAYOUT_PCI_MEM_B, (uint32_t)LAYOUT_PCI_MEM_B_END - 1, false);
-    /* Only when it is in use: guests of ACPI 1.0 do not know this descriptor. */
-    if (c->mem64)
-        aml_res_mem64_window(a, high, high + LAYOUT_PCI_MEM64_SIZE - 1, true);
+    window_high(a, c);
     aml_resources_end(a);
 }
 

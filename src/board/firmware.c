@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * firmware.c - see firmware.h. SeaBIOS (docs/Runtime_config and docs/Memory_Model of its sources)
- * as QEMU starts it.
+ * as QEMU starts it; for UEFI see uefi.c, which is told the same by the same device.
  *
  * The image ends at 4 GiB, where the first processor starts, and its last 128 KiB are seen below
  * 1 MiB too, until it makes that RAM (shadow.c). Under Xen it starts as RAM. The board's ACPI
@@ -25,6 +25,8 @@
 #include "abi/xen_seabios.h"
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
+#include "board/loader.h"
+#include "board/uefi.h"
 #include "core/err.h"
 #include "core/gmem.h"
 
@@ -39,6 +41,7 @@ struct firmware {
     struct device *fwcfg; /* the board's */
     uint8_t *image;       /* anonymous mapping of size bytes */
     size_t size;
+    struct uefi *uefi; /* NULL: a BIOS, and the image is above */
 };
 
 /* --- the image --- */
@@ -93,6 +96,14 @@ static int firmware_load(struct firmware *fw, const char *path, struct err *e)
     return rc;
 }
 
+static int firmware_bios(struct firmware *fw, const char *path, struct err *e)
+{
+    int rc = firmware_load(fw, path, e);
+
+    return rc < 0 ? rc
+                  : gmem_add(fw->mem, FIRMWARE_TOP - fw->size, fw->size, fw->image, GMEM_ROM, e);
+}
+
 int firmware_create(struct board *b, const struct env *env, const struct board_cfg *c,
                     struct firmware **out, struct err *e)
 {
@@ -103,18 +114,13 @@ int firmware_create(struct board *b, const struct env *env, const struct board_c
         return err_set(e, ENOMEM, "no memory for the firmware");
     fw->mem = env->mem;
     fw->xen = c->xen_firmware;
-    rc = firmware_load(fw, c->bios, e);
-    if (rc == 0)
-        rc = gmem_add(env->mem, FIRMWARE_TOP - fw->size, fw->size, fw->image, GMEM_ROM, e);
-    if (rc == 0)
-        rc = fwcfg_create(env, &fw->fwcfg, e);
-    if (rc < 0) {
-        firmware_destroy(fw);
-        return rc;
-    }
-    board_add(b, fw->fwcfg);
     *out = fw;
-    return 0;
+    rc = fwcfg_create(env, &fw->fwcfg, e);
+    if (rc < 0)
+        return rc;
+    board_add(b, fw->fwcfg);
+    return c->uefi ? uefi_create(b, env, c->uefi, fw->fwcfg, &fw->uefi, e)
+                   : firmware_bios(fw, c->bios, e);
 }
 
 void firmware_destroy(struct firmware *fw)
@@ -125,13 +131,21 @@ void firmware_destroy(struct firmware *fw)
         gmem_remove(fw->mem, FIRMWARE_TOP - fw->size);
         munmap(fw->image, fw->size);
     }
+    uefi_destroy(fw->uefi);
     free(fw);
 }
 
 const uint8_t *firmware_image(const struct firmware *fw, size_t *size)
 {
+    if (fw->uefi)
+        return uefi_image(fw->uefi, size);
     *size = fw->size;
     return fw->image;
+}
+
+bool firmware_uefi(const struct firmware *fw)
+{
+    return fw->uefi != NULL;
 }
 
 void firmware_cmos(struct device *rtc, bool floppy)
@@ -201,6 +215,35 @@ static int firmware_tell_acpi(struct firmware *fw, struct tables *t, gpa_t rsdp,
     return rc < 0 ? rc : fwcfg_set_file(fw->fwcfg, "etc/table-loader", &a, sizeof(a), e);
 }
 
+void firmware_awake(struct firmware *fw)
+{
+    uefi_tame(fw->uefi);
+}
+
+void firmware_on_tables(struct firmware *fw, void (*told)(void *arg), void *arg)
+{
+    fwcfg_on_directory(fw->fwcfg, told, arg);
+}
+
+int firmware_acpi(struct firmware *fw, struct tables *t, gpa_t rsdp, struct err *e)
+{
+    struct loader l;
+    int rc = loader_build(&l, t, rsdp, e);
+    const struct {
+        const char *name;
+        const struct loader_file *f;
+    } file[] = {{LOADER_FILE_TABLES, &l.tables},
+                {LOADER_FILE_RSDP, &l.rsdp},
+                {LOADER_FILE_SCRIPT, &l.script}};
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < ARRAY_SIZE(file) && rc == 0; i++)
+        rc = fwcfg_set_file(fw->fwcfg, file[i].name, file[i].f->bytes, file[i].f->len, e);
+    loader_free(&l);
+    return rc;
+}
+
 static int firmware_tell_smbios(struct firmware *fw, struct tables *t, gpa_t entry, struct err *e)
 {
     const struct smbios_entry21 *s = tables_at(t, entry);
@@ -251,7 +294,7 @@ int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg
     if (rc == 0)
         rc = firmware_tell_numbers(fw, c, e);
     if (rc == 0)
-        rc = firmware_tell_acpi(fw, t, r->rsdp, e);
+        rc = fw->uefi ? firmware_acpi(fw, t, r->rsdp, e) : firmware_tell_acpi(fw, t, r->rsdp, e);
     if (rc == 0)
         rc = firmware_tell_smbios(fw, t, r->smbios, e);
     if (rc == 0 && fw->xen)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * firmware.h - a BIOS image in its place below 4 GiB, and what the board tells it by fw_cfg.
+ * firmware.h - a BIOS image, or UEFI, in its place below 4 GiB, and what the board tells it by
+ * fw_cfg.
  *
  * Threads: those of board.h.
  */
@@ -19,7 +20,8 @@ struct firmware_roots {
     gpa_t rsdp, smbios /* its 2.1 entry point */, mp;
 };
 
-/* c->bios NULL: SeaBIOS from where distributions put it. The device is added to the board. */
+/* c->bios NULL: SeaBIOS from where distributions put it. Devices are added to the board. *out is to
+ * be destroyed after them, also on failure. */
 MUST int firmware_create(struct board *b, const struct env *env, const struct board_cfg *c,
                          struct firmware **out, struct err *e);
 void firmware_destroy(struct firmware *fw);
@@ -31,5 +33,13 @@ void firmware_cmos(struct device *rtc, bool floppy);
 /* As after power-on, after the bridges' reset. Tables are in place already. */
 MUST int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,
                         struct tables *t, const struct firmware_roots *r, struct err *e);
+
+/* Is it UEFI? Then tables are files which firmware places itself, and told(arg) is called on a
+ * vCPU's thread before it looks for them: firmware_acpi() may bring them up to date there. */
+bool firmware_uefi(const struct firmware *fw);
+void firmware_on_tables(struct firmware *fw, void (*told)(void *arg), void *arg);
+/* The first time that it told since power-on. */
+void firmware_awake(struct firmware *fw);
+MUST int firmware_acpi(struct firmware *fw, struct tables *t, gpa_t rsdp, struct err *e);
 
 #endif

@@ -165,6 +165,12 @@ unsigned pci_gsi(unsigned slot, unsigned pin);
 void pci_route(struct pci_bus *b, unsigned wire, int gsi);
 int pci_route_default(unsigned wire);
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn);
+/* Where memory BARs are, by their registers, whether decoded or not; 0: none there. */
+struct pci_extent {
+    uint64_t low;            /* the lowest below 4 GiB */
+    uint64_t high, high_end; /* above */
+};
+struct pci_extent pci_bus_extent(struct pci_bus *b);
 /* true when a BAR was assigned to the 64-bit window. */
 bool pci_bus_uses_mem64(const struct pci_bus *b);
 

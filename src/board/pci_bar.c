@@ -298,3 +298,40 @@ int pci_bus_assign(struct pci_bus *b, struct err *e)
                             "use fewer or smaller ones")
                   : 0;
 }
+
+/* --- where they are --- */
+
+/* Firmware sizes a BAR by ones, and leaves what it does not use at 0. */
+static void extent_add(struct pci_extent *x, const struct pci_bar *bar, const uint8_t *reg)
+{
+    uint64_t at = le32_get(*(const le32 *)reg) & ~UINT64_C(15);
+
+    if (pci_bar_is_mem64(bar))
+        at |= (uint64_t)le32_get(*(const le32 *)(reg + 4)) << 32;
+    if (at == 0 || at > BAR_MEM64_END - bar->size)
+        return;
+    if (at < UINT64_C(0x100000000)) {
+        x->low = x->low ? min_u64(x->low, at) : at;
+        return;
+    }
+    x->high = x->high ? min_u64(x->high, at) : at;
+    if (at + bar->size > x->high_end)
+        x->high_end = at + bar->size;
+}
+
+struct pci_extent pci_bus_extent(struct pci_bus *b)
+{
+    struct pci_extent x = {0};
+
+    device_lock(&b->host);
+    for (unsigned f = 0; f < PCI_FUNCTIONS; f++) {
+        struct pci_dev *p = b->fn[f];
+
+        for (unsigned i = 0; p && i < PCI_BARS; i++) {
+            if (p->bar[i].kind != PCI_BAR_NONE && p->bar[i].kind != PCI_BAR_IO)
+                extent_add(&x, &p->bar[i], &p->config[bar_reg(i)]);
+        }
+    }
+    device_unlock(&b->host);
+    return x;
+}

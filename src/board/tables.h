@@ -9,6 +9,7 @@
 #define HOSPES_BOARD_TABLES_H
 
 #include "board/board.h"
+#include "board/pci.h"
 
 struct tables {
     gpa_t base;
@@ -23,7 +24,8 @@ struct tables_cfg {
     uint8_t uuid[16];
     uint8_t last_bus;
     bool pvpanic, floppy;
-    bool mem64; /* the 64-bit window is in use */
+    struct pci_extent pci; /* where firmware put PCI memory; zeroes: in the board's windows */
+    bool mem64;            /* the 64-bit window is in use */
     struct board_tables hooks;
 };
 

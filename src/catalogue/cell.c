@@ -112,8 +112,8 @@ void cell_sentence(const struct cell *c, char *out, size_t room)
         at += (size_t)snprintf(out + at, room - at, " on %s %s%s%.10s by %s", c->host,
                                c->host_version, ", tested ", c->tested, c->runner);
     if (c->state == CELL_VALIDATED && at < room)
-        at += (size_t)snprintf(out + at, room - at, ", up to %llu processors and %llu MiB",
-                               (unsigned long long)c->max_cpus,
+        at += (size_t)snprintf(out + at, room - at, ", up to %llu processor%s and %llu MiB",
+                               (unsigned long long)c->max_cpus, c->max_cpus == 1 ? "" : "s",
                                (unsigned long long)(c->max_memory / MiB));
     if (c->flaky && at < room)
         at += (size_t)snprintf(out + at, room - at, ", only after a retry");

@@ -158,7 +158,13 @@ static int sqlite_run(struct db *d, const char *sql, const char *const *param, u
 }
 
 const struct db_ops db_sqlite = {
-    .name = "SQLite", .open = sqlite_db_open, .close = sqlite_db_close, .run = sqlite_run};
+    .name = "SQLite",
+    .by_bytes = "",
+    .begin = {"BEGIN IMMEDIATE"},
+    .open = sqlite_db_open,
+    .close = sqlite_db_close,
+    .run = sqlite_run,
+};
 
 int db_open(const char *where, struct db **out, struct err *e)
 {

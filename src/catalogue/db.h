@@ -16,8 +16,13 @@ struct db;
 /* Called for each row; value[i] is NULL for NULL. Nonzero ends the query and is returned by it. */
 typedef int db_row_fn(void *arg, const char *const *value, unsigned columns);
 
+enum { DB_BEGIN = 2 };
+
 struct db_ops {
     const char *name;
+    const char *by_bytes; /* behind a text in ORDER BY: in the order of strcmp() */
+    /* Statements that begin a transaction which one writer has at a time; NULL behind the last. */
+    const char *begin[DB_BEGIN];
     MUST int (*open)(const char *where, struct db **out, struct err *e);
     void (*close)(struct db *d);
     /* Runs one statement. The same text is prepared once as long as it is used again and again. fn

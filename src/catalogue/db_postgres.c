@@ -94,6 +94,8 @@ static int postgres_open(const char *where, struct db **out, struct err *e)
         postgres_close(&q->d);
         return rc;
     }
+    /* "relation exists already" is what IF NOT EXISTS is for. */
+    PQclear(PQexec(q->c, "SET client_min_messages TO warning"));
     *out = &q->d;
     return 0;
 }
@@ -154,4 +156,11 @@ static int postgres_run(struct db *d, const char *sql, const char *const *param,
 }
 
 const struct db_ops db_postgres = {
-    .name = "PostgreSQL", .open = postgres_open, .close = postgres_close, .run = postgres_run};
+    .name = "PostgreSQL",
+    .by_bytes = " COLLATE \"C\"",
+    /* The number is ours; it stands for the tables of this module, made or not. */
+    .begin = {"BEGIN", "SELECT pg_advisory_xact_lock(7305512348)"},
+    .open = postgres_open,
+    .close = postgres_close,
+    .run = postgres_run,
+};

@@ -24,11 +24,14 @@ const char html_style[] =
     "border-bottom:1px solid var(--line)}\n"
     ".skip{position:absolute;left:-99rem}.skip:focus{position:static}\n"
     "h1{font-size:1.6rem;line-height:1.25;margin:1.25rem 0 .5rem}h2{font-size:1.25rem;"
-    "margin:2rem 0 .5rem}\n"
+    "margin:2rem 0 .5rem}h1,h2,p,li{overflow-wrap:anywhere}\n"
     ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}"
     "caption{text-align:left;color:var(--quiet);padding:.25rem 0}\n"
     "th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid "
-    "var(--line)}thead th{background:var(--soft);white-space:nowrap}\n"
+    "var(--line)}thead th{background:var(--soft);white-space:nowrap}.whole{white-space:nowrap}\n"
+    "tbody th{position:sticky;left:0;background:var(--bg);min-width:7.5rem;"
+    "overflow-wrap:anywhere}"
+    "tbody tr:target>*{background:var(--soft)}\n"
     "td a{text-decoration-thickness:1px}.mark{white-space:nowrap;font-weight:600}"
     ".validated .mark,.PASS,.FLAKY{color:var(--good)}.failed .mark,.FAIL,.MISS{color:var(--bad)}"
     ".undecided .mark,.stale,.disputed,.ERROR,.KNOWN{color:var(--warn)}"
@@ -38,19 +41,22 @@ const char html_style[] =
     "small{display:block;font-size:.85rem}.lead{font-size:1.1rem}\n"
     "form{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}label{display:flex;"
     "flex-direction:column;font-size:.9rem}input,select{font:inherit;padding:.35rem .5rem;"
-    "min-width:12rem;color:var(--fg);background:var(--bg);border:1px solid var(--quiet);"
+    "min-height:2.5rem;min-width:12rem;color:var(--fg);background:var(--bg);border:1px solid "
+    "var(--quiet);"
     "border-radius:.25rem}\n"
     "dl.facts{display:grid;grid-template-columns:minmax(8rem,14rem) 1fr;gap:.2rem 1rem;margin:0}"
     "dl.facts dt{color:var(--quiet)}dl.facts dd{margin:0;overflow-wrap:anywhere}\n"
-    "@media(max-width:32rem){dl.facts{grid-template-columns:1fr}dl.facts dd{margin-bottom:.4rem}"
-    "th,td{padding:.35rem .4rem}}\n"
     "pre,code{font-family:ui-monospace,monospace;font-size:.875rem}pre{overflow-x:auto;"
     "background:var(--soft);padding:.75rem;border-radius:.25rem}\n"
     "pre.log a{color:var(--quiet);text-decoration:none;display:inline-block;width:4.5em;"
     "text-align:right;margin-right:1em}pre.log span:target{background:var(--line);"
-    "outline:2px solid var(--link)}\n"
+    "outline:2px solid var(--link)}pre.log span:target a{color:var(--fg)}\n"
     "footer{margin-top:3rem;padding-top:.75rem;border-top:1px solid var(--line);"
-    "color:var(--quiet);font-size:.9rem}\n";
+    "color:var(--quiet);font-size:.9rem}\n"
+    "@media(max-width:32rem){dl.facts{grid-template-columns:1fr}dl.facts dd{margin-bottom:.4rem}"
+    "th,td{padding:.35rem .4rem}.wide table{min-width:40rem}tbody th{max-width:9rem}caption{"
+    "position:sticky;left:0;max-width:calc(100vw - 2rem)}label,form{width:100%}"
+    "pre.log a{width:3em;margin-right:.75em}}\n";
 
 const char html_script[] =
     "'use strict';\n"
@@ -109,6 +115,11 @@ void html_bytes(struct vbuf *b, const char *from, size_t n)
 void html_text(struct vbuf *b, const char *text)
 {
     html_bytes(b, text, strlen(text));
+}
+
+void html_count(struct vbuf *b, unsigned long long n, const char *one)
+{
+    vbuf_print(b, "%llu %s%s", n, one, n == 1 ? "" : "s");
 }
 
 void html_element(struct vbuf *b, const char *tag, const char *text)

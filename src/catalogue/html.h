@@ -8,6 +8,8 @@
 void html_text(struct vbuf *b, const char *text);
 /* For [from, from+n), which need not end in 0; controls become U+FFFD. */
 void html_bytes(struct vbuf *b, const char *from, size_t n);
+/* "1 guest", "2 guests" */
+void html_count(struct vbuf *b, unsigned long long n, const char *one);
 /* <tag>text</tag> */
 void html_element(struct vbuf *b, const char *tag, const char *text);
 /* up: "" or "../", the way to the top folder. */

@@ -11,8 +11,10 @@
 
 #include "catalogue/db.h"
 #include "core/err.h"
+#include "validation/key.h"
+#include "validation/text.h"
 
-enum { HOSTS_MAX = 256, SCHEMA = 1, COLUMNS = 28, WORDS_MAX = 8, NUMBER_TEXT = 24 };
+enum { HOSTS_MAX = 256, SCHEMA = 2, COLUMNS = 28, WORDS_MAX = 8, NUMBER_TEXT = 24 };
 
 struct index {
     const struct store *s;
@@ -179,7 +181,7 @@ static int add_entry(struct index *ix, uint32_t n, struct err *e)
     return rc;
 }
 
-/* --- keeping up --- */
+/* --- what it rests on --- */
 
 struct state {
     unsigned rows, schema;
@@ -200,38 +202,50 @@ static int state_row(void *arg, const char *const *value, unsigned columns)
     return 0;
 }
 
+/* What rows up to entry n rest on: the chain so far, and whose keys count. */
+static int state_link(const struct index *ix, uint32_t n, char out[V_SHA_TEXT], struct err *e)
+{
+    struct vbuf b = {0};
+    char *trust;
+    int rc = trust_to_json(&ix->s->trust, &trust, e);
+
+    if (rc < 0)
+        return rc;
+    store_link(ix->s, n, out);
+    vbuf_print(&b, "%s %s", out, trust);
+    free(trust);
+    if (b.failed)
+        return err_set(e, ENOMEM, "no memory for the catalogue's index");
+    sha256_text(b.data, b.len, out);
+    vbuf_free(&b);
+    return 0;
+}
+
 static int state_write(struct index *ix, struct err *e)
 {
     char link[V_SHA_TEXT], n[NUMBER_TEXT], version[NUMBER_TEXT];
     const char *param[] = {number(version, SCHEMA), number(n, ix->s->count), link};
-    int rc;
+    int rc = state_link(ix, ix->s->count, link, e);
 
-    store_link(ix->s, ix->s->count, link);
-    rc = run(ix, "DELETE FROM state", e);
+    if (rc == 0)
+        rc = run(ix, "DELETE FROM state", e);
     return rc < 0
                ? rc
                : db_run(ix->db, "INSERT INTO state VALUES ($1, $2, $3)", param, 3, NULL, NULL, e);
 }
 
-static int fill(struct index *ix, uint32_t from, struct err *e)
-{
-    struct err ignored;
-    int rc = store_check(ix->s, from, e);
+/* --- keeping up --- */
 
-    if (rc < 0)
-        return rc;
-    rc = run(ix, "BEGIN", e);
-    for (uint32_t n = from + 1; rc == 0 && n <= ix->s->count; n++)
-        rc = add_entry(ix, n, e);
-    if (rc == 0)
-        rc = state_write(ix, e);
-    if (rc == 0)
-        return run(ix, "COMMIT", e);
-    (void)!run(ix, "ROLLBACK", &ignored);
+static int tables_make(struct index *ix, struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(schema) && rc == 0; i++)
+        rc = run(ix, schema[i], e);
     return rc;
 }
 
-int index_rebuild(struct index *ix, struct err *e)
+static int tables_drop(struct index *ix, struct err *e)
 {
     static const char *const drops[] = {"DROP TABLE IF EXISTS claims", "DROP TABLE IF EXISTS notes",
                                         "DROP TABLE IF EXISTS guests", "DROP TABLE IF EXISTS hosts",
@@ -240,27 +254,104 @@ int index_rebuild(struct index *ix, struct err *e)
 
     for (size_t i = 0; i < ARRAY_SIZE(drops) && rc == 0; i++)
         rc = run(ix, drops[i], e);
-    for (size_t i = 0; i < ARRAY_SIZE(schema) && rc == 0; i++)
-        rc = run(ix, schema[i], e);
+    return rc;
+}
+
+static int fill(struct index *ix, uint32_t from, struct err *e)
+{
+    int rc = store_check(ix->s, from, e);
+
+    for (uint32_t n = from + 1; rc == 0 && n <= ix->s->count; n++)
+        rc = add_entry(ix, n, e);
+    return rc < 0 ? rc : state_write(ix, e);
+}
+
+static int count_row(void *arg, const char *const *value, unsigned columns)
+{
+    if (columns && value[0])
+        *(uint64_t *)arg = strtoull(value[0], NULL, 10);
+    return 0;
+}
+
+/* Is there a row for each entry that the index says to hold, and does it rest on this catalogue? */
+static int state_fits(struct index *ix, const struct state *t, bool *fits, struct err *e)
+{
+    static const char count[] =
+        "SELECT (SELECT count(*) FROM claims) + (SELECT count(*) FROM notes)";
+    char link[V_SHA_TEXT];
+    uint64_t rows = 0;
+    int rc;
+
+    *fits = false;
+    if (t->rows != 1 || t->schema != SCHEMA || t->n > ix->s->count)
+        return 0;
+    rc = state_link(ix, t->n, link, e);
+    if (rc == 0)
+        rc = db_run(ix->db, count, NULL, 0, count_row, &rows, e);
+    *fits = strcmp(link, t->link) == 0 && rows == t->n;
+    return rc;
+}
+
+static int state_read(struct index *ix, struct state *t, bool *fits, struct err *e)
+{
+    int rc;
+
+    *t = (struct state){.rows = 0};
+    rc = db_run(ix->db, "SELECT schema, n, link FROM state", NULL, 0, state_row, t, e);
+    return rc < 0 ? rc : state_fits(ix, t, fits, e);
+}
+
+/* In a transaction that one process at a time has; what another has done meanwhile counts. */
+static int update(struct index *ix, bool anew, struct err *e)
+{
+    struct state t = {.rows = 0};
+    bool fits = false;
+    int rc = tables_make(ix, e);
+
+    if (rc == 0)
+        rc = state_read(ix, &t, &fits, e);
+    if (rc < 0)
+        return rc;
+    if (!anew && fits)
+        return t.n == ix->s->count ? 0 : fill(ix, t.n, e);
+    rc = tables_drop(ix, e);
+    if (rc == 0)
+        rc = tables_make(ix, e);
     return rc < 0 ? rc : fill(ix, 0, e);
 }
 
-static int keep_up(struct index *ix, struct err *e)
+static int update_alone(struct index *ix, bool anew, struct err *e)
 {
-    struct state t = {.rows = 0};
-    char link[V_SHA_TEXT];
+    struct err ignored;
     int rc = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(schema) && rc == 0; i++)
-        rc = run(ix, schema[i], e);
+    for (size_t i = 0; i < DB_BEGIN && ix->db->ops->begin[i]; i++) {
+        rc = run(ix, ix->db->ops->begin[i], e);
+        if (rc < 0)
+            return rc;
+    }
+    rc = update(ix, anew, e);
     if (rc == 0)
-        rc = db_run(ix->db, "SELECT schema, n, link FROM state", NULL, 0, state_row, &t, e);
-    if (rc < 0)
-        return rc;
-    store_link(ix->s, t.n, link);
-    if (t.rows != 1 || t.schema != SCHEMA || t.n > ix->s->count || strcmp(link, t.link) != 0)
-        return index_rebuild(ix, e);
-    return t.n == ix->s->count ? 0 : fill(ix, t.n, e);
+        return run(ix, "COMMIT", e);
+    (void)!run(ix, "ROLLBACK", &ignored);
+    return rc;
+}
+
+int index_rebuild(struct index *ix, struct err *e)
+{
+    return update_alone(ix, true, e);
+}
+
+/* Most of the time nothing is behind, and nobody is kept waiting to find that. */
+static int keep_up(struct index *ix, struct err *e)
+{
+    struct err ignored = {0};
+    struct state t = {.rows = 0};
+    bool fits = false;
+
+    if (state_read(ix, &t, &fits, &ignored) == 0 && fits && t.n == ix->s->count)
+        return 0;
+    return update_alone(ix, false, e);
 }
 
 /* --- notes --- */
@@ -509,7 +600,7 @@ int index_rows(struct index *ix, const char *guest, const char *persona, index_f
 {
     struct rows r = {fn, arg};
     char sql[1024], word[WORDS_MAX][80];
-    const char *param[WORDS_MAX + 1];
+    const char *param[WORDS_MAX + 1], *by = ix->db->ops->by_bytes;
     unsigned n = words_of(guest, word);
     size_t at = (size_t)snprintf(sql, sizeof(sql), "SELECT * FROM claims");
 
@@ -528,6 +619,113 @@ int index_rows(struct index *ix, const char *guest, const char *persona, index_f
         n++;
     }
     snprintf(sql + at, sizeof(sql) - at,
-             " ORDER BY guest_name, guest_version, arch, persona, made DESC, n DESC");
+             " ORDER BY guest_name%s, guest_version%s, arch%s, persona%s, made%s DESC, n DESC", by,
+             by, by, by, by);
     return db_run(ix->db, sql, param, n, claim_row, &r, e);
+}
+
+/* --- checking it --- */
+
+/* A digest per row of the claims, at its number; of the other tables, one that all rows are in. */
+struct sums {
+    char (*claim)[V_SHA_TEXT];
+    uint32_t count; /* entries; claim[0] is that of the other tables */
+    uint32_t odd;   /* rows of no entry, or of one that has a row already */
+    bool failed;
+};
+
+static void sum_add(char sum[V_SHA_TEXT], const char *const *value, unsigned columns,
+                    struct sums *m)
+{
+    struct vbuf b = {0};
+
+    vbuf_print(&b, "%s", sum);
+    for (unsigned i = 0; i < columns; i++)
+        vbuf_print(&b, "|%s", value[i] ? value[i] : "");
+    m->failed = m->failed || b.failed;
+    if (!b.failed)
+        sha256_text(b.data, b.len, sum);
+    vbuf_free(&b);
+}
+
+static int sum_claim(void *arg, const char *const *value, unsigned columns)
+{
+    struct sums *m = arg;
+    unsigned long n = columns && value[0] ? strtoul(value[0], NULL, 10) : 0;
+
+    if (n == 0 || n > m->count || m->claim[n][0])
+        m->odd++;
+    else
+        sum_add(m->claim[n], value, columns, m);
+    return 0;
+}
+
+static int sum_other(void *arg, const char *const *value, unsigned columns)
+{
+    struct sums *m = arg;
+
+    sum_add(m->claim[0], value, columns, m);
+    return 0;
+}
+
+static int sums_of(struct index *ix, struct sums *m, struct err *e)
+{
+    const char *by = ix->db->ops->by_bytes;
+    char sql[2][120];
+    int rc;
+
+    snprintf(sql[0], sizeof(sql[0]), "SELECT search FROM guests ORDER BY search%s", by);
+    snprintf(sql[1], sizeof(sql[1]),
+             "SELECT host, host_version FROM hosts ORDER BY host%s, host_version%s", by, by);
+    m->count = ix->s->count;
+    m->claim = calloc((size_t)m->count + 1, sizeof(*m->claim));
+    if (!m->claim)
+        return err_set(e, ENOMEM, "no memory for checking the catalogue's index");
+    rc = db_run(ix->db, "SELECT * FROM claims ORDER BY n", NULL, 0, sum_claim, m, e);
+    if (rc == 0)
+        rc = db_run(ix->db, "SELECT n FROM notes ORDER BY n", NULL, 0, sum_other, m, e);
+    for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(sql); i++)
+        rc = db_run(ix->db, sql[i], NULL, 0, sum_other, m, e);
+    if (rc == 0 && m->failed)
+        rc = err_set(e, ENOMEM, "no memory for checking the catalogue's index");
+    return rc;
+}
+
+static int sums_compare(const struct sums *a, const struct sums *b,
+                        void (*each)(void *arg, const char *fault), void *arg)
+{
+    char text[160];
+    int faults = 0;
+
+    for (uint32_t n = 0; n <= a->count; n++) {
+        if (strcmp(a->claim[n], b->claim[n]) == 0 && (n || a->odd == b->odd))
+            continue;
+        if (n)
+            snprintf(text, sizeof(text), "the index says of entry %u what the entry does not", n);
+        else
+            snprintf(text, sizeof(text), "the index lists other notes, guests or hosts");
+        each(arg, text);
+        faults++;
+    }
+    return faults;
+}
+
+int index_verify(struct index *ix, void (*each)(void *arg, const char *fault), void *arg,
+                 struct err *e)
+{
+    struct sums have = {.claim = NULL}, want = {.claim = NULL};
+    struct index *fresh;
+    int rc = index_open(ix->s, ":memory:", &fresh, e);
+
+    if (rc < 0)
+        return rc;
+    rc = sums_of(ix, &have, e);
+    if (rc == 0)
+        rc = sums_of(fresh, &want, e);
+    if (rc == 0)
+        rc = sums_compare(&have, &want, each, arg);
+    index_close(fresh);
+    free(have.claim);
+    free(want.claim);
+    return rc;
 }

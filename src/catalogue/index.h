@@ -36,6 +36,11 @@ void index_close(struct index *ix); /* NULL is fine */
 /* Forgets everything and reads all entries again. */
 MUST int index_rebuild(struct index *ix, struct err *e);
 
+/* Compares what the index holds with what the entries give. each() gets one sentence per fault.
+ * Their number, or -errno. */
+MUST int index_verify(struct index *ix, void (*each)(void *arg, const char *fault), void *arg,
+                      struct err *e);
+
 /* Rows whose guest (vendor, product, edition, version, architecture) holds all words of `guest`,
  * whatever their case, and whose persona is `persona`; NULL: any. By guest, persona, and the
  * newest first. A row is valid during the call; nonzero ends it and is returned. */

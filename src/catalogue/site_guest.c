@@ -63,8 +63,11 @@ static void claim_row(const struct site *t, struct vbuf *b, const struct index_r
     bool tested = r->kind == CLAIM_TESTED;
     char memory[32];
 
-    vbuf_print(b, "<tr id=\"claim-%u\"><th scope=\"row\">%u</th><td>%s</td><td>%.10s</td><td>",
-               r->n, r->n, claim_kind_words[r->kind], r->made);
+    vbuf_print(
+        b,
+        "<tr id=\"claim-%u\"><th scope=\"row\">%u</th><td>%s</td><td class=\"whole\">%.10s</td>"
+        "<td>",
+        r->n, r->n, claim_kind_words[r->kind], r->made);
     if (tested)
         vbuf_print(b, "<span class=\"%s\">%s</span>%s", vstatus_word(r->verdict),
                    vstatus_word(r->verdict), r->validated ? ", validated" : "");
@@ -74,11 +77,13 @@ static void claim_row(const struct site *t, struct vbuf *b, const struct index_r
     html_text(b, r->host);
     vbuf_print(b, " ");
     html_text(b, r->host_version);
-    vbuf_print(b, "</td><td>");
-    if (r->cpus)
-        vbuf_print(b, "%llu CPUs, %s", (unsigned long long)r->cpus, size_text(r->memory, memory));
+    vbuf_print(b, "</td><td class=\"whole\">");
+    if (r->cpus) {
+        html_count(b, r->cpus, "CPU");
+        vbuf_print(b, ", %s", size_text(r->memory, memory));
+    }
     vbuf_print(b, "<small>");
-    html_text(b, r->firmware);
+    html_text(b, strcmp(r->firmware, "none") == 0 ? "kernel started directly" : r->firmware);
     vbuf_print(b, "</small></td><td>");
     html_text(b, r->signer[0] ? r->who : "nobody who is trusted here");
     vbuf_print(b, "</td><td>");
@@ -140,13 +145,14 @@ static void persona_part(const struct site *t, struct vbuf *b, const struct cell
                owner_sentence(c), claim_level_words[c->level]);
     vbuf_print(b, "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"Claims for ");
     html_text(b, c->persona);
-    vbuf_print(b,
-               "\"><table>\n<caption>%zu claims, the newest first</caption>\n<thead><tr><th "
-               "scope=\"col\">No.</th><th scope=\"col\">Kind</th><th scope=\"col\">Date</th><th "
-               "scope=\"col\">Says</th><th scope=\"col\">Host</th><th scope=\"col\">Machine</th>"
-               "<th scope=\"col\">Signed by</th><th scope=\"col\">Evidence</th></tr></thead>\n"
-               "<tbody>\n",
-               n);
+    vbuf_print(b, "\"><table>\n<caption>");
+    html_count(b, n, "claim");
+    vbuf_print(b, ", the newest first");
+    vbuf_print(b, "</caption>\n<thead><tr><th "
+                  "scope=\"col\">No.</th><th scope=\"col\">Kind</th><th scope=\"col\">Date</th><th "
+                  "scope=\"col\">Says</th><th scope=\"col\">Host</th><th scope=\"col\">Machine</th>"
+                  "<th scope=\"col\">Signed by</th><th scope=\"col\">Evidence</th></tr></thead>\n"
+                  "<tbody>\n");
     for (size_t i = 0; i < n; i++)
         claim_row(t, b, &row[i].r);
     vbuf_print(b, "</tbody></table></div>\n");

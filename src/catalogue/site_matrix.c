@@ -170,11 +170,13 @@ int site_matrix(struct site *t)
 
     snprintf(title, sizeof(title), "%s: what runs, and how it is known", t->s->name);
     html_head(&b, title, "");
-    vbuf_print(
-        &b,
-        "<p class=\"lead\">%zu guests, %zu combinations, %zu signed claims. Every tick leads "
-        "to its log and to the command that repeats it.</p>\n",
-        t->told->guests, t->told->cells, t->told->claims);
+    vbuf_print(&b, "<p class=\"lead\">");
+    html_count(&b, t->told->guests, "guest");
+    vbuf_print(&b, ", ");
+    html_count(&b, t->told->cells, "combination");
+    vbuf_print(&b, ", ");
+    html_count(&b, t->told->claims, "signed claim");
+    vbuf_print(&b, ". Every tick leads to its log and to the command that repeats it.</p>\n");
     filter_form(&b);
     if (t->guests <= SITE_SPLIT)
         matrix_table(&b, t->guest, t->guests, "");
@@ -217,7 +219,7 @@ int site_errata(struct site *t)
 int site_about(struct site *t)
 {
     struct vbuf b = {0};
-    char link[V_SHA_TEXT];
+    char link[V_SHA_TEXT], name[100];
 
     store_link(t->s, t->s->count, link);
     html_head(&b, "How to check this catalogue", "");
@@ -228,8 +230,10 @@ int site_about(struct site *t)
                "class=\"facts\">\n");
     html_fact(&b, "Catalogue", t->s->name);
     html_fact(&b, "End of the chain", link);
-    for (size_t i = 0; i < t->s->trust.n; i++)
-        html_fact(&b, t->s->trust.key[i].name, t->s->trust.key[i].key.id);
+    for (size_t i = 0; i < t->s->trust.n; i++) {
+        snprintf(name, sizeof(name), "Key of %.80s", t->s->trust.key[i].name);
+        html_fact(&b, name, t->s->trust.key[i].key.id);
+    }
     vbuf_print(&b,
                "</dl>\n<h2>With hospes</h2>\n<pre tabindex=\"0\">hospes catalogue verify FOLDER\n"
                "hospes validate verify --trust KEY.pub BUNDLE.tar.zst\nhospes validate replay "

@@ -33,10 +33,12 @@ static void record_facts(struct vbuf *b, const struct vrecord *r)
     facts(b, "Guest", &r->guest);
     html_fact(b, "Persona", r->persona);
     html_fact(b, "Persona options", r->persona_opts);
-    snprintf(text, sizeof(text), "%u processors, %llu MiB", r->cpus,
+    snprintf(text, sizeof(text), "%u processor%s, %llu MiB", r->cpus, r->cpus == 1 ? "" : "s",
              (unsigned long long)(r->memory / MiB));
     html_fact(b, "Machine", text);
-    html_fact(b, "Firmware", r->firmware);
+    html_fact(b, "Firmware",
+              strcmp(r->firmware, "none") == 0 ? "none, the kernel is started directly"
+                                               : r->firmware);
     html_fact(b, "Disk", r->disk);
     html_fact(b, "Network", r->network);
     facts(b, "Host", &r->host);
@@ -64,22 +66,31 @@ static void attempt(struct vbuf *b, const struct vattempt *a, const char *name)
     vbuf_print(b, " (%s, %llu ms)", vstatus_word(a->status), (unsigned long long)a->ms);
 }
 
+/* AREA.NAME, which may be broken behind its dots. */
+static void check_id(struct vbuf *b, const char *id)
+{
+    for (const char *dot; (dot = strchr(id, '.')); id = dot + 1) {
+        html_bytes(b, id, (size_t)(dot + 1 - id));
+        vbuf_print(b, "<wbr>");
+    }
+    html_text(b, id);
+}
+
 static void record_checks(struct vbuf *b, const struct vrecord *r, const char *name)
 {
     vbuf_print(b, "<h2>Checks</h2>\n<div class=\"wide\" role=\"region\" tabindex=\"0\" "
                   "aria-label=\"Checks\"><table>\n<caption>Every attempt is kept, exclusions too"
-                  "</caption>\n<thead><tr><th scope=\"col\">Check</th><th scope=\"col\">Suite</th>"
-                  "<th scope=\"col\">Mandatory</th><th scope=\"col\">Status</th><th scope=\"col\">"
-                  "Log</th><th scope=\"col\">Why</th></tr></thead>\n<tbody>\n");
+                  "</caption>\n<thead><tr><th scope=\"col\">Check</th><th scope=\"col\">Status</th>"
+                  "<th scope=\"col\">Mandatory</th><th scope=\"col\">Log</th><th scope=\"col\">"
+                  "Why</th><th scope=\"col\">Suite</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < r->checks; i++) {
         const struct vcheck *c = &r->check[i];
 
         vbuf_print(b, "<tr><th scope=\"row\">");
-        html_text(b, c->id);
-        vbuf_print(b, "</th><td>");
-        html_text(b, c->suite);
-        vbuf_print(b, "</td><td>%s</td><td><span class=\"mark %s\">%s</span></td><td>",
-                   c->mandatory ? "yes" : "no", vstatus_word(c->status), vstatus_word(c->status));
+        check_id(b, c->id);
+        vbuf_print(b,
+                   "</th><td><span class=\"mark %s\">%s</span></td><td>%s</td><td class=\"whole\">",
+                   vstatus_word(c->status), vstatus_word(c->status), c->mandatory ? "yes" : "no");
         for (size_t k = 0; k < c->attempts; k++) {
             vbuf_print(b, "%s", k ? "<br>" : "");
             attempt(b, &c->attempt[k], name);
@@ -90,6 +101,8 @@ static void record_checks(struct vbuf *b, const struct vrecord *r, const char *n
             vbuf_print(b, " ");
         }
         html_text(b, c->why ? c->why : "");
+        vbuf_print(b, "</td><td>");
+        html_text(b, c->suite);
         vbuf_print(b, "</td></tr>\n");
     }
     vbuf_print(b, "</tbody></table></div>\n");

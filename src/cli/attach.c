@@ -124,7 +124,8 @@ const struct cli_command cli_attach = {
     .args = "[OPTION...] NAME FILE[,K=V...]",
     .about = "Gives a running machine one more disk.",
     .more = "The disk is given in the words of run's --disk. Persona kvm takes it on the SCSI\n"
-            "controller of a machine that has one: a disk with bus=scsi, or --persona kvm,scsi.",
+            "controller of a machine that has one: a disk with bus=scsi, or --persona kvm,scsi;\n"
+            "persona vmware on a SCSI controller that had a disk at the start.",
     .options = attach_options,
     .run = attach_main,
 };

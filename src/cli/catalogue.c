@@ -89,6 +89,14 @@ void catalogue_close(struct catalogue *c)
     store_close(&c->s);
 }
 
+int catalogue_begin(const struct cli_command *cmd, int argc, char **argv, struct catalogue_args *a,
+                    int operands, struct catalogue *c, struct err *e)
+{
+    int n, rc = catalogue_parse(cmd, argc, argv, a, operands, operands, &n, e);
+
+    return rc ? rc : catalogue_open(c, argv[1], a, e);
+}
+
 static int catalogue_main(int argc, char **argv)
 {
     static const struct cli_group group = {.name = "catalogue", .parts = parts, .column = 8};

@@ -53,6 +53,11 @@ struct catalogue {
 MUST int catalogue_open(struct catalogue *c, const char *dir, const struct catalogue_args *a,
                         struct err *e);
 void catalogue_close(struct catalogue *c);
+/* How most parts begin: catalogue_parse() with `operands` of them, then catalogue_open() of the
+ * first. 1: help was printed, nothing is open. */
+MUST int catalogue_begin(const struct cli_command *cmd, int argc, char **argv,
+                         struct catalogue_args *a, int operands, struct catalogue *c,
+                         struct err *e);
 
 extern const struct cli_command catalogue_add, catalogue_build, catalogue_why, catalogue_diff,
     catalogue_merge, catalogue_stale, catalogue_errata, catalogue_verify, catalogue_serve;

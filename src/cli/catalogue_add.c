@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "catalogue/store.h"
+#include "catalogue/index.h"
 #include "cli/catalogue.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
@@ -442,6 +442,28 @@ static void verify_fault(void *arg, const char *fault)
     fprintf(stderr, "hospes: %s\n", fault);
 }
 
+/* The index is brought up to date first: it may only have been behind. Entries that cannot be read
+ * have been named already, and then there is nothing to compare with. */
+static int verify_index(const struct catalogue_args *a, struct store *s, struct err *e)
+{
+    char path[STORE_PATH + 16];
+    struct index *ix;
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/index.sqlite", s->dir);
+    if (!a->db && access(path, F_OK) < 0)
+        return 0;
+    rc = index_open(s, a->db, &ix, e);
+    if (rc < 0)
+        return rc;
+    rc = index_verify(ix, verify_fault, NULL, e);
+    index_close(ix);
+    if (rc > 0)
+        fprintf(stderr, "hospes: the index is made of the entries: delete %s\n",
+                a->db ? "its tables" : path);
+    return rc;
+}
+
 static int verify_main(int argc, char **argv)
 {
     struct catalogue_args a = {.key = NULL};
@@ -458,6 +480,8 @@ static int verify_main(int argc, char **argv)
         count = s.count;
         rc = store_verify(&s, verify_fault, NULL, &e);
     }
+    if (rc == 0)
+        rc = verify_index(&a, &s, &e);
     store_close(&s);
     if (rc < 0)
         return cli_fail(&e);
@@ -465,10 +489,16 @@ static int verify_main(int argc, char **argv)
     return rc ? EX_BAD_INPUT : EX_OK;
 }
 
+static const struct cli_option verify_options[] = {
+    {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
+    {NULL},
+};
+
 const struct cli_command catalogue_verify = {
     .name = "catalogue verify",
-    .args = "FOLDER",
-    .about = "Checks the chain, every signature, and every claim against its evidence.",
+    .args = "[OPTION...] FOLDER",
+    .about = "Checks the chain, every signature, every claim against its evidence, and the index.",
     .more = "Each fault is named in a line of its own. Exit codes: 0 sound, 65 not.",
+    .options = verify_options,
     .run = verify_main,
 };

@@ -39,14 +39,10 @@ static int build_main(int argc, char **argv)
     struct site_told told;
     struct catalogue c;
     struct err e = {0};
-    int n, rc = catalogue_parse(&catalogue_build, argc, argv, &a, 2, 2, &n, &e);
+    int rc = catalogue_begin(&catalogue_build, argc, argv, &a, 2, &c, &e);
 
-    if (rc > 0)
-        return EX_OK;
-    if (rc == 0)
-        rc = catalogue_open(&c, argv[1], &a, &e);
-    if (rc < 0)
-        return cli_fail(&e);
+    if (rc)
+        return rc < 0 ? cli_fail(&e) : EX_OK;
     rc = site_build(&c.s, c.ix, argv[2], a.host_version, &told, &e);
     catalogue_close(&c);
     if (rc == 0)
@@ -156,14 +152,10 @@ static int why_main(int argc, char **argv)
     struct catalogue c;
     struct why w = {.c = &c};
     struct err e = {0};
-    int n, rc = catalogue_parse(&catalogue_why, argc, argv, &a, 2, 2, &n, &e);
+    int rc = catalogue_begin(&catalogue_why, argc, argv, &a, 2, &c, &e);
 
-    if (rc > 0)
-        return EX_OK;
-    if (rc == 0)
-        rc = catalogue_open(&c, argv[1], &a, &e);
-    if (rc < 0)
-        return cli_fail(&e);
+    if (rc)
+        return rc < 0 ? cli_fail(&e) : EX_OK;
     w.json = a.json;
     rc = cells_each(c.ix, argv[2], a.persona, a.host_version, why_cell, &w, &e);
     if (rc == 0 && !a.json && w.cells) {
@@ -356,14 +348,10 @@ static int stale_main(int argc, char **argv)
     struct catalogue c;
     struct why w = {.c = &c};
     struct err e = {0};
-    int n, rc = catalogue_parse(&catalogue_stale, argc, argv, &a, 1, 1, &n, &e);
+    int rc = catalogue_begin(&catalogue_stale, argc, argv, &a, 1, &c, &e);
 
-    if (rc > 0)
-        return EX_OK;
-    if (rc == 0)
-        rc = catalogue_open(&c, argv[1], &a, &e);
-    if (rc < 0)
-        return cli_fail(&e);
+    if (rc)
+        return rc < 0 ? cli_fail(&e) : EX_OK;
     w.json = a.json;
     rc = cells_each(c.ix, NULL, a.persona, a.host_version, stale_cell, &w, &e);
     catalogue_close(&c);
@@ -421,27 +409,24 @@ static int serve_until_signal(const char *site, const char *at, struct err *e)
 static int serve_main(int argc, char **argv)
 {
     struct catalogue_args a = {.http = "127.0.0.1:8080"};
-    char base[] = "/tmp/hospes-site-XXXXXX", site[64];
+    char base[V_PATH], site[V_PATH];
     struct site_told told;
     struct catalogue c;
     struct err e = {0};
-    int n, rc = catalogue_parse(&catalogue_serve, argc, argv, &a, 1, 1, &n, &e);
+    int rc = catalogue_begin(&catalogue_serve, argc, argv, &a, 1, &c, &e);
 
-    if (rc > 0)
-        return EX_OK;
+    if (rc)
+        return rc < 0 ? cli_fail(&e) : EX_OK;
+    rc = vtext_mktemp(base, vtext_tmp(), "hospes-site", &e);
     if (rc == 0)
-        rc = catalogue_open(&c, argv[1], &a, &e);
-    if (rc < 0)
-        return cli_fail(&e);
-    if (!mkdtemp(base))
-        rc = err_set(&e, errno, "cannot make a folder in /tmp: %s", strerror(errno));
-    snprintf(site, sizeof(site), "%s/site", base);
+        rc = vpath(site, base, "site", &e);
     if (rc == 0)
         rc = site_build(&c.s, c.ix, site, a.host_version, &told, &e);
     catalogue_close(&c);
     if (rc == 0)
         rc = serve_until_signal(site, a.http, &e);
-    vtext_remove(base);
+    if (base[0])
+        vtext_remove(base);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
 

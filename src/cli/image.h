@@ -64,8 +64,8 @@ MUST int image_open(const struct image_args *a, const char *path, bool readonly,
 struct progress image_progress(const struct image_args *a, const char *what);
 void image_progress_end(const struct image_args *a);
 
-extern const struct cli_command image_info, image_check_command, image_repair_command, image_create_command,
-    image_resize_command, image_commit, image_compact, image_convert, image_compare_command,
-    image_map, image_serve;
+extern const struct cli_command image_info, image_check_command, image_repair_command,
+    image_create_command, image_resize_command, image_commit, image_compact, image_convert,
+    image_compare_command, image_map, image_serve;
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "board/device.h"
+#include "board/varstore.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/detach.h"
@@ -26,11 +27,13 @@
 #include "host/probe.h"
 #include "inspect/auto.h"
 #include "machine/machine.h"
+#include "machine/runtime.h"
 
 struct run {
     struct plan plan;
     char *host; /* kvm, soft, auto */
     bool detach, json;
+    bool named;        /* it has a name that stays */
     bool persona_said; /* by the user, and so not to be decided */
     struct import_wish wish;
     struct import_report report; /* of FILE, when that was a description */
@@ -55,6 +58,20 @@ static int run_persona(void *arg, const char *value, struct err *e)
     if (rc == 0)
         rc = plan_set(&p->persona_opts, opts ? opts + 1 : NULL, e);
     return rc;
+}
+
+static int run_firmware(void *arg, const char *value, struct err *e)
+{
+    struct plan *p = &((struct run *)arg)->plan;
+    const char *opts = strchr(value, ',');
+    char *name = opts ? strndup(value, (size_t)(opts - value)) : strdup(value);
+    int rc;
+
+    if (!name)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    rc = plan_set(&p->firmware, name, e);
+    free(name);
+    return rc < 0 ? rc : plan_set(&p->firmware_opts, opts ? opts + 1 : NULL, e);
 }
 
 static int run_cpus(void *arg, const char *value, struct err *e)
@@ -87,10 +104,15 @@ static int run_memory(void *arg, const char *value, struct err *e)
     {                                                                                              \
         return plan_set(&((struct run *)arg)->field, value, e);                                    \
     }
+static int run_module(void *arg, const char *value, struct err *e)
+{
+    return plan_add_module(&((struct run *)arg)->plan, value, e);
+}
+
 RUN_TEXT(kernel, plan.kernel)
 RUN_TEXT(initrd, plan.initrd)
 RUN_TEXT(append, plan.append)
-RUN_TEXT(firmware, plan.firmware)
+RUN_TEXT(nvram, plan.nvram)
 RUN_TEXT(serial, plan.serial)
 RUN_TEXT(display, plan.display)
 RUN_TEXT(name, plan.name)
@@ -174,9 +196,15 @@ static const struct cli_option run_options[] = {
     {"hugepages", NULL, "memory from the pool of huge pages (vm.nr_hugepages)", run_hugepages},
     {"kernel", "FILE", "start this kernel without firmware: bzImage, vmlinux, PVH, multiboot",
      run_kernel},
-    {"initrd", "FILE", "initial RAM disk, or the multiboot module", run_initrd},
+    {"initrd", "FILE", "initial RAM disk, or the first module of a PVH or multiboot kernel",
+     run_initrd},
+    {"module", "FILE[,TEXT]", "add a module of a PVH or multiboot kernel, TEXT its command line",
+     run_module},
     {"append", "TEXT", "command line of the kernel", run_append},
-    {"firmware", "bios|uefi", "firmware to start (default bios without --kernel)", run_firmware},
+    {"firmware", "bios|uefi[,K=V]",
+     "firmware to start (default bios without --kernel); uefi: code=FILE, vars=FILE", run_firmware},
+    {"nvram", "FILE|none", "where UEFI keeps its variables (default: by the machine's name)",
+     run_nvram},
     {"disk", "FILE[,K=V]",
      "add a disk: format=F, snapshot (default) or write or readonly, bus=B, loop=N", run_disk},
     {"cdrom", "FILE", "add a CD-ROM drive with this image", run_cdrom},
@@ -247,6 +275,8 @@ static void run_banner(struct run *r, struct machine *m)
         run_fact(r, "why", r->plan.persona_why);
     machine_describe(m, &d.dump);
     run_fact(r, "console", machine_console(m)->where);
+    if (plan_uefi(&r->plan) && strcmp(r->plan.nvram, "none") != 0)
+        run_fact(r, "nvram", r->plan.nvram);
     run_fact(r, "control", r->control);
     if (r->plan.log)
         run_fact(r, "log", r->plan.log);
@@ -341,6 +371,7 @@ static int run_defaults(struct run *r, struct err *e)
     int rc = 0;
 
     snprintf(name, sizeof(name), "guest-%d", (int)getpid());
+    r->named = r->plan.name != NULL;
     if (!r->plan.name)
         rc = plan_set(&r->plan.name, name, e);
     if (rc == 0 && !r->persona_said)
@@ -417,6 +448,23 @@ static int run_choose_host(struct run *r, struct err *e)
     return 1;
 }
 
+/* A machine that has a name keeps its variables under it; others forget them. */
+static int run_nvram_default(struct run *r, struct err *e)
+{
+    char *file = NULL;
+    int rc;
+
+    if (!plan_uefi(&r->plan) || r->plan.nvram)
+        return 0;
+    rc = runtime_check_name(r->plan.name, e);
+    if (rc == 0 && r->named)
+        rc = varstore_default(r->plan.name, true, &file, e);
+    if (rc == 0)
+        rc = plan_set(&r->plan.nvram, file ? file : "none", e);
+    free(file);
+    return rc;
+}
+
 /* words: the command line, before its options were taken out of argv. */
 static int run_go(struct run *r, int argc, char *const *words, struct err *e)
 {
@@ -460,6 +508,8 @@ static int run_main(int argc, char **argv)
         run_imported(&r);
     if (rc == 0)
         rc = plan_check(&r.plan, &e);
+    if (rc == 0)
+        rc = run_nvram_default(&r, &e);
     if (rc == 0)
         rc = run_go(&r, argc, words, &e);
     if (rc < 0)

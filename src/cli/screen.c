@@ -15,14 +15,25 @@
 
 enum { SCREEN_CALL_MS = 10000 };
 
+struct shot {
+    bool json, text;
+};
+
 static int screen_json(void *arg, const char *value, struct err *e)
 {
-    *(bool *)arg = true;
+    ((struct shot *)arg)->json = true;
+    return 0;
+}
+
+static int screen_text(void *arg, const char *value, struct err *e)
+{
+    ((struct shot *)arg)->text = true;
     return 0;
 }
 
 static const struct cli_option screenshot_options[] = {
-    {"json", NULL, "print the picture's size as JSON", screen_json},
+    {"text", NULL, "print what a screen in text mode says; without FILE", screen_text},
+    {"json", NULL, "print the picture's size, or the text, as JSON", screen_json},
     {NULL},
 };
 
@@ -81,26 +92,55 @@ static int screen_take(const char *name, const char *file, bool json, struct err
     return rc;
 }
 
+static int screen_say(const char *name, bool json, struct err *e)
+{
+    struct json_object *answer = NULL, *o;
+    const char *text;
+    struct remote *r;
+    int rc = remote_open(name, &r, e);
+
+    if (rc < 0)
+        return rc;
+    rc = remote_call(r, "screen-text", json_object_new_object(), SCREEN_CALL_MS, &answer, e);
+    text = rc == 0 ? remote_text(answer, "text") : NULL;
+    if (rc == 0 && !text)
+        rc = err_set(e, EPROTO, "%s answers without a text", name);
+    if (rc == 0 && json) {
+        o = json_object_new_object();
+        json_object_object_add(o, "name", json_object_new_string(name));
+        json_object_object_add(o, "text", json_object_new_string(text));
+        printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
+        json_object_put(o);
+    } else if (rc == 0) {
+        fputs(text, stdout);
+    }
+    json_object_put(answer);
+    remote_close(r);
+    return rc;
+}
+
 static int screenshot_main(int argc, char **argv)
 {
-    bool json = false;
+    struct shot s = {0};
     struct err e;
-    int n, rc = cli_parse(&cli_screenshot, argc, argv, &json, &n, &e);
+    int n, rc = cli_parse(&cli_screenshot, argc, argv, &s, &n, &e);
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && n != 2)
-        rc = err_exit(&e, EX_USAGE_, EINVAL,
-                      "screenshot wants the name of a machine and a file for the picture");
+    if (rc == 0 && n != (s.text ? 1 : 2))
+        rc = err_exit(
+            &e, EX_USAGE_, EINVAL,
+            "screenshot wants the name of a machine, and a file for the picture or --text");
     if (rc == 0)
-        rc = screen_take(argv[1], argv[2], json, &e);
+        rc = s.text ? screen_say(argv[1], s.json, &e) : screen_take(argv[1], argv[2], s.json, &e);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
 
 const struct cli_command cli_screenshot = {
     .name = "screenshot",
-    .args = "[OPTION...] NAME FILE",
-    .about = "Writes a guest's screen to a PNG file.",
+    .args = "[OPTION...] NAME [FILE]",
+    .about = "Writes a guest's screen to a PNG file, or says what it says.",
     .more = "The machine has a screen when firmware starts it, or with --display. A file that is\n"
             "there is replaced. Exit codes: 0 done, 66 no such machine, or its screen is dark.",
     .options = screenshot_options,

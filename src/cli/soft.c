@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "board/varstore.h"
 #include "cli/commands.h"
 #include "cli/detach.h"
 #include "core/cfg.h"
@@ -136,6 +137,11 @@ static int soft_locks(const struct plan *p, struct err *e)
         if (rc < 0)
             return rc;
     }
+    if (plan_uefi(p) && p->nvram && strcmp(p->nvram, "none") != 0) {
+        int fd;
+
+        return varstore_lock(p->nvram, &fd, e);
+    }
     return 0;
 }
 
@@ -145,7 +151,7 @@ static int soft_locks(const struct plan *p, struct err *e)
  * environment of this process. */
 static char **soft_words(const struct plan *p, int argc, char *const *argv)
 {
-    char **out = calloc((size_t)argc + 10, sizeof(*out)), self[SOFTHOST_PATH];
+    char **out = calloc((size_t)argc + 11, sizeof(*out)), self[SOFTHOST_PATH];
     ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     size_t n = 0;
     int i = 1;
@@ -169,7 +175,11 @@ static char **soft_words(const struct plan *p, int argc, char *const *argv)
         asprintf(&out[n], "--persona=%s%s%s", p->persona, p->persona_opts ? "," : "",
                  p->persona_opts ? p->persona_opts : "") >= 0)
         n++;
-    if (p->persona_why && p->firmware && asprintf(&out[n], "--firmware=%s", p->firmware) >= 0)
+    if (p->persona_why && p->firmware &&
+        asprintf(&out[n], "--firmware=%s%s%s", p->firmware, p->firmware_opts ? "," : "",
+                 p->firmware_opts ? p->firmware_opts : "") >= 0)
+        n++;
+    if (p->nvram && asprintf(&out[n], "--nvram=%s", p->nvram) >= 0)
         n++;
     for (; i < argc; i++)
         out[n++] = strdup(argv[i]);

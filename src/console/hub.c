@@ -136,14 +136,21 @@ static bool surface_valid(const struct surface *s)
 }
 
 /* The first screen that shows something. */
-static bool front(struct hub *h, struct surface *out)
+static struct screen *front(struct hub *h, struct surface *out)
 {
     for (struct screen *s = h ? h->screens : NULL; s; s = s->next) {
         memset(out, 0, sizeof(*out));
         if (s->surface(s, out) && surface_valid(out))
-            return true;
+            return s;
     }
-    return false;
+    return NULL;
+}
+
+struct screen *hub_front(struct hub *h)
+{
+    struct surface ignored;
+
+    return front(h, &ignored);
 }
 
 static uint32_t widen(uint32_t v, unsigned r, unsigned g, unsigned b, unsigned gbits)

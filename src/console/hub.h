@@ -35,11 +35,21 @@ struct surface {
     const uint32_t *palette; /* 256 entries 0x00rrggbb, for PIXEL_PAL8 */
 };
 
+enum { SCREEN_TEXT_COLUMNS = 256, SCREEN_TEXT_ROWS = 128 };
+
+/* Codes of code page 437, row after row without gaps. */
+struct screen_text {
+    unsigned columns, rows;
+    uint8_t cell[SCREEN_TEXT_COLUMNS * SCREEN_TEXT_ROWS];
+};
+
 /* Embedded in its device. */
 struct screen {
     const char *name; /* "vga" */
     /* false: dark. Values may be nonsense from the guest: the hub checks them. */
     bool (*surface)(struct screen *s, struct surface *out);
+    /* Fills in what it says in text mode. false: it shows pixels or nothing. NULL: never text. */
+    bool (*text)(struct screen *s, struct screen_text *out);
     /* The viewer would like this size; may be NULL. */
     void (*wish)(struct screen *s, uint32_t width, uint32_t height);
     struct screen *next; /* the hub's */
@@ -88,6 +98,11 @@ struct image {
 
 /* -ENOENT: nothing is shown. */
 MUST int hub_image(struct hub *h, struct image *out, struct err *e);
+/* What a screen in text mode says, UTF-8, blanks at the ends of lines and empty last lines left out.
+ * Free it. -ENOENT: nothing is shown, or pixels. */
+MUST int hub_text(struct hub *h, char **out, struct err *e);
+/* The screen that hub_image() and hub_text() take: the front one that is lit, or NULL. */
+struct screen *hub_front(struct hub *h);
 /* The front screen's size, false when dark: to notice a change without a copy. */
 bool hub_size(struct hub *h, uint32_t *width, uint32_t *height);
 void hub_wish(struct hub *h, uint32_t width, uint32_t height);

@@ -89,7 +89,8 @@ int usock_listen(const char *path, int *fd, struct err *e)
     umask(old);
     if (rc) {
         close(s);
-        return err_set(e, rc, "cannot listen at %s: %s", path, strerror(rc));
+        return err_set(e, rc, "cannot listen at %s: %s; use a folder of this machine's own disk",
+                       path, strerror(rc));
     }
     *fd = s;
     return 0;

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "host/probe.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -196,4 +197,18 @@ void host_probe(struct host_probe *out)
         snprintf(out->why, sizeof(out->why), "/dev/kvm has an interface that is not supported");
     }
     scratch_close(&s);
+}
+
+bool host_nested_tcg(void)
+{
+    unsigned a, b, c, d;
+    char name[12];
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 31)) /* no hypervisor */
+        return false;
+    __cpuid(0x40000000, a, b, c, d);
+    memcpy(name, &b, 4);
+    memcpy(name + 4, &c, 4);
+    memcpy(name + 8, &d, 4);
+    return memcmp(name, "TCGTCGTCGTCG", sizeof(name)) == 0;
 }

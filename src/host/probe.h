@@ -25,4 +25,8 @@ struct host_probe {
 /* Takes some milliseconds; up to 0.2 s where KVM emulates. Any thread. */
 void host_probe(struct host_probe *out);
 
+/* Is this the processor that QEMU's TCG makes? KVM on it has TCG's limits: see
+ * docs/reference/softhost. */
+bool host_nested_tcg(void);
+
 #endif

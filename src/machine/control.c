@@ -325,6 +325,21 @@ static int do_screenshot(struct client *k, struct json_object *req, struct err *
     return 0;
 }
 
+static int do_screen_text(struct client *k, struct json_object *req, struct err *e)
+{
+    struct json_object *o;
+    char *text = NULL;
+    int rc = k->c->ops->screen_text(k->c->arg, &text, e);
+
+    if (rc < 0)
+        return rc;
+    o = answer_to(req, true);
+    json_object_object_add(o, "text", json_object_new_string(text));
+    free(text);
+    client_tell(k, o);
+    return 0;
+}
+
 static int do_type(struct client *k, struct json_object *req, struct err *e)
 {
     const char *text = text_of(req, "text");
@@ -401,12 +416,19 @@ static const struct {
     const char *name;
     int (*run)(struct client *k, struct json_object *req, struct err *e);
 } control_words[] = {
-    {"info", do_info},     {"state", do_state},
-    {"stop", do_stop},     {"ask", do_ask},
-    {"watch", do_watch},   {"console", do_console},
-    {"data", do_data},     {"data-set", do_data_set},
-    {"copy", do_copy},     {"screenshot", do_screenshot},
-    {"type", do_type},     {"attach", do_attach},
+    {"info", do_info},
+    {"state", do_state},
+    {"stop", do_stop},
+    {"ask", do_ask},
+    {"watch", do_watch},
+    {"console", do_console},
+    {"data", do_data},
+    {"data-set", do_data_set},
+    {"copy", do_copy},
+    {"screenshot", do_screenshot},
+    {"screen-text", do_screen_text},
+    {"type", do_type},
+    {"attach", do_attach},
     {"detach", do_detach},
 };
 

@@ -37,6 +37,8 @@ struct control_ops {
     MUST int (*attach)(void *arg, const char *disk, const char **id, struct err *e);
     MUST int (*detach)(void *arg, const char *id, struct err *e);
     MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
+    /* As hub_text(). */
+    MUST int (*screen_text)(void *arg, char **out, struct err *e);
     /* Writes the guest's screen as PNG to the host's file. */
     MUST int (*screenshot)(void *arg, const char *file, unsigned *width, unsigned *height,
                            struct err *e);

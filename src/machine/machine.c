@@ -161,8 +161,8 @@ void machine_describe(struct machine *m, struct dump *out)
     dump_add(out, "host", "%s", m->ops->name);
     dump_add(out, "cpus", "%u", p->cpus);
     dump_add(out, "memory", "%llu MiB", (unsigned long long)(p->memory / MiB));
-    if (m->boot)
-        dump_add(out, "kernel", "%s (%s)", p->kernel, boot_describe(m->boot));
+    if (p->kernel)
+        dump_add(out, "kernel", "%s (%s)", p->kernel, m->boot ? boot_describe(m->boot) : "by UEFI");
     for (size_t i = 0; i < p->disks; i++)
         dump_add(out, "disk", "%s (%s)", p->disk[i].path, m->disk_about[i]);
     for (size_t i = 0; i < p->nics; i++)

@@ -15,11 +15,13 @@
 #include "console/hub.h"
 #include "core/cfg.h"
 #include "core/gmem.h"
+#include "host/probe.h"
 #include "machine/machine_priv.h"
 #include "net/netif.h"
 #include "storage/disk.h"
 
 enum { MACHINE_RANGES = 32 };
+#define MACHINE_UEFI_MIN (128 * MiB)
 
 static int build_limits(const struct plan *p, struct err *e)
 {
@@ -30,26 +32,29 @@ static int build_limits(const struct plan *p, struct err *e)
                         "the guest wants %llu MiB of memory and this host has %llu: use less "
                         "--memory",
                         (unsigned long long)(p->memory / MiB), (unsigned long long)(host / MiB));
-    if (p->firmware && strcmp(p->firmware, "bios") != 0)
+    if (plan_uefi(p) && p->memory < MACHINE_UEFI_MIN)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "this hospes starts no UEFI firmware: use --firmware bios, or give "
-                        "--kernel");
+                        "UEFI firmware needs %llu MiB of memory: give the guest more",
+                        (unsigned long long)(MACHINE_UEFI_MIN / MiB));
     return 0;
 }
 
 static int build_boot(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
-    struct boot_cfg c = {p->kernel, p->initrd, p->append, p->memory};
+    struct boot_module module[PLAN_MAX_MODULES];
+    struct boot_cfg c = {p->kernel, p->initrd, p->append, p->memory, module, p->modules};
 
-    return p->kernel ? boot_open(&c, &m->boot, e) : 0;
+    for (size_t i = 0; i < p->modules; i++)
+        module[i] = (struct boot_module){p->module[i].path, p->module[i].append};
+    return p->kernel && !plan_firmware(p) ? boot_open(&c, &m->boot, e) : 0;
 }
 
 /* The kernel unpacks itself into place while all the rest is made. */
 static int build_ram(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
-    bool holes = !p->kernel || strcmp(p->display, "none") != 0;
+    bool holes = plan_firmware(p) || strcmp(p->display, "none") != 0;
     int rc = board_ram(m->mem, p->memory, p->hugepages, holes, e);
 
     if (rc == 0 && m->boot)
@@ -72,9 +77,32 @@ static int build_host(struct machine *m, const struct persona_ops *ops, struct e
     return m->ops->open(&c, m->mem, m->loop, &m->host, e);
 }
 
+/* --firmware uefi,code=FILE,vars=FILE. The words live as long as *opts. */
+static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct board_uefi *out,
+                               struct err *e)
+{
+    int rc = cfg_create(opts, e);
+
+    if (rc == 0 && p->firmware_opts)
+        rc = cfg_parse(*opts, p->firmware_opts, NULL, e);
+    if (rc < 0)
+        return rc;
+    if (plan_uefi(p)) {
+        out->code = cfg_get(*opts, "code");
+        out->vars = cfg_get(*opts, "vars");
+    }
+    return cfg_finish(*opts, "--firmware", e);
+}
+
 static int build_board(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
+    struct board_uefi uefi = {.nvram = p->nvram && strcmp(p->nvram, "none") != 0 ? p->nvram : NULL,
+                              .nested_tcg = host_nested_tcg(),
+                              .kernel = p->kernel,
+                              .initrd = p->initrd,
+                              .append = p->append};
+    struct cfg *opts = NULL;
     struct board_cfg c = {
         .cpus = p->cpus,
         .memory = p->memory,
@@ -87,14 +115,20 @@ static int build_board(struct machine *m, struct err *e)
         .hub = m->hub,
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
-        .firmware = !p->kernel,
-        .xen_firmware = !p->kernel && p->persona && strcmp(p->persona, "xen") == 0,
+        .firmware = plan_firmware(p),
+        .uefi = plan_uefi(p) ? &uefi : NULL,
+        .xen_firmware = !plan_uefi(p) && !p->kernel && p->persona && strcmp(p->persona, "xen") == 0,
         .event = machine_board_event,
         .event_arg = m,
     };
+    int rc;
 
+    rc = build_firmware_opts(p, &opts, &uefi, e);
     memcpy(c.uuid, p->uuid, sizeof(c.uuid));
-    return board_create(&c, &m->board, e);
+    if (rc == 0)
+        rc = board_create(&c, &m->board, e);
+    cfg_destroy(opts);
+    return rc;
 }
 
 static int build_persona(struct machine *m, const struct persona_ops *ops, struct err *e)
@@ -106,7 +140,7 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
         .cpus = p->cpus,
         .memory = p->memory,
         .name = p->name,
-        .firmware = !p->kernel,
+        .firmware = plan_firmware(p),
         .opts = m->persona_opts,
         .console = m->console,
         .testdev = p->testdev,

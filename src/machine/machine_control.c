@@ -185,6 +185,11 @@ static int control_screenshot(void *arg, const char *file, unsigned *width, unsi
     return rc;
 }
 
+static int control_screen_text(void *arg, char **out, struct err *e)
+{
+    return hub_text(((struct machine *)arg)->hub, out, e);
+}
+
 static void control_typed(void *arg)
 {
     control_event(((struct machine *)arg)->control, "obeyed", "typed");
@@ -232,6 +237,7 @@ static const struct control_ops machine_ops = {
     .attach = control_attach,
     .detach = control_detach,
     .screenshot = control_screenshot,
+    .screen_text = control_screen_text,
     .type = control_type,
     .stop = control_stop,
     .console = control_console,

@@ -25,7 +25,12 @@ int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *
     };
     int rc;
 
-    *s = (struct disk_spec){.bus = d->bus, .serial = d->serial, .cdrom = d->cdrom, .id = id};
+    *s = (struct disk_spec){.bus = d->bus,
+                            .serial = d->serial,
+                            .cdrom = d->cdrom,
+                            .id = id,
+                            .controller = d->controller,
+                            .unit = d->unit};
     rc = disk_open(&c, m->loop, &s->disk, e);
     if (rc < 0)
         return rc;

@@ -27,11 +27,11 @@ void plan_free(struct plan *p)
 {
     const struct plan_smbios *s = &p->smbios;
     char *const own[] = {
-        p->name,    p->title,        p->notes,        p->guest_os,       p->hardware,
-        p->persona, p->persona_opts, p->persona_why,  p->kernel,         p->initrd,
-        p->append,  p->firmware,     p->serial,       p->display,        p->log,
-        p->tpm,     s->vendor,       s->product,      s->version,        s->serial,
-        s->sku,     s->family,       s->board_serial, s->chassis_serial, s->asset_tag};
+        p->name,         p->title,          p->notes,    p->guest_os,      p->hardware, p->persona,
+        p->persona_opts, p->persona_why,    p->kernel,   p->initrd,        p->append,   p->firmware,
+        p->serial,       p->display,        p->log,      p->firmware_opts, p->nvram,    p->tpm,
+        s->vendor,       s->product,        s->version,  s->serial,        s->sku,      s->family,
+        s->board_serial, s->chassis_serial, s->asset_tag};
 
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         free(own[i]);
@@ -54,7 +54,16 @@ void plan_free(struct plan *p)
         free(p->ctl[i].bus);
         free(p->ctl[i].place.pci);
     }
+    for (size_t i = 0; i < p->modules; i++) {
+        free(p->module[i].path);
+        free(p->module[i].append);
+    }
     plan_init(p);
+}
+
+struct plan_module *plan_module_new(struct plan *p)
+{
+    return p->modules < PLAN_MAX_MODULES ? &p->module[p->modules++] : NULL;
 }
 
 struct plan_disk *plan_disk_new(struct plan *p)
@@ -249,6 +258,33 @@ static int plan_nic_fill(struct plan_nic *n, struct cfg *c, struct err *e)
     return rc;
 }
 
+int plan_add_module(struct plan *p, const char *spec, struct err *e)
+{
+    const char *text = spec;
+    char *file = strdup(spec), *to = file;
+    struct plan_module *m = NULL;
+
+    if (!file)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    for (; *text && (*text != ',' || text[1] == ','); text++) {
+        text += *text == ',';
+        *to++ = *text;
+    }
+    *to = '\0';
+    if (*file)
+        m = plan_module_new(p);
+    if (m) {
+        m->path = file;
+        return plan_set(&m->append, *text ? text + 1 : NULL, e);
+    }
+    if (*file)
+        (void)err_exit(e, EX_USAGE_, EINVAL, "at most %d modules are possible", PLAN_MAX_MODULES);
+    else
+        (void)err_exit(e, EX_USAGE_, EINVAL, "--module wants FILE or FILE,TEXT, not \"%s\"", spec);
+    free(file);
+    return -EINVAL;
+}
+
 int plan_add_nic(struct plan *p, const char *spec, struct err *e)
 {
     struct cfg *c;
@@ -319,8 +355,23 @@ static int plan_merge_disks(struct plan *p, struct plan *over, struct err *e)
     return 0;
 }
 
+/* They belong to the kernel: those of `over` replace p's. */
+static void plan_merge_modules(struct plan *p, struct plan *over)
+{
+    if (over->modules == 0 && !over->kernel)
+        return;
+    for (size_t i = 0; i < p->modules; i++) {
+        free(p->module[i].path);
+        free(p->module[i].append);
+    }
+    memcpy(p->module, over->module, sizeof(p->module));
+    p->modules = over->modules;
+    over->modules = 0;
+}
+
 int plan_merge(struct plan *p, struct plan *over, struct err *e)
 {
+    bool starts = over->firmware != NULL;
     int rc = plan_merge_disks(p, over, e);
 
     if (rc == 0)
@@ -332,13 +383,20 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
         free(p->persona_why);
         p->persona_opts = p->persona_why = NULL;
     }
+    plan_merge_modules(p, over);
     plan_take(&p->name, &over->name);
     plan_take(&p->persona, &over->persona);
     plan_take(&p->persona_opts, &over->persona_opts);
     plan_take(&p->kernel, &over->kernel);
     plan_take(&p->initrd, &over->initrd);
     plan_take(&p->append, &over->append);
+    if (starts) {
+        free(p->firmware_opts); /* they are the other firmware's */
+        p->firmware_opts = NULL;
+    }
     plan_take(&p->firmware, &over->firmware);
+    plan_take(&p->firmware_opts, &over->firmware_opts);
+    plan_take(&p->nvram, &over->nvram);
     plan_take(&p->serial, &over->serial);
     plan_take(&p->display, &over->display);
     plan_take(&p->log, &over->log);
@@ -346,7 +404,7 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     p->memory = over->memory ? over->memory : p->memory;
     p->testdev |= over->testdev;
     p->hugepages |= over->hugepages;
-    if (p->kernel) { /* it starts without firmware */
+    if (p->kernel && !starts) { /* it starts without firmware */
         free(p->firmware);
         p->firmware = NULL;
     }
@@ -438,16 +496,32 @@ static int plan_check_display(const struct plan *p, struct err *e)
     return 0;
 }
 
+bool plan_firmware(const struct plan *p)
+{
+    return !p->kernel || p->firmware;
+}
+
+bool plan_uefi(const struct plan *p)
+{
+    return p->firmware && strcmp(p->firmware, "uefi") == 0;
+}
+
 static int plan_check_boot(const struct plan *p, struct err *e)
 {
-    if (!p->kernel && (p->initrd || p->append))
+    if (!p->kernel && (p->initrd || p->modules || p->append))
         return err_exit(e, EX_USAGE_, EINVAL, "%s is for a kernel: give --kernel, too",
-                        p->initrd ? "--initrd" : "--append");
-    if (p->kernel && p->firmware)
+                        p->initrd    ? "--initrd"
+                        : p->modules ? "--module"
+                                     : "--append");
+    if (p->kernel && p->firmware && strcmp(p->firmware, "bios") == 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "--kernel starts without firmware: leave --firmware out");
+                        "--kernel starts without a BIOS: leave --firmware out, or use --firmware "
+                        "uefi");
     if (p->firmware && strcmp(p->firmware, "bios") != 0 && strcmp(p->firmware, "uefi") != 0)
         return err_exit(e, EX_USAGE_, EINVAL, "--firmware is bios or uefi, not %s", p->firmware);
+    if (p->nvram && !plan_uefi(p))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--nvram is where UEFI keeps its variables: give --firmware uefi, too");
     if (!p->kernel && p->disks == 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "there is nothing to start: give a disk image or --kernel FILE");

@@ -11,6 +11,7 @@
 #include "core/core.h"
 
 enum { PLAN_MAX_DISKS = 64, PLAN_MAX_NICS = 16, PLAN_MAX_CPUS = 255, PLAN_MAX_CONTROLLERS = 32 };
+enum { PLAN_MAX_MODULES = 31 };
 
 enum plan_write { PLAN_SNAPSHOT, PLAN_WRITE, PLAN_READONLY };
 
@@ -62,6 +63,12 @@ struct plan_nic {
     struct plan_place place;
 };
 
+/* A file that a PVH or multiboot kernel is handed, beside the initrd. */
+struct plan_module {
+    char *path;
+    char *append; /* its command line, or NULL */
+};
+
 /* What the firmware's tables call the machine; NULL keeps the persona's. */
 struct plan_smbios {
     char *vendor, *product, *version, *serial, *sku, *family;
@@ -81,9 +88,13 @@ struct plan {
     unsigned cores;  /* to a socket; 0: not said */
     uint64_t memory; /* bytes */
     char *kernel, *initrd, *append;
+    struct plan_module module[PLAN_MAX_MODULES];
+    size_t modules;
     char *firmware; /* "bios", "uefi" or NULL */
-    char *serial;   /* default "stdio" */
-    char *display;  /* default "none" */
+    char *firmware_opts;
+    char *nvram;   /* where UEFI variables are kept: a file, or "none"; NULL: not said */
+    char *serial;  /* default "stdio" */
+    char *display; /* default "none" */
     char *log;
     uint8_t uuid[16];
     bool uuid_said;
@@ -108,7 +119,13 @@ void plan_free(struct plan *p);
 
 /* --disk and --nic in the words of the command line. */
 MUST int plan_add_disk(struct plan *p, const char *spec, struct err *e);
+/* --module FILE[,TEXT]: the text is all after the first comma. */
+MUST int plan_add_module(struct plan *p, const char *spec, struct err *e);
 MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
+
+/* Does firmware start the machine, and is it UEFI? */
+bool plan_firmware(const struct plan *p);
+bool plan_uefi(const struct plan *p);
 
 /* Replaces an owned string by a copy of value, which may be NULL. */
 MUST int plan_set(char **at, const char *value, struct err *e);
@@ -116,6 +133,7 @@ MUST int plan_set(char **at, const char *value, struct err *e);
 /* Counts it at once, so that plan_free() frees what a failure leaves. NULL: no room. */
 struct plan_disk *plan_disk_new(struct plan *p);
 struct plan_nic *plan_nic_new(struct plan *p);
+struct plan_module *plan_module_new(struct plan *p);
 struct plan_controller *plan_controller_new(struct plan *p);
 
 /* What `over` says replaces what p says; its disks are added, its networks go to p's cards in their

@@ -61,6 +61,8 @@ static const struct field plan_fields[] = {
     {"initrd", FIELD_TEXT, offsetof(struct plan, initrd)},
     {"append", FIELD_TEXT, offsetof(struct plan, append)},
     {"firmware", FIELD_TEXT, offsetof(struct plan, firmware)},
+    {"firmware-options", FIELD_TEXT, offsetof(struct plan, firmware_opts)},
+    {"nvram", FIELD_TEXT, offsetof(struct plan, nvram)},
     {"serial", FIELD_TEXT, offsetof(struct plan, serial)},
     {"display", FIELD_TEXT, offsetof(struct plan, display)},
     {"log", FIELD_TEXT, offsetof(struct plan, log)},
@@ -110,6 +112,12 @@ static const struct field disk_fields[] = {
     {"serial", FIELD_TEXT, offsetof(struct plan_disk, serial)},
     {"boot", FIELD_ORDER, offsetof(struct plan_disk, boot)},
     PLACE(plan_disk),
+    {NULL, FIELD_TEXT, 0},
+};
+
+static const struct field module_fields[] = {
+    {"file", FIELD_TEXT, offsetof(struct plan_module, path)},
+    {"append", FIELD_TEXT, offsetof(struct plan_module, append)},
     {NULL, FIELD_TEXT, 0},
 };
 
@@ -216,6 +224,15 @@ static void json_nics(struct json_object *top, const struct plan *p)
     json_object_object_add(top, "nics", list);
 }
 
+static struct json_object *json_modules_of(const struct plan *p)
+{
+    struct json_object *list = json_object_new_array();
+
+    for (size_t i = 0; i < p->modules; i++)
+        json_object_array_add(list, json_of(module_fields, &p->module[i]));
+    return list;
+}
+
 int plan_to_json(const struct plan *p, char **out, struct err *e)
 {
     struct json_object *top = json_of(plan_fields, p), *disks = json_object_new_array();
@@ -229,6 +246,8 @@ int plan_to_json(const struct plan *p, char **out, struct err *e)
         json_object_object_add(top, "smbios", smbios);
     else
         json_object_put(smbios);
+    if (p->modules)
+        json_object_object_add(top, "modules", json_modules_of(p));
     for (size_t i = 0; i < p->ctls; i++)
         json_object_array_add(ctls, json_of(controller_fields, &p->ctl[i]));
     if (p->ctls)
@@ -466,6 +485,25 @@ static int json_controllers(struct plan *p, struct json_object *list, struct err
     return rc;
 }
 
+static int json_modules(struct plan *p, struct json_object *list, struct err *e)
+{
+    int rc = 0;
+
+    if (!json_object_is_type(list, json_type_array) ||
+        json_object_array_length(list) > PLAN_MAX_MODULES)
+        return json_bad("modules", "a list of at most 31", e);
+    for (size_t i = 0; i < json_object_array_length(list) && rc == 0; i++) {
+        struct plan_module *m = plan_module_new(p);
+
+        if (!m)
+            return json_bad("modules", "there once", e);
+        rc = json_members(module_fields, m, "modules", json_object_array_get_idx(list, i), e);
+        if (rc == 0 && !m->path)
+            rc = err_set(e, EINVAL, "a module of the plan has no \"file\"");
+    }
+    return rc;
+}
+
 static int json_key(struct plan *p, const char *key, struct json_object *v, struct err *e)
 {
     const struct field *f = json_find(plan_fields, key);
@@ -481,6 +519,8 @@ static int json_key(struct plan *p, const char *key, struct json_object *v, stru
         return json_nic_list(p, v, e);
     if (strcmp(key, "controllers") == 0)
         return json_controllers(p, v, e);
+    if (strcmp(key, "modules") == 0)
+        return json_modules(p, v, e);
     if (strcmp(key, "smbios") == 0)
         return json_members(smbios_fields, &p->smbios, key, v, e);
     if (strcmp(key, "hospes-plan") == 0) {

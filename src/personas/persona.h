@@ -25,6 +25,7 @@ struct disk_spec {
     const char *bus; /* NULL: the persona's own choice */
     const char *serial;
     bool cdrom;
+    int controller, unit;    /* place on a controller of `bus`; -1: the persona's choice */
     unsigned queues;         /* 0: the persona's choice */
     struct cfg *opts;        /* what the front end may read: slot, ... */
     const uint8_t *instance; /* of the VMBus channel of its controller, as on the wire; NULL */

@@ -234,6 +234,8 @@ static int qemu_spawn(const struct softhost_cfg *c, struct qemu_args *a, struct 
         setsid();
         dup2(log, STDOUT_FILENO);
         dup2(log, STDERR_FILENO);
+        /* It outlives the command: a lock or a pipe of the caller's must not live as long. */
+        (void)close_range(STDERR_FILENO + 1, ~0U, 0);
         execvp(a->v[0], a->v);
         _exit(127);
     }

@@ -22,16 +22,31 @@ struct cell_run {
     struct vrecord *r;
     bool dead; /* a check took the machine with it: the rest is MISS */
     bool told; /* info-last.json is there */
+    struct clock_mark {
+        bool set;
+        uint64_t guest, host, doubt; /* milliseconds */
+    } mark;                          /* from which clock.drift counts: since the machine is up */
 };
 
 /* Phases in which checks run, whatever their order in the suites. */
-enum cell_phase { PHASE_BOOT, PHASE_LIVE, PHASE_RESTART, PHASE_END, PHASES };
+enum cell_phase {
+    PHASE_BOOT,
+    PHASE_BEGIN, /* holds no check: begin() of all of them */
+    PHASE_LIVE,
+    PHASE_LAST, /* on the same machine */
+    PHASE_RESTART,
+    PHASE_END,
+    PHASES
+};
 
 struct scenario {
     const char *name;
     enum cell_phase phase;
     /* ms: time limit of one step */
     void (*run)(struct cell_run *c, const struct suite_check *k, uint64_t ms, struct outcome *out);
+    /* On a machine that is up, before the checks that run on it: what must have begun when run()
+     * comes. What goes wrong here goes wrong there again. May be NULL. */
+    void (*begin)(struct cell_run *c, const struct suite_check *k, uint64_t ms);
 };
 extern const struct scenario scenarios[]; /* name NULL at the end */
 const struct scenario *scenario_find(const char *args);

@@ -160,6 +160,7 @@ void cell_up(struct cell_run *c, uint64_t ms, struct outcome *out)
     if (c->s.vm && (c->s.agent || c->guest->outside))
         return;
     session_stop(&c->s);
+    c->mark.set = false;
     cell_spec(c, &spec);
     if (session_start(&c->s, &spec, &e) < 0) {
         outcome_set(out, V_ERROR, "%s", e.msg);
@@ -423,27 +424,45 @@ static enum cell_phase check_phase(const struct suite_check *k)
     return s ? s->phase : PHASE_LIVE;
 }
 
-static int cell_checks(struct cell_run *c, struct err *e)
+static void cell_begin(struct cell_run *c, const struct suite_check *k)
+{
+    const struct scenario *s = k->by == BY_HOST ? scenario_find(k->args) : NULL;
+
+    if (s && s->begin && !c->dead && c->s.vm && !cell_lacks(c, k))
+        s->begin(c, k, (uint64_t)k->seconds * 1000 * c->cfg->slow);
+}
+
+/* Each check of this cell with its place in the record: what it is for in this phase. */
+static int cell_phase_run(struct cell_run *c, enum cell_phase phase, struct err *e)
 {
     const struct vplan *p = c->cfg->plan;
+    size_t n = 0;
+    int rc = 0;
+
+    for (unsigned s = 0; rc == 0 && s < p->suites; s++) {
+        for (size_t i = 0; rc == 0 && i < p->suite[s].checks; i++) {
+            const struct suite_check *k = &p->suite[s].check[i];
+
+            if (!vplan_check_applies(p, c->cell, k))
+                continue;
+            if (check_phase(k) == phase)
+                rc = check_run(c, k, &c->r->check[n], e);
+            else if (phase == PHASE_BEGIN)
+                cell_begin(c, k);
+            n++;
+        }
+    }
+    return rc;
+}
+
+static int cell_checks(struct cell_run *c, struct err *e)
+{
     int rc = 0;
 
     for (int phase = 0; rc == 0 && phase < PHASES; phase++) {
-        size_t n = 0;
-
         if (phase == PHASE_RESTART)
             cell_tell(c);
-        for (unsigned s = 0; rc == 0 && s < p->suites; s++) {
-            for (size_t i = 0; rc == 0 && i < p->suite[s].checks; i++) {
-                const struct suite_check *k = &p->suite[s].check[i];
-
-                if (!vplan_check_applies(p, c->cell, k))
-                    continue;
-                if (check_phase(k) == (enum cell_phase)phase)
-                    rc = check_run(c, k, &c->r->check[n], e);
-                n++;
-            }
-        }
+        rc = cell_phase_run(c, (enum cell_phase)phase, e);
     }
     return rc;
 }
@@ -670,10 +689,7 @@ static int cell_folders(struct cell_run *c, struct err *e)
     if (rc == 0)
         rc = vtext_mkdir(c->dir, e);
     if (rc == 0)
-        rc = vpath(c->work, c->cfg->scratch, "cell-XXXXXX", e);
-    if (rc == 0 && !mkdtemp(c->work))
-        rc = err_exit(e, EX_HOST_IO, errno, "cannot make a folder in %s: %s", c->cfg->scratch,
-                      strerror(errno));
+        rc = vtext_mktemp(c->work, c->cfg->scratch, "cell", e);
     return rc;
 }
 

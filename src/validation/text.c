@@ -145,6 +145,29 @@ int vpath(char out[V_PATH], const char *dir, const char *name, struct err *e)
     return 0;
 }
 
+const char *vtext_tmp(void)
+{
+    const char *said = getenv("TMPDIR");
+
+    return said && *said ? said : P_tmpdir;
+}
+
+int vtext_mktemp(char out[V_PATH], const char *dir, const char *name, struct err *e)
+{
+    char form[64];
+    int rc;
+
+    snprintf(form, sizeof(form), "%.40s-XXXXXX", name);
+    rc = vpath(out, dir, form, e);
+    if (rc == 0 && !mkdtemp(out))
+        rc = err_exit(e, EX_HOST_IO, errno,
+                      "cannot make a folder in %s: %s; TMPDIR names another place", dir,
+                      strerror(errno));
+    if (rc < 0)
+        out[0] = '\0';
+    return rc;
+}
+
 void vbuf_add(struct vbuf *b, const void *data, size_t len)
 {
     uint64_t want;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel images: bzImage, vmlinux, PVH and multiboot ELF, each with an initrd. Whatever is loaded
+/* Kernel images: bzImage, vmlinux, PVH and multiboot, each with an initrd. Whatever is loaded
  * lies in guest memory and the first instruction is said. */
 #define _GNU_SOURCE
 #include "fuzz.h"

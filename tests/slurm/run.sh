@@ -14,7 +14,7 @@ for tool in munged slurmctld slurmd sbatch scontrol; do
     }
 done
 
-d=$(mktemp -d /tmp/hospes-slurm.XXXXXX)
+d=$(mktemp -dt hospes-slurm.XXXXXX)
 node=$(hostname -s)
 stop()
 {

@@ -3,7 +3,8 @@
  * boot.c - see boot.h: which loader, and what all loaders need.
  *
  * Entry states: Linux 64-bit (boot.rst, "64-bit boot protocol"), 32-bit flat for Linux 32-bit, PVH
- * (Xen's docs/misc/pvh.pandoc) and multiboot 1 (section 3.2 of its specification).
+ * (Xen's docs/misc/pvh.pandoc) and both versions of multiboot (section 3.2 of the first, 3.3 of the
+ * second specification).
  */
 #include "board/boot/boot.h"
 
@@ -47,6 +48,9 @@ static int boot_judge(struct boot *b, uint64_t memory, struct err *e)
         return boot_bzimage_check(b, memory, e);
     if (boot_elf_is(head, n))
         return boot_elf_check(b, memory, e);
+    rc = boot_multiboot_check(b, memory, e);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     return err_set(e, EINVAL,
                    "%s is not a kernel that can be started directly: give a Linux bzImage or an "
                    "x86 ELF (vmlinux, PVH or multiboot)",
@@ -65,10 +69,12 @@ int boot_open(const struct boot_cfg *c, struct boot **out, struct err *e)
     rc = b->append ? 0 : err_set(e, ENOMEM, "no memory for the command line");
     if (rc == 0)
         rc = boot_file_open(&b->kernel, c->kernel, "kernel", e);
-    if (rc == 0 && c->initrd)
-        rc = boot_file_open(&b->initrd, c->initrd, "initrd", e);
+    if (rc == 0)
+        rc = boot_file_unpack(&b->kernel, e);
     if (rc == 0)
         rc = boot_judge(b, c->memory, e);
+    if (rc == 0)
+        rc = boot_modules_open(b, c, e);
     if (rc == 0 && b->initrd.fd >= 0 && b->initrd.size >= layout_ram_low(c->memory))
         rc = err_set(e, EINVAL, "the initrd %s has %llu MiB and the guest %llu: give more --memory",
                      b->initrd.path, (unsigned long long)(b->initrd.size / MiB),
@@ -87,6 +93,7 @@ void boot_close(struct boot *b)
     boot_early_end(b);
     boot_file_close(&b->kernel);
     boot_file_close(&b->initrd);
+    boot_modules_close(b);
     free(b->append);
     free(b);
 }
@@ -108,6 +115,8 @@ int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out
         return boot_pvh_load(b, env, out, e);
     case BOOT_MULTIBOOT:
         return boot_multiboot_load(b, env, out, e);
+    case BOOT_MULTIBOOT2:
+        return boot_multiboot2_load(b, env, out, e);
     }
     return err_set(e, EINVAL, "%s is of no known kind", b->kernel.path);
 }

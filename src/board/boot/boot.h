@@ -20,11 +20,21 @@
 
 struct boot;
 
+enum { BOOT_MODULES = 32 };
+
+/* A file that a PVH or multiboot kernel is handed, and the command line that goes with it. */
+struct boot_module {
+    const char *file;
+    const char *text; /* NULL: empty */
+};
+
 struct boot_cfg {
     const char *kernel;
-    const char *initrd; /* NULL: none */
+    const char *initrd; /* NULL: none; the first module where the kernel takes modules */
     const char *append; /* NULL: empty */
     uint64_t memory;    /* bytes, to refuse early what cannot fit */
+    const struct boot_module *module;
+    size_t modules; /* at most BOOT_MODULES - 1 */
 };
 
 /* What boot_load() is given. */

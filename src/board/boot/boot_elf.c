@@ -2,9 +2,10 @@
 /*
  * boot_elf.c - x86 ELF kernels: which entry they have, and their segments.
  *
- * A PVH note wins over a multiboot header; a 64-bit ELF with neither is taken for a Linux vmlinux,
- * entered by the 64-bit boot protocol (boot.rst of Linux 6.1). Both classes of ELF are read, only
- * program headers count. Segments go to their physical addresses.
+ * A PVH note wins over a multiboot header, and that over a multiboot2 one; a 64-bit ELF with
+ * neither is taken for a Linux vmlinux, entered by the 64-bit boot protocol (boot.rst of
+ * Linux 6.1). Both classes of ELF are read, only program headers count. Segments go to their
+ * physical addresses.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ bool boot_elf_is(const uint8_t *head, size_t n)
 /* Both classes in one form. */
 struct elf_phdr {
     uint32_t type;
-    uint64_t offset, paddr, filesz, memsz;
+    uint64_t offset, vaddr, paddr, filesz, memsz;
 };
 
 static struct elf_phdr elf_phdr_of(bool is64, const uint8_t *p)
@@ -35,13 +36,13 @@ static struct elf_phdr elf_phdr_of(bool is64, const uint8_t *p)
     if (is64) {
         const struct elf64_phdr *h = (const void *)p;
 
-        return (struct elf_phdr){le32_get(h->type), le64_get(h->offset), le64_get(h->paddr),
-                                 le64_get(h->filesz), le64_get(h->memsz)};
+        return (struct elf_phdr){le32_get(h->type),  le64_get(h->offset), le64_get(h->vaddr),
+                                 le64_get(h->paddr), le64_get(h->filesz), le64_get(h->memsz)};
     } else {
         const struct elf32_phdr *h = (const void *)p;
 
-        return (struct elf_phdr){le32_get(h->type), le32_get(h->offset), le32_get(h->paddr),
-                                 le32_get(h->filesz), le32_get(h->memsz)};
+        return (struct elf_phdr){le32_get(h->type),  le32_get(h->offset), le32_get(h->vaddr),
+                                 le32_get(h->paddr), le32_get(h->filesz), le32_get(h->memsz)};
     }
 }
 
@@ -108,6 +109,8 @@ static int elf_segment(const struct boot_file *f, const struct elf_phdr *h, stru
     out->seg[out->segs++] = (struct boot_segment){h->offset, h->filesz, h->memsz, h->paddr};
     out->lo = out->segs == 1 ? h->paddr : min_u64(out->lo, h->paddr);
     out->hi = max_u64(out->hi, end);
+    if (out->entry - h->vaddr < h->memsz)
+        out->entry_at = h->paddr + (out->entry - h->vaddr);
     return 0;
 }
 
@@ -165,6 +168,7 @@ int boot_elf_read(const struct boot_file *f, struct boot_elf *out, struct err *e
     rc = elf_header(f, out, &h, e);
     if (rc < 0)
         return rc;
+    out->entry_at = out->entry;
     want = out->is64 ? sizeof(struct elf64_phdr) : sizeof(struct elf32_phdr);
     if (h.phnum == 0 || h.phentsize < want)
         return elf_bad(f, "it has no program headers", e);
@@ -207,21 +211,29 @@ int boot_elf_load(const struct boot_file *f, const struct boot_elf *x, const str
 /* Fills b->kind and b->about. */
 static int elf_kind(struct boot *b, const struct boot_elf *x, struct err *e)
 {
+    const char *size = x->is64 ? "64" : "32";
+    bool image;
     int rc;
 
     if (x->pvh) {
         b->kind = BOOT_PVH;
-        snprintf(b->about, sizeof(b->about), "PVH kernel (ELF%s)", x->is64 ? "64" : "32");
+        snprintf(b->about, sizeof(b->about), "PVH kernel (ELF%s)", size);
         return 0;
     }
-    rc = boot_multiboot_find(&b->kernel, e);
-    if (rc < 0)
-        return rc;
+    rc = boot_multiboot_find(&b->kernel, &image, e);
     if (rc > 0) {
         b->kind = BOOT_MULTIBOOT;
-        snprintf(b->about, sizeof(b->about), "multiboot kernel (ELF%s)", x->is64 ? "64" : "32");
-        return 0;
+        snprintf(b->about, sizeof(b->about), "multiboot kernel (ELF%s)", size);
     }
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = boot_multiboot2_find(&b->kernel, &image, e);
+    if (rc > 0) {
+        b->kind = BOOT_MULTIBOOT2;
+        snprintf(b->about, sizeof(b->about), "multiboot2 kernel (ELF%s)", size);
+    }
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     if (!x->is64)
         return err_set(e, EINVAL,
                        "the kernel %s is a 32-bit ELF with neither a PVH note nor a multiboot "
@@ -249,7 +261,7 @@ int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct boot_
 {
     struct linux_boot_params zero;
     struct boot_elf x;
-    gpa_t initrd;
+    gpa_t initrd = 0;
     int rc = boot_elf_read(&b->kernel, &x, e);
 
     if (rc == 0)

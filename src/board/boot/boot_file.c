@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* boot_file.c - kernel and initrd files: opened once, read at every load. */
+/* boot_file.c - kernel, initrd and module files: opened once, read at every load. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@
 #include "core/err.h"
 #include "core/gmem.h"
 
-enum { BOOT_PIECES = 8 };
+enum { BOOT_PIECES = 8, BOOT_UNPACKED_MAX = 512 << 20 };
 
 int boot_file_open(struct boot_file *f, const char *path, const char *what, struct err *e)
 {
@@ -46,6 +47,59 @@ void boot_file_close(struct boot_file *f)
     f->fd = -1;
     free(f->path);
     f->path = NULL;
+}
+
+const char *boot_file_name(const struct boot_file *f)
+{
+    const char *slash = strrchr(f->path, '/');
+
+    return slash ? slash + 1 : f->path;
+}
+
+static int file_unpack_into(struct boot_file *f, int fd, struct err *e)
+{
+    struct boot_packed in = {f, 0, f->size};
+    size_t n = 0;
+    uint8_t *out;
+    int rc;
+
+    if (ftruncate(fd, BOOT_UNPACKED_MAX) < 0)
+        return err_set(e, errno, "no memory to unpack %s", f->path);
+    out = mmap(NULL, BOOT_UNPACKED_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (out == MAP_FAILED)
+        return err_set(e, errno, "no memory to unpack %s", f->path);
+    rc = boot_unpack(&in, out, BOOT_UNPACKED_MAX, &n, e);
+    munmap(out, BOOT_UNPACKED_MAX);
+    if (rc < 0)
+        return rc;
+    if (rc == 0 || n == 0 || ftruncate(fd, (off_t)n) < 0)
+        return err_set(e, EINVAL,
+                       "%s is compressed and cannot be unpacked: it is truncated, damaged, or more "
+                       "than 512 MiB are in it",
+                       f->path);
+    close(f->fd);
+    f->fd = fd;
+    f->size = n;
+    return 1;
+}
+
+int boot_file_unpack(struct boot_file *f, struct err *e)
+{
+    uint8_t magic[6];
+    int fd, rc;
+
+    if (f->size < 16)
+        return 0;
+    rc = boot_file_read(f, 0, magic, sizeof(magic), e);
+    if (rc < 0 || !boot_unpack_is(magic))
+        return rc;
+    fd = memfd_create("hospes-kernel", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno, "no memory to unpack %s", f->path);
+    rc = file_unpack_into(f, fd, e);
+    if (rc < 0)
+        close(fd);
+    return rc < 0 ? rc : 0;
 }
 
 static int boot_file_short(const struct boot_file *f, long n, struct err *e)

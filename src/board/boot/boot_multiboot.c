@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * boot_multiboot.c - Multiboot Specification 0.6.96 for ELF images; the initrd is the only module.
+ * boot_multiboot.c - Multiboot Specification 0.6.96: ELF images, and images whose header says where
+ * they go. The initrd is the first module.
  *
  * Command lines begin with the name of the file, as the loaders of that time write them: kernels
  * take the first word for their own name.
  *
- * Not modelled: the address fields of the header (images that are not ELF), drives, APM, VBE.
+ * Not modelled: drives, APM, VBE, symbols.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "abi/multiboot.h"
 #include "board/boot/boot_priv.h"
+#include "board/layout.h"
 #include "core/err.h"
 
 enum {
     MB_CMDLINE = 4095,
-    MB_MODULE = BOOT_TABLES,
-    MB_NAME = BOOT_TABLES + 0x80,
-    MB_MMAP = BOOT_TABLES + 0x100,
+    MB_MODULES = BOOT_TABLES,
+    MB_NAME = BOOT_TABLES + 0x600,
+    MB_MMAP = BOOT_TABLES + 0x800,
     MB_RANGES = 256,
     MB_LOWER_KIB = 639,
-    MB_MODNAME = BOOT_CMDLINE + MB_CMDLINE + 1,
+    MB_MODTEXT = BOOT_CMDLINE + MB_CMDLINE + 1,
 };
 
-int boot_multiboot_find(const struct boot_file *f, struct err *e)
+/* The header: 1 and where it lies, 0 none. */
+static int mb_header(const struct boot_file *f, struct multiboot_header *h, size_t *at,
+                     struct err *e)
 {
     uint8_t buf[MULTIBOOT_SEARCH];
     size_t n = (size_t)min_u64(f->size, sizeof(buf));
@@ -32,22 +37,111 @@ int boot_multiboot_find(const struct boot_file *f, struct err *e)
 
     if (rc < 0)
         return rc;
-    for (size_t at = 0; at + sizeof(struct multiboot_header) <= n; at += 4) {
-        struct multiboot_header h;
-        uint32_t flags;
-
-        memcpy(&h, buf + at, sizeof(h));
-        flags = le32_get(h.flags);
-        if (le32_get(h.magic) != MULTIBOOT_HEADER_MAGIC ||
-            MULTIBOOT_HEADER_MAGIC + flags + le32_get(h.checksum) != 0)
-            continue;
-        if (flags & MULTIBOOT_REQUIRED & ~(MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO))
-            return err_set(e, EINVAL,
-                           "the multiboot kernel %s requires what is not offered (flags %#x)",
-                           f->path, flags);
-        return 1;
+    for (*at = 0; *at + sizeof(*h) <= n; *at += 4) {
+        memcpy(h, buf + *at, sizeof(*h));
+        if (le32_get(h->magic) == MULTIBOOT_HEADER_MAGIC &&
+            MULTIBOOT_HEADER_MAGIC + le32_get(h->flags) + le32_get(h->checksum) == 0)
+            return 1;
     }
     return 0;
+}
+
+int boot_multiboot_find(const struct boot_file *f, bool *image, struct err *e)
+{
+    struct multiboot_header h;
+    uint32_t flags;
+    size_t at;
+    int rc = mb_header(f, &h, &at, e);
+
+    *image = false;
+    if (rc <= 0)
+        return rc;
+    flags = le32_get(h.flags);
+    if (flags & MULTIBOOT_REQUIRED & ~(MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO))
+        return err_set(e, EINVAL,
+                       "the multiboot kernel %s requires what is not offered (flags %#x)", f->path,
+                       flags);
+    *image = (flags & MULTIBOOT_AOUT_KLUDGE) != 0;
+    return 1;
+}
+
+int boot_address_read(const struct boot_file *f, const struct boot_address *a, struct boot_elf *out,
+                      struct err *e)
+{
+    uint64_t before = a->header - a->load; /* bytes of the image before its header */
+    uint64_t filesz, memsz;
+
+    memset(out, 0, sizeof(*out));
+    if (a->header < a->load || before > a->at || a->load < BOOT_IMAGE_MIN)
+        return err_set(e, EINVAL,
+                       "the multiboot kernel %s wants to lie at %#llx with its header at %#llx: "
+                       "only images that load whole and above 1 MiB can be started",
+                       f->path, (unsigned long long)a->load, (unsigned long long)a->header);
+    filesz = a->load_end ? a->load_end - a->load : f->size - (a->at - before);
+    memsz = a->bss_end ? a->bss_end - a->load : filesz;
+    if (a->load_end && a->load_end < a->load)
+        return err_set(e, EINVAL, "the multiboot kernel %s ends before it begins", f->path);
+    if (!range_in(a->at - before, filesz, f->size))
+        return err_set(e, EINVAL, "the multiboot kernel %s is truncated", f->path);
+    if (memsz < filesz || memsz > UINT32_MAX)
+        memsz = filesz;
+    out->seg[0] = (struct boot_segment){a->at - before, filesz, memsz, a->load};
+    out->segs = 1;
+    out->lo = a->load;
+    out->hi = a->load + memsz;
+    out->entry = out->entry_at = a->entry;
+    return 0;
+}
+
+/* The image, whichever way it is described. */
+static int mb_image(const struct boot_file *f, struct boot_elf *out, struct err *e)
+{
+    struct multiboot_address a;
+    struct multiboot_header h;
+    size_t at;
+    int rc = mb_header(f, &h, &at, e);
+
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        return err_set(e, EINVAL, "the multiboot kernel %s is being changed", f->path);
+    if (!(le32_get(h.flags) & MULTIBOOT_AOUT_KLUDGE))
+        return boot_elf_read(f, out, e);
+    rc = boot_file_read(f, at + sizeof(h), &a, sizeof(a), e);
+    if (rc < 0)
+        return rc;
+    return boot_address_read(
+        f,
+        &(struct boot_address){at, le32_get(a.header_addr), le32_get(a.load_addr),
+                               le32_get(a.load_end_addr), le32_get(a.bss_end_addr),
+                               le32_get(a.entry_addr)},
+        out, e);
+}
+
+int boot_multiboot_check(struct boot *b, uint64_t memory, struct err *e)
+{
+    struct boot_elf x;
+    bool image;
+    int rc = boot_multiboot_find(&b->kernel, &image, e);
+
+    b->kind = BOOT_MULTIBOOT;
+    if (rc == 0) {
+        b->kind = BOOT_MULTIBOOT2;
+        rc = boot_multiboot2_find(&b->kernel, &image, e);
+    }
+    if (rc <= 0 || !image)
+        return rc < 0 ? rc : 0;
+    if (b->kind == BOOT_MULTIBOOT)
+        rc = mb_image(&b->kernel, &x, e);
+    else
+        rc = boot_multiboot2_image(&b->kernel, &x, e);
+    if (rc == 0 && x.hi > layout_ram_low(memory))
+        rc = err_set(e, EINVAL,
+                     "the kernel %s needs memory up to %llu MiB: give the guest more --memory",
+                     b->kernel.path, (unsigned long long)((x.hi + MiB - 1) / MiB));
+    snprintf(b->about, sizeof(b->about), "multiboot%s kernel (flat)",
+             b->kind == BOOT_MULTIBOOT ? "" : "2");
+    return rc < 0 ? rc : 1;
 }
 
 static int mb_mmap(const struct boot_env *env, struct multiboot_info *info, struct err *e)
@@ -66,34 +160,48 @@ static int mb_mmap(const struct boot_env *env, struct multiboot_info *info, stru
     return boot_put(env, MB_MMAP, map, n * sizeof(map[0]), e);
 }
 
-static const char *base_name(const struct boot_file *f)
+/* "name" or "name text" at `at`, which moves behind its NUL. */
+static int mb_text(const struct boot_env *env, const char *name, const char *text, gpa_t *at,
+                   gpa_t end, struct err *e)
 {
-    const char *slash = strrchr(f->path, '/');
-
-    return slash ? slash + 1 : f->path;
-}
-
-static int mb_module(const struct boot *b, const struct boot_env *env, gpa_t at,
-                     struct multiboot_info *info, struct err *e)
-{
-    struct multiboot_module mod = {
-        .mod_start = le32_of((uint32_t)at),
-        .mod_end = le32_of((uint32_t)(at + b->initrd.size)),
-        .cmdline = le32_of(MB_MODNAME),
-    };
-    const char *name;
+    size_t n = strlen(name), m = *text ? strlen(text) + 1 : 0;
     int rc;
 
-    if (!at)
-        return 0;
-    name = base_name(&b->initrd);
-    info->mods_count = le32_of(1);
-    info->mods_addr = le32_of(MB_MODULE);
-    rc = boot_put(env, MB_MODNAME, name, strlen(name) + 1, e);
-    return rc < 0 ? rc : boot_put(env, MB_MODULE, &mod, sizeof(mod), e);
+    if (n + m + 1 > end - *at)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the command line of %s is too long by %zu characters: shorten it", name,
+                        (size_t)(n + m + 1 - (end - *at)));
+    rc = boot_put(env, *at, name, n + 1, e);
+    if (rc == 0 && m)
+        rc = boot_put(env, *at + n, " ", 1, e);
+    if (rc == 0 && m)
+        rc = boot_put(env, *at + n + 1, text, m, e);
+    *at += n + m + 1;
+    return rc;
 }
 
-static int mb_info(const struct boot *b, const struct boot_env *env, gpa_t initrd, struct err *e)
+static int mb_modules(const struct boot *b, const struct boot_env *env,
+                      const struct boot_placed *placed, struct multiboot_info *info, struct err *e)
+{
+    struct multiboot_module mod[BOOT_MODULES];
+    gpa_t text = MB_MODTEXT;
+    int rc = 0;
+
+    memset(mod, 0, sizeof(mod));
+    for (size_t i = 0; i < b->modules && rc == 0; i++) {
+        mod[i].mod_start = le32_of((uint32_t)placed[i].at);
+        mod[i].mod_end = le32_of((uint32_t)(placed[i].at + placed[i].size));
+        mod[i].cmdline = le32_of((uint32_t)text);
+        rc =
+            mb_text(env, placed[i].name, placed[i].text, &text, BOOT_CMDLINE + BOOT_CMDLINE_MAX, e);
+    }
+    info->mods_count = le32_of((uint32_t)b->modules);
+    info->mods_addr = le32_of(b->modules ? MB_MODULES : 0);
+    return rc < 0 ? rc : boot_put(env, MB_MODULES, mod, b->modules * sizeof(mod[0]), e);
+}
+
+static int mb_info(const struct boot *b, const struct boot_env *env,
+                   const struct boot_placed *placed, struct err *e)
 {
     struct multiboot_info info;
     uint32_t flags = MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_CMDLINE | MULTIBOOT_INFO_MODS |
@@ -110,48 +218,33 @@ static int mb_info(const struct boot *b, const struct boot_env *env, gpa_t initr
     if (rc == 0)
         rc = mb_mmap(env, &info, e);
     if (rc == 0)
-        rc = mb_module(b, env, initrd, &info, e);
+        rc = mb_modules(b, env, placed, &info, e);
     if (rc == 0)
         rc = boot_put(env, BOOT_PARAMS, &info, sizeof(info), e);
     return rc;
 }
 
-static int mb_cmdline(const struct boot *b, const struct boot_env *env, struct err *e)
-{
-    const char *name = base_name(&b->kernel);
-    size_t n = strlen(name);
-    gpa_t at = BOOT_CMDLINE;
-    int rc;
-
-    if (n + 1 + strlen(b->append) > MB_CMDLINE)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "--append has %zu characters, %s takes at most %zu: shorten it",
-                        strlen(b->append), b->kernel.path, MB_CMDLINE - min_u64(n + 1, MB_CMDLINE));
-    rc = boot_put(env, at, name, n + 1, e);
-    if (rc < 0 || !*b->append)
-        return rc;
-    rc = boot_put(env, at + n, " ", 1, e);
-    return rc < 0 ? rc : boot_put(env, at + n + 1, b->append, strlen(b->append) + 1, e);
-}
-
 int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                         struct err *e)
 {
+    struct boot_placed placed[BOOT_MODULES];
+    gpa_t text = BOOT_CMDLINE;
     struct boot_elf x;
-    gpa_t initrd;
-    int rc = boot_elf_read(&b->kernel, &x, e);
+    int rc = mb_image(&b->kernel, &x, e);
 
     if (rc == 0)
         rc = boot_elf_load(&b->kernel, &x, env, e);
     if (rc == 0)
-        rc = boot_load_initrd(b, env, x.hi, UINT32_MAX, &initrd, e);
+        rc = boot_modules_load(b, env, x.hi, placed, e);
     if (rc == 0)
-        rc = mb_cmdline(b, env, e);
+        rc = mb_text(env, boot_file_name(&b->kernel), b->append, &text, MB_MODTEXT, e);
     if (rc == 0)
         rc = boot_load_entry(env, false, e);
     if (rc == 0)
-        rc = mb_info(b, env, initrd, e);
-    *out =
-        (struct boot_start){.rip = x.entry, .rax = MULTIBOOT_BOOTLOADER_MAGIC, .rbx = BOOT_PARAMS};
-    return rc;
+        rc = mb_info(b, env, placed, e);
+    if (rc < 0)
+        return rc;
+    *out = (struct boot_start){
+        .rip = x.entry_at, .rax = MULTIBOOT_BOOTLOADER_MAGIC, .rbx = BOOT_PARAMS};
+    return 0;
 }

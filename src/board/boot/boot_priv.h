@@ -8,12 +8,13 @@
 #include "board/boot/boot.h"
 #include "core/err.h"
 
-/* Low memory that loaders fill; all of it is the kernel's to reuse. */
+/* Low memory that loaders fill; all of it is the kernel's to reuse. Nothing lies below BOOT_PARAMS:
+ * kernels before 2.6.20 unpack themselves to there while they still need all the rest. */
 enum boot_place {
-    BOOT_GDT = 0x6000,
     BOOT_PARAMS = 0x7000, /* Linux zero page, PVH start info or multiboot info */
     BOOT_TABLES = 0x8000, /* lists that those point to, 32 KiB */
     BOOT_PAGES = 0x10000, /* six pages: identity map of the low 4 GiB */
+    BOOT_GDT = 0x18000,
     BOOT_CMDLINE = 0x20000,
     BOOT_CMDLINE_MAX = 0x10000,
     BOOT_IMAGE_MIN = 0x100000, /* nothing of a kernel goes below */
@@ -25,7 +26,7 @@ struct boot_file {
     char *path;
 };
 
-enum boot_kind { BOOT_BZIMAGE, BOOT_LINUX_ELF, BOOT_PVH, BOOT_MULTIBOOT };
+enum boot_kind { BOOT_BZIMAGE, BOOT_LINUX_ELF, BOOT_PVH, BOOT_MULTIBOOT, BOOT_MULTIBOOT2 };
 
 /* A bzImage's compressed kernel, and where it may go. */
 struct boot_payload {
@@ -50,7 +51,10 @@ struct boot_early {
 
 struct boot {
     enum boot_kind kind;
-    struct boot_file kernel, initrd; /* initrd.fd -1: none */
+    struct boot_file kernel, initrd; /* initrd.fd -1: none, or it is the first module */
+    struct boot_file module[BOOT_MODULES];
+    char *module_text[BOOT_MODULES];
+    size_t modules;
     char *append;
     char about[160];
     struct boot_early early;
@@ -59,6 +63,10 @@ struct boot {
 /* boot_file.c */
 MUST int boot_file_open(struct boot_file *f, const char *path, const char *what, struct err *e);
 void boot_file_close(struct boot_file *f);
+/* The last part of its path. */
+const char *boot_file_name(const struct boot_file *f);
+/* Replaces a file that is compressed as a whole by what is in it; other files stay. */
+MUST int boot_file_unpack(struct boot_file *f, struct err *e);
 /* All or an error. */
 MUST int boot_file_read(const struct boot_file *f, uint64_t off, void *buf, size_t len,
                         struct err *e);
@@ -98,6 +106,8 @@ struct boot_packed {
     const struct boot_file *file;
     uint64_t off, len;
 };
+/* The first bytes of something that boot_unpack() knows. */
+bool boot_unpack_is(const uint8_t magic[6]);
 /* 1: *done bytes at out. 0: nothing that we can unpack into that room. -errno: the file. */
 MUST int boot_unpack(const struct boot_packed *in, uint8_t *out, size_t room, size_t *done,
                      struct err *e);
@@ -126,6 +136,7 @@ struct boot_segment {
 struct boot_elf {
     bool is64, pvh;
     uint64_t entry, pvh_entry;
+    gpa_t entry_at; /* the entry where the segment with that virtual address is loaded */
     struct boot_segment seg[BOOT_ELF_SEGMENTS];
     size_t segs;
     gpa_t lo, hi; /* all segments lie in [lo, hi) */
@@ -142,10 +153,38 @@ MUST int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct 
 MUST int boot_pvh_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                        struct err *e);
 
+/* boot_modules.c */
+struct boot_placed {
+    gpa_t at;
+    uint64_t size;
+    const char *name, *text; /* owned by the boot */
+};
+/* Opens what the configuration names. */
+MUST int boot_modules_open(struct boot *b, const struct boot_cfg *c, struct err *e);
+void boot_modules_close(struct boot *b);
+/* Puts all of them below 4 GiB, at pages, as high as they go above `floor`. */
+MUST int boot_modules_load(const struct boot *b, const struct boot_env *env, gpa_t floor,
+                           struct boot_placed out[BOOT_MODULES], struct err *e);
+
 /* boot_multiboot.c */
-/* 1: has a header, 0: none, -errno with e: a header that cannot be served. */
-MUST int boot_multiboot_find(const struct boot_file *f, struct err *e);
+/* 1: has a header, 0: none, -errno with e: a header that cannot be served. *image: whether the
+ * header itself says where the image goes, so that it need not be an ELF file. */
+MUST int boot_multiboot_find(const struct boot_file *f, bool *image, struct err *e);
+/* b->kind and the rest for a kernel that is no ELF file; 0: not one of these, 1: it is. */
+MUST int boot_multiboot_check(struct boot *b, uint64_t memory, struct err *e);
 MUST int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                              struct err *e);
+/* One segment as address fields describe it; `at`: where in the file the header lies. */
+struct boot_address {
+    uint64_t at, header, load, load_end, bss_end, entry;
+};
+MUST int boot_address_read(const struct boot_file *f, const struct boot_address *a,
+                           struct boot_elf *out, struct err *e);
+
+/* boot_multiboot2.c: likewise. */
+MUST int boot_multiboot2_image(const struct boot_file *f, struct boot_elf *out, struct err *e);
+MUST int boot_multiboot2_find(const struct boot_file *f, bool *image, struct err *e);
+MUST int boot_multiboot2_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                              struct err *e);
 
 #endif

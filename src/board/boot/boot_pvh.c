@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* boot_pvh.c - Xen's PVH entry: 32-bit flat, start info in ebx. docs/misc/pvh.pandoc of Xen. */
+#include <errno.h>
 #include <string.h>
 
 #include "abi/pvh.h"
@@ -9,7 +10,8 @@
 enum {
     PVH_CMDLINE = 4095,
     PVH_MODLIST = BOOT_TABLES,
-    PVH_MEMMAP = BOOT_TABLES + 0x100,
+    PVH_MEMMAP = BOOT_TABLES + 0x800,
+    PVH_MODTEXT = BOOT_CMDLINE + PVH_CMDLINE + 1,
     PVH_RANGES = 256,
 };
 
@@ -29,39 +31,61 @@ static int pvh_memmap(const struct boot_env *env, struct hvm_start_info *info, s
     return boot_put(env, PVH_MEMMAP, map, n * sizeof(map[0]), e);
 }
 
+/* Command lines of modules go behind the kernel's own. */
+static int pvh_modlist(const struct boot *b, const struct boot_env *env,
+                       const struct boot_placed *placed, struct hvm_start_info *info, struct err *e)
+{
+    struct hvm_modlist_entry mod[BOOT_MODULES];
+    gpa_t text = PVH_MODTEXT;
+    int rc = 0;
+
+    memset(mod, 0, sizeof(mod));
+    for (size_t i = 0; i < b->modules && rc == 0; i++) {
+        size_t n = strlen(placed[i].text) + 1;
+
+        mod[i].paddr = le64_of(placed[i].at);
+        mod[i].size = le64_of(placed[i].size);
+        if (n == 1)
+            continue;
+        if (n > BOOT_CMDLINE + BOOT_CMDLINE_MAX - text)
+            return err_exit(e, EX_USAGE_, EINVAL,
+                            "the command lines of the modules are too long: shorten them");
+        mod[i].cmdline_paddr = le64_of(text);
+        rc = boot_put(env, text, placed[i].text, n, e);
+        text += n;
+    }
+    if (rc < 0 || b->modules == 0)
+        return rc;
+    info->nr_modules = le32_of((uint32_t)b->modules);
+    info->modlist_paddr = le64_of(PVH_MODLIST);
+    return boot_put(env, PVH_MODLIST, mod, b->modules * sizeof(mod[0]), e);
+}
+
 int boot_pvh_load(struct boot *b, const struct boot_env *env, struct boot_start *out, struct err *e)
 {
     struct hvm_start_info info = {.magic = le32_of(XEN_HVM_START_MAGIC_VALUE),
                                   .version = le32_of(1)};
-    struct hvm_modlist_entry mod;
+    struct boot_placed placed[BOOT_MODULES];
     struct boot_elf x;
-    gpa_t initrd;
     int rc = boot_elf_read(&b->kernel, &x, e);
 
     if (rc == 0)
         rc = boot_elf_load(&b->kernel, &x, env, e);
     if (rc == 0)
-        rc = boot_load_initrd(b, env, x.hi, UINT32_MAX, &initrd, e);
+        rc = boot_modules_load(b, env, x.hi, placed, e);
     if (rc == 0)
         rc = boot_load_cmdline(b, env, PVH_CMDLINE, e);
     if (rc == 0)
         rc = boot_load_entry(env, false, e);
     if (rc == 0)
         rc = pvh_memmap(env, &info, e);
+    if (rc == 0)
+        rc = pvh_modlist(b, env, placed, &info, e);
     if (rc < 0)
         return rc;
-    memset(&mod, 0, sizeof(mod));
-    mod.paddr = le64_of(initrd);
-    mod.size = le64_of(b->initrd.size);
-    if (initrd) {
-        info.nr_modules = le32_of(1);
-        info.modlist_paddr = le64_of(PVH_MODLIST);
-        rc = boot_put(env, PVH_MODLIST, &mod, sizeof(mod), e);
-    }
     info.cmdline_paddr = le64_of(BOOT_CMDLINE);
     info.rsdp_paddr = le64_of(env->rsdp);
-    if (rc == 0)
-        rc = boot_put(env, BOOT_PARAMS, &info, sizeof(info), e);
+    rc = boot_put(env, BOOT_PARAMS, &info, sizeof(info), e);
     *out = (struct boot_start){.rip = x.pvh_entry, .rbx = BOOT_PARAMS};
     return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * boot_unpack.c - the compressed payload of a bzImage: LZ4, XZ, Zstandard, gzip.
+ * boot_unpack.c - compressed kernels, in a bzImage or as files: LZ4, XZ, Zstandard, gzip.
  *
  * LZ4 is the "legacy frame" of doc/lz4_Frame_format.md (lz4 1.9.4): a magic number and blocks, each
  * with its packed size before it and with at most 8 MiB of plain bytes; blocks do not refer to each
@@ -153,6 +153,12 @@ static int unpack_whole(const struct boot_packed *in, unpack_fn *fn, uint8_t *ou
         rc = fn(s.p, in->len, out, room, done) == 0;
     scratch_free(&s);
     return rc;
+}
+
+bool boot_unpack_is(const uint8_t magic[6])
+{
+    return le32_at(magic) == UNPACK_LZ4_MAGIC || le32_at(magic) == ZSTD_MAGICNUMBER ||
+           memcmp(magic, UNPACK_XZ, 6) == 0 || (magic[0] == 0x1f && magic[1] == 0x8b);
 }
 
 int boot_unpack(const struct boot_packed *in, uint8_t *out, size_t room, size_t *done,

@@ -51,12 +51,13 @@ static int bz_size(const struct boot *b, struct bz *z, struct err *e)
     z->bytes = b->kernel.size - z->setup;
     if (z->version < 0x204)
         return 0; /* the field had 16 bits and may have wrapped */
-    if (said > z->bytes)
+    /* The field counts paragraphs, and some images end within their last one. */
+    if (said > align_up(z->bytes, 16))
         return err_set(e, EINVAL, "the kernel %s is truncated: %llu bytes are missing",
                        b->kernel.path, (unsigned long long)(said - z->bytes));
     /* What follows is a signature. */
     if (said)
-        z->bytes = said;
+        z->bytes = min_u64(said, z->bytes);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bridges.c - the two bridges every guest expects: Intel 82441FX (order number 290549) at 00.0 and
- * the 82371SB ISA bridge (290550) at 01.0.
+ * the 82371SB ISA bridge (290550) at 01.0; for UEFI also the power management function of the
+ * 82371AB (290562) at 01.3, which tells where the ports of pm.c are and cannot move them.
  *
  * The host bridge's PAM registers steer what is seen from 0xc0000 to 0xfffff (shadow.c), the ISA
  * bridge's PIRQ registers where PCI interrupts go. All else in them is storage. Not modelled: SMM
@@ -14,14 +15,16 @@
 #include "board/bus.h"
 #include "board/chipset/chipset.h"
 #include "board/chipset/shadow.h"
+#include "board/layout.h"
 #include "board/pci.h"
 #include "core/err.h"
 
-enum { DEVFN_HOST_BRIDGE = 0, DEVFN_ISA_BRIDGE = 1 << 3 };
+enum { DEVFN_HOST_BRIDGE = 0, DEVFN_ISA_BRIDGE = 1 << 3, DEVFN_POWER = 1 << 3 | 3 };
 
 /* 82441FX */
 enum { NB_PAM = 0x59, NB_PAM_COUNT = 7, NB_SMRAM = 0x72, PAM_RAM = SHADOW_READ | SHADOW_WRITE };
 /* 82371SB */
+enum { PM_PMBA = 0x40, PM_PMREGMISC = 0x80, PM_PMIOSE = 1 };
 enum { SB_XBCS = 0x4e, SB_PIRQ = 0x60, SB_PIRQ_OFF = 0x80, SB_DLC = 0x82 };
 
 enum { REGION_SHADOW = 16 };
@@ -33,7 +36,7 @@ struct host_bridge {
 
 struct isa_bridge {
     struct pci_dev p; /* first */
-    bool set_up;
+    bool set_up, fixed;
 };
 
 static void bridge_io(struct device *d, unsigned region, uint64_t off, unsigned size,
@@ -101,7 +104,7 @@ static void bridge_pirq(struct isa_bridge *b)
 
 static void bridge_isa_written(struct pci_dev *p, unsigned off, unsigned size)
 {
-    if (off < SB_PIRQ + 4 && off + size > SB_PIRQ)
+    if (off < SB_PIRQ + 4 && off + size > SB_PIRQ && !((struct isa_bridge *)p)->fixed)
         bridge_pirq((struct isa_bridge *)p);
 }
 
@@ -111,7 +114,8 @@ static void bridge_reset_isa(struct device *d)
 
     b->p.config[SB_XBCS] = 0x03;
     for (unsigned i = 0; i < 4; i++)
-        b->p.config[SB_PIRQ + i] = b->set_up ? (uint8_t)pci_route_default(i) : SB_PIRQ_OFF;
+        b->p.config[SB_PIRQ + i] =
+            b->set_up || b->fixed ? (uint8_t)pci_route_default(i) : SB_PIRQ_OFF;
     bridge_pirq(b);
 }
 
@@ -167,6 +171,29 @@ static int bridge_host(const struct env *env, const struct bridges_cfg *c, struc
                : 0;
 }
 
+/* --- power management: where its ports are, so that firmware finds the timer --- */
+
+static void bridge_reset_power(struct device *d)
+{
+    (void)d;
+}
+
+static const struct device_ops power_ops = {
+    .name = "piix4-pm", .destroy = bridge_destroy, .reset = bridge_reset_power, .io = bridge_io};
+
+static int bridge_power(const struct env *env, struct err *e)
+{
+    static const struct pci_id id = {0x8086, 0x7113, 0x1af4, 0x1100, 0x06800003};
+    struct pci_dev *p;
+    int rc = bridge_add(env, &power_ops, &id, DEVFN_POWER, sizeof(*p), &p, e);
+
+    if (rc < 0)
+        return rc;
+    pci_config_set16(p, PM_PMBA, LAYOUT_PM_BASE | 1);
+    p->config[PM_PMREGMISC] = PM_PMIOSE;
+    return 0;
+}
+
 int bridges_create(const struct env *env, const struct bridges_cfg *c, struct err *e)
 {
     static const struct pci_id isa = {0x8086, 0x7000, 0x1af4, 0x1100, 0x06010000};
@@ -184,6 +211,7 @@ int bridges_create(const struct env *env, const struct bridges_cfg *c, struct er
     p->writable[SB_DLC] = 0x0f;
     p->config_written = bridge_isa_written;
     ((struct isa_bridge *)p)->set_up = c->set_up;
+    ((struct isa_bridge *)p)->fixed = c->uefi;
     bridge_reset_isa(&p->dev);
-    return 0;
+    return c->uefi ? bridge_power(env, e) : 0;
 }

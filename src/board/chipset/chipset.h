@@ -69,6 +69,7 @@ struct bridges_cfg {
     struct shadow *shadow;
     bool set_up; /* no firmware will set them up: PAM and PIRQ registers are as it would leave them
                   */
+    bool uefi;   /* power management has a PCI function, and PCI interrupts stay where ACPI says */
 };
 MUST int bridges_create(const struct env *env, const struct bridges_cfg *c, struct err *e);
 
@@ -77,6 +78,23 @@ MUST int bridges_create(const struct env *env, const struct bridges_cfg *c, stru
 MUST int fwcfg_create(const struct env *env, struct device **out, struct err *e);
 MUST int fwcfg_set(struct device *d, uint16_t key, const void *p, size_t n, struct err *e);
 MUST int fwcfg_set_file(struct device *d, const char *name, const void *p, size_t n, struct err *e);
+/* told(arg) before the directory is read, so that files may be brought up to date: on a vCPU's
+ * thread, where fwcfg_set_file() is allowed. */
+void fwcfg_on_directory(struct device *d, void (*told)(void *arg), void *arg);
+
+/* pflash.c: a flash chip of whole blocks at a page boundary. */
+enum { PFLASH_BLOCK = 4096 };
+struct pflash_cfg {
+    gpa_t base;
+    const uint8_t *bytes; /* the array, whole pages; only write() changes it */
+    size_t size;
+    /* Changes bytes [off, off + n), inside the array. false: they cannot be kept. On a vCPU's
+     * thread; must not block. */
+    bool (*write)(void *arg, size_t off, const uint8_t *p, size_t n);
+    void *arg;
+};
+MUST int pflash_create(const struct env *env, const struct pflash_cfg *c, struct device **out,
+                       struct err *e);
 
 /* testdev.c: the test devices of kvm-unit-tests. */
 MUST int testdev_create(const struct env *env, const struct board_signal *sig, struct device **out,

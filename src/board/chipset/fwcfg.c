@@ -6,7 +6,8 @@
  * read-only: a DMA write fails. Reads beyond an item's end, and of items that are not there, give
  * zeroes. Not modelled: the interface in memory, items that the guest writes.
  *
- * Threads: io() on vCPU threads; items are set with every vCPU stopped.
+ * Threads: io() on vCPU threads; items are set with every vCPU stopped, or by who is told that the
+ * directory is about to be read, under the device's lock.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #include "core/err.h"
 #include "core/gmem.h"
 
-enum { FWCFG_ITEMS = 32, FWCFG_FILES_MAX = 24, FWCFG_DMA = FW_CFG_PORT_DMA - FW_CFG_PORT_SEL };
+enum { FWCFG_ITEMS = 48, FWCFG_FILES_MAX = 32, FWCFG_DMA = FW_CFG_PORT_DMA - FW_CFG_PORT_SEL };
 
 static const uint8_t fwcfg_signature[8] = {'Q', 'E', 'M', 'U', ' ', 'C', 'F', 'G'};
 
@@ -41,6 +42,8 @@ struct fwcfg {
     struct fwcfg_item item[FWCFG_ITEMS];
     size_t items;
     uint16_t next_file;
+    void (*directory_read)(void *arg);
+    void *directory_arg;
 };
 
 /* --- items --- */
@@ -128,10 +131,20 @@ int fwcfg_set_file(struct device *d, const char *name, const void *p, size_t n, 
     return rc < 0 ? rc : fwcfg_set_directory(f, e);
 }
 
+void fwcfg_on_directory(struct device *d, void (*told)(void *arg), void *arg)
+{
+    struct fwcfg *f = (struct fwcfg *)d;
+
+    f->directory_read = told;
+    f->directory_arg = arg;
+}
+
 /* --- what the guest does --- */
 
 static void fwcfg_select(struct fwcfg *f, uint16_t key)
 {
+    if (key == FW_CFG_FILE_DIR && f->directory_read)
+        f->directory_read(f->directory_arg);
     f->s.key = key;
     f->s.offset = 0;
 }

@@ -478,7 +478,7 @@ int vga_create(const struct env *env, struct hub *hub, bool rom, struct err *e)
     v->pci.config[PCI_INTERRUPT_PIN] = 0;
     v->vram = vga_pages(VGA_MEMORY);
     v->copy = vga_pages(VGA_DIRECT_MAX);
-    v->screen = (struct screen){.name = "vga", .surface = vga_surface};
+    v->screen = (struct screen){.name = "vga", .surface = vga_surface, .text = vga_text};
     if (!v->vram || !v->copy)
         rc = err_set(e, ENOMEM, "no memory for the VGA");
     v->pci.bar[BAR_FRAME] =

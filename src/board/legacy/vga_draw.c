@@ -145,6 +145,39 @@ static bool draw_text(struct vga *v, struct surface *out)
     return true;
 }
 
+static bool vga_blank(const struct vga_state *s)
+{
+    return !(s->ar_at & AR_SCREEN_ON) || (s->seq[SEQ_CLOCKING] & 0x20);
+}
+
+static bool vga_dispi_shows(const struct vga_state *s)
+{
+    return vga_dispi_on(s) && s->dispi[VBE_DISPI_INDEX_BPP] >= 8;
+}
+
+bool vga_text(struct screen *screen, struct screen_text *out)
+{
+    struct vga *v = container_of(screen, struct vga, screen);
+    const struct vga_state *s = &v->s;
+    struct text t;
+    bool is;
+
+    device_lock(&v->pci.dev);
+    vga_window_fold(v);
+    is = !vga_dispi_shows(s) && !vga_blank(s) && !(s->gr[GR_MISC] & 1) && text_shape(s, &t);
+    if (is) {
+        out->columns = (unsigned)min_u64(t.columns, SCREEN_TEXT_COLUMNS);
+        out->rows = (unsigned)min_u64(t.rows, SCREEN_TEXT_ROWS);
+        for (unsigned i = 0; i < out->columns * out->rows; i++) {
+            unsigned cell = t.start + i / out->columns * t.offset + i % out->columns;
+
+            out->cell[i] = v->vram[(cell & 0xffff) * 4];
+        }
+    }
+    device_unlock(&v->pci.dev);
+    return is;
+}
+
 /* --- graphics --- */
 
 /* The offset of byte x in scan line y, as the CRTC counts. */
@@ -260,9 +293,9 @@ bool vga_surface(struct screen *screen, struct surface *out)
 
     device_lock(&v->pci.dev);
     vga_window_fold(v);
-    if (vga_dispi_on(s) && s->dispi[VBE_DISPI_INDEX_BPP] >= 8)
+    if (vga_dispi_shows(s))
         lit = frame_buffer(v, out);
-    else if (!(s->ar_at & AR_SCREEN_ON) || (s->seq[SEQ_CLOCKING] & 0x20))
+    else if (vga_blank(s))
         lit = false;
     else if (s->gr[GR_MISC] & 1)
         lit = draw_graphics(v, out);

@@ -127,6 +127,7 @@ void vga_mem_io(struct vga *v, uint32_t at, unsigned size, enum access dir, uint
 
 /* vga_draw.c */
 bool vga_surface(struct screen *s, struct surface *out);
+bool vga_text(struct screen *s, struct screen_text *out);
 
 static inline bool vga_dispi_on(const struct vga_state *s)
 {

@@ -15,20 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "board/legacy/ahci.h"
-#include "board/legacy/ide.h"
 #include "board/smbios.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/log.h"
-#include "personas/vmware/pvscsi.h"
 #include "personas/vmware/rpc.h"
 #include "personas/vmware/vmware.h"
 #include "personas/vmware/vmxnet3.h"
 
 extern const struct persona_ops persona_vmware;
 
-enum { ADAPTER_TARGET = 7, BUS_KHZ = 1000000 };
+enum { BUS_KHZ = 1000000 };
 
 static uint64_t now_ns(void)
 {
@@ -153,64 +150,6 @@ static size_t vmware_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *l
 
 /* --- devices --- */
 
-static int add_adapter(struct vmware *w, struct err *e)
-{
-    struct env env = w->p.env.dev;
-    struct pvscsi *a;
-    int rc;
-
-    env.id = "pvscsi0";
-    rc = pvscsi_create(&env, &a, e);
-    if (rc < 0)
-        return rc;
-    rc = pci_add(env.pci, pvscsi_pci(a), -1, e);
-    if (rc < 0) {
-        pci_remove(pvscsi_pci(a));
-        pvscsi_pci(a)->dev.ops->destroy(&pvscsi_pci(a)->dev);
-        return rc;
-    }
-    w->pvscsi = a;
-    return 0;
-}
-
-static int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
-{
-    struct vmware *w = vmware_of(p);
-    struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
-    int rc = 0;
-
-    if (s->bus && strcmp(s->bus, "sata") == 0) {
-        struct ahci_port_cfg a = {
-            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
-
-        return ahci_add(&p->env.dev, &w->ahci, &a, e);
-    }
-    if (s->bus ? strcmp(s->bus, "ide") == 0 : s->cdrom) {
-        struct ide_unit_cfg u = {
-            .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
-
-        rc = ide_add(&p->env.dev, &w->ide, &u, e);
-        return rc < 0 ? rc : 0;
-    }
-    if (s->bus && strcmp(s->bus, "pvscsi") != 0)
-        return err_exit(
-            e, EX_USAGE_, EINVAL,
-            "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi, "
-            "bus=sata or bus=ide",
-            s->bus, s->id);
-    if (s->opts)
-        rc = cfg_finish(s->opts, "--disk", e);
-    if (rc == 0 && !w->pvscsi)
-        rc = add_adapter(w, e);
-    if (rc == 0 && w->disks == ADAPTER_TARGET)
-        w->disks++;
-    if (rc == 0)
-        rc = pvscsi_attach(w->pvscsi, w->disks, &c, e);
-    if (rc == 0)
-        w->disks++;
-    return rc;
-}
-
 static int vmware_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
     struct env env = p->env.dev;
@@ -303,7 +242,7 @@ static void vmware_describe(struct persona *p, struct dump *out)
 
 const struct persona_ops persona_vmware = {
     .name = "vmware",
-    .about = "VMware ESXi: backdoor, pvscsi disks, vmxnet3",
+    .about = "VMware ESXi: backdoor, pvscsi and LSI Logic disks, vmxnet3",
     .create = vmware_create,
     .destroy = vmware_destroy,
     .reset = vmware_reset,
@@ -311,6 +250,8 @@ const struct persona_ops persona_vmware = {
     .vcpu_ready = vmware_vcpu_ready,
     .port = backdoor_port,
     .add_disk = vmware_add_disk,
+    .plug_disk = vmware_plug_disk,
+    .unplug_disk = vmware_unplug_disk,
     .add_nic = vmware_add_nic,
     .smbios = vmware_smbios,
     .ask = vmware_ask,

@@ -15,6 +15,7 @@
 #include "personas/persona.h"
 
 struct pvscsi;
+struct mpt;
 struct rpc;
 
 /* Input and output of one IN on the backdoor, low halves of the registers. */
@@ -35,15 +36,28 @@ struct vmware_steal_clock {
     int tid;  /* thread of the vCPU */
 };
 
+enum vmware_adapter_kind { ADAPTER_PVSCSI, ADAPTER_LSILOGIC, ADAPTER_LSISAS1068 };
+enum { VMWARE_ADAPTERS = 4, VMWARE_TARGETS = 64 };
+
+/* A SCSI controller. */
+struct vmware_adapter {
+    enum vmware_adapter_kind kind;
+    int number; /* among those of all kinds, as a description counts them */
+    char id[16];
+    struct pvscsi *pvscsi; /* the bus's; one of the two, by kind */
+    struct mpt *mpt;
+    const char *disk[VMWARE_TARGETS]; /* ids; NULL: free */
+};
+
 enum { VMWARE_COMMANDS = 128 }; /* of the backdoor, that are counted one by one */
 
 struct vmware {
     struct persona p; /* first */
     pthread_mutex_t lock;
-    struct pvscsi *pvscsi; /* the bus's; NULL: no disk */
-    struct ide *ide;       /* likewise; for CD-ROM drives */
+    struct vmware_adapter adapter[VMWARE_ADAPTERS];
+    unsigned adapters;
+    struct ide *ide; /* the bus's; NULL: none; for CD-ROM drives */
     struct ahci *ahci;
-    unsigned disks;
     char serial[64];
     uint8_t uuid[16]; /* as in the SMBIOS table */
     struct rpc *rpc;
@@ -61,6 +75,11 @@ static inline struct vmware *vmware_of(struct persona *p)
 
 enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                            enum access dir, uint32_t *val);
+
+/* --- disks.c --- */
+MUST int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e);
+MUST int vmware_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e);
+MUST int vmware_unplug_disk(struct persona *p, const char *id, struct err *e);
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);

@@ -3,7 +3,7 @@
 #
 # Does the guest know what time it is, by its persona's own clock?
 #: name: clock
-#: version: 1
+#: version: 2
 #: owner: hospes
 
 #: check: clock.source
@@ -49,7 +49,7 @@ check_clock_forward()
 
 #: check: clock.drift
 #: purpose: the guest's seconds are as long as the host's
-#: pass: over ten seconds of the host, the guest counts the same within 300 ms
+#: pass: over ten seconds of the host or more, the guest counts the same within three percent
 #: source: the persona's clock
 #: by: host drift 10 300
 #: mandatory: yes

@@ -3,7 +3,7 @@
 #
 # Does the network card carry frames, whole and both ways?
 #: name: network
-#: version: 1
+#: version: 2
 #: owner: hospes
 
 #: check: network.ping
@@ -25,14 +25,26 @@ check_network_ping()
 }
 
 #: check: network.transfer
-#: purpose: a stream of some MiB arrives whole in both directions
+#: purpose: a stream of a MiB arrives whole in both directions
 #: pass: both digests are those of what was sent
 #: source: RFC 9293
-#: by: host peer 4
+#: by: host peer 1
 #: mandatory: yes
 #: needs: nic agent
 #: seconds: 90
-check_network_transfer()
+
+#: check: network.stream
+#: purpose: a long stream arrives whole in both directions
+#: pass: as network.transfer, with 32 MiB
+#: source: RFC 9293
+#: by: host peer 32
+#: level: full
+#: mandatory: yes
+#: needs: nic agent
+#: seconds: 300
+check_network_stream() { stream "$@"; }
+check_network_transfer() { stream "$@"; }
+stream()
 {
     card_up
     # Their port and count of MiB; what comes is the same byte pattern that goes.

@@ -3,7 +3,7 @@
 #
 # Does the guest do what its hypervisor asks, and does it tell when it dies?
 #: name: power
-#: version: 1
+#: version: 2
 #: owner: hospes
 
 #: check: power.shutdown
@@ -20,6 +20,7 @@
 #: pass: the machine ends as powered off
 #: source: ACPI 6.4, 7.4.2 (S5)
 #: by: host poweroff
+#: level: full
 #: mandatory: yes
 #: needs: agent
 #: seconds: 60

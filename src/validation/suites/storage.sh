@@ -3,13 +3,13 @@
 #
 # Does the disk keep what is written to it? Everything on it is lost.
 #: name: storage
-#: version: 1
+#: version: 2
 #: owner: hospes
 #: modules: ext4
 
 #: check: storage.verify
 #: purpose: what is written is read back, past every cache of the guest
-#: pass: the digest of 8 MiB at three places is that of what was written
+#: pass: the digest of 2 MiB at three places is that of what was written
 #: source: the disk's own protocol
 #: by: guest
 #: mandatory: yes
@@ -19,16 +19,16 @@ check_storage_verify()
 {
     d=$(disk)
     [ -n "$d" ] || failure "there is no disk"
-    dd if=/dev/urandom of=/tmp/pattern bs=64k count=128 2>/dev/null
+    dd if=/dev/urandom of=/tmp/pattern bs=64k count=32 2>/dev/null
     sum=$(sha256sum </tmp/pattern)
-    for place in 0 3 7; do
-        dd if=/tmp/pattern of="/dev/$d" bs=64k seek=$((place * 128)) conv=notrunc,fsync 2>/dev/null ||
-            failure "writing to $d at $((place * 8)) MiB"
+    for place in 0 24 56; do
+        dd if=/tmp/pattern of="/dev/$d" bs=64k seek=$((place * 16)) conv=notrunc,fsync 2>/dev/null ||
+            failure "writing to $d at $place MiB"
     done
     echo 3 >/proc/sys/vm/drop_caches
-    for place in 0 3 7; do
-        want "the digest at $((place * 8)) MiB" \
-            "$(dd if="/dev/$d" bs=64k skip=$((place * 128)) count=128 2>/dev/null | sha256sum)" "$sum"
+    for place in 0 24 56; do
+        want "the digest at $place MiB" \
+            "$(dd if="/dev/$d" bs=64k skip=$((place * 16)) count=32 2>/dev/null | sha256sum)" "$sum"
     done
     rm /tmp/pattern
     success
@@ -55,7 +55,7 @@ check_storage_filesystem()
     fi
     mkdir -p /mnt
     mount -t ext4 -o "$options" "/dev/$d" /mnt || failure "mount"
-    dd if=/dev/urandom of=/mnt/a bs=1M count="${1:-8}" 2>/dev/null || failure "writing a file"
+    dd if=/dev/urandom of=/mnt/a bs=1M count="${1:-2}" 2>/dev/null || failure "writing a file"
     sum=$(sha256sum </mnt/a)
     cp /mnt/a /mnt/b || failure "copying a file"
     umount /mnt || failure "umount"

@@ -22,6 +22,6 @@ guest()
         [ -b /dev/sda ] && break
         sleep 1
     done
-    want "the disk's maker" "$(cat /sys/block/sda/device/vendor | tr -d ' ')" VMware
+    want "the disk's maker" "$(tr -d ' ' </sys/block/sda/device/vendor)" VMware
     check_storage_filesystem 32
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vga.c - modes as a VGA BIOS and drivers set them, and what is then seen. */
+#include <errno.h>
+
 #include "unit.h"
 
 #include <stdlib.h>
@@ -139,6 +141,30 @@ static void text_is_drawn_by_the_font_of_plane_two(void **state)
     free(img.pixels);
 }
 
+static void a_text_screen_says_what_it_shows(void **state)
+{
+    struct err e;
+    char *text;
+
+    (void)state;
+    text_mode();
+    for (unsigned i = 0; i < 80 * 25; i++)
+        fake_env_write(&f, TEXT + 2 * i, 2, i % 3 ? 0x0720 : 0x0700); /* blanks of both kinds */
+    assert_int_equal(hub_text(hub, &text, &e), 0);
+    assert_string_equal(text, "");
+    free(text);
+    fake_env_write(&f, TEXT + 2 * 2, 2, 0x07c9);         /* a corner of code page 437 */
+    fake_env_write(&f, TEXT + 2 * 79, 2, 0x0781);        /* the last column */
+    fake_env_write(&f, TEXT + 2 * 160, 2, 0x0741);       /* line 3 */
+    fake_env_write(&f, TEXT + 2 * (160 + 1), 2, 0x070a); /* a picture, not the end of a line */
+    assert_int_equal(hub_text(hub, &text, &e), 0);
+    assert_memory_equal(text, "  \342\225\224", 5);
+    assert_memory_equal(text + 5 + 76, "\303\274\n\nA\342\227\231\n", 10);
+    free(text);
+    pair(0x3ce, 6, 0x05); /* graphics */
+    assert_int_equal(hub_text(hub, &text, &e), -ENOENT);
+}
+
 static void the_window_is_memory_in_text_modes(void **state)
 {
     uint8_t b[4];
@@ -270,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(text_is_drawn_by_the_font_of_plane_two),
+        TEST(a_text_screen_says_what_it_shows),
         TEST(the_window_is_memory_in_text_modes),
         TEST(planes_keep_their_logic),
         TEST(mode_13h_is_linear),

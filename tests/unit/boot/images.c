@@ -35,7 +35,7 @@ void image_bzimage(struct image *m)
     h->cmdline_size = le32_of(100);
     h->pref_address = le64_of(16 * MiB);
     h->init_size = le32_of(4 * MiB);
-    strcpy((char *)m->b + 0x300, "9.8.7-made-by-hand (x) #1");
+    snprintf((char *)m->b + 0x300, 64, "9.8.7-made-by-hand (x) #1");
     memset(m->b + IMAGE_SETUP, 0xc3, IMAGE_CODE);
 }
 
@@ -83,7 +83,57 @@ void image_elf(struct image *m, enum image_elf kind)
         mb->magic = le32_of(MULTIBOOT_HEADER_MAGIC);
         mb->flags = le32_of(MULTIBOOT_MEMORY_INFO);
         mb->checksum = le32_of(-(MULTIBOOT_HEADER_MAGIC + MULTIBOOT_MEMORY_INFO));
+    } else if (kind == IMAGE_MULTIBOOT2) {
+        struct multiboot2_header *h2 = (void *)mb;
+
+        memset(h2, 0, 24);
+        h2->magic = le32_of(MULTIBOOT2_HEADER_MAGIC);
+        h2->header_length = le32_of(24);
+        h2->checksum = le32_of(-(MULTIBOOT2_HEADER_MAGIC + 24));
+        le32_put((uint8_t *)(h2 + 1) + 4, 8);
     }
+}
+
+static void image_flat2(struct image *m)
+{
+    struct multiboot2_header *h = (void *)(m->b + 64);
+    struct multiboot2_header_tag *t = (void *)(h + 1);
+    struct multiboot2_address *a = (void *)(t + 1);
+
+    h->magic = le32_of(MULTIBOOT2_HEADER_MAGIC);
+    h->header_length = le32_of(sizeof(*h) + 24 + 16 + 8);
+    h->checksum = le32_of(-(MULTIBOOT2_HEADER_MAGIC + le32_get(h->header_length)));
+    *t = (struct multiboot2_header_tag){le16_of(MULTIBOOT2_HEADER_TAG_ADDRESS), le16_of(0),
+                                        le32_of(24)};
+    *a = (struct multiboot2_address){le32_of(2 * MiB + 64), le32_of(2 * MiB), le32_of(0),
+                                     le32_of(2 * MiB + 8 * KiB)};
+    t = (void *)(a + 1);
+    *t = (struct multiboot2_header_tag){le16_of(MULTIBOOT2_HEADER_TAG_ENTRY_ADDRESS), le16_of(0),
+                                        le32_of(12)};
+    le32_put((uint8_t *)(t + 1), 2 * MiB + 16);
+    t += 2;
+    *t = (struct multiboot2_header_tag){le16_of(MULTIBOOT2_HEADER_TAG_END), le16_of(0), le32_of(8)};
+}
+
+void image_flat(struct image *m, enum image_elf kind)
+{
+    uint32_t flags = MULTIBOOT_MEMORY_INFO | MULTIBOOT_AOUT_KLUDGE;
+    struct multiboot_header *h = (void *)(m->b + 64);
+    struct multiboot_address *a = (void *)(h + 1);
+
+    memset(m, 0, sizeof(*m));
+    memset(m->b, 0x90, 0x100);
+    m->n = 0x100;
+    if (kind == IMAGE_MULTIBOOT2) {
+        memset(m->b + 64, 0, 64);
+        image_flat2(m);
+        return;
+    }
+    h->magic = le32_of(MULTIBOOT_HEADER_MAGIC);
+    h->flags = le32_of(flags);
+    h->checksum = le32_of(-(MULTIBOOT_HEADER_MAGIC + flags));
+    *a = (struct multiboot_address){le32_of(2 * MiB + 64), le32_of(2 * MiB), le32_of(0),
+                                    le32_of(2 * MiB + 8 * KiB), le32_of(2 * MiB + 16)};
 }
 
 int image_file(const void *p, size_t n, char path[32])

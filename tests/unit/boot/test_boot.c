@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include "abi/elf.h"
 #include "abi/linux_boot.h"
 #include "abi/multiboot.h"
 #include "abi/pvh.h"
@@ -189,8 +191,19 @@ static void an_old_bzimage_starts_at_its_32_bit_entry(void **state)
     assert_false(t->start.longmode);
     assert_int_equal(t->start.rip, 1 * MiB);
     assert_bytes(t, 1 * MiB, 0xc3, IMAGE_CODE);
+    /* such kernels unpack themselves to below the zero page before they let go of descriptors */
+    assert_bytes(t, 0, 0, t->start.rsi);
     /* fields that this header does not have are not copied from the code behind it */
     assert_int_equal(le64_get(zero_page(t).hdr.pref_address), 0);
+}
+
+static void a_bzimage_may_end_within_its_last_paragraph(void **state)
+{
+    struct bench *t = *state;
+
+    t->image.n -= 15;
+    bench_load(t);
+    assert_bytes(t, 16 * MiB, 0xc3, IMAGE_CODE - 15);
 }
 
 static void the_initrd_keeps_below_the_kernels_limit(void **state)
@@ -299,13 +312,189 @@ static void a_multiboot_kernel_gets_its_module(void **state)
     assert_int_equal(le32_get(info.mmap_length), 3 * sizeof(struct multiboot_mmap));
 }
 
+/* The tag of that type in multiboot2 information, or NULL; its body behind it. */
+static const struct multiboot2_tag *mb2_find(const uint8_t *info, uint32_t type)
+{
+    uint32_t total = le32_at(info);
+    const struct multiboot2_tag *t = (const void *)(info + sizeof(struct multiboot2_info));
+
+    while ((const uint8_t *)t < info + total && le32_get(t->type) != MULTIBOOT2_TAG_TYPE_END) {
+        if (le32_get(t->type) == type)
+            return t;
+        t = (const void *)((const uint8_t *)t + align_up(le32_get(t->size), 8));
+    }
+    return NULL;
+}
+
+static void give_modules(struct bench *t)
+{
+    static struct boot_module extra[2];
+
+    bench_initrd(t, 100);
+    extra[0] = (struct boot_module){t->initrd, "second one"};
+    extra[1] = (struct boot_module){t->initrd, NULL};
+    t->cfg.module = extra;
+    t->cfg.modules = 2;
+    t->cfg.append = "words";
+}
+
+static void a_multiboot2_kernel_gets_tags(void **state)
+{
+    struct bench *t = *state;
+    const struct multiboot2_module *mod;
+    const struct multiboot2_tag *tag;
+    uint8_t info[4096], rsdp[36] = "RSD PTR ";
+
+    rsdp[15] = 2;
+    assert_int_equal(gmem_write(t->mem, 0xf0040, rsdp, sizeof(rsdp)), 0);
+    image_elf(&t->image, IMAGE_MULTIBOOT2);
+    give_modules(t);
+    bench_load(t);
+    assert_int_equal(t->start.rax, MULTIBOOT2_BOOTLOADER_MAGIC);
+    assert_int_equal(t->start.rip, 2 * MiB + 16);
+    assert_int_equal(t->start.rbx % 8, 0);
+    assert_int_equal(gmem_read(t->mem, t->start.rbx, info, sizeof(info)), 0);
+    tag = mb2_find(info, MULTIBOOT2_TAG_TYPE_CMDLINE);
+    assert_string_equal((const char *)(tag + 1), "words");
+    tag = mb2_find(info, MULTIBOOT2_TAG_TYPE_MODULE);
+    tag = (const void *)((const uint8_t *)tag + align_up(le32_get(tag->size), 8));
+    mod = (const void *)(tag + 1);
+    assert_int_equal(le32_get(tag->type), MULTIBOOT2_TAG_TYPE_MODULE);
+    assert_string_equal((const char *)(mod + 1), "second one");
+    assert_int_equal(le32_get(mod->mod_end) - le32_get(mod->mod_start), 100);
+    assert_bytes(t, le32_get(mod->mod_start), 0x5a, 100);
+    tag = mb2_find(info, MULTIBOOT2_TAG_TYPE_MMAP);
+    assert_int_equal(le32_get(tag->size), 16 + 3 * sizeof(struct multiboot2_mmap_entry));
+    assert_non_null(mb2_find(info, MULTIBOOT2_TAG_TYPE_ACPI_OLD));
+    assert_non_null(mb2_find(info, MULTIBOOT2_TAG_TYPE_ACPI_NEW));
+}
+
+static void a_multiboot2_kernel_that_wants_more_is_refused(void **state)
+{
+    struct bench *t = *state;
+    struct multiboot2_header *h = (void *)(t->image.b + 0x200);
+    struct multiboot2_header_tag *tag = (void *)(h + 1);
+
+    image_elf(&t->image, IMAGE_MULTIBOOT2);
+    *tag = (struct multiboot2_header_tag){le16_of(99), le16_of(0), le32_of(8)};
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "tag 99"));
+    tag->flags = le16_of(MULTIBOOT2_HEADER_TAG_OPTIONAL);
+    assert_int_equal(bench_open(t), 0);
+    tag->size = le32_of(4);
+    assert_int_equal(bench_open(t), -EINVAL);
+}
+
+static void modules_follow_the_initrd(void **state)
+{
+    struct bench *t = *state;
+    struct hvm_modlist_entry mod[3];
+    struct multiboot_module old[3];
+    struct multiboot_info mb;
+    struct hvm_start_info info;
+
+    image_elf(&t->image, IMAGE_PVH);
+    give_modules(t);
+    bench_load(t);
+    assert_int_equal(gmem_read(t->mem, t->start.rbx, &info, sizeof(info)), 0);
+    assert_int_equal(le32_get(info.nr_modules), 3);
+    assert_int_equal(gmem_read(t->mem, le64_get(info.modlist_paddr), mod, sizeof(mod)), 0);
+    assert_text(t, le64_get(mod[1].cmdline_paddr), "second one");
+    assert_int_equal(le64_get(mod[2].cmdline_paddr), 0);
+    assert_bytes(t, le64_get(mod[2].paddr), 0x5a, 100);
+    image_elf(&t->image, IMAGE_MULTIBOOT);
+    bench_load(t);
+    assert_int_equal(gmem_read(t->mem, t->start.rbx, &mb, sizeof(mb)), 0);
+    assert_int_equal(le32_get(mb.mods_count), 3);
+    assert_int_equal(gmem_read(t->mem, le32_get(mb.mods_addr), old, sizeof(old)), 0);
+    assert_int_equal(le32_get(old[0].mod_start) % 4096, 0);
+    assert_bytes(t, le32_get(old[1].mod_start), 0x5a, 100);
+    assert_true(le32_get(old[1].mod_end) <= le32_get(old[0].mod_start));
+    image_bzimage(&t->image);
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_int_equal(t->e.exit, EX_USAGE_);
+}
+
+static void a_flat_image_goes_where_its_header_says(void **state)
+{
+    struct bench *t = *state;
+
+    for (int kind = IMAGE_MULTIBOOT; kind <= IMAGE_MULTIBOOT2; kind++) {
+        image_flat(&t->image, (enum image_elf)kind);
+        assert_int_equal(gmem_fill(t->mem, 2 * MiB, 0xee, 8 * KiB), 0);
+        bench_load(t);
+        assert_int_equal(t->start.rip, 2 * MiB + 16);
+        assert_bytes(t, 2 * MiB, 0x90, 64);
+        assert_bytes(t, 2 * MiB + 0x100, 0, 8 * KiB - 0x100);
+    }
+}
+
+static void a_flat_image_that_makes_no_sense_is_refused(void **state)
+{
+    static const uint32_t bad[][4] = {
+        {2 * MiB + 64, 64 * KiB, 0, 0},              /* below 1 MiB */
+        {2 * MiB + 65, 2 * MiB, 0, 0},               /* begins before the file */
+        {2 * MiB, 2 * MiB + 4, 0, 0},                /* its header lies before it */
+        {2 * MiB + 64, 2 * MiB, 2 * MiB - 1, 0},     /* ends before it begins */
+        {2 * MiB + 64, 2 * MiB, 2 * MiB + 0x101, 0}, /* more than there is */
+        {2 * MiB + 64, 2 * MiB, 0, RAM + 1},         /* more than memory */
+    };
+    struct bench *t = *state;
+    struct multiboot_address *a = (void *)(t->image.b + 64 + sizeof(struct multiboot_header));
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        image_flat(&t->image, IMAGE_MULTIBOOT);
+        *a = (struct multiboot_address){le32_of(bad[i][0]), le32_of(bad[i][1]), le32_of(bad[i][2]),
+                                        le32_of(bad[i][3]), le32_of(2 * MiB)};
+        if (bench_open(t) == 0)
+            fail_msg("image %zu is taken", i);
+        assert_int_equal(t->e.exit, EX_BAD_INPUT);
+    }
+}
+
+static void a_multiboot_entry_may_be_virtual(void **state)
+{
+    struct bench *t = *state;
+    struct elf64_ehdr *h = (void *)t->image.b;
+    struct elf64_phdr *p = (void *)(t->image.b + sizeof(*h));
+
+    image_elf(&t->image, IMAGE_MULTIBOOT);
+    p->vaddr = le64_of(UINT64_C(0xffffffff80200000));
+    h->entry = le64_of(UINT64_C(0xffffffff80200010));
+    bench_load(t);
+    assert_int_equal(t->start.rip, 2 * MiB + 16);
+}
+
+static void a_compressed_kernel_is_unpacked(void **state)
+{
+    struct bench *t = *state;
+    z_stream z = {0};
+    struct image packed;
+
+    image_elf(&t->image, IMAGE_MULTIBOOT);
+    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = t->image.b;
+    z.avail_in = (uInt)t->image.n;
+    z.next_out = packed.b;
+    z.avail_out = sizeof(packed.b);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    packed.n = z.total_out;
+    deflateEnd(&z);
+    t->image = packed;
+    bench_load(t);
+    assert_int_equal(t->start.rip, 2 * MiB + 16);
+    t->image.n = packed.n / 2;
+    assert_int_equal(bench_open(t), -EINVAL);
+    assert_non_null(strstr(t->e.msg, "unpacked"));
+}
+
 /* --- bad input --- */
 
 static void a_cut_file_is_refused_at_every_byte(void **state)
 {
     struct bench *t = *state;
 
-    for (int kind = -1; kind <= IMAGE_MULTIBOOT; kind++) {
+    for (int kind = -1; kind <= IMAGE_MULTIBOOT2; kind++) {
         size_t full;
 
         if (kind < 0)
@@ -314,6 +503,8 @@ static void a_cut_file_is_refused_at_every_byte(void **state)
             image_elf(&t->image, (enum image_elf)kind);
         full = t->image.n;
         assert_int_equal(bench_open(t), 0);
+        /* A bzImage counts in paragraphs of 16 bytes and need not fill the last one. */
+        full -= kind < 0 ? 15 : 0;
         for (size_t n = 0; n < full; n++) {
             t->image.n = n;
             if (bench_open(t) == 0)
@@ -377,6 +568,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_bzimage_starts_at_its_64_bit_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bzimage_moves_where_memory_is_small, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bzimage_that_cannot_move_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bzimage_may_end_within_its_last_paragraph, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_old_bzimage_starts_at_its_32_bit_entry, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_initrd_keeps_below_the_kernels_limit, set_up,
@@ -386,6 +579,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_vmlinux_starts_with_a_zero_page, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pvh_kernel_gets_start_info, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_multiboot_kernel_gets_its_module, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_multiboot2_kernel_gets_tags, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_multiboot2_kernel_that_wants_more_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(modules_follow_the_initrd, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flat_image_goes_where_its_header_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flat_image_that_makes_no_sense_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_multiboot_entry_may_be_virtual, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_compressed_kernel_is_unpacked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_file_is_refused_at_every_byte, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_shrinks_later_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_file_is_named, set_up, tear_down),

@@ -11,6 +11,7 @@
 #include "../validation/fake_vm.h"
 #include "../validation/lab.h"
 #include "catalogue/cell.h"
+#include "catalogue/db.h"
 #include "catalogue/site.h"
 #include "core/err.h"
 #include "unit.h"
@@ -162,6 +163,16 @@ static int faults(void)
 }
 
 /* Turns over one bit of a file. */
+static long size_of(const char *name)
+{
+    char path[400];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/%s", cat, name);
+    assert_int_equal(stat(path, &st), 0);
+    return (long)st.st_size;
+}
+
 static void damage(const char *name, long at)
 {
     char path[400];
@@ -255,14 +266,14 @@ static void each_changed_byte_is_found_and_named(void **state)
     for (unsigned i = 1; i <= 3; i++)
         say(CLAIM_PLANNED, "kvm", DAY(1), i == 1 ? "1" : i == 2 ? "2" : "3", true, &lab_key);
     assert_int_equal(faults(), 0);
-    for (long at = 0; at < 3 * 139; at += 11) {
+    for (long at = 0; at < 3 * 139; at++) {
         damage("chain", at);
         assert_true(faults() > 0);
         damage("chain", at);
     }
     for (unsigned n = 1; n <= 3; n++) {
         snprintf(text, sizeof(text), "entries/000/%06u.json", n);
-        for (long at = 0; at < 900; at += 37) {
+        for (long at = 0; at < size_of(text); at++) {
             damage(text, at);
             assert_int_equal(faults(), 1);
             assert_non_null(strstr(last_fault, text));
@@ -292,6 +303,57 @@ static void an_index_is_made_again_when_it_does_not_fit(void **state)
     assert_int_equal(unlink(path), 0);
     ask(NULL, NULL, NULL);
     assert_string_equal(the_cell.persona, "xen");
+}
+
+/* Changes the index behind its back, and returns how many faults are found. */
+static int index_after(const char *sql)
+{
+    struct err e = {0};
+    struct store s;
+    struct index *ix;
+    struct db *db;
+    char path[400];
+    int n;
+
+    ask(NULL, NULL, NULL);
+    snprintf(path, sizeof(path), "%s/index.sqlite", cat);
+    assert_int_equal(db_open(path, &db, &e), 0);
+    assert_int_equal(db_run(db, sql, NULL, 0, NULL, NULL, &e), 0);
+    db_close(db);
+    assert_int_equal(store_open(cat, false, &s, &e), 0);
+    assert_int_equal(index_open(&s, NULL, &ix, &e), 0);
+    n = index_verify(ix, fault, NULL, &e);
+    assert_int_equal(index_rebuild(ix, &e), 0);
+    assert_int_equal(index_verify(ix, fault, NULL, &e), 0);
+    index_close(ix);
+    store_close(&s);
+    return n;
+}
+
+static void an_index_that_lies_is_found(void **state)
+{
+    say(CLAIM_TESTED, "kvm", DAY(1), "0.1.0", false, &lab_key);
+    say(CLAIM_TESTED, "xen", DAY(2), "0.1.0", true, &lab_key);
+    assert_int_equal(index_after("SELECT 1"), 0);
+    assert_int_equal(index_after("UPDATE claims SET validated = 1 WHERE n = 1"), 1);
+    assert_non_null(strstr(last_fault, "entry 1"));
+    assert_int_equal(index_after("UPDATE claims SET who = 'me' WHERE n = 2"), 1);
+    assert_int_equal(index_after("UPDATE claims SET n = 7 WHERE n = 2"), 2);
+    assert_int_equal(index_after("UPDATE hosts SET host_version = '9.9'"), 1);
+    assert_int_equal(index_after("INSERT INTO guests VALUES ('x')"), 1);
+    /* What does not even fit in number is made again. */
+    assert_int_equal(index_after("DELETE FROM claims WHERE n = 2"), 0);
+    assert_int_equal(index_after("DROP TABLE claims"), 0);
+}
+
+static void a_key_that_is_trusted_no_more_makes_no_tick(void **state)
+{
+    say(CLAIM_TESTED, "kvm", DAY(1), "0.1.0", true, &other_key);
+    ask(NULL, NULL, NULL);
+    assert_int_equal(the_cell.state, CELL_VALIDATED);
+    trust_them(false); /* without a new entry */
+    ask(NULL, NULL, NULL);
+    assert_int_equal(the_cell.state, CELL_UNKNOWN);
 }
 
 static void one_writer_at_a_time(void **state)
@@ -461,6 +523,8 @@ int main(void)
         TEST(a_newer_host_makes_a_cell_stale),
         TEST(each_changed_byte_is_found_and_named),
         TEST(an_index_is_made_again_when_it_does_not_fit),
+        TEST(an_index_that_lies_is_found),
+        TEST(a_key_that_is_trusted_no_more_makes_no_tick),
         TEST(one_writer_at_a_time),
         TEST(every_tick_leads_to_its_log_lines),
         TEST(a_claim_that_its_bundle_does_not_bear_out_is_found),

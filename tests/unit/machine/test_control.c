@@ -115,6 +115,13 @@ static int fake_screenshot(void *arg, const char *file, unsigned *width, unsigne
     return strcmp(file, "/dark") ? 0 : err_set(e, ENOENT, "no screen is lit");
 }
 
+static int fake_screen_text(void *arg, char **out, struct err *e)
+{
+    (void)arg;
+    *out = strdup("A:\\>\n");
+    return *out ? 0 : err_set(e, ENOMEM, "no memory");
+}
+
 static int fake_type(void *arg, const char *text, struct err *e)
 {
     (void)arg;
@@ -131,6 +138,7 @@ static const struct control_ops ops = {
     .attach = fake_attach,
     .detach = fake_detach,
     .screenshot = fake_screenshot,
+    .screen_text = fake_screen_text,
     .type = fake_type,
     .stop = fake_stop,
     .console = fake_console,
@@ -332,6 +340,8 @@ static void the_screen_is_taken_and_text_is_typed(void **state)
     say(fd, "{\"do\":\"screenshot\",\"file\":\"/a.png\"}\n");
     assert_non_null(strstr(hear(fd), "\"width\":720,\"height\":400"));
     assert_string_equal(asked, "picture /a.png");
+    say(fd, "{\"do\":\"screen-text\"}\n");
+    assert_non_null(strstr(hear(fd), "\"text\":\"A:\\\\>\\n\""));
     say(fd, "{\"do\":\"type\",\"text\":\"ls\\n\"}\n");
     assert_non_null(strstr(hear(fd), "\"ok\":true"));
     assert_string_equal(asked, "type ls\n");

@@ -52,6 +52,20 @@ static void contradicting_disk_words_are_refused(void **state)
     assert_int_equal(plan_add_disk(&plan, "a,loop=64", &e), -EINVAL);
 }
 
+static void a_module_has_a_file_and_a_text(void **state)
+{
+    assert_int_equal(plan_add_module(&plan, "/boot/a,,b,console=hvc0,x root=/dev/a", &e), 0);
+    assert_int_equal(plan_add_module(&plan, "initrd", &e), 0);
+    assert_string_equal(plan.module[0].path, "/boot/a,b");
+    assert_string_equal(plan.module[0].append, "console=hvc0,x root=/dev/a");
+    assert_null(plan.module[1].append);
+    assert_int_equal(plan_add_module(&plan, ",text", &e), -EINVAL);
+    assert_int_equal(e.exit, EX_USAGE_);
+    while (plan.modules < PLAN_MAX_MODULES)
+        assert_int_equal(plan_add_module(&plan, "m", &e), 0);
+    assert_int_equal(plan_add_module(&plan, "m", &e), -EINVAL);
+}
+
 static void a_nic_keeps_what_its_network_reads(void **state)
 {
     const uint8_t mac[] = {0x52, 0x54, 0, 0xab, 0xcd, 0xef};
@@ -195,6 +209,7 @@ static void a_plan_survives_json(void **state)
     plan.cpus = 4;
     plan.memory = 3 * GiB;
     plan.testdev = plan.hugepages = true;
+    assert_int_equal(plan_add_module(&plan, "a,b c", &e), 0);
     plan.uuid_said = true;
     for (unsigned i = 0; i < 16; i++)
         plan.uuid[i] = (uint8_t)(i * 17);
@@ -211,6 +226,7 @@ static void a_plan_survives_json(void **state)
     assert_int_equal(back.disk[0].write, PLAN_READONLY);
     assert_int_equal(back.disk[0].controller, 1);
     assert_int_equal(back.disk[1].unit, -1);
+    assert_string_equal(back.module[0].append, "b c");
     assert_true(back.disk[1].cdrom && back.testdev && back.hugepages && back.nics_said);
     assert_memory_equal(back.uuid, plan.uuid, 16);
     assert_memory_equal(back.nic[0].mac, plan.nic[0].mac, 6);
@@ -278,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_disk_is_a_snapshot_unless_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(contradicting_disk_words_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_module_has_a_file_and_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_nic_keeps_what_its_network_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(odd_mac_addresses_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(defaults_are_filled_in, set_up, tear_down),

@@ -76,7 +76,11 @@ static void fake_check(struct vm *v, const char *id)
         fake_end(v, EX_NO_HOST);
     else if (strcmp(a, "reboot") == 0)
         say(v, "@hospes ready 6.1 2.0%s%s\n", "", "");
-    else if (strcmp(a, "hang") != 0) {
+    else if (strncmp(a, "uptime ", 7) == 0) {
+        say(v, "@hospes %s%s\n", a, "");
+        say(v, "@hospes end %s %s\n@hospes done ", id, "success");
+        say(v, "%s%s\n", id, "");
+    } else if (strcmp(a, "hang") != 0) {
         if (strcmp(a, "mute") != 0)
             say(v, "@hospes end %s %s\n", id, a);
         say(v, "@hospes done %s%s\n", id, "");

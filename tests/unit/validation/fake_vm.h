@@ -9,7 +9,8 @@
 #include "validation/vm.h"
 
 /* Answers: a verdict ("success", "failure WHY", ...), "die" (the machine ends with 70), "host" (it
- * ends with 69), "hang", "mute" (its shell ends without a verdict), "reboot". */
+ * ends with 69), "hang", "mute" (its shell ends without a verdict), "reboot", "uptime N" (says that
+ * and succeeds). */
 struct fake_answer {
     const char *id;
     const char *answer[4]; /* the last one that is there is repeated */

@@ -242,6 +242,37 @@ static void rules_look_at_facts(void **state)
     json_object_put(info);
 }
 
+/* The drift of a guest that says `says`, a minute after it said 100 s. */
+static enum vstatus drift_after_a_minute(const char *says)
+{
+    struct fake_answer a[] = {{"clock.drift", {says}}, {NULL}};
+    struct suite_check k = {.id = (char *)"clock.drift", .args = (char *)"drift 10 300"};
+    struct cell_run c = {.cfg = &lab.cfg, .cell = &lab.plan.cell[0], .guest = &lab.plan.guest[0]};
+    struct vm_spec spec = {.name = "this"};
+    struct outcome out;
+    struct err e = {0};
+
+    fake_answers = a;
+    c.s = (struct session){.ops = &vm_fake, .log = &c.log, .who = ""};
+    assert_int_equal(session_start(&c.s, &spec, &e), 0);
+    session_ready(&c.s, 1000, &out);
+    c.mark = (struct clock_mark){.set = true, .guest = 100000, .host = clock_ms() - 60000};
+    scenario_find(k.args)->run(&c, &k, 1000, &out);
+    assert_false(c.mark.set);
+    session_free(&c.s);
+    vlog_free(&c.log);
+    return out.status;
+}
+
+static void clocks_are_compared_since_the_start(void **state)
+{
+    assert_int_equal(drift_after_a_minute("uptime 160.10"), V_PASS);
+    assert_int_equal(drift_after_a_minute("uptime 158.60"), V_PASS);
+    assert_int_equal(drift_after_a_minute("uptime 158.00"), V_FAIL);
+    assert_int_equal(drift_after_a_minute("uptime 162.00"), V_FAIL);
+    assert_int_equal(drift_after_a_minute("uptime 3.00"), V_FAIL);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -260,6 +291,7 @@ int main(void)
         TEST(another_plan_needs_another_folder),
         TEST(a_full_disk_leaves_nothing_half_written),
         TEST(rules_look_at_facts),
+        TEST(clocks_are_compared_since_the_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mpt_io.c - SCSI requests and task management of the Fusion-MPT controllers.
+ *
+ * A request is tried on the vCPU that posts it (scsi_try); what would have to wait goes to the
+ * loop, and task management always does, behind what was posted before it. A reply that needs a
+ * frame when the driver has given none waits for one. Requests from before a reset end unheard.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/gmem.h"
+#include "personas/vmware/mpt_priv.h"
+
+enum { DRAIN_SECONDS = 2 };
+
+static struct mpt_req *req_get(struct mpt *p)
+{
+    struct mpt_req *r = p->spare;
+    struct iovec *iov;
+    unsigned room;
+
+    if (r)
+        p->spare = r->next;
+    else
+        r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    iov = r->iov;
+    room = r->iov_room;
+    memset(r, 0, sizeof(*r));
+    r->iov = iov;
+    r->iov_room = room;
+    r->p = p;
+    r->epoch = p->epoch;
+    return r;
+}
+
+static void req_put(struct mpt_req *r)
+{
+    r->next = r->p->spare;
+    r->p->spare = r;
+}
+
+void mpt_reqs_free(struct mpt *p)
+{
+    *p->wait_end = p->spare;
+    p->spare = p->waiting;
+    p->waiting = NULL;
+    while (p->spare) {
+        struct mpt_req *r = p->spare;
+
+        p->spare = r->next;
+        free(r->iov);
+        free(r);
+    }
+}
+
+/* --- replies --- */
+
+static void starve(struct mpt *p, struct mpt_req *r)
+{
+    r->next = NULL;
+    *p->starved_end = r;
+    p->starved_end = &r->next;
+}
+
+/* Sends r->reply in a frame and gives r back, now or when there is a frame. */
+static void reply(struct mpt_req *r)
+{
+    struct mpt *p = r->p;
+
+    if (p->starved || !mpt_post_frame(p, r->reply, r->reply_size)) {
+        starve(p, r);
+        return;
+    }
+    p->outstanding--;
+    req_put(r);
+}
+
+void mpt_flush_starved(struct mpt *p)
+{
+    while (p->starved && mpt_post_frame(p, p->starved->reply, p->starved->reply_size)) {
+        struct mpt_req *r = p->starved;
+
+        p->starved = r->next;
+        if (!p->starved)
+            p->starved_end = &p->starved;
+        if (r->event)
+            p->starving_events--;
+        else
+            p->outstanding--;
+        req_put(r);
+    }
+}
+
+void mpt_drop_starved(struct mpt *p)
+{
+    while (p->starved) {
+        struct mpt_req *r = p->starved;
+
+        p->starved = r->next;
+        if (!r->event)
+            p->outstanding--;
+        req_put(r);
+    }
+    p->starved_end = &p->starved;
+    p->starving_events = 0;
+}
+
+void mpt_post_event(struct mpt *p, const uint8_t *event, unsigned size)
+{
+    struct mpt_req *r;
+
+    if (!p->starved && mpt_post_frame(p, event, size))
+        return;
+    if (p->starving_events == MPT_EVENTS)
+        return; /* the driver does not listen: it will find what there is by a scan */
+    r = req_get(p);
+    if (!r)
+        return;
+    r->event = true;
+    p->starving_events++;
+    memcpy(r->reply, event, size);
+    r->reply_size = size;
+    starve(p, r);
+}
+
+static void io_reply(struct mpt_req *r, uint16_t status)
+{
+    struct mpi_scsi_io_reply *o = (void *)r->reply;
+    uint32_t sense = r->scsi.sense_len;
+
+    mpt_reply_init(o, sizeof(*o), (const uint8_t *)&r->io, status);
+    r->reply_size = sizeof(*o);
+    o->task_tag = le16_of(MPI_SCSI_TASKTAG_UNKNOWN);
+    o->transfer_count = le32_of((uint32_t)r->scsi.moved);
+    o->scsi_status = r->scsi.status;
+    if (status == MPI_IOCSTATUS_SCSI_TASK_TERMINATED)
+        o->scsi_state = MPI_SCSI_STATE_TERMINATED | MPI_SCSI_STATE_NO_SCSI_STATUS;
+    else if (status != MPI_IOCSTATUS_SUCCESS && status != MPI_IOCSTATUS_SCSI_DATA_UNDERRUN)
+        o->scsi_state = MPI_SCSI_STATE_NO_SCSI_STATUS;
+    else if (sense) {
+        o->scsi_state = MPI_SCSI_STATE_AUTOSENSE_VALID;
+        o->sense_count = le32_of(sense);
+    }
+    reply(r);
+}
+
+/* r is finished by the target. */
+static void io_complete(struct mpt_req *r)
+{
+    struct mpt *p = r->p;
+    bool less = r->scsi.moved < r->data_length;
+
+    if (r->epoch != p->epoch) {
+        p->outstanding--;
+        req_put(r);
+        return;
+    }
+    if (r->scsi.sense_len > r->sense_room)
+        r->scsi.sense_len = r->sense_room;
+    if (r->scsi.sense_len &&
+        gmem_write(p->pci.dev.env.mem, r->sense_at, r->scsi.sense, r->scsi.sense_len) < 0)
+        r->scsi.sense_len = 0;
+    if (r->aborted) {
+        r->scsi.sense_len = 0;
+        io_reply(r, MPI_IOCSTATUS_SCSI_TASK_TERMINATED);
+    } else if (r->scsi.status != SCSI_GOOD || less) {
+        io_reply(r, less ? MPI_IOCSTATUS_SCSI_DATA_UNDERRUN : MPI_IOCSTATUS_SUCCESS);
+    } else {
+        mpt_post_context(p, r->context);
+        p->outstanding--;
+        req_put(r);
+    }
+}
+
+/* --- scatter lists --- */
+
+/* Where elements come from: the rest of the copied frame, then chained segments in memory. */
+struct sgl {
+    struct gmem *m;
+    const uint8_t *frame;
+    gpa_t base;           /* of a segment in memory */
+    uint32_t at, size;    /* in the frame or the segment */
+    uint32_t chain;       /* offset of its chain element, 0: none */
+    bool in_memory, last; /* last: the list ends here */
+};
+
+struct element {
+    uint32_t flags, length;
+    uint64_t addr;
+};
+
+static bool sgl_bytes(const struct sgl *l, uint32_t at, uint8_t *out, uint32_t n)
+{
+    if (!range_in(at, n, l->size))
+        return false;
+    if (l->in_memory)
+        return gmem_read(l->m, l->base + at, out, n) == 0;
+    memcpy(out, l->frame + at, n);
+    return true;
+}
+
+static bool sgl_element(struct sgl *l, struct element *e)
+{
+    uint8_t raw[12];
+    uint32_t word;
+
+    if (!sgl_bytes(l, l->at, raw, 4))
+        return false;
+    word = le32_at(raw);
+    e->flags = word >> MPI_SGE_FLAGS_SHIFT;
+    e->length = word & MPI_SGE_LENGTH_MASK;
+    if (e->flags & MPI_SGE_FLAGS_64_BIT_ADDRESSING) {
+        if (!sgl_bytes(l, l->at + 4, raw + 4, 8))
+            return false;
+        e->addr = le64_at(raw + 4);
+        l->at += 12;
+    } else {
+        if (!sgl_bytes(l, l->at + 4, raw + 4, 4))
+            return false;
+        e->addr = le32_at(raw + 4);
+        l->at += 8;
+    }
+    return true;
+}
+
+/* The next simple element, across chains. 1: there is one; 0: the end; -EINVAL: no list. */
+static int sgl_next(struct sgl *l, struct element *e)
+{
+    for (unsigned chains = 0; chains < MPT_MAX_PIECES; chains++) {
+        uint32_t type;
+
+        if (l->last && !l->chain)
+            return 0;
+        if (l->last)
+            l->at = l->chain; /* what lies between is padding */
+        if (!sgl_element(l, e))
+            return -EINVAL;
+        type = e->flags & MPI_SGE_FLAGS_ELEMENT_TYPE_MASK;
+        if (type == MPI_SGE_FLAGS_SIMPLE_ELEMENT) {
+            l->last = e->flags & (MPI_SGE_FLAGS_LAST_ELEMENT | MPI_SGE_FLAGS_END_OF_LIST);
+            if (e->flags & MPI_SGE_FLAGS_END_OF_LIST)
+                l->chain = 0;
+            return 1;
+        }
+        if (type != MPI_SGE_FLAGS_CHAIN_ELEMENT)
+            return -EINVAL;
+        l->in_memory = true;
+        l->base = e->addr;
+        l->size = e->length & MPI_SGE_CHAIN_LENGTH_MASK;
+        l->chain = (e->length >> MPI_SGE_CHAIN_OFFSET_SHIFT & 0xff) * 4;
+        l->at = 0;
+        l->last = false;
+    }
+    return -EINVAL;
+}
+
+static int add_piece(struct mpt_req *r, gpa_t at, uint64_t len, bool write, size_t *count)
+{
+    struct gmem *m = r->p->pci.dev.env.mem;
+    int rc = gmem_map(m, at, len, write, r->iov, r->iov_room, count);
+
+    while (rc == -E2BIG && r->iov_room < 2 * MPT_MAX_PIECES) {
+        unsigned room = r->iov_room ? r->iov_room * 2 : 8;
+        struct iovec *iov = reallocarray(r->iov, room, sizeof(*iov));
+
+        if (!iov)
+            return -ENOMEM;
+        r->iov = iov;
+        r->iov_room = room;
+        rc = gmem_map(m, at, len, write, r->iov, r->iov_room, count);
+    }
+    return rc;
+}
+
+static int map_list(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned size, bool write)
+{
+    struct sgl l = {.m = r->p->pci.dev.env.mem,
+                    .frame = frame,
+                    .at = sizeof(r->io),
+                    .size = size,
+                    .chain = r->io.chain_offset * 4u};
+    uint64_t left = r->data_length;
+    size_t count = 0;
+
+    for (unsigned n = 0; left && n < MPT_MAX_PIECES; n++) {
+        struct element e;
+        uint64_t len;
+        int rc = sgl_next(&l, &e);
+
+        if (rc <= 0)
+            return rc < 0 ? rc : -EINVAL; /* it ends before the data does */
+        len = min_u64(left, e.length);
+        rc = len ? add_piece(r, e.addr, len, write, &count) : 0;
+        if (rc < 0)
+            return rc;
+        left -= len;
+    }
+    if (left)
+        return -EINVAL;
+    r->scsi.iov = r->iov;
+    r->scsi.iovcnt = (unsigned)count;
+    return 0;
+}
+
+/* --- SCSI I/O --- */
+
+static uint16_t prepare(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned size)
+{
+    struct mpt *p = r->p;
+    uint32_t control = le32_get(r->io.control) & MPI_SCSIIO_CONTROL_DATADIRECTION_MASK;
+
+    if (p->s.ioc_state != MPI_IOC_STATE_OPERATIONAL)
+        return MPI_IOCSTATUS_INVALID_STATE;
+    if (r->io.bus != 0)
+        return MPI_IOCSTATUS_SCSI_INVALID_BUS;
+    if (r->io.target_id >= p->s.max_devices)
+        return MPI_IOCSTATUS_SCSI_INVALID_TARGETID;
+    if (!mpt_present(p, r->io.target_id))
+        return MPI_IOCSTATUS_SCSI_DEVICE_NOT_THERE;
+    if (r->io.cdb_length == 0 || r->io.cdb_length > sizeof(r->io.cdb))
+        return MPI_IOCSTATUS_INVALID_FIELD;
+    r->target = r->io.target_id;
+    r->data_length = control ? le32_get(r->io.data_length) : 0;
+    r->sense_room = r->io.sense_buffer_length;
+    r->sense_at = (gpa_t)p->s.sense_high << 32 | le32_get(r->io.sense_buffer_low_addr);
+    if (map_list(r, frame, size, control != MPI_SCSIIO_CONTROL_WRITE) < 0) {
+        guest_fault(&p->pci.dev, "a request's scatter list is no list, or not in memory");
+        return MPI_IOCSTATUS_INVALID_SGL;
+    }
+    memcpy(r->scsi.cdb, r->io.cdb, r->io.cdb_length);
+    /* Single-level addressing, by peripheral or flat. */
+    r->scsi.lun = (uint16_t)((r->io.lun[0] & 0x3f) << 8 | r->io.lun[1]);
+    r->scsi.owner = r;
+    return MPI_IOCSTATUS_SUCCESS;
+}
+
+static void hand_to_loop(struct mpt *p, struct mpt_req *r)
+{
+    bool first = !p->waiting;
+    uint64_t one = 1;
+    ssize_t n;
+
+    r->next = NULL;
+    *p->wait_end = r;
+    p->wait_end = &r->next;
+    p->inflight++;
+    if (!first)
+        return;
+    n = write(p->kick.fd, &one, sizeof(one));
+    (void)n; /* full means signalled */
+}
+
+static void scsi_io(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned size)
+{
+    struct mpt *p = r->p;
+    uint16_t status;
+
+    memcpy(&r->io, frame, sizeof(r->io));
+    status = prepare(r, frame, size);
+    if (status != MPI_IOCSTATUS_SUCCESS) {
+        io_reply(r, status);
+    } else if (scsi_try(p->target[r->target], &r->scsi)) {
+        p->served_inline++;
+        io_complete(r);
+    } else {
+        hand_to_loop(p, r);
+    }
+}
+
+/* --- task management --- */
+
+static bool concerns(const struct mpt_req *tm, const struct mpt_req *r)
+{
+    switch (tm->task_type) {
+    case MPI_SCSITASKMGMT_TASKTYPE_ABORT_TASK:
+        return r->context == tm->task_context && r->target == tm->target;
+    case MPI_SCSITASKMGMT_TASKTYPE_RESET_BUS:
+        return true;
+    default:
+        return r->target == tm->target;
+    }
+}
+
+static void tm_reply(struct mpt_req *tm, uint8_t response)
+{
+    struct mpi_scsi_task_mgmt_reply *o = (void *)tm->reply;
+
+    mpt_reply_init(o, sizeof(*o), (const uint8_t *)&tm->io, MPI_IOCSTATUS_SUCCESS);
+    o->response_code = response;
+    o->task_type = tm->task_type;
+    o->termination_count = le32_of(tm->terminated);
+    tm->reply_size = sizeof(*o);
+    reply(tm);
+}
+
+/* What tm concerns has ended. */
+static void tm_finish(struct mpt *p, struct mpt_req *tm)
+{
+    static const uint8_t bus[4] = {0};
+    bool all = tm->task_type == MPI_SCSITASKMGMT_TASKTYPE_RESET_BUS;
+
+    if (tm->epoch != p->epoch) {
+        p->outstanding--;
+        req_put(tm);
+        return;
+    }
+    if (tm->task_type == MPI_SCSITASKMGMT_TASKTYPE_TARGET_RESET || all ||
+        tm->task_type == MPI_SCSITASKMGMT_TASKTYPE_LOGICAL_UNIT_RESET) {
+        for (unsigned i = 0; i < MPT_TARGETS; i++) {
+            if (p->target[i] && (all || i == tm->target))
+                scsi_reset(p->target[i], -1);
+        }
+    }
+    if (all && p->kind == MPT_53C1030)
+        mpt_event(p, MPI_EVENT_IOC_BUS_RESET, bus, sizeof(bus));
+    tm_reply(tm, MPI_SCSITASKMGMT_RSP_TM_COMPLETE);
+}
+
+/* Finishes those that wait for nothing in flight any more. */
+static void tm_check(struct mpt *p)
+{
+    struct mpt_req **at = &p->managing;
+
+    while (*at) {
+        struct mpt_req *tm = *at, *r = p->flying;
+
+        while (r && !concerns(tm, r))
+            r = r->next;
+        if (r) {
+            at = &tm->next;
+            continue;
+        }
+        *at = tm->next;
+        p->inflight--;
+        tm_finish(p, tm);
+    }
+}
+
+/* On the loop, when all that was posted before is flying or done. */
+static void tm_start(struct mpt *p, struct mpt_req *tm)
+{
+    for (struct mpt_req *r = p->flying; r; r = r->next) {
+        if (concerns(tm, r) && !r->aborted) {
+            r->aborted = true;
+            tm->terminated++;
+        }
+    }
+    tm->next = p->managing;
+    p->managing = tm;
+    tm_check(p);
+}
+
+static void task_mgmt(struct mpt_req *tm, const uint8_t frame[MPT_FRAME])
+{
+    struct mpt *p = tm->p;
+    struct mpi_scsi_task_mgmt m;
+    uint16_t status = MPI_IOCSTATUS_SUCCESS;
+
+    memcpy(&m, frame, sizeof(m));
+    memcpy(&tm->io, frame, sizeof(tm->io));
+    tm->task_mgmt = true;
+    tm->target = m.target_id;
+    tm->task_type = m.task_type;
+    tm->task_context = le32_get(m.task_msg_context);
+    if (p->s.ioc_state != MPI_IOC_STATE_OPERATIONAL)
+        status = MPI_IOCSTATUS_INVALID_STATE;
+    else if (m.bus != 0)
+        status = MPI_IOCSTATUS_SCSI_INVALID_BUS;
+    else if (m.target_id >= MPT_TARGETS)
+        status = MPI_IOCSTATUS_SCSI_INVALID_TARGETID;
+    if (status != MPI_IOCSTATUS_SUCCESS) {
+        mpt_reply_init(tm->reply, sizeof(struct mpi_scsi_task_mgmt_reply), frame, status);
+        tm->reply_size = sizeof(struct mpi_scsi_task_mgmt_reply);
+        reply(tm);
+    } else if (m.task_type == 0 || m.task_type >= MPI_SCSITASKMGMT_TASKTYPE_QUERY_TASK) {
+        tm_reply(tm, MPI_SCSITASKMGMT_RSP_TM_NOT_SUPPORTED);
+    } else {
+        hand_to_loop(p, tm);
+    }
+}
+
+void mpt_request(struct mpt *p, const uint8_t frame[MPT_FRAME], unsigned size)
+{
+    struct mpt_req *r;
+
+    if (!mpt_has_credit(p))
+        return;
+    r = req_get(p);
+    if (!r) {
+        mpt_fault(p, MPI_IOCSTATUS_INSUFFICIENT_RESOURCES, "no memory for a request");
+        return;
+    }
+    p->outstanding++;
+    r->context = le32_at(frame + offsetof(struct mpi_request_header, msg_context));
+    switch (frame[offsetof(struct mpi_request_header, function)]) {
+    case MPI_FUNCTION_SCSI_IO_REQUEST:
+        scsi_io(r, frame, size);
+        break;
+    case MPI_FUNCTION_SCSI_TASK_MGMT:
+        task_mgmt(r, frame);
+        break;
+    default:
+        r->reply_size = mpt_message(p, frame, r->reply);
+        reply(r);
+    }
+}
+
+/* --- the loop's side --- */
+
+static void flying_drop(struct mpt *p, struct mpt_req *r)
+{
+    struct mpt_req **at = &p->flying;
+
+    while (*at && *at != r)
+        at = &(*at)->next;
+    if (*at)
+        *at = r->next;
+}
+
+static void request_done(struct scsi_req *s)
+{
+    struct mpt_req *r = s->owner;
+    struct mpt *p = r->p;
+
+    device_lock(&p->pci.dev);
+    flying_drop(p, r);
+    p->inflight--;
+    p->served_loop++;
+    io_complete(r);
+    tm_check(p);
+    if (p->inflight == 0)
+        pthread_cond_broadcast(&p->drained);
+    device_unlock(&p->pci.dev);
+}
+
+void mpt_kicked(struct watch *w, uint32_t got)
+{
+    struct mpt *p = container_of(w, struct mpt, kick);
+    struct mpt_req *r, *next;
+    uint64_t count;
+    ssize_t n = read(w->fd, &count, sizeof(count));
+
+    (void)n;
+    (void)got;
+    device_lock(&p->pci.dev);
+    r = p->waiting;
+    p->waiting = NULL;
+    p->wait_end = &p->waiting;
+    for (; r; r = next) {
+        next = r->next;
+        if (r->task_mgmt) {
+            tm_start(p, r);
+            continue;
+        }
+        r->next = p->flying;
+        p->flying = r;
+        r->scsi.done = request_done;
+        scsi_submit(p->target[r->target], &r->scsi);
+    }
+    if (p->inflight == 0)
+        pthread_cond_broadcast(&p->drained);
+    device_unlock(&p->pci.dev);
+}
+
+void mpt_drain(struct mpt *p)
+{
+    struct timespec until;
+
+    if (loop_is_mine(p->pci.dev.env.loop))
+        return; /* reset by the machine: it has stopped I/O by itself */
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += DRAIN_SECONDS;
+    while (p->inflight &&
+           pthread_cond_timedwait(&p->drained, &p->pci.dev.lock, &until) != ETIMEDOUT)
+        ;
+}

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154 # read by the runner
+# A file system on a disk of LSI Logic's controllers keeps what is written.
+variants='bus=lsilogic,cpus=1 bus=lsilogic,cpus=4 bus=lsisas1068,cpus=1 bus=lsisas1068,cpus=4'
+kernel=6.1
+case ${bus:-lsilogic} in
+lsilogic) driver=mptspi ;;
+*) driver=mptsas ;;
+esac
+modules="$driver sd_mod ext4"
+programs='/usr/sbin/mkfs.ext4'
+args="--cpus ${cpus:-1}"
+timeout=400
+
+host()
+{
+    cd "$work" || exit # a path with a comma would need two
+    truncate -s 256M disk.img
+    truncate -s 64M other.img
+    run --persona vmware --nic none --disk "disk.img,format=raw,write,bus=$bus" \
+        --disk "other.img,format=raw,write,bus=$bus,unit=9" </dev/null
+}
+
+guest()
+{
+    local n=0
+    while [ ! -b /dev/sda ] || [ ! -b /dev/sdb ]; do
+        [ $n -lt 30 ] || failure "no disks: $(dmesg | grep -i -E 'mpt|ioc0' | tail -n 5)"
+        sleep 1
+        n=$((n + 1))
+    done
+    want "the disk's maker" "$(tr -d ' ' </sys/block/sda/device/vendor)" VMware
+    want "the driver" "$(basename "$(readlink -f /sys/bus/pci/drivers/$driver)")" "$driver"
+    dmesg | grep -q "ioc0: LSI.* FwRev=01032920h, Ports=1, MaxQ=128" || failure "not introduced"
+    case $driver in
+    mptspi) readlink /sys/block/sdb | grep -q 'target.*:0:9/' || failure "place of sdb: $(readlink /sys/block/sdb)" ;;
+    mptsas) want "disks behind phys" "$(find /sys/class/sas_end_device -mindepth 1 | wc -l)" 2 ;;
+    esac
+    dmesg -r | grep -E '^<[0-4]>' | grep -E 'mpt|ioc0' && failure "complaints in dmesg"
+    check_storage_filesystem 32
+}
