@@ -15,6 +15,7 @@ struct validate_args {
     size_t keys;
     unsigned jobs; /* 0: decide */
     bool again, json, suites;
+    const char *suite_dir; /* of vplan_read(); no option */
 };
 
 /* Rows of option tables. */

@@ -79,7 +79,7 @@ static int plan_main(int argc, char **argv)
     if (rc == 0 && a.suites)
         rc = list_suites(&e);
     else if (rc == 0)
-        rc = vplan_read(&p, argv[1], &e);
+        rc = vplan_read(&p, argv[1], NULL, &e);
     if (rc == 0 && !a.suites)
         show_plan(&p, a.json);
     vplan_free(&p);

@@ -100,7 +100,7 @@ int validate_job_open(struct validate_job *j, const struct validate_args *a, con
 {
     bool soft = in_soft_host();
     ssize_t len = readlink("/proc/self/exe", j->self, sizeof(j->self) - 1);
-    int rc = vplan_read(&j->plan, path, e);
+    int rc = vplan_read(&j->plan, path, a->suite_dir, e);
 
     memset(&j->host, 0, sizeof(j->host));
     j->self[len > 0 ? len : 0] = '\0';
@@ -205,7 +205,7 @@ static void pool_wait(struct pool *p)
             p->done++;
             if (WIFSIGNALED(status))
                 fprintf(stderr, "hospes: cell %zu ended by signal %d\n", i + 1, WTERMSIG(status));
-            if (isatty(STDERR_FILENO))
+            if (!p->a->json)
                 pool_tell(p, i);
             return;
         }
@@ -344,7 +344,7 @@ static int run_main(int argc, char **argv)
     }
     memset(&plan, 0, sizeof(plan));
     if (rc == 0)
-        rc = vplan_read(&plan, argv[1], &e); /* a broken plan needs no software host */
+        rc = vplan_read(&plan, argv[1], NULL, &e); /* a broken plan needs no software host */
     vplan_free(&plan);
     if (rc == 0)
         rc = run_keys(&a, &e);

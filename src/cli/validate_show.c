@@ -212,10 +212,6 @@ static size_t replay_compare(const struct vrecord *was, const struct vrecord *is
                 printf("  note: the %s is another one\n", was->inputs.file[i].role);
         }
     }
-    for (size_t i = 0; i < was->suites && i < is->suites; i++) {
-        if (strcmp(was->suite[i].sha256, is->suite[i].sha256) != 0)
-            printf("  note: suite %s is another one\n", was->suite[i].name);
-    }
     for (size_t i = 0; i < was->checks; i++) {
         const struct vcheck *a = &was->check[i], *b = vrecord_check(is, a->id);
 
@@ -257,9 +253,9 @@ static int replay_cells(struct validate_job *j, const struct bundle *b, struct e
     return differ > 0;
 }
 
-/* The plan and its suites as the bundle has them, where paths of the plan are good. */
-static int replay_unpack(const struct bundle *b, const struct validate_args *a, char plan[V_PATH],
-                         struct err *e)
+/* The plan as the bundle has it, where its paths are good. */
+static int replay_plan(const struct bundle *b, const struct validate_args *a, char plan[V_PATH],
+                       struct err *e)
 {
     const char *text;
     char name[64];
@@ -273,19 +269,43 @@ static int replay_unpack(const struct bundle *b, const struct validate_args *a, 
     return rc;
 }
 
+/* The suites that it was run with: this program's own may have moved on. They are run inside the
+ * guest alone. */
+static int replay_suites(const struct bundle *b, const char *out, char dir[V_PATH], struct err *e)
+{
+    int rc = vpath(dir, out, "suites", e);
+    const char *name, *text;
+    char path[V_PATH];
+    size_t len;
+
+    if (rc == 0)
+        rc = vtext_mkdir(dir, e);
+    for (size_t i = 0; rc == 0 && (name = bundle_file_name(b, i)); i++) {
+        if (strncmp(name, "suites/", 7) != 0 || !bundle_file(b, name, &text, &len))
+            continue;
+        rc = vpath(path, out, name, e);
+        if (rc == 0)
+            rc = vtext_write(path, text, len, e);
+    }
+    return rc;
+}
+
 static int replay_here(const struct validate_args *a, const char *path, struct err *e)
 {
     struct validate_job *j = calloc(1, sizeof(*j));
     struct validate_args args = *a;
-    char plan[V_PATH] = "", out[V_PATH];
+    char plan[V_PATH] = "", out[V_PATH], suites[V_PATH];
     struct bundle *b = NULL;
     int rc = j ? bundle_read(path, &b, e) : err_set(e, ENOMEM, "no memory for a bundle");
 
     if (rc == 0)
-        rc = replay_unpack(b, a, plan, e);
+        rc = replay_plan(b, a, plan, e);
     snprintf(out, sizeof(out), "%.*s.replay", V_PATH - 16, path);
     if (!args.out)
         args.out = out;
+    if (rc == 0)
+        rc = replay_suites(b, args.out, suites, e);
+    args.suite_dir = suites;
     if (rc == 0)
         rc = validate_job_open(j, &args, plan, e);
     if (rc == 0)

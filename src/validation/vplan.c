@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cfg.h"
 #include "core/err.h"
@@ -126,6 +127,29 @@ static int one_network(struct vplan *p, unsigned i, const char *word, struct err
     return vtext_set(&p->network[i], word, e);
 }
 
+/* The file that stands for suite `word`; the word itself when none does. */
+static int vplan_suite_path(const struct vplan *p, const char *word, char out[V_PATH],
+                            struct err *e)
+{
+    const char *base = strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
+    size_t n = strcspn(base, ".");
+    char name[80];
+
+    if (p->suite_dir) {
+        int rc;
+
+        snprintf(name, sizeof(name), "%.*s.sh", (int)min_u64(n, 64), base);
+        rc = vpath(out, p->suite_dir, name, e);
+        if (rc < 0 || access(out, F_OK) == 0)
+            return rc;
+    }
+    if (strchr(word, '/') && word[0] != '/')
+        return vpath(out, p->dir, word, e);
+    if (snprintf(out, V_PATH, "%s", word) >= V_PATH)
+        return err_set(e, ENAMETOOLONG, "the name of a suite is too long");
+    return 0;
+}
+
 static int vplan_suites(struct vplan *p, char *value, struct err *e)
 {
     int rc = 0;
@@ -136,13 +160,10 @@ static int vplan_suites(struct vplan *p, char *value, struct err *e)
 
         if (p->suites == VPLAN_LIST_MAX)
             return vplan_full("suites", e);
-        if (strchr(w, '/') && w[0] != '/') {
-            rc = vpath(path, p->dir, w, e);
-            if (rc < 0)
-                return rc;
-            w = path;
-        }
-        rc = suite_open(&p->suite[p->suites], w, e);
+        rc = vplan_suite_path(p, w, path, e);
+        if (rc < 0)
+            return rc;
+        rc = suite_open(&p->suite[p->suites], path, e);
         for (unsigned i = 0; rc == 0 && i < p->suites; i++) {
             if (strcmp(p->suite[i].name, p->suite[p->suites].name) == 0)
                 rc = err_exit(e, EX_BAD_INPUT, EEXIST, "suite %s is named twice", p->suite[i].name);
@@ -528,11 +549,13 @@ static int vplan_finish(struct vplan *p, struct err *e)
     return rc;
 }
 
-int vplan_parse(struct vplan *p, const char *text, size_t len, const char *dir, struct err *e)
+int vplan_parse(struct vplan *p, const char *text, size_t len, const char *dir, const char *suites,
+                struct err *e)
 {
     int rc;
 
     memset(p, 0, sizeof(*p));
+    p->suite_dir = suites;
     p->text = malloc(len + 1);
     if (!p->text)
         return err_set(e, ENOMEM, "no memory for a plan");
@@ -547,10 +570,11 @@ int vplan_parse(struct vplan *p, const char *text, size_t len, const char *dir, 
             err_exit(e, EX_BAD_INPUT, EINVAL, "it is no text of at most %d bytes", VPLAN_BYTES_MAX);
     if (rc == 0)
         rc = vplan_lines(p, e);
+    p->suite_dir = NULL; /* the caller's */
     return rc < 0 ? rc : vplan_finish(p, e);
 }
 
-int vplan_read(struct vplan *p, const char *path, struct err *e)
+int vplan_read(struct vplan *p, const char *path, const char *suites, struct err *e)
 {
     const char *slash = strrchr(path, '/');
     char *text, *dir;
@@ -562,7 +586,8 @@ int vplan_read(struct vplan *p, const char *path, struct err *e)
     if (rc < 0)
         return rc;
     dir = slash ? strndup(path, (size_t)max_u64(1, (uint64_t)(slash - path))) : strdup(".");
-    rc = dir ? vplan_parse(p, text, len, dir, e) : err_set(e, ENOMEM, "no memory for a plan");
+    rc = dir ? vplan_parse(p, text, len, dir, suites, e)
+             : err_set(e, ENOMEM, "no memory for a plan");
     free(dir);
     free(text);
     return rc < 0 ? err_wrap(e, "%s", path) : 0;

@@ -44,7 +44,8 @@ struct vcell {
 };
 
 struct vplan {
-    char *name, *dir; /* dir: of the file */
+    char *name, *dir;      /* dir: of the file */
+    const char *suite_dir; /* while it is read; see vplan_parse() */
     char sha256[V_SHA_TEXT];
     char *text;
     size_t len;
@@ -67,9 +68,12 @@ struct vplan {
     uint64_t pairs, pairs_covered;
 };
 
-/* p needs vplan_free() also after an error. dir: what relative paths start from. */
-MUST int vplan_parse(struct vplan *p, const char *text, size_t len, const char *dir, struct err *e);
-MUST int vplan_read(struct vplan *p, const char *path, struct err *e);
+/* p needs vplan_free() also after an error. dir: what relative paths start from. suites: a folder
+ * whose NAME.sh, where they are there, stand for what the plan names, by path or not; may be NULL.
+ */
+MUST int vplan_parse(struct vplan *p, const char *text, size_t len, const char *dir,
+                     const char *suites, struct err *e);
+MUST int vplan_read(struct vplan *p, const char *path, const char *suites, struct err *e);
 void vplan_free(struct vplan *p);
 
 /* "debian-6.1.hyperv.c2.m256.qcow2.user" */

@@ -77,7 +77,7 @@ static int of_trust(const char *text, size_t len, struct err *e)
 static int of_plan(const char *text, size_t len, struct err *e)
 {
     struct vplan *p = malloc(sizeof(*p));
-    int rc = vplan_parse(p, text, len, "fuzz", e);
+    int rc = vplan_parse(p, text, len, "fuzz", NULL, e);
 
     for (size_t i = 0; rc == 0 && i < p->cells; i++) {
         char id[VPLAN_CELL_ID];

@@ -46,7 +46,7 @@ void lab_open(struct lab *l, const char *suite, const char *lines)
              "guest linux,kernel=lab.sh,modules=.,vendor=Nobody,version=1\n%s",
              lines ? lines : "");
     write_text(l->plan_path, text);
-    assert_int_equal(vplan_read(&l->plan, l->plan_path, &e), 0);
+    assert_int_equal(vplan_read(&l->plan, l->plan_path, NULL, &e), 0);
     assert_int_equal(vfacts_set(&l->host, "product", "hospes", &e), 0);
     l->cfg = (struct runner_cfg){.plan = &l->plan,
                                  .ops = &vm_fake,

@@ -8,6 +8,7 @@
 #include "core/err.h"
 #include "unit.h"
 #include "validation/contract.h"
+#include "validation/text.h"
 #include "validation/vplan.h"
 
 #define HEAD "hospes-validation 1\nname p\nsuite smp\npersona kvm\n"
@@ -20,7 +21,7 @@ static int parse(const char *text)
 {
     vplan_free(&p);
     memset(&e, 0, sizeof(e));
-    return vplan_parse(&p, text, strlen(text), "dir", &e);
+    return vplan_parse(&p, text, strlen(text), "dir", NULL, &e);
 }
 
 static int tear_down(void **state)
@@ -46,6 +47,26 @@ static void cells_come_in_the_order_of_the_file(void **state)
     assert_string_equal(p.guest[1].image, "/i");
     assert_true(p.guest[1].outside);
     assert_int_equal(p.pairs, p.pairs_covered);
+}
+
+static void suites_of_a_folder_stand_for_others(void **state)
+{
+    static const char smp[] = "#: name: smp\n#: version: 77\n#: owner: o\n#: check: smp.x\n"
+                              "#: purpose: p\n#: pass: r\n#: source: s\n#: by: guest\n";
+    static const char text[] =
+        "hospes-validation 1\nname p\nsuite ./x/smp.sh boot\npersona kvm\n" GUEST;
+    char dir[64], path[100];
+
+    snprintf(dir, sizeof(dir), "%s/suites-XXXXXX", P_tmpdir);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/smp.sh", dir);
+    assert_int_equal(vtext_write(path, smp, strlen(smp), &e), 0);
+    vplan_free(&p);
+    assert_int_equal(vplan_parse(&p, text, strlen(text), "dir", dir, &e), 0);
+    assert_int_equal(p.suites, 2);
+    assert_int_equal(p.suite[0].version, 77);
+    assert_string_equal(p.suite[1].name, "boot"); /* not there: this program's */
+    vtext_remove(dir);
 }
 
 static void broken_plans_say_where(void **state)
@@ -189,9 +210,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(cells_come_in_the_order_of_the_file), TEST(broken_plans_say_where),
-        TEST(pairs_are_covered_by_few_cells),      TEST(every_suite_of_the_program_is_good),
-        TEST(broken_suites_are_refused),           TEST(contracts_differ_by_what_is_used),
+        TEST(cells_come_in_the_order_of_the_file),
+        TEST(suites_of_a_folder_stand_for_others),
+        TEST(broken_plans_say_where),
+        TEST(pairs_are_covered_by_few_cells),
+        TEST(every_suite_of_the_program_is_good),
+        TEST(broken_suites_are_refused),
+        TEST(contracts_differ_by_what_is_used),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
