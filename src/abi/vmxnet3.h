@@ -33,6 +33,11 @@ enum {
 #define VMXNET3_CMD_RESET_DEV 0xcafe0002u
 #define VMXNET3_CMD_UPDATE_RX_MODE 0xcafe0003u
 #define VMXNET3_CMD_UPDATE_MAC_FILTERS 0xcafe0004u
+#define VMXNET3_CMD_UPDATE_VLAN_FILTERS 0xcafe0005u
+#define VMXNET3_CMD_UPDATE_RSSIDT 0xcafe0006u
+#define VMXNET3_CMD_UPDATE_FEATURE 0xcafe0009u
+#define VMXNET3_CMD_SET_COALESCE 0xcafe000eu   /* revision 3 */
+#define VMXNET3_CMD_SET_RSS_FIELDS 0xcafe0010u /* revision 4 */
 #define VMXNET3_CMD_GET_QUEUE_STATUS 0xf00d0000u
 #define VMXNET3_CMD_GET_STATS 0xf00d0001u
 #define VMXNET3_CMD_GET_LINK 0xf00d0002u
@@ -40,6 +45,8 @@ enum {
 #define VMXNET3_CMD_GET_PERM_MAC_HI 0xf00d0004u
 #define VMXNET3_CMD_GET_CONF_INTR 0xf00d0008u
 #define VMXNET3_CMD_GET_TXDATA_DESC_SIZE 0xf00d000au
+#define VMXNET3_CMD_GET_COALESCE 0xf00d000bu
+#define VMXNET3_CMD_GET_RSS_FIELDS 0xf00d000cu
 
 #define VMXNET3_REV1_MAGIC 0xbabefee1u
 enum {
@@ -58,7 +65,60 @@ enum {
     VMXNET3_RXM_ALL_MULTI = 8,
     VMXNET3_RXM_PROMISC = 16,
 };
-enum { UPT1_F_RXCSUM = 1 };
+enum { UPT1_F_RXCSUM = 1, UPT1_F_RSS = 2, UPT1_F_RXVLAN = 4, UPT1_F_LRO = 8 };
+
+/* Where a table of the driver's is. */
+struct vmxnet3_conf_desc {
+    le32 version, len; /* bytes */
+    le64 at;
+};
+WIRE_SIZE(struct vmxnet3_conf_desc, 16);
+
+enum {
+    UPT1_RSS_HASH_TYPE_IPV4 = 1,
+    UPT1_RSS_HASH_TYPE_TCP_IPV4 = 2,
+    UPT1_RSS_HASH_TYPE_IPV6 = 4,
+    UPT1_RSS_HASH_TYPE_TCP_IPV6 = 8,
+    UPT1_RSS_HASH_FUNC_TOEPLITZ = 1,
+};
+struct vmxnet3_rss_conf {
+    le16 hash_type, hash_func, key_size, table_size;
+    uint8_t key[40], table[128];
+};
+WIRE_SIZE(struct vmxnet3_rss_conf, 176);
+
+enum {
+    VMXNET3_RSS_FIELDS_TCPIP4 = 0x01,
+    VMXNET3_RSS_FIELDS_TCPIP6 = 0x02,
+    VMXNET3_RSS_FIELDS_UDPIP4 = 0x04,
+    VMXNET3_RSS_FIELDS_UDPIP6 = 0x08,
+    VMXNET3_RSS_FIELDS_ESPIP4 = 0x10,
+    VMXNET3_RSS_FIELDS_ESPIP6 = 0x20,
+};
+/* In received completions. */
+enum {
+    VMXNET3_RCD_RSS_TYPE_NONE,
+    VMXNET3_RCD_RSS_TYPE_IPV4,
+    VMXNET3_RCD_RSS_TYPE_TCPIPV4,
+    VMXNET3_RCD_RSS_TYPE_IPV6,
+    VMXNET3_RCD_RSS_TYPE_TCPIPV6,
+    VMXNET3_RCD_RSS_TYPE_UDPIPV4,
+    VMXNET3_RCD_RSS_TYPE_UDPIPV6,
+    VMXNET3_RCD_RSS_TYPE_ESPIPV4,
+    VMXNET3_RCD_RSS_TYPE_ESPIPV6,
+};
+
+enum {
+    VMXNET3_COALESCE_DISABLED,
+    VMXNET3_COALESCE_ADAPT,
+    VMXNET3_COALESCE_STATIC,
+    VMXNET3_COALESCE_RBC
+};
+struct vmxnet3_coalesce {
+    le32 mode;
+    le32 value[3]; /* by rate: interrupts a second; static: tx, tx completions, rx */
+};
+WIRE_SIZE(struct vmxnet3_coalesce, 16);
 
 /* The driver's shared area, up to what the device uses. */
 struct vmxnet3_shared {
@@ -76,10 +136,13 @@ struct vmxnet3_shared {
     le16 mac_table_len, pad2; /* bytes */
     le64 mac_table;
     le32 vlan[128];
-    le32 confs[12];
-    le32 ecr;
+    struct vmxnet3_conf_desc rss, wake, plugin;
+    le32 ecr, reserved3;
+    struct vmxnet3_conf_desc command; /* or the command's own words */
 };
-WIRE_SIZE(struct vmxnet3_shared, 700);
+WIRE_SIZE(struct vmxnet3_shared, 720);
+WIRE_OFFSET(struct vmxnet3_shared, rss, 648);
+WIRE_OFFSET(struct vmxnet3_shared, command, 704);
 WIRE_OFFSET(struct vmxnet3_shared, upt_features, 24);
 WIRE_OFFSET(struct vmxnet3_shared, queue_desc, 40);
 WIRE_OFFSET(struct vmxnet3_shared, tx_queues, 62);
@@ -139,6 +202,7 @@ WIRE_SIZE(struct vmxnet3_desc, 16);
 #define VMXNET3_TX_EOP 0x1000u   /* word3 */
 #define VMXNET3_TX_CQ 0x2000u    /* word3 */
 #define VMXNET3_TX_TI 0x8000u    /* word3: tag in 31:16 */
+#define VMXNET3_TX_OCO 0x8000u   /* word2: the outer checksum, too */
 #define VMXNET3_TX_HLEN 0x3ffu   /* word3; MSS or offset in word2 31:18 */
 #define VMXNET3_RX_BODY 0x4000u  /* word2 */
 #define VMXNET3_GEN 0x80000000u  /* word2 of an rx buffer, word3 of completions */
@@ -150,7 +214,10 @@ WIRE_SIZE(struct vmxnet3_desc, 16);
 #define VMXNET3_RCD_IPC 0x80000u
 #define VMXNET3_RCD_V6 0x100000u
 #define VMXNET3_RCD_V4 0x200000u
+#define VMXNET3_RCD_TS 0x8000u   /* word2: a tag was taken off; it is in 31:16 */
+#define VMXNET3_RCD_RSS_SHIFT 26 /* word0 */
 #define VMXNET3_CDTYPE_RXCOMP (3u << 24)
+#define VMXNET3_CDTYPE_RXCOMP_LRO (4u << 24) /* word1: segments; word3 15:0: their size */
 enum { VMXNET3_OM_NONE, VMXNET3_OM_ENCAP, VMXNET3_OM_CSUM, VMXNET3_OM_TSO };
 
 struct vmxnet3_comp {

@@ -107,6 +107,16 @@ void hub_pointer_gone(struct hub *h, struct pointer *p)
         LIST_DROP(h->pointers, p);
 }
 
+void hub_pointer_wake(struct hub *h, struct pointer *p)
+{
+    static const struct pointer_event nothing = {.buttons = 0};
+
+    while (h && p->next && p->next->absolute)
+        p = p->next;
+    if (h && p->next)
+        p->next->move(p->next, &nothing);
+}
+
 /* --- pictures --- */
 
 static unsigned bytes_per_pixel(enum pixel_format f)

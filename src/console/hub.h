@@ -84,6 +84,9 @@ void hub_destroy(struct hub *h); /* NULL is fine */
 void hub_screen(struct hub *h, struct screen *s);
 void hub_keyboard(struct hub *h, struct keyboard *k);
 void hub_pointer(struct hub *h, struct pointer *p);
+/* Has the pointer that p took over from tell its guest of no movement: some guests only look at an
+ * absolute pointer when their plain mouse speaks. Nothing happens when that one is absolute. */
+void hub_pointer_wake(struct hub *h, struct pointer *p);
 void hub_screen_gone(struct hub *h, struct screen *s);
 void hub_keyboard_gone(struct hub *h, struct keyboard *k);
 void hub_pointer_gone(struct hub *h, struct pointer *p);

@@ -133,6 +133,19 @@ static void put_device(struct machine *m, struct aml *out, const char *id, int s
     }
 }
 
+/* The plan's, or what the persona's own hypervisor would have given cards that were not placed. */
+static int nic_slot(struct machine *m, size_t n)
+{
+    const struct persona_ops *ops = m->persona->ops;
+    const struct plan *p = m->plan;
+
+    for (size_t i = 0; i < p->nics; i++) {
+        if (slot_number(p, &p->nic[i].place) >= 0)
+            return slot_number(p, &p->nic[n].place);
+    }
+    return ops->nic_slot ? ops->nic_slot(m->persona, n) : -1;
+}
+
 void place_acpi(struct machine *m, struct aml *out)
 {
     const struct plan *p = m->plan;
@@ -142,7 +155,7 @@ void place_acpi(struct machine *m, struct aml *out)
     for (size_t i = 0; i < p->disks; i++)
         any |= slot_number(p, &p->disk[i].place) >= 0;
     for (size_t i = 0; i < p->nics; i++)
-        any |= slot_number(p, &p->nic[i].place) >= 0;
+        any |= nic_slot(m, i) >= 0;
     if (!any)
         return;
     aml_scope(out, "PCI0");
@@ -152,7 +165,7 @@ void place_acpi(struct machine *m, struct aml *out)
     }
     for (size_t i = 0; i < p->nics; i++) {
         snprintf(id, sizeof(id), "nic%zu", i);
-        put_device(m, out, id, slot_number(p, &p->nic[i].place));
+        put_device(m, out, id, nic_slot(m, i));
     }
     aml_end(out);
 }

@@ -112,6 +112,9 @@ struct persona_ops {
      * that id that could go. On the loop. May be NULL. */
     MUST int (*unplug_disk)(struct persona *p, const char *id, struct err *e);
     MUST int (*add_nic)(struct persona *p, const struct nic_spec *s, struct err *e);
+    /* The slot that firmware tells for the n-th NIC of a machine whose description says none, -1:
+     * none. May be NULL. */
+    int (*nic_slot)(struct persona *p, size_t n);
     /* All disks and NICs are there; add the rest (balloon, rng, consoles). May be NULL. */
     MUST int (*finish)(struct persona *p, struct err *e);
     /* Appends to the DSDT's \_SB scope; see board/aml.h. May be NULL. */

@@ -3,8 +3,9 @@
  * backdoor.c - VMware's port 0x5658: a guest calls its hypervisor by an IN with a magic number.
  *
  * Document: open-vm-tools backdoor_def.h, Linux arch/x86/kernel/cpu/vmware.c. Modelled: version,
- * clocks, identity, memory size, processor facts, stolen time, messages. Not modelled: the
- * high-bandwidth port, firmware's own commands, hypercalls by VMCALL (KVM answers those itself).
+ * clocks, identity, memory size, processor facts, stolen time, messages, the pointer. Not modelled:
+ * the high-bandwidth port, firmware's own commands, hypercalls by VMCALL (KVM answers those
+ * itself).
  *
  * Results go to the registers and, for EAX, also to the port's data: KVM takes EAX from the one in
  * ring 0 and from the other in ring 3. Ring 3 comes here only with kvm.enable_vmware_backdoor=1.
@@ -41,19 +42,20 @@ static uint64_t clock_now(clockid_t c)
 
 /* --- stolen time: what the scheduler kept a vCPU's thread waiting --- */
 
-static uint64_t waited_ns(int tid)
+void vmware_times(const struct vmware *w, unsigned cpu, uint64_t *ran, uint64_t *waited)
 {
-    unsigned long long ran, waited = 0;
+    unsigned long long r = 0, q = 0;
     char path[64];
     FILE *f;
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", w->steal[cpu].tid);
     f = fopen(path, "re");
-    if (f && fscanf(f, "%llu %llu", &ran, &waited) != 2)
-        waited = 0;
+    if (f && fscanf(f, "%llu %llu", &r, &q) != 2)
+        r = q = 0;
     if (f)
         fclose(f);
-    return waited;
+    *ran = r;
+    *waited = q;
 }
 
 void steal_tick(struct alarm *a)
@@ -66,12 +68,13 @@ void steal_tick(struct alarm *a)
     pthread_mutex_lock(&w->lock);
     for (unsigned i = 0; i < w->p.env.cpus; i++) {
         struct vmware_steal *s = NULL;
-        uint64_t ticks;
+        uint64_t ticks, ran, waited;
 
         if (!w->steal[i].at)
             continue;
         any = true;
-        ticks = waited_ns(w->steal[i].tid) / 1000 * h->ops->tsc_khz(h) / 1000;
+        vmware_times(w, i, &ran, &waited);
+        ticks = waited / 1000 * h->ops->tsc_khz(h) / 1000;
         s = gmem_shared(w->p.env.dev.mem, w->steal[i].at, sizeof(*s));
         if (s)
             shared_store64(&s->clock, ticks);
@@ -161,6 +164,12 @@ static void get_hz(uint64_t khz, struct backdoor *b)
     b->cx = BUS_HZ;
 }
 
+static bool is_mouse(uint32_t cmd)
+{
+    return cmd == BDOOR_CMD_ISMOUSEABSOLUTE || cmd == BDOOR_CMD_ABSPOINTER_RESTRICT ||
+           (cmd >= BDOOR_CMD_ABSPOINTER_DATA && cmd <= BDOOR_CMD_ABSPOINTER_COMMAND);
+}
+
 static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backdoor *b)
 {
     uint64_t khz = v->host->ops->tsc_khz(v->host);
@@ -174,7 +183,6 @@ static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backd
         break;
     case BDOOR_CMD_GETDEVICELISTELEMENT:
     case BDOOR_CMD_GETGUIOPTIONS:
-    case BDOOR_CMD_ISMOUSEABSOLUTE:
         b->ax = 0;
         break;
     case BDOOR_CMD_GETHWVERSION:
@@ -239,6 +247,12 @@ static void put_regs(struct vcpu *v, struct regs *r, const struct backdoor *b)
     v->host->ops->vcpu_set_regs(v, r);
 }
 
+/* Commands that ask from which ring they come; for the others that would only cost. */
+static bool wants_cpl(uint32_t cmd)
+{
+    return cmd == BDOOR_CMD_STEALCLOCK || is_mouse(cmd);
+}
+
 enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                            enum access dir, uint32_t *val)
 {
@@ -259,7 +273,7 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
     b = (struct backdoor){(uint32_t)r.rax, (uint32_t)r.rbx, (uint32_t)r.rcx,
                           (uint32_t)r.rdx, (uint32_t)r.rsi, (uint32_t)r.rdi};
     s.ss.dpl = 0;
-    if (port == BDOOR_PORT && (b.cx & 0xffff) == BDOOR_CMD_STEALCLOCK)
+    if (port == BDOOR_PORT && wants_cpl(b.cx & 0xffff))
         v->host->ops->vcpu_get_sregs(v, &s);
     pthread_mutex_lock(&w->lock);
     w->calls++;
@@ -267,6 +281,8 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
         w->command_calls[b.cx & 0xffff]++;
     if (port == BALLOON_PORT)
         vmware_balloon_call(w, &b);
+    else if (is_mouse(b.cx & 0xffff))
+        vmware_mouse_call(w, s.ss.dpl, &b);
     else
         command(w, v, s.ss.dpl, &b);
     told = vmware_balloon_event(w, &what, text, sizeof(text)) ||

@@ -41,6 +41,7 @@ static void vmware_destroy(struct persona *p)
 {
     struct vmware *w = vmware_of(p);
 
+    vmware_mouse_gone(w);
     loop_disarm(p->env.dev.loop, &w->steal_tick);
     rpc_destroy(w->rpc);
     pthread_mutex_destroy(&w->lock);
@@ -55,9 +56,11 @@ static void vmware_reset(struct persona *p)
     pthread_mutex_lock(&w->lock);
     rpc_reset(w->rpc);
     vmware_balloon_reset(w);
+    vmware_mouse_reset(w);
     for (unsigned i = 0; i < p->env.cpus; i++)
         w->steal[i].at = 0;
     pthread_mutex_unlock(&w->lock);
+    vmware_mouse_gone(w);
 }
 
 static int variables(struct vmware *w, struct cfg *c, struct err *e)
@@ -90,6 +93,28 @@ static void identify(struct vmware *w)
     }
 }
 
+/* For the guest's tools; under the lock. */
+static void facts(void *arg, struct rpc_facts *out)
+{
+    struct vmware *w = arg;
+    struct host *h = w->p.env.host;
+    uint64_t ran, waited, used = 0;
+
+    for (unsigned i = 0; i < w->p.env.cpus; i++) {
+        vmware_times(w, i, &ran, &waited);
+        used += ran;
+    }
+    *out = (struct rpc_facts){
+        .session = le64_at(w->uuid) ^ w->started,
+        .used_ms = used / 1000000,
+        .elapsed_ms = (now_ns() - w->started) / 1000000,
+        .cpus = w->p.env.cpus,
+        .mhz = (uint32_t)(h->ops->tsc_khz(h) / 1000),
+        .memory_mib = (uint32_t)(w->p.env.memory / MiB),
+        .ballooned_mib = (uint32_t)(w->balloon.held * 4096 / MiB),
+    };
+}
+
 static int vmware_create(const struct persona_env *env, struct persona **out, struct err *e)
 {
     struct vmware *w = calloc(1, sizeof(*w));
@@ -107,6 +132,9 @@ static int vmware_create(const struct persona_env *env, struct persona **out, st
     rc = w->steal ? rpc_create(&w->rpc, e) : err_set(e, ENOMEM, "no memory for the persona");
     if (rc == 0 && env->opts)
         rc = variables(w, env->opts, e);
+    w->started = now_ns();
+    if (rc == 0)
+        rpc_facts(w->rpc, facts, w);
     if (rc < 0) {
         vmware_destroy(&w->p);
         return rc;
@@ -166,6 +194,19 @@ static int vmware_add_nic(struct persona *p, const struct nic_spec *s, struct er
     return rc < 0 ? rc : vmxnet3_create(&env, s->netif, s->mac, e);
 }
 
+/* Where ESXi puts cards on its PCI Express ports: 160, 192, 224, 256, then the ports' next
+ * functions, 1024 further on each; controllers on such ports come first. Guests call their card
+ * ens192 after that. */
+static int vmware_nic_slot(struct persona *p, size_t n)
+{
+    struct vmware *w = vmware_of(p);
+    unsigned at = (unsigned)n;
+
+    for (unsigned i = 0; i < w->adapters; i++)
+        at += w->adapter[i].kind != ADAPTER_LSILOGIC;
+    return (int)(160 + at % 4 * 32 + at / 4 * 1024);
+}
+
 static void vmware_smbios(struct persona *p, struct smbios_id *out)
 {
     out->bios_vendor = "Phoenix Technologies LTD";
@@ -181,6 +222,19 @@ static void vmware_smbios(struct persona *p, struct smbios_id *out)
     out->asset_tag = "No Asset Tag";
 }
 
+static int tools_say(int rc, struct err *e)
+{
+    if (rc == -EBUSY)
+        return err_set(e, EBUSY, "the guest's tools have not answered the last request yet");
+    if (rc == -EALREADY)
+        return err_set(e, EALREADY, "the guest's file systems are frozen already: thaw them first");
+    if (rc == -EINVAL)
+        return err_set(e, EINVAL, "the guest's file systems are not frozen");
+    if (rc < 0)
+        return err_set(e, ENOTSUP, "VMware Tools do not run in the guest");
+    return 0;
+}
+
 static int ask_tools(struct vmware *w, const char *command, struct err *e)
 {
     int rc;
@@ -188,11 +242,57 @@ static int ask_tools(struct vmware *w, const char *command, struct err *e)
     pthread_mutex_lock(&w->lock);
     rc = rpc_ask(w->rpc, command, now_ns());
     pthread_mutex_unlock(&w->lock);
-    if (rc == -EBUSY)
-        return err_set(e, EBUSY, "the guest's tools have not answered the last request yet");
+    return tools_say(rc, e);
+}
+
+static int ask_quiesce(struct vmware *w, bool freeze, struct err *e)
+{
+    int rc;
+
+    pthread_mutex_lock(&w->lock);
+    rc = freeze ? rpc_freeze(w->rpc, now_ns()) : rpc_thaw(w->rpc, now_ns());
+    pthread_mutex_unlock(&w->lock);
+    return tools_say(rc, e);
+}
+
+/* --- variables, which a guest reads as guestinfo.KEY --- */
+
+static int vmware_data_set(struct persona *p, const char *key, const char *value, struct err *e)
+{
+    struct vmware *w = vmware_of(p);
+    const char *prefix = strncmp(key, "guestinfo.", 10) == 0 ? "" : "guestinfo.";
+    char name[RPC_NAME];
+    int rc, n = snprintf(name, sizeof(name), "%s%s", prefix, key);
+
+    if (n >= (int)sizeof(name) || strpbrk(key, " \t\n"))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "%.40s: a key has no spaces and with guestinfo. at most %d characters", key,
+                        RPC_NAME - 1);
+    pthread_mutex_lock(&w->lock);
+    if (value)
+        rc = rpc_set(w->rpc, name, value, strlen(value));
+    else
+        rc = rpc_remove(w->rpc, name) ? 0 : -ENOENT;
+    pthread_mutex_unlock(&w->lock);
+    if (rc == -ENOENT)
+        return err_exit(e, EX_USAGE_, ENOENT, "there is no %s", name);
     if (rc < 0)
-        return err_set(e, ENOTSUP, "VMware Tools do not run in the guest");
+        return err_exit(e, EX_USAGE_, -rc, "%s: the value is too long, or there are too many",
+                        name);
     return 0;
+}
+
+static void vmware_data_list(struct persona *p, const char *prefix, persona_data_fn *fn, void *arg)
+{
+    struct vmware *w = vmware_of(p);
+    const char *key, *value;
+
+    pthread_mutex_lock(&w->lock);
+    for (unsigned i = 0; (key = rpc_at(w->rpc, i, &value)); i++) {
+        if (strncmp(key, prefix, strlen(prefix)) == 0)
+            fn(arg, key, value);
+    }
+    pthread_mutex_unlock(&w->lock);
 }
 
 static int vmware_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
@@ -207,6 +307,9 @@ static int vmware_ask(struct persona *p, enum persona_ask what, uint64_t value, 
         return ask_tools(w, "OS_Reboot", e);
     case ASK_TIME_SYNC:
         return ask_tools(w, "Time_Synchronize 1", e);
+    case ASK_FREEZE:
+    case ASK_THAW:
+        return ask_quiesce(w, what == ASK_FREEZE, e);
     case ASK_MEMORY:
         pthread_mutex_lock(&w->lock);
         started = w->balloon.started;
@@ -253,7 +356,10 @@ const struct persona_ops persona_vmware = {
     .plug_disk = vmware_plug_disk,
     .unplug_disk = vmware_unplug_disk,
     .add_nic = vmware_add_nic,
+    .nic_slot = vmware_nic_slot,
     .smbios = vmware_smbios,
     .ask = vmware_ask,
+    .data_set = vmware_data_set,
+    .data_list = vmware_data_list,
     .describe = vmware_describe,
 };

@@ -55,6 +55,11 @@ static void event(struct rpc *r, enum machine_event what, const char *text, size
     r->event_text[len] = 0;
 }
 
+void rpc_tell(struct rpc *r, enum machine_event what, const char *text)
+{
+    event(r, what, text, strlen(text));
+}
+
 /* The system's tools, not those of a desktop session ("toolbox-dnd"). */
 static bool named_toolbox(const struct rpc_channel *c)
 {
@@ -78,7 +83,8 @@ static void tclo_answer(struct rpc *r, struct rpc_channel *c)
             r->main = (unsigned)(c - r->channel) + 1;
         c->setup++;
     } else if (r->ask_sent) {
-        event(r, ok ? MACHINE_ASK_DONE : MACHINE_ASK_FAILED, (const char *)c->in, c->in_want);
+        if (!rpc_quiesce_answered(r, ok))
+            event(r, ok ? MACHINE_ASK_DONE : MACHINE_ASK_FAILED, (const char *)c->in, c->in_want);
         r->ask_sent = false;
         r->ask[0] = 0;
     }
@@ -243,7 +249,8 @@ static uint32_t channel_call(struct rpc *r, struct rpc_channel *c, struct backdo
         if (is_main(r, c)) {
             r->main = 0;
             if (r->ask_sent && c->fresh)
-                event(r, MACHINE_ASK_FAILED, "the tools went away", 19);
+                rpc_tell(r, MACHINE_ASK_FAILED, "the tools went away");
+            rpc_quiesce_reset(r);
             r->ask_sent = false;
             r->ask[0] = 0;
         }
@@ -318,6 +325,8 @@ void rpc_describe(struct rpc *r, struct dump *out, uint64_t now)
         dump_add(out, "tools version", "%s", r->tools_version);
     if (r->health[0])
         dump_add(out, "tools health", "%s", r->health);
+    if (r->quiesce != QUIESCE_NONE)
+        dump_add(out, "file systems", "%s", r->quiesce == QUIESCE_FROZEN ? "frozen" : "changing");
     for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
         if (r->info[facts[i].id][0])
             dump_add(out, facts[i].key, "%s", r->info[facts[i].id]);
@@ -341,6 +350,7 @@ void rpc_reset(struct rpc *r)
         }
     }
     r->vars = kept;
+    r->quiesce = QUIESCE_NONE;
     r->polled = 0;
     r->main = 0;
     r->ask[0] = r->tools_version[0] = r->health[0] = 0;

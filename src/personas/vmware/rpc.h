@@ -20,28 +20,46 @@ void rpc_reset(struct rpc *r);
 /* One MESSAGE call. now: ns, of the same clock as in the other calls. */
 void rpc_call(struct rpc *r, struct backdoor *b, uint64_t now);
 
-/* A variable guestinfo.NAME. -ENOSPC: too many or too long. */
+/* A variable guestinfo.NAME of the host's. -ENOSPC: too many or too long. */
 MUST int rpc_set(struct rpc *r, const char *name, const char *value, size_t n);
 const char *rpc_get(struct rpc *r, const char *name, size_t *n);
+/* false: there is none. */
+bool rpc_remove(struct rpc *r, const char *name);
+/* The i-th variable, whose value ends with a zero byte; NULL past the last. */
+const char *rpc_at(const struct rpc *r, unsigned i, const char **value);
+
+/* What `vmware-toolbox-cmd stat` shows; fn fills it when a guest asks. */
+struct rpc_facts {
+    uint64_t session, used_ms, elapsed_ms;
+    uint32_t cpus, mhz, memory_mib, ballooned_mib;
+};
+void rpc_facts(struct rpc *r, void (*fn)(void *arg, struct rpc_facts *out), void *arg);
 
 /* true: the tools run and poll. */
 bool rpc_alive(const struct rpc *r, uint64_t now);
 /* Queues a command for the tools, whose answer will be an event. -ENOTSUP, -EBUSY. */
 MUST int rpc_ask(struct rpc *r, const char *command, uint64_t now);
 
+/* The same for holding file systems still: -EALREADY: they are, or are about to be. */
+MUST int rpc_freeze(struct rpc *r, uint64_t now);
+/* -EINVAL: nothing is frozen. */
+MUST int rpc_thaw(struct rpc *r, uint64_t now);
+
 /* What came in since the last call, for the machine: false: nothing. */
 bool rpc_event(struct rpc *r, enum machine_event *what, char *text, size_t n);
 void rpc_describe(struct rpc *r, struct dump *out, uint64_t now);
 
-/* --- between rpc.c and rpc_command.c --- */
+/* --- between the rpc*.c files --- */
 
 enum { RPC_VARIABLES = 256, RPC_NAME = 128, RPC_VALUES = 1 << 20, RPC_TEXT = 128 };
+
+enum rpc_quiesce { QUIESCE_NONE, QUIESCE_FREEZING, QUIESCE_FROZEN, QUIESCE_THAWING };
 
 struct rpc_variable {
     char name[RPC_NAME];
     char *value;
     size_t n;
-    bool host; /* set on the command line */
+    bool host; /* set by the host: a reset keeps it */
 };
 
 struct rpc_channel {
@@ -65,6 +83,9 @@ struct rpc {
     unsigned main;   /* channel + 1 of the tools that may power the guest off; 0: none */
     char ask[64];    /* the machine's command, "" none */
     bool ask_sent;
+    enum rpc_quiesce quiesce;
+    void (*facts)(void *arg, struct rpc_facts *out);
+    void *facts_arg;
     bool has_event;
     enum machine_event event;
     char event_text[RPC_TEXT];
@@ -75,5 +96,18 @@ struct rpc {
 
 /* Answers message text of the guest into out ("1 ..." or "0 ..."); returns its length. */
 size_t rpc_command(struct rpc *r, const char *msg, size_t n, char *out, size_t max);
+
+/* An event for the machine. */
+void rpc_tell(struct rpc *r, enum machine_event what, const char *text);
+
+/* rpc_quiesce.c: what a guest says of its file systems, and its answer to what we asked of them;
+ * true: that answer says nothing yet. */
+void rpc_quiesce_event(struct rpc *r, const char *arg, size_t n);
+MUST bool rpc_quiesce_answered(struct rpc *r, bool ok);
+void rpc_quiesce_reset(struct rpc *r);
+
+/* rpc_stat.c: the answer to guestlib.info.get. */
+enum { RPC_STAT = 669 };
+size_t rpc_stat(const struct rpc_facts *f, uint8_t out[RPC_STAT]);
 
 #endif

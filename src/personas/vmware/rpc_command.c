@@ -71,6 +71,7 @@ static int set(struct rpc *r, const char *name, size_t len, const char *value, s
         *v = (struct rpc_variable){.host = host};
         memcpy(v->name, name, len);
     }
+    v->host |= host;
     memcpy(copy, value, n);
     copy[n] = 0;
     free(v->value);
@@ -91,6 +92,32 @@ const char *rpc_get(struct rpc *r, const char *name, size_t *n)
 
     *n = v ? v->n : 0;
     return v ? v->value : NULL;
+}
+
+bool rpc_remove(struct rpc *r, const char *name)
+{
+    struct rpc_variable *v = find(r, name, strlen(name));
+
+    if (!v)
+        return false;
+    r->var_bytes -= v->n;
+    free(v->value);
+    *v = r->var[--r->vars];
+    return true;
+}
+
+const char *rpc_at(const struct rpc *r, unsigned i, const char **value)
+{
+    if (i >= r->vars)
+        return NULL;
+    *value = r->var[i].value;
+    return r->var[i].name;
+}
+
+void rpc_facts(struct rpc *r, void (*fn)(void *arg, struct rpc_facts *out), void *arg)
+{
+    r->facts = fn;
+    r->facts_arg = arg;
 }
 
 static void info_get(struct rpc *r, const char *arg, size_t n, struct answer *a)
@@ -216,6 +243,28 @@ static void tools_health(struct rpc *r, const char *arg, size_t n, struct answer
     say_text(a, true, "");
 }
 
+/* "NAME CODE TEXT" of a snapshot that is being prepared. */
+static void backup_event(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    rpc_quiesce_event(r, arg, n);
+    say_text(a, true, "");
+}
+
+static void guest_stat(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    struct rpc_facts f = {.cpus = 1};
+    uint8_t out[RPC_STAT];
+
+    (void)arg;
+    (void)n;
+    if (!r->facts) {
+        say_text(a, false, "Disabled");
+        return;
+    }
+    r->facts(r->facts_arg, &f);
+    say(a, true, (const char *)out, rpc_stat(&f, out));
+}
+
 static void fine(struct rpc *r, const char *arg, size_t n, struct answer *a)
 {
     (void)r;
@@ -247,6 +296,8 @@ static const struct {
     {"tools.os.statechange.status", fine},
     {"update.tools.health", tools_health},
     {"toolinstall.is_image_inserted", zero},
+    {"vmbackup.eventSet", backup_event},
+    {"guestlib.info.get", guest_stat},
 };
 
 static bool matches(const char *word, const char *p, size_t n)

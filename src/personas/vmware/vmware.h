@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "abi/vmware.h"
+#include "console/hub.h"
 #include "core/loop.h"
 #include "personas/persona.h"
 
@@ -29,6 +30,16 @@ struct vmware_balloon {
     uint64_t held;   /* pages that it has given up */
     uint32_t caps;
     bool asked;
+};
+
+enum { VMMOUSE_WORDS = 1024 };
+
+struct vmware_mouse {
+    bool enabled, absolute, lost; /* lost: the guest asked for words that are not there */
+    uint32_t restricted;
+    uint32_t word[VMMOUSE_WORDS], put, got; /* free-running */
+    bool bound;                             /* in the hub; the loop's, as is what follows */
+    struct pointer pointer;
 };
 
 struct vmware_steal_clock {
@@ -62,8 +73,10 @@ struct vmware {
     uint8_t uuid[16]; /* as in the SMBIOS table */
     struct rpc *rpc;
     struct vmware_balloon balloon;
+    struct vmware_mouse mouse;
     struct vmware_steal_clock *steal; /* one per processor */
     struct alarm steal_tick;
+    uint64_t started;              /* ns */
     uint64_t calls, unknown_calls; /* of the backdoor */
     uint64_t command_calls[VMWARE_COMMANDS];
 };
@@ -83,6 +96,14 @@ MUST int vmware_unplug_disk(struct persona *p, const char *id, struct err *e);
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);
+/* How long a processor's thread has run and has waited to run, ns. */
+void vmware_times(const struct vmware *w, unsigned cpu, uint64_t *ran, uint64_t *waited);
+
+/* --- vmmouse.c --- */
+/* One of the ABSPOINTER commands, or ISMOUSEABSOLUTE. */
+void vmware_mouse_call(struct vmware *w, unsigned cpl, struct backdoor *b);
+void vmware_mouse_reset(struct vmware *w);
+void vmware_mouse_gone(struct vmware *w);
 
 void vmware_balloon_call(struct vmware *w, struct backdoor *b);
 void vmware_balloon_reset(struct vmware *w);

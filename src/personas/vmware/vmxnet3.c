@@ -2,11 +2,12 @@
 /*
  * vmxnet3.c - VMware's network adapter: registers, commands, interrupts.
  *
- * Document: the public guest drivers (Linux drivers/net/vmxnet3). Modelled: revisions 1 and 2, 8
- * send and 16 receive queues, checksums and segmentation on sending, verified checksums on
- * receiving, VLAN tags on sending, receive filters, link state, statistics, MSI-X, MSI, INTx. Not
- * modelled: large receive, RSS hashes (flows still keep to a queue), the receive data ring, VLAN
- * filters and stripping, wake-up, plug-ins.
+ * Document: the public guest drivers (Linux drivers/net/vmxnet3). Modelled: revisions 1 to 4, 8
+ * send and 16 receive queues, checksums and segmentation on sending (also within VXLAN and Geneve),
+ * verified checksums and large frames on receiving, RSS, the receive data ring, moderation of
+ * interrupts, VLAN tags and filters, receive filters, link state, statistics, MSI-X, MSI, INTx. Not
+ * modelled: later revisions, large frames made of small ones (only those that come large), wake-up,
+ * plug-ins.
  *
  * Threads: registers on vCPU threads, frames on the loop; one device lock.
  */
@@ -23,7 +24,7 @@
 #include "core/err.h"
 #include "core/gmem.h"
 
-enum { BAR_RINGS, BAR_REGISTERS, BAR_MSIX, BAR_SIZE = 4096, REVISIONS = 3 /* a bit each */ };
+enum { BAR_RINGS, BAR_REGISTERS, BAR_MSIX, BAR_SIZE = 4096, REVISIONS = 4 };
 #define LINK_UP (10000u << 16 | 1) /* Mbit/s */
 
 static struct vmxnet3 *of(struct device *d)
@@ -105,6 +106,25 @@ void vmxnet3_queue_error(struct vmxnet3 *x, bool tx, unsigned queue, const char 
 
 /* --- commands --- */
 
+/* What the back end may give us; on the loop. */
+static void offloads(struct vmxnet3 *x, uint32_t rx)
+{
+    const struct net_ops *o = x->netif->ops;
+
+    if (o->set_caps)
+        o->set_caps(x->netif, x->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6), x->caps.rx & rx);
+}
+
+static void offloads_on(void *arg)
+{
+    offloads(arg, NET_CSUM | NET_TSO4 | NET_TSO6);
+}
+
+static void offloads_off(void *arg)
+{
+    offloads(arg, 0);
+}
+
 static void rx_mode(struct vmxnet3 *x)
 {
     struct gmem *m = x->pci.dev.env.mem;
@@ -132,6 +152,17 @@ static bool ring_set(struct vmxnet3 *x, struct vmxnet3_ring *r, le64 at, le32 si
            gmem_shared(x->pci.dev.env.mem, r->at, (size_t)n * entry) != NULL;
 }
 
+/* A driver that asks for none, or for nonsense, gets all frames in its buffers. */
+static void data_ring_set(struct vmxnet3 *x, struct vmxnet3_queue *q,
+                          const struct vmxnet3_rx_queue *r)
+{
+    uint64_t n = (uint64_t)le16_get(r->data_desc_size) * q->ring[0].size;
+
+    q->data = le64_get(r->data);
+    if (q->data && q->data < UINT64_C(1) << 52 && n && gmem_shared(x->pci.dev.env.mem, q->data, n))
+        q->data_size = le16_get(r->data_desc_size);
+}
+
 static bool queues_set(struct vmxnet3 *x)
 {
     struct gmem *m = x->pci.dev.env.mem;
@@ -156,8 +187,29 @@ static bool queues_set(struct vmxnet3 *x)
               ring_set(x, &q->ring[1], r.ring[1], r.ring_size[1], 16)) &&
              ring_set(x, &q->comp, r.comp, r.comp_size, 16);
         q->intr = r.intr;
+        if (ok && x->revision >= 3)
+            data_ring_set(x, q, &r);
     }
     return ok;
+}
+
+static void features(struct vmxnet3 *x)
+{
+    uint32_t lro = NET_CSUM | NET_TSO4 | NET_TSO6;
+    struct vmxnet3_shared s;
+    uint64_t f;
+
+    if (gmem_read(x->pci.dev.env.mem, x->s.shared, &s, sizeof(s)) < 0)
+        return;
+    f = le64_get(s.upt_features);
+    x->s.rx_csum = f & UPT1_F_RXCSUM;
+    x->s.rx_vlan = f & UPT1_F_RXVLAN;
+    x->s.lro = f & UPT1_F_LRO && x->revision >= 2 && x->s.rx_csum;
+    if (!(f & UPT1_F_RSS) || !vmxnet3_rss_load(x))
+        x->s.rss.on = false;
+    for (unsigned i = 0; i < ARRAY_SIZE(s.vlan); i++)
+        le32_put(x->s.vlan + 4 * i, le32_get(s.vlan[i]));
+    loop_post(x->pci.dev.env.loop, x->s.lro && x->caps.rx & lro ? offloads_on : offloads_off, x);
 }
 
 /* Stops, and forgets all but where the shared area is. */
@@ -165,6 +217,7 @@ static void quiet(struct vmxnet3 *x)
 {
     uint64_t shared = x->s.shared;
 
+    memset(x->due, 0, sizeof(x->due));
     pci_intx(&x->pci, false);
     memset(&x->s, 0, sizeof(x->s));
     x->s.shared = shared;
@@ -190,7 +243,6 @@ static uint32_t activate(struct vmxnet3 *x)
     x->s.nrx = s.rx_queues;
     x->s.event_intr = s.event_intr;
     x->s.auto_mask = s.auto_mask;
-    x->s.rx_csum = le64_get(s.upt_features) & UPT1_F_RXCSUM;
     for (unsigned i = 0; i < VMXNET3_MAX_INTRS; i++)
         x->s.masked[i] = true; /* until the driver unmasks it */
     if (!queues_set(x)) {
@@ -199,6 +251,8 @@ static uint32_t activate(struct vmxnet3 *x)
         return 1;
     }
     x->s.active = true;
+    x->s.rss.fields = VMXNET3_RSS_FIELDS_TCPIP4 | VMXNET3_RSS_FIELDS_TCPIP6;
+    features(x);
     rx_mode(x);
     vmxnet3_wake(x);
     return 0;
@@ -226,6 +280,18 @@ static uint32_t mac_half(const uint8_t mac[6], bool high)
     return high ? le16_at(mac + 4) : le32_at(mac);
 }
 
+static uint32_t rss_fields(struct vmxnet3 *x)
+{
+    struct vmxnet3_conf_desc c;
+
+    if (x->revision < 4 || !x->s.active ||
+        gmem_read(x->pci.dev.env.mem, x->s.shared + offsetof(struct vmxnet3_shared, command), &c,
+                  sizeof(c)) < 0)
+        return 1;
+    x->s.rss.fields = le32_get(c.version) & 0x3f;
+    return 0;
+}
+
 static uint32_t command(struct vmxnet3 *x, uint32_t cmd)
 {
     switch (cmd) {
@@ -240,6 +306,22 @@ static uint32_t command(struct vmxnet3 *x, uint32_t cmd)
         if (x->s.active)
             rx_mode(x);
         return 0;
+    case VMXNET3_CMD_UPDATE_VLAN_FILTERS:
+    case VMXNET3_CMD_UPDATE_RSSIDT:
+    case VMXNET3_CMD_UPDATE_FEATURE:
+        if (x->s.active)
+            features(x);
+        return 0;
+    case VMXNET3_CMD_SET_COALESCE:
+        return x->revision >= 3 ? vmxnet3_coalesce_load(x) : 1;
+    case VMXNET3_CMD_GET_COALESCE:
+        return x->s.coalesce.mode;
+    case VMXNET3_CMD_SET_RSS_FIELDS:
+        return rss_fields(x);
+    case VMXNET3_CMD_GET_RSS_FIELDS:
+        return x->s.rss.fields;
+    case VMXNET3_CMD_GET_TXDATA_DESC_SIZE:
+        return VMXNET3_TXDATA_DESC_SIZE;
     case VMXNET3_CMD_GET_STATS:
         stats(x);
         return 0;
@@ -304,8 +386,12 @@ static void reg_write(struct vmxnet3 *x, uint64_t off, uint32_t v)
     case VMXNET3_REG_ECR:
         events_clear(x, v);
         break;
+    case VMXNET3_REG_VRRS:
+        if (v && v < 1u << REVISIONS)
+            x->revision = (unsigned)__builtin_ctz(v) + 1;
+        break;
     default:
-        break; /* the revisions differ in nothing that we do */
+        break;
     }
 }
 
@@ -315,7 +401,7 @@ static uint32_t reg_read(struct vmxnet3 *x, uint64_t off)
 
     switch (off) {
     case VMXNET3_REG_VRRS:
-        return REVISIONS;
+        return (1u << REVISIONS) - 1; /* a bit each */
     case VMXNET3_REG_UVRS:
         return 1;
     case VMXNET3_REG_CMD:
@@ -406,6 +492,7 @@ static void vmxnet3_reset(struct device *d)
     device_lock(d);
     quiet(x);
     x->s.shared = 0;
+    x->revision = 1;
     memcpy(x->mac, x->perm_mac, sizeof(x->mac));
     device_unlock(d);
 }
@@ -416,8 +503,10 @@ static void release(struct vmxnet3 *x)
         loop_unwatch(x->pci.dev.env.loop, &x->kick);
         close(x->kick.fd);
     }
+    loop_disarm(x->pci.dev.env.loop, &x->moderate);
     free(x->out);
     free(x->in);
+    free(x->cut);
     free(x);
 }
 
@@ -438,6 +527,9 @@ static void vmxnet3_describe(struct device *d, struct dump *out)
     dump_add(out, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
     dump_add(out, "driver", "%s, %u send and %u receive queues",
              x->s.active ? "active" : "not active", x->s.ntx, x->s.nrx);
+    dump_add(out, "revision", "%u", x->revision);
+    dump_add(out, "features", "%s%s%s%s", x->s.rx_csum ? "checksums " : "",
+             x->s.rss.on ? "rss " : "", x->s.lro ? "lro " : "", x->s.rx_vlan ? "vlan" : "");
     dump_add(out, "sent", "%llu frames, %llu refused",
              (unsigned long long)x->netif->stats.tx_frames, (unsigned long long)x->refused);
     dump_add(out, "received", "%llu frames, %llu dropped",
@@ -500,6 +592,8 @@ int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6],
     if (!x)
         return err_set(e, ENOMEM, "%s: no memory for a network card", env->id);
     x->netif = n;
+    x->revision = 1;
+    x->moderate.fire = vmxnet3_moderate_fire;
     memcpy(x->perm_mac, mac, 6);
     memcpy(x->mac, mac, 6);
     n->ops->caps(n, &x->caps);
@@ -510,8 +604,7 @@ int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6],
         return rc;
     }
     bells(x);
-    if (n->ops->set_caps)
-        n->ops->set_caps(n, x->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6), 0);
+    offloads(x, 0);
     n->ops->listen(n, &events, x);
     return 0;
 }

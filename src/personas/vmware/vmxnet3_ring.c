@@ -170,12 +170,33 @@ static void tx_tag(struct vmxnet3 *x, struct packet *p, struct net_meta *m)
         m->hdr_len += VLAN_TAG;
 }
 
+/* A frame within a tunnel. false: the back end is full. */
+static bool tx_encap(struct vmxnet3 *x, struct vmxnet3_queue *q, const struct packet *p)
+{
+    uint32_t word2 = le32_get(p->first.word2), word3 = le32_get(p->first.word3);
+    int rc = word3 & VMXNET3_TX_TI ? -EINVAL
+                                   : vmxnet3_encap(x, p->len, word3 & VMXNET3_TX_HLEN, word2 >> 18,
+                                                   word2 & VMXNET3_TX_OCO);
+
+    if (rc == -EAGAIN)
+        return false;
+    if (rc < 0) {
+        x->refused++;
+        guest_fault(&x->pci.dev, "a tunnelled frame of %zu bytes cannot be sent as asked", p->len);
+    } else {
+        count(q, x->out, p->len);
+    }
+    return true;
+}
+
 /* false: the back end is full, and writable() will follow. */
 static bool tx_send(struct vmxnet3 *x, struct vmxnet3_queue *q, struct packet *p)
 {
     struct net_meta m;
     struct iovec iov;
 
+    if (!p->bad && x->revision >= 4 && (le32_get(p->first.word3) >> 10 & 3) == VMXNET3_OM_ENCAP)
+        return tx_encap(x, q, p);
     if (p->bad || p->len < ETHER_HEAD || !tx_meta(x, p, &m)) {
         x->refused++;
         guest_fault(&x->pci.dev, "a frame of %zu bytes cannot be sent as asked", p->len);
@@ -205,16 +226,15 @@ static void tx_queue(struct vmxnet3 *x, unsigned index, bool *more)
         word[1] = word[2] = word[3] = 0;
         if (rc > 0 && p.completes) {
             rc = comp_push(x, &q->comp, word);
-            q->raise = true;
+            q->done++;
         }
         q->ring[0] = p.after;
         if (rc < 0)
             vmxnet3_queue_error(x, true, index, "the send ring has an entry that goes nowhere");
     }
     *more |= n == BATCH;
-    if (q->raise)
-        vmxnet3_raise(x, q->intr);
-    q->raise = false;
+    vmxnet3_completed(x, q->intr, true, q->done);
+    q->done = 0;
 }
 
 void vmxnet3_send_all(struct vmxnet3 *x)
@@ -229,13 +249,21 @@ void vmxnet3_send_all(struct vmxnet3 *x)
 
 /* --- receive --- */
 
+static bool rx_tagged(const struct vmxnet3 *x)
+{
+    return x->in_len >= ETHER_HEAD + VLAN_TAG && be16_at(x->in + ETHER_ADDRESSES) == 0x8100;
+}
+
 static bool rx_wanted(const struct vmxnet3 *x)
 {
+    unsigned id = rx_tagged(x) ? be16_at(x->in + ETHER_ADDRESSES + 2) & 0xfff : 0;
     static const uint32_t bit[] = {VMXNET3_RXM_UCAST, VMXNET3_RXM_MCAST, VMXNET3_RXM_BCAST};
     enum vmxnet3_cast c = cast(x->in);
 
     if (x->s.rx_mode & VMXNET3_RXM_PROMISC)
         return true;
+    if (rx_tagged(x) && !(x->s.vlan[id / 8] >> id % 8 & 1))
+        return false;
     if (c == VMXNET3_MCAST && x->s.rx_mode & VMXNET3_RXM_ALL_MULTI)
         return true;
     if (!(x->s.rx_mode & bit[c]))
@@ -247,26 +275,6 @@ static bool rx_wanted(const struct vmxnet3 *x)
             return true;
     }
     return false;
-}
-
-/* The same queue for a flow: addresses and ports folded. */
-static unsigned rx_pick(const struct vmxnet3 *x)
-{
-    struct net_layout o;
-    uint32_t h = 0;
-    size_t from, to;
-
-    if (x->s.nrx < 2 || !net_layout(x->in, x->in_len, &o) || !o.version)
-        return 0;
-    from = o.l3 + (o.version == 4 ? 12u : 8u);
-    to = o.version == 4 ? from + 8 : from + 32;
-    if (o.payload)
-        to = o.l4 + 4u > to ? to : to;
-    for (size_t i = from; i + 2 <= to && i + 2 <= x->in_len; i += 2)
-        h ^= be16_at(x->in + i);
-    if (o.payload)
-        h ^= (uint32_t)be16_at(x->in + o.l4) ^ be16_at(x->in + o.l4 + 2);
-    return (h ^ h >> 8) % x->s.nrx;
 }
 
 struct rx_part {
@@ -319,15 +327,112 @@ static uint32_t rx_flags(const struct vmxnet3 *x)
     return f;
 }
 
+/* What a completion says besides where its part is. */
+struct rx_about {
+    uint32_t word1, flags, tag; /* tag: word2's upper half */
+    unsigned kind;
+};
+
+/* Takes a tag off, when the driver wants that. */
+static uint32_t rx_untag(struct vmxnet3 *x)
+{
+    uint32_t tci;
+
+    if (!x->s.rx_vlan || !rx_tagged(x))
+        return 0;
+    tci = be16_at(x->in + ETHER_ADDRESSES + 2);
+    memmove(x->in + ETHER_ADDRESSES, x->in + ETHER_ADDRESSES + VLAN_TAG,
+            x->in_len - ETHER_ADDRESSES - VLAN_TAG);
+    x->in_len -= VLAN_TAG;
+    if (x->in_meta.flags & NET_NEEDS_CSUM)
+        x->in_meta.csum_start -= VLAN_TAG;
+    return tci << 16 | VMXNET3_RCD_TS;
+}
+
+/* Frames that came large, or without their checksum: the back end vouches for them. */
+static void rx_large(struct vmxnet3 *x, struct rx_about *a)
+{
+    struct net_layout o;
+    uint64_t segments;
+
+    if (x->in_meta.gso == NET_GSO_NONE) {
+        if (x->in_meta.flags & NET_NEEDS_CSUM && net_csum_fill(x->in, x->in_len, &x->in_meta) == 0)
+            x->in_meta.flags = NET_CSUM_OK;
+        return;
+    }
+    x->in_meta.flags |= NET_CSUM_OK;
+    if (!x->in_meta.gso_size || !net_layout(x->in, x->in_len, &o) || !o.payload)
+        return;
+    segments = (x->in_len - o.payload + x->in_meta.gso_size - 1) / x->in_meta.gso_size;
+    a->kind = VMXNET3_RCD_RSS_TYPE_NONE; /* the hash's place is the count's */
+    a->word1 = (uint32_t)min_u64(segments, 255);
+    a->flags = VMXNET3_CDTYPE_RXCOMP_LRO | x->in_meta.gso_size;
+}
+
+/* A small frame that fits the data ring's cell: its buffer stays empty. 1, or 0: it does not. */
+static int rx_small(struct vmxnet3 *x, struct vmxnet3_queue *q, struct vmxnet3_ring ring[2],
+                    struct rx_part *part)
+{
+    struct vmxnet3_ring before[2] = {ring[0], ring[1]};
+    int rc;
+
+    if (x->in_len > q->data_size)
+        return 0;
+    rc = rx_next(x, ring, true, part);
+    if (rc <= 0)
+        return rc;
+    part->ring = 2;
+    part->n = (uint32_t)x->in_len;
+    if (gmem_write(x->pci.dev.env.mem, q->data + (uint64_t)part->index * q->data_size, x->in,
+                   x->in_len) == 0)
+        return 1;
+    ring[0] = before[0];
+    ring[1] = before[1];
+    return 0;
+}
+
+static int rx_complete(struct vmxnet3 *x, unsigned index, const struct rx_part *part,
+                       unsigned parts, const struct rx_about *a)
+{
+    for (unsigned i = 0; i < parts; i++) {
+        uint32_t queue = index + part[i].ring * x->s.nrx;
+        uint32_t word[4] = {part[i].index | queue << 16, 0, part[i].n, VMXNET3_CDTYPE_RXCOMP};
+
+        if (i == 0) {
+            word[0] |= VMXNET3_RCD_SOP | a->kind << VMXNET3_RCD_RSS_SHIFT;
+            word[1] = a->word1;
+            if (a->flags & VMXNET3_CDTYPE_RXCOMP_LRO)
+                word[3] = 0;
+            word[3] |= a->flags & (VMXNET3_CDTYPE_RXCOMP_LRO | 0xffff);
+        }
+        if (i + 1 == parts) {
+            word[0] |= VMXNET3_RCD_EOP;
+            word[2] |= a->tag;
+            word[3] |= a->flags & ~(VMXNET3_CDTYPE_RXCOMP_LRO | 0xffffu);
+        }
+        if (comp_push(x, &x->s.rx[index].comp, word) < 0)
+            return -EFAULT;
+    }
+    return 0;
+}
+
 /* 1: delivered; 0: not enough buffers; negative: the ring is broken. */
-static int rx_deliver(struct vmxnet3 *x, unsigned index)
+static int rx_deliver(struct vmxnet3 *x, unsigned index, const struct rx_about *a)
 {
     struct vmxnet3_queue *q = &x->s.rx[index];
     struct vmxnet3_ring ring[2] = {q->ring[0], q->ring[1]};
     struct rx_part part[VMXNET3_PARTS];
-    uint32_t flags = rx_flags(x);
     unsigned parts = 0;
     size_t at = 0;
+
+    if (q->data_size) {
+        int rc = rx_small(x, q, ring, &part[0]);
+
+        if (rc < 0)
+            return rc;
+        parts = (unsigned)rc;
+        at = rc ? x->in_len : 0;
+    }
 
     for (; at < x->in_len; parts++) {
         int rc = parts < VMXNET3_PARTS ? rx_next(x, ring, parts == 0, &part[parts]) : 0;
@@ -339,18 +444,11 @@ static int rx_deliver(struct vmxnet3 *x, unsigned index)
             return -EFAULT;
         at += part[parts].n;
     }
-    for (unsigned i = 0; i < parts; i++) {
-        uint32_t queue = index + (part[i].ring ? x->s.nrx : 0u);
-        uint32_t word[4] = {part[i].index | queue << 16, 0, part[i].n, VMXNET3_CDTYPE_RXCOMP};
-
-        word[0] |= (i == 0 ? VMXNET3_RCD_SOP : 0) | (i + 1 == parts ? VMXNET3_RCD_EOP : 0);
-        word[3] |= i + 1 == parts ? flags : 0;
-        if (comp_push(x, &q->comp, word) < 0)
-            return -EFAULT;
-    }
+    if (rx_complete(x, index, part, parts, a) < 0)
+        return -EFAULT;
     q->ring[0] = ring[0];
     q->ring[1] = ring[1];
-    q->raise = true;
+    q->done += parts;
     count(q, x->in, x->in_len);
     return 1;
 }
@@ -367,6 +465,11 @@ static bool rx_fetch(struct vmxnet3 *x)
         x->in_len = rc >= ETHER_HEAD ? (size_t)rc : 0;
         if (x->in_len && !rx_wanted(x))
             x->in_len = 0;
+        if (x->in_len && x->in_meta.gso != NET_GSO_NONE && !x->s.lro) {
+            x->dropped++; /* left from before the driver went without large frames */
+            x->in_len = 0;
+        }
+        x->in_tag = x->in_len ? rx_untag(x) : 0;
     }
     return true;
 }
@@ -377,8 +480,13 @@ void vmxnet3_receive_all(struct vmxnet3 *x)
     unsigned n;
 
     for (n = 0; n < BATCH && x->s.nrx && rx_fetch(x); n++) {
-        unsigned index = rx_pick(x);
-        int rc = x->s.rx[index].stopped ? 1 : rx_deliver(x, index);
+        struct rx_about about = {.tag = x->in_tag};
+        unsigned index = vmxnet3_pick(x, &about.word1, &about.kind);
+        int rc;
+
+        rx_large(x, &about);
+        about.flags |= rx_flags(x);
+        rc = x->s.rx[index].stopped ? 1 : rx_deliver(x, index, &about);
 
         if (rc < 0)
             vmxnet3_queue_error(x, false, index, "a receive ring goes nowhere");
@@ -388,9 +496,8 @@ void vmxnet3_receive_all(struct vmxnet3 *x)
         x->in_len = 0;
     }
     for (unsigned i = 0; i < x->s.nrx; i++) {
-        if (x->s.rx[i].raise)
-            vmxnet3_raise(x, x->s.rx[i].intr);
-        x->s.rx[i].raise = false;
+        vmxnet3_completed(x, x->s.rx[i].intr, false, x->s.rx[i].done);
+        x->s.rx[i].done = 0;
     }
     if (n == BATCH)
         vmxnet3_wake(x);

@@ -17,5 +17,6 @@ guest()
 {
     card_up
     want "the speed" "$(cat /sys/class/net/eth0/speed)" 10000
+    [ -d /sys/bus/pci/slots/160 ] || failure "no slot 160: $(ls /sys/bus/pci/slots)"
     check_network_ping
 }

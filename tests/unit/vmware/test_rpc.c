@@ -115,6 +115,25 @@ static void variables_are_kept_and_given_back(void **state)
     asks(&c, "info-get guestinfo.metadata", "1 from the host");
 }
 
+static void variables_go_and_are_listed(void **state)
+{
+    struct chan c = opened(RPCI_PROTOCOL_NUM);
+    const char *value;
+
+    asks(&c, "info-set guestinfo.mine 1", "1 ");
+    assert_int_equal(rpc_set(r, "guestinfo.mine", "2", 1), 0);
+    assert_int_equal(rpc_set(r, "guestinfo.other", "3", 1), 0);
+    assert_string_equal(rpc_at(r, 0, &value), "guestinfo.mine");
+    assert_string_equal(value, "2");
+    assert_null(rpc_at(r, 2, &value));
+    rpc_reset(r); /* what the host said last stays */
+    assert_non_null(rpc_at(r, 1, &value));
+    assert_true(rpc_remove(r, "guestinfo.mine"));
+    assert_false(rpc_remove(r, "guestinfo.mine"));
+    assert_string_equal(rpc_at(r, 0, &value), "guestinfo.other");
+    assert_int_equal(r->var_bytes, 1);
+}
+
 static void variables_have_a_limit(void **state)
 {
     char name[32];
@@ -186,6 +205,80 @@ static void a_request_waits_for_the_tools_and_their_answer_is_an_event(void **st
     assert_string_equal(text, "ERROR cannot");
 }
 
+static void file_systems_freeze_when_the_guest_says_so(void **state)
+{
+    struct chan c, tools;
+    enum machine_event what;
+    char text[64];
+
+    assert_int_equal(rpc_freeze(r, NOW), -ENOTSUP);
+    tools = toolbox();
+    c = opened(RPCI_PROTOCOL_NUM);
+    assert_int_equal(rpc_thaw(r, NOW), -EINVAL);
+    assert_int_equal(rpc_freeze(r, NOW), 0);
+    assert_int_equal(rpc_freeze(r, NOW), -EALREADY);
+    send_text(&tools, "");
+    assert_string_equal(receive(&tools), "vmbackup.start 0");
+    asks(&c, "vmbackup.eventSet reset 0 ", "1 ");
+    send_text(&tools, "OK ");
+    assert_false(rpc_event(r, &what, text, sizeof(text)));
+    asks(&c, "vmbackup.eventSet req.keepAlive 0 ", "1 ");
+    asks(&c, "vmbackup.eventSet prov.snapshotCommit 0 ", "1 ");
+    assert_true(rpc_event(r, &what, text, sizeof(text)));
+    assert_int_equal(what, MACHINE_ASK_DONE);
+    assert_int_equal(rpc_thaw(r, NOW), 0);
+    assert_string_equal(receive(&tools), "vmbackup.snapshotDone");
+    asks(&c, "vmbackup.eventSet req.done 0 ", "1 "); /* before the answer, as Linux does */
+    assert_true(rpc_event(r, &what, text, sizeof(text)));
+    assert_int_equal(what, MACHINE_ASK_DONE);
+    send_text(&tools, "OK ");
+    assert_false(rpc_event(r, &what, text, sizeof(text)));
+}
+
+static void a_freeze_that_fails_says_why(void **state)
+{
+    struct chan c, tools = toolbox();
+    enum machine_event what;
+    char text[64];
+
+    c = opened(RPCI_PROTOCOL_NUM);
+    assert_int_equal(rpc_freeze(r, NOW), 0);
+    assert_string_equal(receive(&tools), "vmbackup.start 0");
+    send_text(&tools, "ERROR Unknown Command");
+    assert_true(rpc_event(r, &what, text, sizeof(text)));
+    assert_int_equal(what, MACHINE_ASK_FAILED);
+    assert_int_equal(rpc_freeze(r, NOW), 0); /* it can be tried again */
+    assert_string_equal(receive(&tools), "vmbackup.start 0");
+    send_text(&tools, "OK ");
+    asks(&c, "vmbackup.eventSet req.error 3 no room", "1 ");
+    assert_true(rpc_event(r, &what, text, sizeof(text)));
+    assert_int_equal(what, MACHINE_ASK_FAILED);
+    assert_string_equal(text, "no room");
+    assert_int_equal(rpc_thaw(r, NOW), -EINVAL);
+}
+
+static void some_facts(void *arg, struct rpc_facts *out)
+{
+    (void)arg;
+    *out = (struct rpc_facts){.session = 0x1122, .cpus = 2, .mhz = 2400, .memory_mib = 512};
+}
+
+static void the_guests_share_of_the_host_is_told(void **state)
+{
+    uint8_t out[1024];
+    static const char ask[] = "guestlib.info.get 3";
+
+    assert_int_equal(rpc_command(r, ask, sizeof(ask) - 1, (char *)out, sizeof(out)), 10);
+    assert_memory_equal(out, "0 Disabled", 10);
+    rpc_facts(r, some_facts, NULL);
+    assert_int_equal(rpc_command(r, ask, sizeof(ask) - 1, (char *)out, sizeof(out)), 2 + 669);
+    assert_int_equal(le32_at(out + 2), 2); /* the version */
+    assert_int_equal(le64_at(out + 6), 0x1122);
+    assert_int_equal(le32_at(out + 2 + 48 + 4), 2400); /* hostMHz */
+    assert_int_equal(le32_at(out + 2 + 56 + 7 * 8), 0x0001);
+    assert_int_equal(out[2 + 157], '/');
+}
+
 static void a_wrong_cookie_is_refused(void **state)
 {
     struct chan c = opened(RPCI_PROTOCOL_NUM);
@@ -215,6 +308,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(variables_are_kept_and_given_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(variables_go_and_are_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(file_systems_freeze_when_the_guest_says_so, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_freeze_that_fails_says_why, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_guests_share_of_the_host_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(variables_have_a_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(the_guests_facts_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_waits_for_the_tools_and_their_answer_is_an_event,

@@ -10,6 +10,7 @@
 #include "fakes/fake_env.h"
 #include "fakes/fake_irqs.h"
 #include "fakes/fake_pci.h"
+#include "net/csum.h"
 #include "personas/vmware/vmxnet3.h"
 #include "virtio/loopnet.h"
 
@@ -321,6 +322,244 @@ static void the_address_is_read_and_changed(void **state)
     assert_int_equal(get(VMXNET3_REG_MACL), 0x04030202);
 }
 
+/* --- revisions 3 and 4 --- */
+
+enum { CONF = 0x17000, CELLS = 0x18000, CELL = 128, TAGGED_HEAD = 18 };
+
+/* The driver starts again: with a revision, features, and what `more` puts into its areas. */
+static void again(unsigned revision, uint64_t features, unsigned rx_queues)
+{
+    struct vmxnet3_rx_queue r;
+
+    assert_int_equal(command(VMXNET3_CMD_RESET_DEV), 0);
+    put(VMXNET3_REG_VRRS, 1u << (revision - 1));
+    areas();
+    shared()->upt_features = le64_of(features);
+    shared()->rx_queues = (uint8_t)rx_queues;
+    memcpy(&r, ram(QUEUES + 256, sizeof(r)), sizeof(r));
+    r.data = le64_of(CELLS);
+    r.data_desc_size = le16_of(CELL);
+    memcpy(ram(QUEUES + 256, sizeof(r)), &r, sizeof(r));
+    r.ring[0] = le64_of(RX0 + 0x800);
+    r.ring[1] = le64_of(RX1 + 0x800);
+    r.comp = le64_of(RXC + 0x800);
+    r.data = le64_of(0);
+    memcpy(ram(QUEUES + 512, sizeof(r)), &r, sizeof(r));
+    memcpy(ram(RX0 + 0x800, RING * 16), ram(RX0, RING * 16), RING * 16);
+    memset(ram(RXC, 4096), 0, 4096);
+    memset(ram(TXC, 4096), 0, 4096);
+    assert_int_equal(command(VMXNET3_CMD_ACTIVATE_DEV), 0);
+    unmask();
+    fake_env_run(&f);
+}
+
+static void arrives(uint8_t *p, size_t n)
+{
+    frame_in(p, n);
+    loopnet_put(net, p, n, NULL);
+    fake_env_run(&f);
+}
+
+static void small_frames_go_into_the_data_ring(void **state)
+{
+    uint8_t frame[CELL + 1];
+
+    assert_int_equal(get(VMXNET3_REG_VRRS), 15);
+    again(3, UPT1_F_RXCSUM, 1);
+    arrives(frame, CELL);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]) >> 16 & 0x3ff, 2);
+    assert_memory_equal(ram(CELLS, CELL), frame, CELL);
+    arrives(frame, CELL + 1);
+    assert_int_equal(le32_get(comp(RXC, 1).word[0]) >> 16 & 0x3ff, 0);
+    assert_int_equal(le32_get(comp(RXC, 1).word[0]) & 0xfff, 1);
+    again(2, UPT1_F_RXCSUM, 1); /* before revision 3 there is none */
+    arrives(frame, CELL);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]) >> 16 & 0x3ff, 0);
+}
+
+/* An Ethernet frame with IPv4 and TCP or UDP headers, addresses and ports of Microsoft's example.
+ */
+static void ip_frame(uint8_t *p, size_t n, uint8_t proto)
+{
+    static const uint8_t head[] = {0x45, 0, 0,   0,   0,   0,   0,   0,  64, 6,   0, 0,
+                                   66,   9, 149, 187, 161, 142, 100, 80, 10, 234, 6, 230};
+
+    memset(p, 0x11, n);
+    memcpy(p, mac, 6);
+    be16_put(p + 12, 0x800);
+    memcpy(p + 14, head, sizeof(head));
+    be16_put(p + 16, (uint16_t)(n - 14));
+    p[14 + 9] = proto;
+    p[14 + 20 + 12] = 0x50; /* 20 bytes of TCP header */
+    if (proto == 17)
+        be16_put(p + 38, (uint16_t)(n - 34));
+    assert_int_equal(net_csum_all(p, n), 0);
+}
+
+static void the_drivers_key_and_table_choose_the_queue(void **state)
+{
+    static const uint8_t key[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
+                                    0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
+                                    0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
+                                    0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
+    struct vmxnet3_rss_conf c = {.hash_type =
+                                     le16_of(UPT1_RSS_HASH_TYPE_IPV4 | UPT1_RSS_HASH_TYPE_TCP_IPV4),
+                                 .hash_func = le16_of(UPT1_RSS_HASH_FUNC_TOEPLITZ),
+                                 .key_size = le16_of(40),
+                                 .table_size = le16_of(16)};
+    uint8_t frame[100];
+
+    memcpy(c.key, key, sizeof(key));
+    c.table[0x51ccc178 % 16] = 1;
+    c.table[0x323e8fc2 % 16] = 0;
+    memcpy(ram(CONF, sizeof(c)), &c, sizeof(c));
+    again(4, UPT1_F_RXCSUM, 2);
+    shared()->upt_features = le64_of(UPT1_F_RXCSUM | UPT1_F_RSS);
+    shared()->rss = (struct vmxnet3_conf_desc){le32_of(1), le32_of(sizeof(c)), le64_of(CONF)};
+    command(VMXNET3_CMD_UPDATE_FEATURE);
+    ip_frame(frame, sizeof(frame), 6);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC + 0x800, 0).word[1]), 0x51ccc178);
+    assert_int_equal(le32_get(comp(RXC + 0x800, 0).word[0]) >> 26 & 15,
+                     VMXNET3_RCD_RSS_TYPE_TCPIPV4);
+    ip_frame(frame, sizeof(frame), 17);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[1]), 0x323e8fc2);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]) >> 26 & 15, VMXNET3_RCD_RSS_TYPE_IPV4);
+    shared()->command.version = le32_of(VMXNET3_RSS_FIELDS_UDPIP4);
+    assert_int_equal(command(VMXNET3_CMD_SET_RSS_FIELDS), 0);
+    assert_int_equal(command(VMXNET3_CMD_GET_RSS_FIELDS), VMXNET3_RSS_FIELDS_UDPIP4);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC + 0x800, 1).word[1]), 0x51ccc178);
+    c.table_size = le16_of(500); /* nonsense: no hash */
+    memcpy(ram(CONF, sizeof(c)), &c, sizeof(c));
+    command(VMXNET3_CMD_UPDATE_RSSIDT);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+}
+
+static void large_frames_come_whole_with_their_segments_counted(void **state)
+{
+    struct net_meta m = {.gso = NET_GSO_TCP4, .gso_size = 1000, .hdr_len = 54};
+    static uint8_t frame[54 + 3500];
+    uint32_t word;
+
+    net->rx_caps = NET_CSUM | NET_TSO4;
+    again(4, UPT1_F_RXCSUM | UPT1_F_LRO, 1);
+    ip_frame(frame, sizeof(frame), 6);
+    loopnet_put(net, frame, sizeof(frame), &m);
+    fake_env_run(&f);
+    word = le32_get(comp(RXC, 0).word[3]);
+    assert_int_equal(word & 0x7f000000, VMXNET3_CDTYPE_RXCOMP_LRO);
+    assert_int_equal(word & 0xffff, 1000);
+    assert_int_equal(le32_get(comp(RXC, 0).word[1]), 4);
+    assert_int_equal(le32_get(comp(RXC, 1).word[3]) & 0x7f000000, VMXNET3_CDTYPE_RXCOMP);
+    assert_true(le32_get(comp(RXC, 1).word[3]) & VMXNET3_RCD_TUC);
+    again(4, UPT1_F_RXCSUM, 1); /* without, what is left of them is dropped */
+    loopnet_put(net, frame, sizeof(frame), &m);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[3]), 0);
+}
+
+static void tags_are_taken_off_and_filtered(void **state)
+{
+    uint8_t frame[200];
+
+    memset(frame, 0x22, sizeof(frame));
+    memcpy(frame, mac, 6);
+    be16_put(frame + 12, 0x8100);
+    be16_put(frame + 14, 0x6000 | 100);
+    be16_put(frame + 16, 0x88b5);
+    again(1, UPT1_F_RXCSUM | UPT1_F_RXVLAN, 1);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[3]), 0); /* not let in */
+    shared()->vlan[100 / 32] = le32_of(1u << 100 % 32);
+    command(VMXNET3_CMD_UPDATE_VLAN_FILTERS);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[2]),
+                     (0x6000u | 100) << 16 | VMXNET3_RCD_TS | (sizeof(frame) - 4));
+    assert_int_equal(be16_at((uint8_t *)ram(BUFFERS, 16) + 12), 0x88b5);
+}
+
+static void interrupts_are_held_back_as_asked(void **state)
+{
+    struct vmxnet3_coalesce c = {.mode = le32_of(VMXNET3_COALESCE_RBC), .value = {le32_of(1000)}};
+    uint8_t frame[200];
+
+    again(3, UPT1_F_RXCSUM, 1);
+    shared()->auto_mask = 0;
+    memcpy(ram(CONF, sizeof(c)), &c, sizeof(c));
+    shared()->command = (struct vmxnet3_conf_desc){le32_of(1), le32_of(sizeof(c)), le64_of(CONF)};
+    assert_int_equal(command(VMXNET3_CMD_SET_COALESCE), 0);
+    assert_int_equal(command(VMXNET3_CMD_GET_COALESCE), VMXNET3_COALESCE_RBC);
+    fake_env_advance(&f, 10000000);
+    fake_irqs_take(&f.irqs, VECTOR + 1);
+    arrives(frame, sizeof(frame));
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 1);
+    unmask();
+    arrives(frame, sizeof(frame));
+    arrives(frame, sizeof(frame));
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 0);
+    fake_env_advance(&f, 1000000);
+    fake_env_run(&f);
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 1);
+    c.mode = le32_of(VMXNET3_COALESCE_STATIC);
+    c.value[2] = le32_of(2);
+    memcpy(ram(CONF, sizeof(c)), &c, sizeof(c));
+    assert_int_equal(command(VMXNET3_CMD_SET_COALESCE), 0);
+    unmask();
+    arrives(frame, sizeof(frame));
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 0);
+    arrives(frame, sizeof(frame));
+    assert_int_equal(fake_irqs_take(&f.irqs, VECTOR + 1), 1);
+    c.mode = le32_of(9);
+    memcpy(ram(CONF, sizeof(c)), &c, sizeof(c));
+    assert_int_equal(command(VMXNET3_CMD_SET_COALESCE), 1);
+}
+
+/* VXLAN around TCP: 14 + 20 + 8 + 8 bytes outside, 54 inside. */
+static void frames_in_tunnels_are_cut_and_summed(void **state)
+{
+    enum { OUT = 50, IN = OUT + 54, PAYLOAD = 2500 };
+    static uint8_t frame[IN + PAYLOAD];
+    struct net_layout o;
+
+    again(4, UPT1_F_RXCSUM, 1);
+    memset(frame, 0, OUT);
+    ip_frame(frame + OUT, sizeof(frame) - OUT, 6);
+    ip_frame(frame, OUT, 17);
+    be16_put(frame + 36, 4789);
+    memset(frame + 42, 0, 8);
+    be16_put(frame + 16, sizeof(frame) - 14);
+    be16_put(frame + 38, sizeof(frame) - 34);
+    memcpy(ram(FRAME, sizeof(frame)), frame, sizeof(frame));
+    tx_desc(0, FRAME, sizeof(frame), 1000u << 18,
+            IN | VMXNET3_OM_ENCAP << 10 | VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 3);
+    assert_int_equal(net->last.len, IN + 500);
+    assert_int_equal(be16_at(net->last.bytes + 16), IN + 500 - 14);
+    assert_int_equal(be16_at(net->last.bytes + 38), IN + 500 - 34);
+    assert_int_equal(be16_at(net->last.bytes + 40), 0); /* no outer checksum was asked for */
+    assert_true(net_layout(net->last.bytes + OUT, net->last.len - OUT, &o));
+    assert_int_equal(be16_at(net->last.bytes + OUT + 16), 500 + 40);
+    tx_desc(1, FRAME, sizeof(frame), VMXNET3_TX_OCO,
+            IN | VMXNET3_OM_ENCAP << 10 | VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 4);
+    assert_int_not_equal(be16_at(net->last.bytes + 40), 0);
+    tx_desc(2, FRAME, sizeof(frame), 1000u << 18, /* headers that end elsewhere */
+            (IN + 4) | VMXNET3_OM_ENCAP << 10 | VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 4);
+    assert_int_equal(le32_get(comp(TXC, 2).word[0]), 2);
+}
+
 #define TEST(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 int main(void)
 {
@@ -337,6 +576,12 @@ int main(void)
         TEST(bad_areas_are_refused),
         TEST(a_send_ring_without_an_end_stops_the_queue),
         TEST(the_address_is_read_and_changed),
+        TEST(small_frames_go_into_the_data_ring),
+        TEST(the_drivers_key_and_table_choose_the_queue),
+        TEST(large_frames_come_whole_with_their_segments_counted),
+        TEST(tags_are_taken_off_and_filtered),
+        TEST(interrupts_are_held_back_as_asked),
+        TEST(frames_in_tunnels_are_cut_and_summed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
