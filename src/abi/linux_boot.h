@@ -88,8 +88,21 @@ WIRE_SIZE(struct linux_e820_entry, 20);
 
 enum { LINUX_E820_MAX = 128 };
 
+/* include/uapi/linux/screen_info.h, the part that BIOS calls used to fill. */
+struct linux_screen_info {
+    uint8_t orig_x, orig_y;
+    le16 ext_mem_k, orig_video_page;
+    uint8_t orig_video_mode, orig_video_cols, flags, unused2;
+    le16 orig_video_ega_bx, unused3;
+    uint8_t orig_video_lines, orig_video_isVGA;
+    le16 orig_video_points;
+    uint8_t rest[0x40 - 0x12];
+};
+WIRE_SIZE(struct linux_screen_info, 0x40);
+WIRE_OFFSET(struct linux_screen_info, orig_video_lines, 0x0e);
+
 struct linux_boot_params {
-    uint8_t screen_info[0x40];
+    struct linux_screen_info screen_info;
     uint8_t apm_bios_info[0x14];
     uint8_t pad0[0x70 - 0x54];
     le64 acpi_rsdp_addr;

@@ -225,6 +225,18 @@ static int bz_ordinary(struct boot *b, const struct boot_env *env, const struct 
     return boot_file_load(&b->kernel, z->setup, z->bytes, env->mem, z->at, e);
 }
 
+/* Kernels before 2.6.24 believe the size of the screen even where there is none, and stop at one of
+ * no columns. */
+static void bz_old_screen(const struct bz *z, struct linux_screen_info *s)
+{
+    if (z->version >= 0x207)
+        return;
+    s->orig_video_mode = 3;
+    s->orig_video_cols = 80;
+    s->orig_video_lines = 25;
+    s->orig_video_points = le16_of(16);
+}
+
 int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                       struct err *e)
 {
@@ -249,6 +261,7 @@ int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_st
         return rc;
     memset(&zero, 0, sizeof(zero));
     memcpy(&zero.hdr, &z.hdr, z.hdr_len);
+    bz_old_screen(&z, &zero.screen_info);
     zero.hdr.code32_start = le32_of((uint32_t)z.at);
     if (random)
         zero.hdr.loadflags |= KASLR_FLAG;

@@ -148,6 +148,7 @@ static void a_bzimage_starts_at_its_64_bit_entry(void **state)
     assert_int_equal(le32_get(zero.hdr.header), LINUX_HEADER_MAGIC);
     assert_int_equal(zero.hdr.type_of_loader, 0xff);
     assert_int_equal(zero.sentinel, 0);
+    assert_int_equal(zero.screen_info.orig_video_cols, 0);
     assert_int_equal(le64_get(zero.acpi_rsdp_addr), 0xf0040);
     assert_text(t, le32_get(zero.hdr.cmd_line_ptr), "console=ttyS0 quiet");
     assert_int_equal(zero.e820_entries, 3);
@@ -193,6 +194,7 @@ static void an_old_bzimage_starts_at_its_32_bit_entry(void **state)
     assert_bytes(t, 1 * MiB, 0xc3, IMAGE_CODE);
     /* such kernels unpack themselves to below the zero page before they let go of descriptors */
     assert_bytes(t, 0, 0, t->start.rsi);
+    assert_int_equal(zero_page(t).screen_info.orig_video_cols, 80);
     /* fields that this header does not have are not copied from the code behind it */
     assert_int_equal(le64_get(zero_page(t).hdr.pref_address), 0);
 }
