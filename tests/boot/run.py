@@ -47,7 +47,7 @@ def suite_files():
 
 
 def clean_env():
-    keep = ("PATH", "HOME", "TMPDIR", "LANG", "HOSPES_GUESTS", "HOSPES_HOST", "SUDO_USER")
+    keep = ("PATH", "HOME", "TMPDIR", "LANG", "HOSPES_GUESTS", "HOSPES_HOST", "HOSPES_MEDIA", "SUDO_USER")
     return {k: os.environ[k] for k in keep if k in os.environ}
 
 
@@ -85,7 +85,7 @@ class Test:
 
     def command(self, opts):
         env = {**self.settings, "initrd": self.initrd(opts), "top": TOP,
-               "hospes": opts.binary, "vmm": opts.vmm,
+               "hospes": opts.binary, "vmm": opts.vmm, "HOSPES_MEDIA": os.environ.get("HOSPES_MEDIA", ""),
                "kernel_image": os.path.join(opts.guests, self.fields["kernel"], "vmlinuz")}
         script = 'set -o pipefail; . "$1"; . "$2"; host'
         return (["./dev", "host", "-k", self.fields["host_kernel"], "env"] +

@@ -241,6 +241,8 @@ int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_
     if (rc == 0)
         rc = boot_load_entry(env, false, e);
     if (rc == 0)
+        rc = boot_load_bios(env, e);
+    if (rc == 0)
         rc = mb_info(b, env, placed, e);
     if (rc < 0)
         return rc;

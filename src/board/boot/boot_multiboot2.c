@@ -270,6 +270,8 @@ int boot_multiboot2_load(struct boot *b, const struct boot_env *env, struct boot
     if (rc == 0)
         rc = boot_load_entry(env, false, e);
     if (rc == 0)
+        rc = boot_load_bios(env, e);
+    if (rc == 0)
         rc = mb2_info(b, env, placed, e);
     if (rc < 0)
         return rc;

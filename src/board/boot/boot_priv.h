@@ -166,6 +166,9 @@ void boot_modules_close(struct boot *b);
 MUST int boot_modules_load(const struct boot *b, const struct boot_env *env, gpa_t floor,
                            struct boot_placed out[BOOT_MODULES], struct err *e);
 
+/* boot_bios.c */
+MUST int boot_load_bios(const struct boot_env *env, struct err *e);
+
 /* boot_multiboot.c */
 /* 1: has a header, 0: none, -errno with e: a header that cannot be served. *image: whether the
  * header itself says where the image goes, so that it need not be an ELF file. */

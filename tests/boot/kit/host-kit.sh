@@ -72,7 +72,7 @@ answer()
     return $code
 }
 
-# colours FILE: how many pixels of each colour a picture has, most first. PNG with 8-bit RGB, as hospes writes it.
+# colours FILE: size, pixels of the three most frequent colours, and how many colours there are. PNG with 8-bit RGB, as hospes writes it.
 colours()
 {
     python3 - "$1" <<'END'
@@ -94,7 +94,7 @@ for y in range(height):
         line[i] = line[i] + (0, a, b, (a + b) // 2, paeth)[f] & 255
     last = bytes(line)
     count.update(line[i:i + 3].hex() for i in range(0, len(line), 3))
-print(width, height, *["%s=%d" % x for x in count.most_common(3)])
+print(width, height, *["%s=%d" % x for x in count.most_common(3)], "of", len(count))
 END
 }
 

@@ -417,6 +417,23 @@ static void modules_follow_the_initrd(void **state)
     assert_int_equal(t->e.exit, EX_USAGE_);
 }
 
+static void multiboot_kernels_find_a_bios_that_refuses(void **state)
+{
+    struct bench *t = *state;
+    uint8_t low[0x510];
+
+    for (int kind = IMAGE_MULTIBOOT; kind <= IMAGE_MULTIBOOT2; kind++) {
+        bench_ram(t, RAM);
+        image_elf(&t->image, (enum image_elf)kind);
+        bench_load(t);
+        assert_int_equal(gmem_read(t->mem, 0, low, sizeof(low)), 0);
+        assert_int_equal(le32_at(low + 4 * 0x15), 0x500);
+        assert_int_equal(low[0x508], 0xcf); /* iret */
+        assert_int_equal(low[0x40e] | low[0x40f] << 8, 0x9fc0);
+        assert_int_equal(low[0x413] | low[0x414] << 8, 639);
+    }
+}
+
 static void a_flat_image_goes_where_its_header_says(void **state)
 {
     struct bench *t = *state;
@@ -585,6 +602,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_multiboot2_kernel_that_wants_more_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(modules_follow_the_initrd, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(multiboot_kernels_find_a_bios_that_refuses, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_flat_image_goes_where_its_header_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flat_image_that_makes_no_sense_is_refused, set_up,
                                         tear_down),
