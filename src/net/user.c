@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cfg.h"
@@ -401,11 +402,16 @@ static int user_start(struct user *u, struct cfg *c, struct err *e)
         .if_mtu = USER_LONG,
         .if_mru = USER_LONG,
         .vhostname = cfg_get(c, "hostname"),
+        .tftp_path = cfg_get(c, "tftp"),
+        .bootfile = cfg_get(c, "bootfile"),
     };
+    struct stat st;
 
     if (inet_pton(AF_INET, net ? net : "10.0.2.0", &base) != 1 || (ntohl(base.s_addr) & 0xff))
         return err_exit(e, EX_USAGE_, EINVAL,
                         "net=%s is not a network with 24 bits; write it like net=10.0.3.0", net);
+    if (s.tftp_path && (stat(s.tftp_path, &st) < 0 || !S_ISDIR(st.st_mode)))
+        return err_exit(e, EX_MISSING, ENOENT, "tftp=%s: there is no such folder", s.tftp_path);
     s.vnetwork = base;
     s.vnetmask.s_addr = htonl(0xffffff00);
     s.vhost.s_addr = htonl(ntohl(base.s_addr) | 2);
