@@ -210,7 +210,7 @@ static const struct cli_option run_options[] = {
     {"cdrom", "FILE", "add a CD-ROM drive with this image", run_cdrom},
     {"floppy", "FILE", "add a floppy drive with this image, started before disks", run_floppy},
     {"nic", "NET[,K=V]",
-     "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M",
+     "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M, model=M",
      run_nic},
     {"serial", "WHERE", "stdio (default), none, file=PATH, unix=PATH or pty", run_serial},
     {"display", "WHERE", "none (default) or vnc=ADDR:PORT[,web=ADDR:PORT]", run_display},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * persona.c - `bare`: a plain PC that shows no hypervisor: the board, with disks and CD-ROM drives
- * on its IDE channels. Threads: as persona.h says.
+ * on its IDE channels and network cards of the time. Threads: as persona.h says.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "board/legacy/ide.h"
 #include "core/cfg.h"
 #include "core/err.h"
-#include "personas/persona.h"
+#include "personas/nics.h"
 #include "storage/disk.h"
 
 enum { CPUID_1 = 1 };
@@ -81,9 +81,10 @@ static int bare_add_disk(struct persona *p, const struct disk_spec *s, struct er
 
 static int bare_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
-    return err_exit(e, EX_USAGE_, EINVAL,
-                    "the bare persona has no network card for %s; use --nic none or --persona kvm",
-                    s->id);
+    static const char *const models[] = {"e1000", "e1000e", "rtl8139", "dec21140", NULL};
+    bool mine;
+
+    return persona_emulated_nic(p, s, models, "e1000", &mine, e);
 }
 
 static int bare_finish(struct persona *p, struct err *e)

@@ -23,7 +23,7 @@
 #include "identity.h"
 #include "input.h"
 #include "netvsp.h"
-#include "personas/persona.h"
+#include "personas/nics.h"
 #include "storage/disk.h"
 #include "storvsp.h"
 #include "testdev.h"
@@ -309,15 +309,14 @@ static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct 
 static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
     struct hyperv *v = hyperv_of(p);
+    static const char *const models[] = {"netvsc", "dec21140", NULL};
     uint64_t queues = min_u64(p->env.cpus, NETVSP_QUEUES);
-    int rc = 0;
+    bool emulated;
+    int rc = persona_emulated_nic(p, s, models, "netvsc", &emulated, e);
 
-    if (s->model && strcmp(s->model, "netvsc") != 0)
-        rc = err_exit(e, EX_USAGE_, EINVAL,
-                      "the hyperv persona has no %s network card for %s; leave model= out or use "
-                      "model=netvsc",
-                      s->model, s->id);
-    else if (v->nics == NICS)
+    if (rc < 0 || emulated)
+        return rc;
+    if (v->nics == NICS)
         rc = err_exit(e, EX_USAGE_, ENOSPC, "%s: there are at most %d network cards", s->id, NICS);
     else if (s->opts)
         rc = cfg_u64(s->opts, "queues", 1, NETVSP_QUEUES, &queues, e);

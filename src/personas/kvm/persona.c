@@ -24,6 +24,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "devices.h"
+#include "personas/nics.h"
 #include "scsi.h"
 
 extern const struct persona_ops persona_kvm;
@@ -278,15 +279,14 @@ static int kvm_add_nic(struct persona *p, const struct nic_spec *s, struct err *
 {
     struct kvm_persona *k = kvm_of(p);
     struct env env = p->env.dev;
+    static const char *const models[] = {"virtio", "e1000", "e1000e", "rtl8139", NULL};
     struct virtio_options o;
     uint64_t queues = 1;
-    int rc;
+    bool emulated;
+    int rc = persona_emulated_nic(p, s, models, "virtio", &emulated, e);
 
-    if (s->model && strcmp(s->model, "virtio") != 0)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "the kvm persona has no %s network card for %s; leave model= out or use "
-                        "model=virtio",
-                        s->model, s->id);
+    if (rc < 0 || emulated)
+        return rc;
     rc = device_options(k, s->opts, &o, e);
     if (rc == 0 && s->opts)
         rc = cfg_u64(s->opts, "queues", 1, NET_PAIRS_MAX, &queues, e);

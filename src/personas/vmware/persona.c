@@ -19,6 +19,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "personas/nics.h"
 #include "personas/vmware/rpc.h"
 #include "personas/vmware/vmware.h"
 #include "personas/vmware/vmxnet3.h"
@@ -180,14 +181,13 @@ static size_t vmware_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *l
 
 static int vmware_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
+    static const char *const models[] = {"vmxnet3", "e1000", "e1000e", NULL};
     struct env env = p->env.dev;
-    int rc = 0;
+    bool emulated;
+    int rc = persona_emulated_nic(p, s, models, "vmxnet3", &emulated, e);
 
-    if (s->model && strcmp(s->model, "vmxnet3") != 0)
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "the vmware persona has no %s network card for %s; leave model= out or use "
-                        "model=vmxnet3",
-                        s->model, s->id);
+    if (rc < 0 || emulated)
+        return rc;
     if (s->opts)
         rc = cfg_finish(s->opts, "--nic", e);
     env.id = s->id;

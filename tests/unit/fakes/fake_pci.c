@@ -24,9 +24,12 @@ void fake_pci_write(struct fake_env *f, unsigned devfn, unsigned off, unsigned s
 /* Each function gets a space of its own, so that no state is needed here. */
 static uint64_t place(unsigned devfn, unsigned i, bool io, uint64_t size)
 {
+    if (io && size > 0x20)
+        return LAYOUT_PCI_IO + 0x3000 +
+               (devfn >> 3) * 0x100u; /* one to a function, few functions */
     if (io)
         return LAYOUT_PCI_IO + devfn * 0x100u + i * 0x20u;
-    if (size > 0x10000)
+    if (size > 0x20000)
         return LAYOUT_PCI_MEM_B + i * UINT64_C(0x1000000);
     return LAYOUT_PCI_MEM_A + devfn * UINT64_C(0x100000) + i * UINT64_C(0x20000);
 }

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * e1000.h - registers and descriptors of Intel's gigabit cards.
+ *
+ * Documents: Intel PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual
+ * (317453), for the 82540EM; Intel 82574 GbE Controller Family Datasheet (318694).
+ */
+#ifndef HOSPES_ABI_E1000_H
+#define HOSPES_ABI_E1000_H
+
+#include "abi/bytes.h"
+
+enum {
+    E1000_CTRL = 0x0000,
+    E1000_STATUS = 0x0008,
+    E1000_EECD = 0x0010,
+    E1000_EERD = 0x0014,
+    E1000_CTRL_EXT = 0x0018,
+    E1000_MDIC = 0x0020,
+    E1000_VET = 0x0038,
+    E1000_ICR = 0x00c0,
+    E1000_ITR = 0x00c4,
+    E1000_ICS = 0x00c8,
+    E1000_IMS = 0x00d0,
+    E1000_IMC = 0x00d8,
+    E1000_EIAC = 0x00dc,
+    E1000_IAM = 0x00e0,
+    E1000_IVAR = 0x00e4,
+    E1000_EITR = 0x00e8, /* five of them */
+    E1000_RCTL = 0x0100,
+    E1000_TCTL = 0x0400,
+    E1000_PBA = 0x1000,
+    E1000_EEMNGCTL = 0x1010,
+    E1000_PSRCTL = 0x2170,
+    E1000_RDBAL = 0x2800,
+    E1000_RDBAH = 0x2804,
+    E1000_RDLEN = 0x2808,
+    E1000_RDH = 0x2810,
+    E1000_RDT = 0x2818,
+    E1000_TDBAL = 0x3800,
+    E1000_TDBAH = 0x3804,
+    E1000_TDLEN = 0x3808,
+    E1000_TDH = 0x3810,
+    E1000_TDT = 0x3818,
+    E1000_STATISTICS = 0x4000,
+    E1000_MPC = 0x4010,
+    E1000_GPRC = 0x4074,
+    E1000_BPRC = 0x4078,
+    E1000_MPRC = 0x407c,
+    E1000_GPTC = 0x4080,
+    E1000_GORCL = 0x4088,
+    E1000_GOTCL = 0x4090,
+    E1000_TORL = 0x40c0,
+    E1000_TOTL = 0x40c8,
+    E1000_TPR = 0x40d0,
+    E1000_TPT = 0x40d4,
+    E1000_MPTC = 0x40f0,
+    E1000_BPTC = 0x40f4,
+    E1000_TSCTC = 0x40f8,
+    E1000_STATISTICS_END = 0x4128,
+    E1000_RXCSUM = 0x5000,
+    E1000_RFCTL = 0x5008,
+    E1000_MTA = 0x5200,  /* 128 words */
+    E1000_RAL = 0x5400,  /* 16 pairs */
+    E1000_VFTA = 0x5600, /* 128 words */
+    E1000_SWSM = 0x5b50,
+    E1000_FWSM = 0x5b54,
+    E1000_REGISTERS_END = 0x6000,
+};
+
+#define E1000_CTRL_GIO_MASTER_DISABLE 0x00000004u
+#define E1000_CTRL_RST 0x04000000u
+#define E1000_CTRL_VME 0x40000000u
+#define E1000_CTRL_PHY_RST 0x80000000u
+#define E1000_STATUS_FD 0x00000001u
+#define E1000_STATUS_LU 0x00000002u
+#define E1000_STATUS_SPEED_1000 0x00000080u
+#define E1000_STATUS_ASDV_1000 0x00000200u
+#define E1000_STATUS_GIO_MASTER_ENABLE 0x00080000u
+#define E1000_EECD_SK 0x001u
+#define E1000_EECD_CS 0x002u
+#define E1000_EECD_DI 0x004u
+#define E1000_EECD_DO 0x008u
+#define E1000_EECD_REQ 0x040u
+#define E1000_EECD_GNT 0x080u
+#define E1000_EECD_PRES 0x100u
+#define E1000_EECD_AUTO_RD 0x200u /* 82574 */
+#define E1000_EERD_START 0x01u
+#define E1000_CTRL_EXT_EE_RST 0x00002000u
+#define E1000_CTRL_EXT_IAME 0x08000000u
+#define E1000_MDIC_PHY 0x03e00000u
+#define E1000_MDIC_OP_WRITE 0x04000000u
+#define E1000_MDIC_OP_READ 0x08000000u
+#define E1000_MDIC_READY 0x10000000u
+#define E1000_MDIC_INT_EN 0x20000000u
+#define E1000_MDIC_ERROR 0x40000000u
+#define E1000_EEMNGCTL_CFG_DONE 0x00040000u
+#define E1000_SWSM_SMBI 1u
+
+#define E1000_ICR_TXDW 0x00000001u
+#define E1000_ICR_TXQE 0x00000002u
+#define E1000_ICR_LSC 0x00000004u
+#define E1000_ICR_RXDMT0 0x00000010u
+#define E1000_ICR_RXO 0x00000040u
+#define E1000_ICR_RXT0 0x00000080u
+#define E1000_ICR_MDAC 0x00000200u
+#define E1000_ICR_RXQ0 0x00100000u /* 82574 from here on */
+#define E1000_ICR_TXQ0 0x00400000u
+#define E1000_ICR_TXQ1 0x00800000u
+#define E1000_ICR_OTHER 0x01000000u
+#define E1000_ICR_ASSERTED 0x80000000u
+
+#define E1000_RCTL_EN 0x00000002u
+#define E1000_RCTL_UPE 0x00000008u
+#define E1000_RCTL_MPE 0x00000010u
+#define E1000_RCTL_LPE 0x00000020u
+#define E1000_RCTL_LBM 0x000000c0u
+#define E1000_RCTL_DTYP_PS 0x00000400u
+#define E1000_RCTL_BAM 0x00008000u
+#define E1000_RCTL_VFE 0x00040000u
+#define E1000_RCTL_BSEX 0x02000000u
+#define E1000_RCTL_SECRC 0x04000000u
+#define E1000_TCTL_EN 0x00000002u
+#define E1000_TCTL_PSP 0x00000008u
+#define E1000_RXCSUM_IPOFL 0x00000100u
+#define E1000_RXCSUM_TUOFL 0x00000200u
+#define E1000_RFCTL_EXTEN 0x00008000u
+#define E1000_RAH_AV 0x80000000u
+
+enum { E1000_DESC = 16, E1000_DESC_PS = 32 };
+
+/* Transmit, legacy; word2 and word3 of the others lie in the same places. */
+struct e1000_tx_desc {
+    le64 addr; /* a context: IPCSS, IPCSO, IPCSE, TUCSS, TUCSO, TUCSE */
+    le32 word2, word3;
+};
+WIRE_SIZE(struct e1000_tx_desc, 16);
+#define E1000_TXD_EOP 0x01000000u
+#define E1000_TXD_IC 0x04000000u  /* legacy: put in a checksum */
+#define E1000_TXD_TSE 0x04000000u /* data and context: segment */
+#define E1000_TXD_RS 0x08000000u
+#define E1000_TXD_DEXT 0x20000000u
+#define E1000_TXD_VLE 0x40000000u
+#define E1000_TXD_TCP 0x01000000u /* context */
+#define E1000_TXD_TYPE 0x00f00000u
+#define E1000_TXD_TYPE_DATA 0x00100000u
+#define E1000_TXD_LEN 0x000fffffu
+#define E1000_TXD_DD 0x01u     /* word3 */
+#define E1000_TXD_IXSM 0x0100u /* word3, data */
+#define E1000_TXD_TXSM 0x0200u
+
+/* Receive; extended write-back has `status` and `length` at 8 and 12, packet split goes on. */
+#define E1000_RXD_DD 0x01u
+#define E1000_RXD_EOP 0x02u
+#define E1000_RXD_IXSM 0x04u
+#define E1000_RXD_VP 0x08u
+#define E1000_RXD_UDPCS 0x10u
+#define E1000_RXD_TCPCS 0x20u
+#define E1000_RXD_IPCS 0x40u
+#define E1000_RXD_PIF 0x80u
+
+/* PHY registers: IEEE 802.3 clause 22, and Marvell's 88E1011 and 82574's own. */
+enum {
+    E1000_PHY_CTRL = 0,
+    E1000_PHY_STATUS = 1,
+    E1000_PHY_ID1 = 2,
+    E1000_PHY_ID2 = 3,
+    E1000_PHY_AUTONEG_ADV = 4,
+    E1000_PHY_LP_ABILITY = 5,
+    E1000_PHY_AUTONEG_EXP = 6,
+    E1000_PHY_1000T_CTRL = 9,
+    E1000_PHY_1000T_STATUS = 10,
+    E1000_PHY_EXT_STATUS = 15,
+    E1000_PHY_SPEC_CTRL = 16,
+    E1000_PHY_SPEC_STATUS = 17,
+    E1000_PHY_INT_STATUS = 19,
+    E1000_PHY_EXT_SPEC_CTRL = 20,
+};
+
+#endif
