@@ -9,6 +9,7 @@
 
 #include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
+#include "board/nvme/nvme.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "personas/nics.h"
@@ -23,6 +24,7 @@ struct bare {
     struct persona p; /* first */
     struct ide *ide;  /* NULL: no disk yet */
     struct ahci *ahci;
+    struct nvme *nvme;
 };
 
 static int bare_create(const struct persona_env *env, struct persona **out, struct err *e)
@@ -68,11 +70,16 @@ static int bare_add_disk(struct persona *p, const struct disk_spec *s, struct er
 
         return ahci_add(&p->env.dev, &((struct bare *)p)->ahci, &a, e);
     }
+    if (s->bus && strcmp(s->bus, "nvme") == 0 && !s->cdrom) {
+        struct nvme_cfg v = {.disk = s->disk, .serial = s->serial, .id = s->id};
+
+        return nvme_add(&p->env.dev, &((struct bare *)p)->nvme, &v, e);
+    }
     if (s->bus && strcmp(s->bus, "ide") != 0) {
         disk_close(s->disk);
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "the bare persona has no %s bus for %s; leave bus= out or use bus=ide or "
-                        "bus=sata",
+                        "the bare persona has no %s bus for %s; leave bus= out or use bus=ide, "
+                        "bus=sata or bus=nvme",
                         s->bus, s->id);
     }
     rc = ide_add(&p->env.dev, &((struct bare *)p)->ide, &c, e);

@@ -20,6 +20,7 @@
 #include "balloon.h"
 #include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
+#include "board/nvme/nvme.h"
 #include "console/console.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -40,6 +41,7 @@ struct kvm_persona {
     char *unit[SCSI_MAX_LUNS]; /* ids of its disks */
     struct ide *ide;           /* NULL: no CD-ROM drive, no disk with bus=ide */
     struct ahci *ahci;         /* likewise, with bus=sata */
+    struct nvme *nvme;         /* likewise, with bus=nvme */
 };
 
 static struct kvm_persona *kvm_of(struct persona *p)
@@ -248,6 +250,11 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
 
         return ahci_add(&env, &k->ahci, &a, e);
     }
+    if (s->bus && strcmp(s->bus, "nvme") == 0 && !s->cdrom) {
+        struct nvme_cfg v = {.disk = s->disk, .serial = s->serial, .id = s->id};
+
+        return nvme_add(&env, &k->nvme, &v, e);
+    }
     if (s->bus ? strcmp(s->bus, "ide") == 0 : s->cdrom) {
         struct ide_unit_cfg c = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
@@ -262,7 +269,7 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     if (s->bus && strcmp(s->bus, "virtio") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "the kvm persona has no %s bus for %s; leave bus= out or use bus=virtio, "
-                        "bus=scsi, bus=sata or bus=ide",
+                        "bus=scsi, bus=sata, bus=nvme or bus=ide",
                         s->bus, s->id);
     rc = device_options(k, s->opts, &o, e);
     if (rc == 0 && s->opts)

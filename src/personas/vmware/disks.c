@@ -12,6 +12,7 @@
 
 #include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
+#include "board/nvme/nvme.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "personas/vmware/mpt.h"
@@ -154,6 +155,14 @@ int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 
         return ahci_add(&p->env.dev, &w->ahci, &a, e);
     }
+    if (s->bus && strcmp(s->bus, "nvme") == 0 && !s->cdrom) {
+        struct nvme_cfg v = {.disk = s->disk,
+                             .serial = s->serial,
+                             .id = s->id,
+                             .pci = {0x15ad, 0x07f0, 0x15ad, 0x07f0, 0x01080200}};
+
+        return nvme_add(&p->env.dev, &w->nvme, &v, e);
+    }
     if (!s->bus || strcmp(s->bus, "ide") == 0) {
         struct ide_unit_cfg u = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
@@ -164,7 +173,7 @@ int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
     return err_exit(
         e, EX_USAGE_, EINVAL,
         "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi, lsilogic, "
-        "lsisas1068, sata or ide",
+        "lsisas1068, sata, nvme or ide",
         s->bus, s->id);
 }
 

@@ -69,6 +69,7 @@ struct vmware {
     unsigned adapters;
     struct ide *ide; /* the bus's; NULL: none; for CD-ROM drives */
     struct ahci *ahci;
+    struct nvme *nvme;
     char serial[64];
     uint8_t uuid[16]; /* as in the SMBIOS table */
     struct rpc *rpc;

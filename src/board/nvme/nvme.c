@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nvme.c - an NVM Express 1.4 controller: registers, queues, completions and life.
+ *
+ * Modelled: 32 pairs of I/O queues of up to 1024 entries, physically contiguous, PRP lists, up to
+ * 16 namespaces, INTx, MSI and MSI-X, asynchronous events, shutdown. Not modelled: SGLs, metadata
+ * and protection, weighted arbitration, fused commands, reservations, namespace management,
+ * firmware updates, controller memory, shadow doorbells, multiple paths, interrupt coalescing.
+ *
+ * Threads: doorbells on vCPU threads, which also try commands at once; what would wait goes to the
+ * loop. All under the device's lock.
+ */
+#include "board/nvme/nvme.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board/nvme/nvme_priv.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "core/loop.h"
+
+enum { BAR_REGISTERS = 0, BAR_SIZE = 0x4000, BAR_MSIX = 4, SQES = 6, CQES = 4, TIMEOUT = 30 };
+enum { EVENT_ERROR = 0, BAD_DOORBELL = 0, BAD_DOORBELL_VALUE = 1 };
+
+/* --- completions --- */
+
+static bool cq_full(const struct nvme_cq *c)
+{
+    return (c->tail + 1) % c->size == c->head;
+}
+
+static void fatal(struct nvme *n, const char *why)
+{
+    guest_fault(&n->pci.dev, "the controller stops: %s", why);
+    n->s.csts |= NVME_CSTS_CFS;
+}
+
+static void post(struct nvme *n, const struct nvme_request *r)
+{
+    struct nvme_sq *s = &n->s.sq[r->sq];
+    struct nvme_cq *c = &n->s.cq[s->cq];
+    uint8_t *p = gmem_shared(n->pci.dev.env.mem, c->at + c->tail * sizeof(struct nvme_cqe),
+                             sizeof(struct nvme_cqe));
+
+    if (!p) {
+        fatal(n, "a completion queue lies outside memory");
+        return;
+    }
+    le32_put(p, r->result);
+    le32_put(p + 4, 0);
+    le16_put(p + 8, (uint16_t)s->head);
+    le16_put(p + 10, r->sq);
+    /* The phase tells that the rest is there, so it goes last. */
+    shared_store32(p + 12, r->cid | (uint32_t)(r->status << 1 | c->phase) << 16);
+    if (++c->tail == c->size) {
+        c->tail = 0;
+        c->phase = !c->phase;
+    }
+    c->raise = true;
+}
+
+static void give_back(struct nvme_request *r)
+{
+    struct nvme *n = r->ctl;
+
+    r->next = n->spare;
+    n->spare = r;
+}
+
+static void sq_gone(struct nvme *n, unsigned q)
+{
+    struct nvme_request *r = n->deleter[q];
+
+    n->s.cq[n->s.sq[q].cq].users--;
+    n->s.sq[q] = (struct nvme_sq){.size = 0};
+    n->deleter[q] = NULL;
+    nvme_end(r, NVME_SUCCESS, 0);
+}
+
+void nvme_sq_delete(struct nvme_request *r, unsigned q)
+{
+    r->ctl->deleter[q] = r;
+    r->ctl->s.sq[q].deleting = true;
+    if (!r->ctl->s.sq[q].flying)
+        sq_gone(r->ctl, q);
+}
+
+static void flushed(struct nvme_request *r)
+{
+    struct nvme *n = r->ctl;
+
+    give_back(r);
+    if (--n->flushes == 0)
+        n->s.csts = (n->s.csts & ~NVME_CSTS_SHST_OCCURRING) | NVME_CSTS_SHST_COMPLETE;
+}
+
+void nvme_end(struct nvme_request *r, uint16_t status, uint32_t result)
+{
+    struct nvme *n = r->ctl;
+    struct nvme_sq *s = &n->s.sq[r->sq];
+    unsigned q = r->sq;
+
+    r->status = status;
+    r->result = result;
+    n->flying--;
+    if (r->life != n->life) {
+        give_back(r);
+        if (!n->flying && !(n->s.cc & NVME_CC_EN))
+            n->s.csts &= ~NVME_CSTS_RDY;
+        return;
+    }
+    if (r->shutdown) {
+        flushed(r);
+        return;
+    }
+    if (n->full || cq_full(&n->s.cq[s->cq])) {
+        r->next = NULL;
+        *n->full_end = r;
+        n->full_end = &r->next;
+        return;
+    }
+    n->count.errors += status != NVME_SUCCESS;
+    post(n, r);
+    give_back(r);
+    if (--s->flying == 0 && s->deleting)
+        sq_gone(n, q);
+}
+
+void nvme_park(struct nvme_request *r)
+{
+    r->ctl->flying--;
+    r->ctl->s.sq[r->sq].flying--;
+    give_back(r);
+}
+
+void nvme_interrupts(struct nvme *n)
+{
+    bool up = false;
+
+    for (unsigned i = 0; i < NVME_QUEUES; i++) {
+        struct nvme_cq *c = &n->s.cq[i];
+
+        if (!c->size || !c->interrupts)
+            continue;
+        if (c->raise && !(n->s.intm >> (c->vector & 31) & 1 && !pci_msix_enabled(&n->pci))) {
+            c->raise = false;
+            n->by_pin = !pci_notify(&n->pci, c->vector);
+        }
+        up |= c->head != c->tail && !(n->s.intm & 1);
+    }
+    pci_intx(&n->pci, up && n->by_pin);
+}
+
+void nvme_event(struct nvme *n, unsigned type, unsigned info, unsigned log)
+{
+    uint32_t result = type | info << 8 | log << 16;
+    struct nvme_request r = {.ctl = n, .result = result};
+
+    if (n->s.unread[type])
+        return;
+    if (n->s.events == 0 || cq_full(&n->s.cq[0])) {
+        n->s.told[type] = result | UINT32_C(1) << 31; /* never 0 */
+        return;
+    }
+    n->s.told[type] = 0;
+    n->s.unread[type] = true;
+    r.cid = n->s.event[--n->s.events];
+    post(n, &r);
+}
+
+/* --- submissions --- */
+
+struct nvme_request *nvme_take(struct nvme *n, unsigned q)
+{
+    struct nvme_request *r = n->spare;
+
+    if (!r)
+        return NULL;
+    n->spare = r->next;
+    r->next = NULL;
+    r->life = n->life;
+    r->sq = (uint16_t)q;
+    r->ns = NULL;
+    r->shutdown = false;
+    r->ranges = r->range = 0;
+    r->iovcnt = 0;
+    r->status = NVME_SUCCESS;
+    n->flying++;
+    return r;
+}
+
+static void fetch(struct nvme *n, unsigned q)
+{
+    struct nvme_sq *s = &n->s.sq[q];
+
+    while (s->size && s->head != s->tail && !s->deleting && !n->full &&
+           !(n->s.csts & NVME_CSTS_CFS)) {
+        struct nvme_sqe c;
+        struct nvme_request *r;
+
+        if (gmem_read(n->pci.dev.env.mem, s->at + s->head * sizeof(c), &c, sizeof(c)) < 0) {
+            fatal(n, "a submission queue lies outside memory");
+            return;
+        }
+        r = nvme_take(n, q);
+        if (!r) {
+            n->starved = true; /* goes on when one ends */
+            return;
+        }
+        s->head = s->head + 1 == s->size ? 0 : s->head + 1;
+        s->flying++;
+        r->cid = le16_get(c.cid);
+        if (c.flags) /* fused, or an SGL */
+            nvme_end(r, NVME_INVALID_FIELD | NVME_DNR, 0);
+        else if (q == 0)
+            nvme_admin(r, &c);
+        else
+            nvme_io_command(r, &c);
+    }
+}
+
+static void fetch_all(struct nvme *n)
+{
+    for (unsigned q = 0; q < NVME_QUEUES && n->s.csts & NVME_CSTS_RDY; q++)
+        fetch(n, q);
+}
+
+/* Room in a completion queue: what waited for it, in order, then new commands. */
+static void head_moved(struct nvme *n)
+{
+    struct nvme_request *r = n->full;
+
+    n->full = NULL;
+    n->full_end = &n->full;
+    while (r) {
+        struct nvme_request *next = r->next;
+
+        n->flying++; /* it ends again */
+        nvme_end(r, r->status, r->result);
+        r = next;
+    }
+    if (!n->full)
+        fetch_all(n);
+}
+
+static void doorbell(struct nvme *n, unsigned off, uint32_t v)
+{
+    unsigned i = (off - NVME_DOORBELLS) / 4, q = i / 2;
+    uint32_t size;
+
+    if (!(n->s.csts & NVME_CSTS_RDY) || !(n->s.cc & NVME_CC_EN))
+        return;
+    size = q >= NVME_QUEUES ? 0 : i % 2 ? n->s.cq[q].size : n->s.sq[q].size;
+    if (v >= size) {
+        guest_fault(&n->pci.dev, "doorbell %u is rung with %u", i, v);
+        nvme_event(n, EVENT_ERROR, size ? BAD_DOORBELL_VALUE : BAD_DOORBELL, NVME_LOG_ERROR);
+    } else if (i % 2) {
+        n->s.cq[q].head = v;
+        if (n->full)
+            head_moved(n);
+    } else {
+        n->s.sq[q].tail = v;
+        fetch(n, q);
+    }
+    nvme_interrupts(n);
+}
+
+/* --- on the loop --- */
+
+static void submit_all(void *arg)
+{
+    struct nvme *n = arg;
+    struct nvme_request *r;
+
+    device_lock(&n->pci.dev);
+    r = n->todo;
+    n->todo = NULL;
+    n->todo_end = &n->todo;
+    n->posted = false;
+    device_unlock(&n->pci.dev);
+    while (r) {
+        struct nvme_request *next = r->next; /* done() may use r again once it is submitted */
+
+        disk_submit(r->ns->disk, &r->req);
+        r = next;
+    }
+}
+
+void nvme_later(struct nvme_request *r)
+{
+    struct nvme *n = r->ctl;
+
+    r->next = NULL;
+    *n->todo_end = r;
+    n->todo_end = &r->next;
+    if (!n->posted)
+        loop_post(n->pci.dev.env.loop, submit_all, n);
+    n->posted = true;
+}
+
+void nvme_go_on(struct nvme *n)
+{
+    if (n->starved) {
+        n->starved = false;
+        fetch_all(n);
+    }
+    nvme_interrupts(n);
+}
+
+/* --- enabling --- */
+
+/* What is in flight ends for nobody. */
+static void forget(struct nvme *n)
+{
+    struct nvme_request *r = n->full;
+
+    n->life++;
+    n->full = NULL;
+    n->full_end = &n->full;
+    while (r) {
+        struct nvme_request *next = r->next;
+
+        give_back(r);
+        r = next;
+    }
+    for (unsigned q = 0; q < NVME_QUEUES; q++) {
+        if (n->deleter[q]) {
+            n->flying--;
+            give_back(n->deleter[q]);
+            n->deleter[q] = NULL;
+        }
+    }
+    n->starved = false;
+    memset(n->s.sq, 0, sizeof(n->s.sq));
+    memset(n->s.cq, 0, sizeof(n->s.cq));
+    n->s.events = 0;
+    memset(n->s.told, 0, sizeof(n->s.told));
+    memset(n->s.unread, 0, sizeof(n->s.unread));
+    n->flushes = 0;
+}
+
+static void features_begin(struct nvme *n)
+{
+    memset(n->s.feature, 0, sizeof(n->s.feature));
+    n->s.feature[NVME_FEAT_TEMPERATURE] = 0x0157;
+    n->s.feature[NVME_FEAT_WRITE_CACHE] = 1;
+    n->s.feature[NVME_FEAT_QUEUES] = (NVME_QUEUES - 2) | (NVME_QUEUES - 2) << 16;
+}
+
+static void enable(struct nvme *n)
+{
+    uint32_t sq = (n->s.aqa & 0xfff) + 1, cq = (n->s.aqa >> 16 & 0xfff) + 1, cc = n->s.cc;
+
+    n->s.csts &= ~(NVME_CSTS_CFS | NVME_CSTS_SHST_COMPLETE | NVME_CSTS_SHST_OCCURRING);
+    if ((cc >> 4 & 7) || (cc >> 7 & 15) || (cc >> 11 & 7) || sq < 2 || cq < 2 ||
+        (n->s.asq | n->s.acq) % NVME_PAGE ||
+        !gmem_shared(n->pci.dev.env.mem, n->s.asq, sizeof(struct nvme_sqe)) ||
+        !gmem_shared(n->pci.dev.env.mem, n->s.acq, sizeof(struct nvme_cqe))) {
+        fatal(n, "it was enabled with settings that it has not");
+        return;
+    }
+    features_begin(n);
+    n->s.sq[0] = (struct nvme_sq){.at = n->s.asq, .size = sq};
+    n->s.cq[0] =
+        (struct nvme_cq){.at = n->s.acq, .size = cq, .phase = true, .interrupts = true, .users = 1};
+    n->s.csts |= NVME_CSTS_RDY;
+}
+
+static void cc_write(struct nvme *n, uint32_t v)
+{
+    uint32_t was = n->s.cc;
+
+    n->s.cc = v & 0x00fffff1;
+    if (v & NVME_CC_EN && !(was & NVME_CC_EN)) {
+        enable(n);
+    } else if (!(v & NVME_CC_EN) && was & NVME_CC_EN) {
+        forget(n);
+        n->s.csts &= ~(NVME_CSTS_CFS | NVME_CSTS_SHST_COMPLETE | NVME_CSTS_SHST_OCCURRING);
+        if (!n->flying)
+            n->s.csts &= ~NVME_CSTS_RDY;
+        pci_intx(&n->pci, false);
+    }
+    if (v & NVME_CC_SHN && !(was & NVME_CC_SHN)) {
+        n->s.csts = (n->s.csts & ~NVME_CSTS_SHST_COMPLETE) | NVME_CSTS_SHST_OCCURRING;
+        nvme_shutdown(n);
+    } else if (!(v & NVME_CC_SHN) && v & NVME_CC_EN) {
+        n->s.csts &= ~(NVME_CSTS_SHST_COMPLETE | NVME_CSTS_SHST_OCCURRING);
+    }
+}
+
+/* --- registers --- */
+
+static void half(uint64_t *r, bool high, uint32_t v)
+{
+    *r = high ? (uint32_t)*r | (uint64_t)v << 32 : (*r & ~UINT64_C(0xffffffff)) | v;
+}
+
+static void reg_write(struct nvme *n, unsigned off, uint32_t v)
+{
+    bool on = n->s.cc & NVME_CC_EN;
+
+    switch (off) {
+    case NVME_INTMS:
+        n->s.intm |= v;
+        nvme_interrupts(n);
+        break;
+    case NVME_INTMC:
+        n->s.intm &= ~v;
+        nvme_interrupts(n);
+        break;
+    case NVME_CC:
+        cc_write(n, v);
+        break;
+    case NVME_AQA:
+        n->s.aqa = on ? n->s.aqa : v & 0x0fff0fff;
+        break;
+    case NVME_ASQ:
+    case NVME_ASQ + 4:
+        if (!on)
+            half(&n->s.asq, off & 4, v);
+        break;
+    case NVME_ACQ:
+    case NVME_ACQ + 4:
+        if (!on)
+            half(&n->s.acq, off & 4, v);
+        break;
+    default:
+        if (off >= NVME_DOORBELLS)
+            doorbell(n, off, v);
+    }
+}
+
+static uint32_t reg_read(const struct nvme *n, unsigned off)
+{
+    const uint64_t cap =
+        (NVME_ENTRIES - 1) | NVME_CAP_CQR | (uint64_t)TIMEOUT << NVME_CAP_TO | NVME_CAP_CSS_NVM;
+
+    switch (off) {
+    case NVME_CAP:
+        return (uint32_t)cap;
+    case NVME_CAP + 4:
+        return (uint32_t)(cap >> 32);
+    case NVME_VS:
+        return NVME_VERSION;
+    case NVME_INTMS:
+    case NVME_INTMC:
+        return n->s.intm;
+    case NVME_CC:
+        return n->s.cc;
+    case NVME_CSTS:
+        return n->s.csts;
+    case NVME_AQA:
+        return n->s.aqa;
+    case NVME_ASQ:
+    case NVME_ASQ + 4:
+        return (uint32_t)(n->s.asq >> 8 * (off & 4));
+    case NVME_ACQ:
+    case NVME_ACQ + 4:
+        return (uint32_t)(n->s.acq >> 8 * (off & 4));
+    default:
+        return 0;
+    }
+}
+
+static void nvme_io(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
+                    uint64_t *val)
+{
+    struct nvme *n = (struct nvme *)d;
+    unsigned at = (unsigned)off & ~3u;
+
+    (void)region;
+    if (dir == ACC_READ) {
+        *val = (uint64_t)reg_read(n, at) >> 8 * (off & 3);
+        if (size == 8)
+            *val |= (uint64_t)reg_read(n, at + 4) << 32;
+    } else if (size >= 4 && off % 4 == 0) {
+        reg_write(n, at, (uint32_t)*val);
+        if (size == 8 && at < NVME_DOORBELLS)
+            reg_write(n, at + 4, (uint32_t)(*val >> 32));
+    }
+}
+
+/* --- life --- */
+
+static void nvme_reset(struct device *d)
+{
+    struct nvme *n = (struct nvme *)d;
+
+    forget(n);
+    memset(&n->s, 0, sizeof(n->s));
+    features_begin(n);
+    pci_intx(&n->pci, false);
+}
+
+static void nvme_destroy(struct device *d)
+{
+    struct nvme *n = (struct nvme *)d;
+
+    forget(n); /* nothing starts any more */
+    n->s.csts = 0;
+    while (n->flying)
+        (void)loop_step(d->env.loop, 10000000);
+    for (unsigned i = 0; i < n->namespaces; i++)
+        disk_close(n->ns[i].disk);
+    pthread_mutex_destroy(&d->lock);
+    free(n->request);
+    free(n);
+}
+
+static void nvme_describe(struct device *d, struct dump *out)
+{
+    struct nvme *n = (struct nvme *)d;
+    unsigned queues = 0;
+
+    for (unsigned q = 1; q < NVME_QUEUES; q++)
+        queues += n->s.sq[q].size != 0;
+    dump_add(out, "namespaces", "%u", n->namespaces);
+    dump_add(out, "queues", "%u, %s", queues,
+             pci_msix_enabled(&n->pci) ? "MSI-X" : "one interrupt");
+    dump_add(out, "commands", "%llu reads, %llu writes, %llu failed",
+             (unsigned long long)n->count.reads, (unsigned long long)n->count.writes,
+             (unsigned long long)n->count.errors);
+}
+
+static const struct device_ops nvme_ops = {
+    .name = "nvme",
+    .destroy = nvme_destroy,
+    .reset = nvme_reset,
+    .io = nvme_io,
+    .describe = nvme_describe,
+};
+
+static int nvme_create(const struct env *env, const struct nvme_cfg *c, struct nvme **out,
+                       struct err *e)
+{
+    static const struct pci_id usual = {0x1b36, 0x0010, 0x1af4, 0x1100, 0x01080202};
+    struct nvme *n = calloc(1, sizeof(*n));
+    int rc;
+
+    if (n)
+        n->request = calloc(NVME_REQUESTS, sizeof(*n->request));
+    if (!n || !n->request) {
+        free(n);
+        return err_set(e, ENOMEM, "no memory for an NVMe controller");
+    }
+    n->todo_end = &n->todo;
+    n->full_end = &n->full;
+    for (unsigned i = 0; i < NVME_REQUESTS; i++) {
+        n->request[i].ctl = n;
+        give_back(&n->request[i]);
+    }
+    pci_init(&n->pci, &nvme_ops, env, c->pci.vendor ? &c->pci : &usual);
+    n->pci.dev.env.id = "nvme";
+    n->pci.bar[BAR_REGISTERS] = (struct pci_bar){.kind = PCI_BAR_MEM64, .size = BAR_SIZE};
+    rc = pci_add_msix(&n->pci, BAR_MSIX, NVME_QUEUES, e);
+    if (rc == 0)
+        rc = pci_add_msi(&n->pci, 1, e);
+    if (rc == 0)
+        rc = pci_add(env->pci, &n->pci, -1, e);
+    if (rc < 0) {
+        pci_remove(&n->pci);
+        nvme_destroy(&n->pci.dev);
+        return rc;
+    }
+    nvme_reset(&n->pci.dev);
+    *out = n;
+    return 0;
+}
+
+int nvme_add(const struct env *env, struct nvme **n, const struct nvme_cfg *c, struct err *e)
+{
+    int rc = *n ? 0 : nvme_create(env, c, n, e);
+    struct nvme_namespace *s;
+
+    if (rc == 0 && (*n)->namespaces == NVME_NAMESPACES)
+        rc =
+            err_exit(e, EX_USAGE_, ENOSPC, "%s: all %d namespaces of the NVMe controller are taken",
+                     c->id, NVME_NAMESPACES);
+    if (rc < 0) {
+        disk_close(c->disk);
+        return rc;
+    }
+    s = &(*n)->ns[(*n)->namespaces++];
+    s->disk = c->disk;
+    s->shift = (unsigned)__builtin_ctz(c->disk->shape.logical);
+    s->blocks = c->disk->shape.bytes >> s->shift;
+    snprintf(s->serial, sizeof(s->serial), "%s%s", c->serial ? "" : "hospes-",
+             c->serial ? c->serial : c->id);
+    return 0;
+}
