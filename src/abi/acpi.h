@@ -178,6 +178,17 @@ struct acpi_madt_lapic_nmi {
 };
 WIRE_SIZE(struct acpi_madt_lapic_nmi, 6);
 
+/* IA-PC HPET Specification 1.0a, 3.2.4 */
+struct acpi_hpet {
+    struct acpi_header header;
+    le32 block_id;
+    struct acpi_gas base;
+    uint8_t number;
+    le16 min_tick;
+    uint8_t page;
+};
+WIRE_SIZE(struct acpi_hpet, 56);
+
 /* PCI Firmware Specification 3.2, 4.1.2 */
 struct acpi_mcfg {
     struct acpi_header header;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.6, FACS, MADT, MCFG.
+ * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.6, FACS, MADT, MCFG, HPET.
  *
  * ACPI 6.3 chapter 5.2. The DSDT is dsdt.c's. Every pointer has its 32-bit form, so that ACPI 1.0
- * guests find everything. No HPET is offered: every guest kernel has a better clock here.
+ * guests find everything.
  */
 #include <errno.h>
 #include <string.h>
@@ -152,6 +152,15 @@ static gpa_t put_mcfg(struct tables *t, const struct tables_cfg *c)
     return put_table(t, &m, "MCFG", 1, sizeof(m));
 }
 
+static gpa_t put_hpet(struct tables *t)
+{
+    struct acpi_hpet h = {.block_id = le32_of(0x8086a201), /* as in its capabilities */
+                          .base = {.bit_width = 64, .address = le64_of(LAYOUT_HPET)},
+                          .min_tick = le16_of(2000)};
+
+    return put_table(t, &h, "HPET", 1, sizeof(h));
+}
+
 /* --- roots --- */
 
 static gpa_t put_root(struct tables *t, const gpa_t *table, size_t n, bool wide)
@@ -189,8 +198,8 @@ static gpa_t put_rsdp(struct tables *t, gpa_t rsdt, gpa_t xsdt)
 int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct err *e)
 {
     struct acpi_header *dsdt;
-    gpa_t table[3], facs, dsdt_at, rsdt, xsdt;
-    size_t len;
+    gpa_t table[4], facs, dsdt_at, rsdt, xsdt;
+    size_t len, n = 3;
 
     dsdt = dsdt_create(c, &len);
     if (!dsdt)
@@ -201,8 +210,10 @@ int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct
     table[0] = put_fadt(t, facs, dsdt_at);
     table[1] = put_madt(t, c);
     table[2] = put_mcfg(t, c);
-    rsdt = put_root(t, table, ARRAY_SIZE(table), false);
-    xsdt = put_root(t, table, ARRAY_SIZE(table), true);
+    if (c->hpet)
+        table[n++] = put_hpet(t);
+    rsdt = put_root(t, table, n, false);
+    xsdt = put_root(t, table, n, true);
     *rsdp = put_rsdp(t, rsdt, xsdt);
     if (!facs || !dsdt_at || !*rsdp)
         return err_set(e, ENOSPC, "the ACPI tables do not fit below 1 MiB: use fewer devices");

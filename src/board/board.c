@@ -160,6 +160,10 @@ static int board_chipset(struct board *b, struct err *e)
     rc = board_take(b, i8042_create(&env, &sig, b->cfg.hub, &d, e), &d);
     if (rc < 0)
         return rc;
+    if (rc == 0 && b->cfg.hpet)
+        rc = board_take(b, hpet_create(&env, &d, e), &d);
+    if (rc < 0)
+        return rc;
     env.id = "pvpanic";
     if (!b->cfg.no_pvpanic)
         rc = board_take(b, pvpanic_create(&env, &sig, &d, e), &d);
@@ -312,6 +316,7 @@ static struct tables_cfg board_facts(const struct board *b)
     struct tables_cfg c = {.cpus = b->cfg.cpus,
                            .memory = b->cfg.memory,
                            .last_bus = BOARD_LAST_BUS,
+                           .hpet = b->cfg.hpet,
                            .pvpanic = !b->cfg.no_pvpanic,
                            .floppy = b->floppy != NULL,
                            .pci = b->told,

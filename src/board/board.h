@@ -42,6 +42,7 @@ struct board_cfg {
     struct console *com1;              /* NULL: nothing is connected */
     uint8_t uuid[16];                  /* as printed, big-endian fields */
     bool rtc_local;                    /* the clock holds local time */
+    bool hpet;                         /* an event timer: not in every hypervisor */
     bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
     bool vga;                          /* a screen; always there with firmware */
     struct hub *hub;                   /* who looks and types; may be NULL */

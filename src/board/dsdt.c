@@ -221,6 +221,17 @@ static void motherboard(struct aml *a, const struct tables_cfg *c)
     aml_end(a);
 }
 
+static void event_timer(struct aml *a)
+{
+    aml_device(a, "HPET");
+    aml_name_eisaid(a, "_HID", "PNP0103");
+    aml_name_int(a, "_UID", 0);
+    aml_resources(a, "_CRS");
+    aml_res_memory32(a, (uint32_t)LAYOUT_HPET, 0x400, false);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
 static void namespace(struct aml *a, const struct tables_cfg *c)
 {
     sleep_states(a);
@@ -228,6 +239,8 @@ static void namespace(struct aml *a, const struct tables_cfg *c)
     processors(a, c->cpus);
     root_bridge(a, c);
     motherboard(a, c);
+    if (c->hpet)
+        event_timer(a);
     if (c->hooks.acpi)
         c->hooks.acpi(c->hooks.acpi_arg, a);
     aml_end(a);

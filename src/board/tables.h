@@ -23,7 +23,7 @@ struct tables_cfg {
     uint64_t memory;
     uint8_t uuid[16];
     uint8_t last_bus;
-    bool pvpanic, floppy;
+    bool hpet, pvpanic, floppy;
     struct pci_extent pci; /* where firmware put PCI memory; zeroes: in the board's windows */
     bool mem64;            /* the 64-bit window is in use */
     struct board_tables hooks;

@@ -67,6 +67,7 @@ struct persona_env {
     uint64_t memory; /* bytes */
     const char *name;
     uint8_t uuid[16];
+    bool display;            /* somebody may look and point */
     bool firmware;           /* starts the machine: it must find a disk that it has a driver for */
     struct cfg *opts;        /* --persona NAME,key=value */
     struct console *console; /* the guest's serial console; a PV console may share it */

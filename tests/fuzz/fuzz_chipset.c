@@ -17,7 +17,7 @@
 #include "core/loop.h"
 #include "fakes/fake_env.h"
 
-enum { OPS_MAX = 2000, DEVICES = 6 };
+enum { OPS_MAX = 2000, DEVICES = 7 };
 
 static struct fake_env f;
 static struct device *dev[DEVICES];
@@ -78,6 +78,7 @@ static void create(void)
     rc |= pm_create(&f.env, &sig, &dev[3], &e);
     rc |= pvpanic_create(&f.env, &sig, &dev[4], &e);
     rc |= testdev_create(&f.env, &sig, &dev[5], &e);
+    rc |= hpet_create(&f.env, &dev[6], &e);
     assert(rc == 0);
 }
 
@@ -108,8 +109,12 @@ static void step(const uint8_t *p)
     case 0 ... 5:
         fake_env_out(&f, port, size, v);
         break;
-    case 6 ... 9:
+    case 6 ... 8:
         fake_env_in(&f, port, size);
+        break;
+    case 9: /* the event timer; its counter, too */
+        fake_env_write(&f, LAYOUT_HPET + p[1] % 0x60 * 4, size == 1 ? 8 : 4, v);
+        fake_env_read(&f, LAYOUT_HPET + 0xf0, 8);
         break;
     case 10:
         fake_env_out(&f, p[1] | p[2] << 8, size, v);

@@ -41,6 +41,9 @@ void rtc_cmos_set(struct device *d, unsigned at, uint8_t v);
 /* Drives' types, as in the byte at 0x10, and the equipment byte with them. */
 void rtc_cmos_floppy(struct device *d, uint8_t types);
 
+/* hpet.c: an event timer at LAYOUT_HPET. */
+MUST int hpet_create(const struct env *env, struct device **out, struct err *e);
+
 /* i8042.c: keyboard and mouse, which hub (may be NULL) can use. */
 struct hub;
 MUST int i8042_create(const struct env *env, const struct board_signal *sig, struct hub *hub,

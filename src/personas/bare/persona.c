@@ -10,6 +10,7 @@
 #include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
 #include "board/nvme/nvme.h"
+#include "board/usb/xhci.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "personas/nics.h"
@@ -96,7 +97,12 @@ static int bare_add_nic(struct persona *p, const struct nic_spec *s, struct err 
 
 static int bare_finish(struct persona *p, struct err *e)
 {
-    return p->env.opts ? cfg_finish(p->env.opts, "--persona bare", e) : 0;
+    int rc = p->env.opts ? cfg_finish(p->env.opts, "--persona bare", e) : 0;
+
+    /* A pointer that is where the viewer's is. */
+    if (rc == 0 && p->env.display)
+        rc = xhci_add_input(&p->env.dev, p->env.hub, e);
+    return rc;
 }
 
 static void bare_smbios(struct persona *p, struct smbios_id *out)

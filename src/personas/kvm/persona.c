@@ -21,6 +21,7 @@
 #include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
 #include "board/nvme/nvme.h"
+#include "board/usb/xhci.h"
 #include "console/console.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -341,6 +342,8 @@ static int kvm_finish(struct persona *p, struct err *e)
         env.id = "balloon0";
         rc = balloon_create(&env, &k->o, &p->env, &k->balloon, e);
     }
+    if (rc == 0 && p->env.display)
+        rc = xhci_add_input(&p->env.dev, p->env.hub, e);
     return rc;
 }
 
