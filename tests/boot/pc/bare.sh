@@ -13,7 +13,7 @@ host()
     export TMPDIR=$work
     "$top/tools/mkbootdisk.sh" disk.img "$kernel_image" "$initrd" "console=ttyS0 quiet panic=-1" || return 1
     truncate -s 64M data.img
-    "$hospes" run --host kvm --persona bare --cpus 1 --nic user,model=dec21140 disk.img,format=raw \
+    "$hospes" run --host kvm --persona bare --cpus 1 --nic user,model=dec21140 --disk disk.img,format=raw \
         --disk data.img,format=raw,write </dev/null
 }
 

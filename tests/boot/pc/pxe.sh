@@ -21,7 +21,7 @@ kernel kernel console=ttyS0 quiet panic=-1 by=ipxe
 initrd initrd
 boot
 EOF
-    "$hospes" run --host kvm --persona bare --nic "user,model=$model,tftp=$work/tftp,bootfile=boot.ipxe" </dev/null
+    "$hospes" run --host kvm --persona bare --firmware bios --nic "user,model=$model,tftp=$work/tftp,bootfile=boot.ipxe" </dev/null
 }
 
 guest()
