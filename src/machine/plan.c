@@ -524,9 +524,10 @@ static int plan_check_boot(const struct plan *p, struct err *e)
                         "--nvram is where UEFI keeps its variables: give --firmware uefi, too");
     /* Firmware that was asked for may start the guest from the network. */
     if (!p->kernel && p->disks == 0 && !(p->firmware && p->nics))
-        return err_exit(e, EX_USAGE_, EINVAL,
-                        "there is nothing to start: give a disk image, --kernel FILE, or --firmware "
-                        "bios and a --nic to start from");
+        return err_exit(
+            e, EX_USAGE_, EINVAL,
+            "there is nothing to start: give a disk image, --kernel FILE, or --firmware "
+            "bios and a --nic to start from");
     return 0;
 }
 

@@ -122,6 +122,25 @@ static void controller_reset(struct xhci *x)
     xhci_kick(x);
 }
 
+/* The segment table has one entry; the ring is made anew when its address was written. */
+static void event_ring(struct xhci *x)
+{
+    uint8_t entry[16];
+
+    x->s.event_size = 0;
+    x->s.event_fresh = false;
+    if (gmem_read(x->pci.dev.env.mem, x->s.erstba & ~UINT64_C(63), entry, sizeof(entry)) < 0) {
+        xhci_fatal(x, "the event ring's table lies outside memory");
+        return;
+    }
+    x->s.event_at = le64_at(entry) & ~UINT64_C(63);
+    x->s.event_size = le32_at(entry + 8) & 0xffff;
+    if (x->s.event_size < 16 || x->s.event_size > 4096)
+        x->s.event_size = 0;
+    x->s.event_next = 0;
+    x->s.event_cycle = true;
+}
+
 static void command_write(struct xhci *x, uint32_t v)
 {
     bool was = x->s.usbcmd & XHCI_CMD_RUN;
@@ -130,7 +149,9 @@ static void command_write(struct xhci *x, uint32_t v)
         controller_reset(x);
         return;
     }
-    x->s.usbcmd = v & 0xf0d;
+    x->s.usbcmd = v & 0xc0d;
+    if (v & XHCI_CMD_RUN && !was && x->s.event_fresh)
+        event_ring(x);
     if (v & XHCI_CMD_RUN && !was && !(x->s.usbsts & XHCI_STS_HSE)) {
         x->s.usbsts &= ~XHCI_STS_HCH;
         for (unsigned i = 0; i < XHCI_PORT_COUNT; i++) {
@@ -218,24 +239,6 @@ static uint32_t operational_read(const struct xhci *x, unsigned off)
     }
 }
 
-/* The segment table has one entry; writing its address makes the ring. */
-static void event_ring(struct xhci *x)
-{
-    uint8_t entry[16];
-
-    x->s.event_size = 0;
-    if (gmem_read(x->pci.dev.env.mem, x->s.erstba & ~UINT64_C(63), entry, sizeof(entry)) < 0) {
-        xhci_fatal(x, "the event ring's table lies outside memory");
-        return;
-    }
-    x->s.event_at = le64_at(entry) & ~UINT64_C(63);
-    x->s.event_size = le32_at(entry + 8) & 0xffff;
-    if (x->s.event_size < 16 || x->s.event_size > 4096)
-        x->s.event_size = 0;
-    x->s.event_next = 0;
-    x->s.event_cycle = true;
-}
-
 static void runtime_write(struct xhci *x, unsigned off, uint32_t v)
 {
     switch (off) {
@@ -252,8 +255,7 @@ static void runtime_write(struct xhci *x, unsigned off, uint32_t v)
     case XHCI_ERSTBA:
     case XHCI_ERSTBA + 4:
         half(&x->s.erstba, off & 4, v);
-        if (x->s.usbsts & XHCI_STS_HCH)
-            event_ring(x);
+        x->s.event_fresh = true; /* halves come one by one: looked at when it is run */
         return;
     case XHCI_ERDP: { /* the busy bit is cleared by writing a one */
         bool busy = x->s.erdp & XHCI_ERDP_EHB && !(v & XHCI_ERDP_EHB);

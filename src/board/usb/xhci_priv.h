@@ -47,7 +47,7 @@ struct xhci_state {
     uint64_t erstba, erdp;
     gpa_t event_at; /* the segment */
     uint32_t event_size, event_next;
-    bool event_cycle;
+    bool event_cycle, event_fresh; /* fresh: its table's address was written */
     struct xhci_ring command;
     bool command_running;
     struct xhci_slot slot[XHCI_SLOTS + 1];

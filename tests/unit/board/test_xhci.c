@@ -320,6 +320,8 @@ static void rings_that_lead_nowhere_do_nothing(void **state)
     assert_true(quiet());
     wr(OP + XHCI_USBCMD, 0);
     wr(RT + XHCI_ERSTBA, 0xfffff000);
+    assert_false(rd(OP + XHCI_USBSTS) & XHCI_STS_HSE);
+    wr(OP + XHCI_USBCMD, XHCI_CMD_RUN);
     assert_true(rd(OP + XHCI_USBSTS) & XHCI_STS_HSE);
     start();
 }
