@@ -172,6 +172,20 @@ static int add_file(struct adding *x, const char *path, struct err *e)
     return rc;
 }
 
+/* Whoever signs with a key that counts for nobody here has most likely named another file. */
+static int signer_counts(const struct store *s, const struct seckey *key, const char *path,
+                         struct err *e)
+{
+    char now[VTIME_TEXT], why[300];
+
+    vtime_now(now);
+    if (trust_lists(&s->trust, &key->pub, now, why, sizeof(why)))
+        return 0;
+    return err_exit(e, EX_USAGE_, EACCES,
+                    "the key %s %s in %s/trust.json: what it signs would count for nobody", path,
+                    why, s->dir);
+}
+
 static int add_all(struct adding *x, const char *dir, char **file, int n, struct err *e)
 {
     int rc;
@@ -186,6 +200,7 @@ static int add_all(struct adding *x, const char *dir, char **file, int n, struct
         rc = store_open(dir, true, &x->s, e);
     if (rc < 0)
         return rc;
+    rc = signer_counts(&x->s, &x->key, x->a->key, e);
     for (int i = 0; i < n && rc == 0; i++)
         rc = x->a->claim ? add_file(x, file[i], e) : add_bundle(x, file[i], e);
     store_close(&x->s);
@@ -289,7 +304,9 @@ static int errata_add(const char *dir, const struct catalogue_args *a, struct er
     if (rc == 0)
         rc = store_open(dir, true, &s, e);
     if (rc == 0) {
-        rc = store_add(&s, DSSE_NOTE, text, &key, NULL, e);
+        rc = signer_counts(&s, &key, a->key, e);
+        if (rc == 0)
+            rc = store_add(&s, DSSE_NOTE, text, &key, NULL, e);
         store_close(&s);
     }
     seckey_wipe(&key);

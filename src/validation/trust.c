@@ -174,9 +174,9 @@ int trust_read(const char *path, struct trust *t, struct err *e)
     if (text[0] == '{') {
         rc = trust_from_json(t, text, len, e);
     } else {
-        rc = key_read_public(path, &key, e);
-        if (rc == 0)
-            rc = trust_add(t, &key, path, all, e);
+        free(text);
+        rc = key_read_public(path, &key, e); /* names the file itself */
+        return rc < 0 ? rc : trust_add(t, &key, path, all, e);
     }
     free(text);
     return rc < 0 ? err_wrap(e, "%s", path) : 0;
@@ -194,6 +194,22 @@ static const char *trust_objection(const struct trusted *k, unsigned role, const
     if (k->revoked && strcmp(when, k->revoked) >= 0)
         return "had been revoked";
     return NULL;
+}
+
+bool trust_lists(const struct trust *t, const struct pubkey *key, const char *when, char *why,
+                 size_t room)
+{
+    snprintf(why, room, "is not listed");
+    for (size_t i = 0; i < t->n; i++) {
+        const char *objection = trust_objection(&t->key[i], 0, when);
+
+        if (strcmp(t->key[i].key.id, key->id) != 0)
+            continue;
+        if (!objection)
+            return true;
+        snprintf(why, room, "%s", objection);
+    }
+    return false;
 }
 
 const struct trusted *trust_signer(const struct trust *t, const struct dsse *d, unsigned role,

@@ -39,6 +39,10 @@ MUST int trust_read(const char *path, struct trust *t, struct err *e);
 unsigned trust_role_of(const char *word);
 const char *trust_role_word(enum trust_role r);
 
+/* Is the key listed and good at that time? The reason when not, in why. */
+bool trust_lists(const struct trust *t, const struct pubkey *key, const char *when, char *why,
+                 size_t room);
+
 /* The first key with a good signature on d that has role (0: any) at time `when`; NULL when there
  * is none, with the reason in why (a sentence). when: "2026-11-27T23:05:00Z". */
 const struct trusted *trust_signer(const struct trust *t, const struct dsse *d, unsigned role,
