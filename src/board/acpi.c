@@ -13,6 +13,7 @@
 #include "board/layout.h"
 #include "board/tables.h"
 #include "core/err.h"
+#include "core/gmem.h"
 
 enum { ACPI_SCI = 9, MADT_ROOM = 44 + 255 * 8 + 12 + 8 * 10 + 6 };
 
@@ -217,5 +218,34 @@ int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct
     *rsdp = put_rsdp(t, rsdt, xsdt);
     if (!facs || !dsdt_at || !*rsdp)
         return err_set(e, ENOSPC, "the ACPI tables do not fit below 1 MiB: use fewer devices");
+    return 0;
+}
+
+/* --- what the guest writes --- */
+
+static bool table_read(struct gmem *mem, gpa_t at, const char *signature, void *out, size_t n)
+{
+    return gmem_read(mem, at, out, n) == 0 && memcmp(out, signature, 4) == 0;
+}
+
+uint32_t acpi_waking_vector(struct gmem *mem, gpa_t rsdp)
+{
+    struct {
+        struct acpi_header h;
+        le32 table[8];
+    } rsdt;
+    struct acpi_rsdp r;
+    struct acpi_fadt fadt;
+    struct acpi_facs facs;
+
+    if (gmem_read(mem, rsdp, &r, sizeof(r)) < 0 ||
+        !table_read(mem, le32_get(r.rsdt_address), "RSDT", &rsdt, sizeof(rsdt)))
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(rsdt.table); i++) {
+        if (sizeof(rsdt.h) + 4 * (i + 1) <= le32_get(rsdt.h.length) &&
+            table_read(mem, le32_get(rsdt.table[i]), "FACP", &fadt, sizeof(fadt)) &&
+            table_read(mem, le32_get(fadt.firmware_ctrl), "FACS", &facs, sizeof(facs)))
+            return le32_get(facs.firmware_waking_vector);
+    }
     return 0;
 }

@@ -22,6 +22,8 @@
 #include "storage/disk.h"
 
 enum { BOARD_LAST_BUS = 0 };
+/* Where firmware reads why the machine was reset. */
+enum { CMOS_SHUTDOWN = 0x0f, CMOS_SHUTDOWN_S3 = 0xfe };
 
 /* Tables fill the ROM area, where guests look for their anchors and which they leave alone. */
 #define BOARD_TABLES LAYOUT_ROM
@@ -123,8 +125,10 @@ static int board_take(struct board *b, int rc, struct device *const *d)
 static int board_chipset(struct board *b, struct err *e)
 {
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
-    const struct rtc_cfg rtc = {
-        .local = b->cfg.rtc_local, .memory = b->cfg.memory, .cpus = b->cfg.cpus};
+    struct rtc_cfg rtc = {.local = b->cfg.rtc_local,
+                          .memory = b->cfg.memory,
+                          .cpus = b->cfg.cpus,
+                          .alarm = pm_clock_alarm};
     const struct bridges_cfg bridges = {&b->shadow, !b->cfg.firmware || b->cfg.xen_firmware,
                                         b->cfg.uefi != NULL};
     struct env env = b->env;
@@ -140,7 +144,9 @@ static int board_chipset(struct board *b, struct err *e)
     rc = board_take(b, pm_create(&env, &sig, &d, e), &d);
     if (rc < 0)
         return rc;
-    b->pm = b->devices;
+    b->pm = rtc.alarm_arg = b->devices;
+    if (b->cfg.s3)
+        pm_offer_s3(b->pm);
     env.id = "com1";
     rc = board_take(b, uart_create(&env, 0x3f8, 4, b->cfg.com1, &d, e), &d);
     if (rc < 0)
@@ -319,6 +325,7 @@ static struct tables_cfg board_facts(const struct board *b)
                            .hpet = b->cfg.hpet,
                            .pvpanic = !b->cfg.no_pvpanic,
                            .floppy = b->floppy != NULL,
+                           .s3 = b->cfg.s3,
                            .pci = b->told,
                            .mem64 = pci_bus_uses_mem64(b->env.pci),
                            .hooks = *b->said};
@@ -381,6 +388,21 @@ void board_reset(struct board *b)
     for (struct device *d = b->devices; d; d = d->next)
         d->ops->reset(d);
     pci_bus_reset(b->env.pci);
+}
+
+void board_wake(struct board *b)
+{
+    bridges_hold(b->env.pci, true);
+    board_reset(b);
+    bridges_hold(b->env.pci, false);
+    pm_woken(b->pm);
+    if (b->firmware)
+        rtc_cmos_set(b->rtc, CMOS_SHUTDOWN, CMOS_SHUTDOWN_S3);
+}
+
+uint32_t board_waking_vector(const struct board *b)
+{
+    return acpi_waking_vector(b->cfg.mem, b->rsdp);
 }
 
 size_t board_ranges(const struct board *b, struct board_range *out, size_t max)

@@ -29,6 +29,8 @@ enum board_event {
     BOARD_RESET,     /* reset register, port 0x92, keyboard controller */
     BOARD_PANIC,     /* panic notice; the guest goes on as it likes */
     BOARD_TEST_EXIT, /* --testdev: value is what the process must end with */
+    BOARD_SLEEP,     /* ACPI S3: processors stop until BOARD_WAKE, and then board_wake() */
+    BOARD_WAKE,
 };
 
 struct board_cfg {
@@ -47,6 +49,7 @@ struct board_cfg {
     bool vga;                          /* a screen; always there with firmware */
     struct hub *hub;                   /* who looks and types; may be NULL */
     bool testdev;                      /* the test devices of kvm-unit-tests */
+    bool s3;                           /* suspend to RAM is offered */
     bool firmware;                     /* a BIOS starts the machine and places its devices */
     bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
     const char *bios;                  /* its image; NULL: the installed SeaBIOS */
@@ -103,6 +106,13 @@ void board_add(struct board *b, struct device *d);
 /* BAR addresses and tables. t and what it points to must live until the board is destroyed. */
 MUST int board_place(struct board *b, const struct board_tables *t, struct err *e);
 void board_reset(struct board *b);
+
+/* As after power-on, for a machine that slept: memory, and what firmware made of the space below
+ * 1 MiB, stay. Where the first processor goes on is board_waking_vector()'s word, unless firmware
+ * starts: a real-mode address, 0: the guest has said none. Like board_reset(), and instead of
+ * board_place() after it. */
+void board_wake(struct board *b);
+uint32_t board_waking_vector(const struct board *b);
 
 /* The memory map in ascending order; the number of ranges, at most max. */
 size_t board_ranges(const struct board *b, struct board_range *out, size_t max);

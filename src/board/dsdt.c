@@ -19,12 +19,13 @@
 #include "board/layout.h"
 #include "board/pci.h"
 
-static void sleep_states(struct aml *a)
+/* The types are those of pm.c. */
+static void sleep_state(struct aml *a, const char *name, unsigned type)
 {
-    aml_name(a, "\\_S5");
+    aml_name(a, name);
     aml_package(a, 4);
     for (unsigned i = 0; i < 4; i++)
-        aml_int(a, 0);
+        aml_int(a, i < 2 ? type : 0);
     aml_end(a);
 }
 
@@ -234,7 +235,9 @@ static void event_timer(struct aml *a)
 
 static void namespace(struct aml *a, const struct tables_cfg *c)
 {
-    sleep_states(a);
+    sleep_state(a, "\\_S5", 0);
+    if (c->s3)
+        sleep_state(a, "\\_S3", 1);
     aml_scope(a, "\\_SB");
     processors(a, c->cpus);
     root_bridge(a, c);

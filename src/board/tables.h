@@ -23,7 +23,7 @@ struct tables_cfg {
     uint64_t memory;
     uint8_t uuid[16];
     uint8_t last_bus;
-    bool hpet, pvpanic, floppy;
+    bool hpet, pvpanic, floppy, s3;
     struct pci_extent pci; /* where firmware put PCI memory; zeroes: in the board's windows */
     bool mem64;            /* the 64-bit window is in use */
     struct board_tables hooks;
@@ -40,6 +40,8 @@ uint8_t tables_checksum(const void *p, size_t n, size_t at);
 
 /* acpi.c: all tables; *rsdp is where the root pointer is. */
 MUST int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct err *e);
+/* Where the guest wants to go on after S3, by tables that were built; 0: nowhere. */
+uint32_t acpi_waking_vector(struct gmem *mem, gpa_t rsdp);
 /* smbios.c: both entry points; *entry is where the 2.1 one is. */
 MUST int smbios_build(struct tables *t, const struct tables_cfg *c, gpa_t *entry, struct err *e);
 /* mptable.c: Intel MultiProcessor Specification 1.4; *mp is where the floating pointer is. */

@@ -16,7 +16,7 @@ static const struct cli_option ask_options[] = {
 
 static int ask_machine(const struct told *t, const char *name, const char *what, struct err *e)
 {
-    static const char *const words[] = {"reboot", "freeze", "thaw", "time-sync"};
+    static const char *const words[] = {"reboot", "freeze", "thaw", "time-sync", "wake"};
     struct json_object *req;
     uint64_t bytes = 0;
     size_t i = 0;
@@ -27,8 +27,8 @@ static int ask_machine(const struct told *t, const char *name, const char *what,
     if (i == ARRAY_SIZE(words) &&
         (strncmp(what, "memory=", 7) != 0 || size_parse(what + 7, &bytes) < 0 || bytes == 0))
         rc = err_exit(e, EX_USAGE_, EINVAL,
-                      "a guest cannot be asked for '%s'; ask for reboot, freeze, thaw, time-sync "
-                      "or memory=SIZE",
+                      "a guest cannot be asked for '%s'; ask for reboot, freeze, thaw, time-sync, "
+                      "wake or memory=SIZE",
                       what);
     if (rc < 0)
         return rc;
@@ -56,9 +56,9 @@ static int ask_main(int argc, char **argv)
 
 const struct cli_command cli_ask = {
     .name = "ask",
-    .args = "[OPTION...] NAME reboot|freeze|thaw|time-sync|memory=SIZE",
-    .about = "Asks a guest to restart, to freeze its file systems, to set its clock or to give "
-             "memory.",
+    .args = "[OPTION...] NAME reboot|freeze|thaw|time-sync|wake|memory=SIZE",
+    .about = "Asks a guest to restart, to freeze its file systems, to set its clock, to wake "
+             "from sleep or to give memory.",
     .more = "The guest is asked by its persona's own channel, and its answer is printed. Exit\n"
             "codes: 0 it obeyed, 66 no such machine, 74 it refused, has no such channel or did\n"
             "not answer.",

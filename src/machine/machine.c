@@ -138,6 +138,10 @@ int machine_shutdown(struct machine *m, const char **how, struct err *e)
 {
     const struct persona_ops *ops = m->persona->ops;
 
+    if (m->asleep)
+        return err_set(e, ENOTSUP,
+                       "the guest sleeps: wake it with `hospes ask %s wake` first, or use --now",
+                       m->plan->name);
     if (ops->ask) {
         int rc = ops->ask(m->persona, ASK_SHUTDOWN, 0, e);
 
@@ -150,6 +154,15 @@ int machine_shutdown(struct machine *m, const char **how, struct err *e)
         return err_set(e, ENOTSUP,
                        "the guest listens to no shutdown channel yet: wait until it has started, "
                        "or use --now");
+    return 0;
+}
+
+int machine_wake_up(struct machine *m, const char **how, struct err *e)
+{
+    *how = "ACPI power button";
+    if (!m->asleep || board_button(m->board) < 0)
+        return err_set(e, ENOTSUP, "the guest does not sleep");
+    machine_answered(m, true, "it wakes");
     return 0;
 }
 
@@ -168,6 +181,8 @@ void machine_describe(struct machine *m, struct dump *out)
     for (size_t i = 0; i < p->nics; i++)
         dump_add(out, "nic", "%s", p->nic[i].backend);
     machine_display_describe(m, out);
+    if (m->asleep)
+        dump_add(out, "state", "asleep");
     dump_add(out, "resets", "%llu", (unsigned long long)m->reset_count);
     board_describe(m->board, out);
     if (m->persona->ops->describe)

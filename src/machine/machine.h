@@ -55,6 +55,8 @@ void machine_stop(struct machine *m);
 /* Asks the guest to shut down by its persona's own channel, or by the power button where it has
  * none: *how is "ACPI power button" or the persona's name. -ENOTSUP with e: nobody listens. */
 MUST int machine_shutdown(struct machine *m, const char **how, struct err *e);
+/* Wakes a guest that sleeps (ACPI S3) by the power button. -ENOTSUP: it does not sleep. */
+MUST int machine_wake_up(struct machine *m, const char **how, struct err *e);
 /* What is known of host, board, persona and devices. */
 void machine_describe(struct machine *m, struct dump *out);
 /* The same and more, part by part, for `hospes info`. */

@@ -94,6 +94,14 @@ static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct b
     return cfg_finish(*opts, "--firmware", e);
 }
 
+/* Suspend to RAM: where the persona's product leaves it to ACPI, and firmware knows the way back.
+ */
+static bool build_sleeps(const struct plan *p)
+{
+    return !plan_uefi(p) &&
+           (!p->persona || strcmp(p->persona, "kvm") == 0 || strcmp(p->persona, "bare") == 0);
+}
+
 static int build_board(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
@@ -116,6 +124,7 @@ static int build_board(struct machine *m, struct err *e)
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
         .hpet = p->persona && strcmp(p->persona, "bare") == 0,
+        .s3 = build_sleeps(p),
         .firmware = plan_firmware(p),
         .uefi = plan_uefi(p) ? &uefi : NULL,
         .xen_firmware = !plan_uefi(p) && !p->kernel && p->persona && strcmp(p->persona, "xen") == 0,

@@ -125,6 +125,8 @@ static int control_ask(void *arg, const char *what, uint64_t value, const char *
 
     if (strcmp(what, "shutdown") == 0)
         return machine_shutdown(m, how, e);
+    if (strcmp(what, "wake") == 0)
+        return machine_wake_up(m, how, e);
     *how = m->persona->ops->name;
     for (size_t i = 0; m->persona->ops->ask && i < ARRAY_SIZE(words); i++) {
         if (strcmp(words[i].word, what) == 0)

@@ -102,6 +102,13 @@ static void *cpu_main(void *arg)
                 boot_enter(&m->start, c->v);
             cpu_run(c);
             break;
+        case CPU_WAKE:
+            if (m->boot)
+                boot_prepare(c->v);
+            if (c->index == 0 && m->boot)
+                boot_wake(m->waking, c->v);
+            cpu_run(c);
+            break;
         case CPU_RUN:
             cpu_run(c);
             break;
@@ -124,8 +131,10 @@ static bool cpus_idle(const struct machine *m)
 
 void machine_cpus_order(struct machine *m, enum cpu_order order)
 {
+    bool runs = order == CPU_START || order == CPU_WAKE || order == CPU_RUN;
+
     pthread_mutex_lock(&m->lock);
-    if (order == CPU_START || order == CPU_RUN)
+    if (runs)
         __atomic_store_n(&m->halt, false, __ATOMIC_RELEASE);
     m->order = order;
     __atomic_add_fetch(&m->order_no, 1, __ATOMIC_RELEASE);
@@ -134,7 +143,7 @@ void machine_cpus_order(struct machine *m, enum cpu_order order)
             m->ops->vcpu_kick(m->cpu[i].v);
     }
     pthread_cond_broadcast(&m->go);
-    while (order != CPU_START && order != CPU_RUN && order != CPU_QUIT && !cpus_idle(m))
+    while (!runs && order != CPU_QUIT && !cpus_idle(m))
         pthread_cond_wait(&m->done, &m->lock);
     pthread_mutex_unlock(&m->lock);
 }

@@ -31,6 +31,8 @@ enum told {
     TOLD_ALIVE,  /* the guest found its devices */
     TOLD_CRASH,
     TOLD_TEST,
+    TOLD_SLEEP,
+    TOLD_WAKE,
     TOLD_FAILED,
 };
 
@@ -137,6 +139,34 @@ static void machine_renew(struct machine *m)
     machine_cpus_order(m, CPU_RUN);
 }
 
+/* S3: memory stays, and all else begins anew. */
+static void machine_sleep(struct machine *m)
+{
+    machine_cpus_order(m, CPU_HOLD);
+    m->asleep = true;
+    log_line(LOG_INFO, "machine", "the guest sleeps");
+}
+
+static void machine_wake(struct machine *m)
+{
+    if (!m->asleep)
+        return;
+    m->asleep = false;
+    log_line(LOG_INFO, "machine", "the guest wakes");
+    m->waking = m->boot ? board_waking_vector(m->board) : 0;
+    if (m->boot && (m->waking == 0 || m->waking >= 0x100000)) {
+        machine_crashed(m, "the guest slept and did not say where to wake it");
+        machine_finish(m, END_CRASHED);
+        return;
+    }
+    if (m->persona->ops->reset)
+        m->persona->ops->reset(m->persona);
+    board_wake(m->board);
+    m->ops->reset(m->host);
+    machine_cpus_order(m, CPU_RESET);
+    machine_cpus_order(m, CPU_WAKE);
+}
+
 static void machine_told(void *arg)
 {
     struct notice *n = arg;
@@ -180,6 +210,12 @@ static void machine_told(void *arg)
         m->test_value = n->value;
         machine_finish(m, END_TEST);
         break;
+    case TOLD_SLEEP:
+        machine_sleep(m);
+        break;
+    case TOLD_WAKE:
+        machine_wake(m);
+        break;
     case TOLD_FAILED:
         (void)err_exit(&e, EX_NO_HOST, ENOTRECOVERABLE, "%s", n->text);
         machine_failed(m, &e);
@@ -216,6 +252,12 @@ void machine_board_event(void *arg, enum board_event what, unsigned value, const
         break;
     case BOARD_TEST_EXIT:
         machine_tell(arg, TOLD_TEST, value, NULL);
+        break;
+    case BOARD_SLEEP:
+        machine_tell(arg, TOLD_SLEEP, 0, NULL);
+        break;
+    case BOARD_WAKE:
+        machine_tell(arg, TOLD_WAKE, 0, NULL);
         break;
     }
 }

@@ -21,6 +21,7 @@ enum cpu_order {
     CPU_HOLD,
     CPU_RESET, /* registers as after power-on, then hold */
     CPU_START, /* like RUN, the first processor enters the kernel */
+    CPU_WAKE,  /* like RUN, the first processor goes on where a guest that slept wants it to */
     CPU_RUN,
     CPU_QUIT,
 };
@@ -67,6 +68,7 @@ struct machine {
     struct cfg *persona_opts;
     struct boot *boot;
     struct boot_start start;
+    uint32_t waking; /* where a guest goes on after S3 */
     struct board_tables tables;
     struct host_sink sink;
     struct usage usage; /* what the guest asked for; any thread */
@@ -86,7 +88,7 @@ struct machine {
     struct resets resets;
     uint64_t reset_count;
     uint64_t started_ns; /* when it began to run; 0 before */
-    bool running, ended, crashed;
+    bool running, ended, crashed, asleep;
     enum machine_end end;
     int rc;
     struct err err;

@@ -51,7 +51,7 @@ static void state_cpu(struct machine *m, unsigned i, struct info *out)
 
 void machine_state(struct machine *m, struct info *out)
 {
-    if (!m->started_ns || m->ended)
+    if (!m->started_ns || m->ended || m->asleep)
         return;
     machine_cpus_order(m, CPU_HOLD);
     for (unsigned i = 0; i < m->plan->cpus; i++) {

@@ -260,3 +260,16 @@ void boot_enter(const struct boot_start *s, struct vcpu *v)
     ops->vcpu_set_sregs(v, &sr);
     ops->vcpu_set_regs(v, &r);
 }
+
+void boot_wake(uint32_t vector, struct vcpu *v)
+{
+    const struct host_ops *ops = v->host->ops;
+    struct regs r = {.rip = vector & 15, .rflags = RFLAGS_FIXED};
+    struct sregs sr;
+
+    ops->vcpu_get_sregs(v, &sr);
+    sr.cs.selector = (uint16_t)(vector >> 4);
+    sr.cs.base = (uint64_t)sr.cs.selector << 4;
+    ops->vcpu_set_sregs(v, &sr);
+    ops->vcpu_set_regs(v, &r);
+}

@@ -67,5 +67,8 @@ void boot_prepare(struct vcpu *v);
 /* Sets the registers of the first processor, just reset. The descriptor tables are in guest memory,
  * where boot_load() put them. */
 void boot_enter(const struct boot_start *s, struct vcpu *v);
+/* The first processor of a guest that slept, just reset: in real mode at a FACS's waking vector
+ * (ACPI 6.3, 5.2.10 and 16.3.2). */
+void boot_wake(uint32_t vector, struct vcpu *v);
 
 #endif

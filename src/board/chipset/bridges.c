@@ -32,6 +32,8 @@ enum { REGION_SHADOW = 16 };
 struct host_bridge {
     struct pci_dev p; /* first */
     struct bridges_cfg c;
+    bool held;
+    uint8_t pam[NB_PAM_COUNT]; /* while it is held */
 };
 
 struct isa_bridge {
@@ -78,9 +80,21 @@ static void bridge_reset_host(struct device *d)
     struct host_bridge *b = (struct host_bridge *)d;
 
     b->p.config[NB_SMRAM] = 0x02;
+    if (b->held) {
+        memcpy(&b->p.config[NB_PAM], b->pam, NB_PAM_COUNT);
+        return;
+    }
     memset(&b->p.config[NB_PAM], b->c.set_up ? PAM_RAM | PAM_RAM << 4 : 0, NB_PAM_COUNT);
     for (unsigned i = 0; i < NB_PAM_COUNT; i++)
         bridge_pam(b, i);
+}
+
+void bridges_hold(struct pci_bus *bus, bool hold)
+{
+    struct host_bridge *b = (struct host_bridge *)pci_at(bus, DEVFN_HOST_BRIDGE);
+
+    b->held = hold;
+    memcpy(b->pam, &b->p.config[NB_PAM], NB_PAM_COUNT);
 }
 
 static void bridge_destroy_host(struct device *d)

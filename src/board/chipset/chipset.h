@@ -32,6 +32,9 @@ MUST int uart_create(const struct env *env, uint16_t port, unsigned gsi, struct 
 struct rtc_cfg {
     bool local;             /* the clock holds the host's local time, else UTC */
     uint64_t (*wall)(void); /* nanoseconds since 1970; NULL: the host's clock */
+    void (*alarm)(
+        void *arg); /* NULL: nobody wants to know when it goes off. Under the device's lock */
+    void *alarm_arg;
     uint64_t memory;
     unsigned cpus;
 };
@@ -58,6 +61,12 @@ void i8042_mouse(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 MUST int pm_create(const struct env *env, const struct board_signal *sig, struct device **out,
                    struct err *e);
 MUST int pm_button(struct device *d);
+/* S3: BOARD_SLEEP and BOARD_WAKE may come. Before the machine runs. */
+void pm_offer_s3(struct device *d);
+/* After the reset that wakes a machine: says so, and why. */
+void pm_woken(struct device *d);
+/* The clock's alarm went off; arg is the device. Any thread. */
+void pm_clock_alarm(void *arg);
 /* Sets a general purpose event's status bit (0-15). Any thread. */
 void pm_gpe(struct device *d, unsigned bit);
 
@@ -67,6 +76,7 @@ MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, s
 
 /* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0. shadow is set by the PAM registers
  * and lives as long as the board. */
+struct pci_bus;
 struct shadow;
 struct bridges_cfg {
     struct shadow *shadow;
@@ -74,6 +84,8 @@ struct bridges_cfg {
                   */
     bool uefi;   /* power management has a PCI function, and PCI interrupts stay where ACPI says */
 };
+/* true: the next reset leaves alone what is seen below 1 MiB. */
+void bridges_hold(struct pci_bus *b, bool hold);
 MUST int bridges_create(const struct env *env, const struct bridges_cfg *c, struct err *e);
 
 /* fwcfg.c: what firmware is told, at 0x510. Items are copied; one that is there is replaced. With

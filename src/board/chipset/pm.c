@@ -6,10 +6,12 @@
  *   0xb2 SMI command (ACPI on and off)   0x92 system control A   0xcf9 reset control
  *
  * The timer is 32 bits wide. Its overflow status is worked out when somebody looks, or by an alarm
- * while its interrupt is on. Not modelled: sleep states other than S5, SMIs, A20 (always open),
- * throttling.
+ * while its interrupt is on. Where it is allowed, sleep type 1 is S3: the machine is told, and told
+ * again when the power button or the clock's alarm wakes it. Not modelled: S1, S2, S4, SMIs, A20
+ * (always open), throttling.
  *
- * Threads: io() on vCPU threads, the alarm on the loop, pm_button() and pm_gpe() anywhere.
+ * Threads: io() on vCPU threads, the alarm on the loop, pm_button(), pm_gpe() and pm_clock_alarm()
+ * anywhere.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,15 +39,21 @@ enum {
 enum pm1_bits {
     TMR_STS = 0x0001,
     PWRBTN_STS = 0x0100,
+    RTC_STS = 0x0400,
+    WAK_STS = 0x8000,
     PM1_STATUS = 0xcf31, /* bits that exist */
     PM1_ENABLE = 0x0721,
     SCI_EN = 0x0001,
     SLP_TYP_SHIFT = 10,
+    SLP_TYP_S5 = 0,
+    SLP_TYP_S3 = 1,
     SLP_EN = 0x2000,
 };
 
 struct pm_state {
     uint16_t sts, en, cnt, gpe_sts, gpe_en;
+    bool en_said; /* the guest has chosen what may wake it; until then everything may */
+    bool asleep;
     uint8_t smi[2], port92, cf9;
     uint32_t tmr_half; /* timer's halves seen: overflow status is up to date until there */
 };
@@ -56,6 +64,8 @@ struct pm {
     struct board_signal sig;
     struct irq *sci;
     bool sci_up, posted;
+    bool s3;        /* offered */
+    uint16_t cause; /* of the wake-up that is under way */
     uint64_t start; /* ns: the timer's zero */
     struct alarm overflow;
 };
@@ -112,6 +122,7 @@ static void pm_enable(struct pm *m, uint16_t en)
     bool timer = (en ^ m->s.en) & TMR_STS;
 
     m->s.en = en;
+    m->s.en_said = true;
     if (!timer || m->posted)
         return;
     m->posted = true;
@@ -132,10 +143,22 @@ static void pm_control(struct pm *m, unsigned byte, uint8_t v)
     if (!(s->cnt & SLP_EN))
         return;
     s->cnt &= (uint16_t)~SLP_EN; /* reads as zero */
-    if ((s->cnt >> SLP_TYP_SHIFT & 7) == 0)
+    if ((s->cnt >> SLP_TYP_SHIFT & 7) == SLP_TYP_S5) {
         pm_tell(m, BOARD_POWEROFF, NULL);
-    else
+    } else if ((s->cnt >> SLP_TYP_SHIFT & 7) == SLP_TYP_S3 && m->s3) {
+        s->asleep = true;
+        pm_tell(m, BOARD_SLEEP, NULL);
+    } else {
         guest_fault(&m->d, "sleep type %u is not offered", s->cnt >> SLP_TYP_SHIFT & 7);
+    }
+}
+
+/* Status bits of the cause come with the wake-up. */
+static void pm_wake(struct pm *m, uint16_t cause)
+{
+    m->s.asleep = false;
+    m->cause = cause;
+    pm_tell(m, BOARD_WAKE, NULL);
 }
 
 static void pm_write(struct pm *m, unsigned off, uint8_t v)
@@ -260,13 +283,43 @@ int pm_button(struct device *d)
     int rc = -ENOTSUP;
 
     device_lock(d);
-    if ((m->s.cnt & SCI_EN) && (m->s.en & PWRBTN_STS)) {
+    if (m->s.asleep) {
+        pm_wake(m, PWRBTN_STS);
+        rc = 0;
+    } else if ((m->s.cnt & SCI_EN) && (m->s.en & PWRBTN_STS)) {
         m->s.sts |= PWRBTN_STS;
         pm_update(m);
         rc = 0;
     }
     device_unlock(d);
     return rc;
+}
+
+void pm_clock_alarm(void *arg)
+{
+    struct pm *m = arg;
+
+    device_lock(&m->d);
+    m->s.sts |= RTC_STS;
+    if (m->s.asleep && (!m->s.en_said || (m->s.en & RTC_STS)))
+        pm_wake(m, RTC_STS);
+    else
+        pm_update(m);
+    device_unlock(&m->d);
+}
+
+void pm_offer_s3(struct device *d)
+{
+    ((struct pm *)d)->s3 = true;
+}
+
+void pm_woken(struct device *d)
+{
+    struct pm *m = (struct pm *)d;
+
+    device_lock(d);
+    m->s.sts |= WAK_STS | m->cause;
+    device_unlock(d);
 }
 
 void pm_gpe(struct device *d, unsigned bit)

@@ -231,8 +231,11 @@ static void rtc_catch_up(struct rtc *r)
         s->cmos[RTC_REG_C] |= RTC_PIE;
     if (!(s->cmos[RTC_REG_B] & RTC_SET) && now / NSEC > s->seen / NSEC) {
         s->cmos[RTC_REG_C] |= RTC_UIE;
-        if (rtc_alarm_next(s, s->seen / NSEC, now / NSEC))
+        if (rtc_alarm_next(s, s->seen / NSEC, now / NSEC)) {
             s->cmos[RTC_REG_C] |= RTC_AIE;
+            if (r->cfg.alarm && (s->cmos[RTC_REG_B] & RTC_AIE))
+                r->cfg.alarm(r->cfg.alarm_arg);
+        }
     }
     s->seen = now;
     rtc_update(r);

@@ -12,7 +12,7 @@ enum { EVT = 0x600, EN = 0x602, CNT = 0x604, TMR = 0x608, GPE = 0x620, GPE_EN = 
 
 static struct fake_env f;
 static struct device *pm;
-static unsigned events[4];
+static unsigned events[8];
 
 static void note(void *arg, enum board_event what, unsigned value, const char *text)
 {
@@ -142,6 +142,41 @@ static void reset_registers_hold_their_other_bits(void **state)
 
 #define PM_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void suspend_to_ram_waits_for_a_reason(void **state)
+{
+    (void)state;
+    fake_env_out(&f, CNT, 2, 0x2400);
+    assert_int_equal(events[BOARD_SLEEP], 0); /* not offered */
+    pm_offer_s3(pm);
+    fake_env_out(&f, EN, 2, 0x0100);
+    fake_env_out(&f, CNT, 2, 0x2400);
+    assert_int_equal(events[BOARD_SLEEP], 1);
+    pm_clock_alarm(pm); /* the guest has not enabled that */
+    assert_int_equal(events[BOARD_WAKE], 0);
+    assert_int_equal(pm_button(pm), 0);
+    assert_int_equal(events[BOARD_WAKE], 1);
+    pm->ops->reset(pm);
+    pm_woken(pm);
+    assert_int_equal(fake_env_in(&f, EVT, 2) & 0x8500, 0x8100);
+    assert_int_equal(events[BOARD_POWEROFF], 0);
+}
+
+static void until_the_guest_chooses_everything_wakes_it(void **state)
+{
+    (void)state;
+    pm_offer_s3(pm);
+    fake_env_out(&f, CNT, 2, 0x2400);
+    pm_clock_alarm(pm);
+    assert_int_equal(events[BOARD_WAKE], 1);
+    pm_clock_alarm(pm); /* it is awake */
+    assert_int_equal(events[BOARD_WAKE], 1);
+    pm->ops->reset(pm);
+    pm_woken(pm);
+    assert_int_equal(fake_env_in(&f, EVT, 2) & 0x8500, 0x8400);
+    fake_env_out(&f, EVT, 2, 0x8400);
+    assert_int_equal(fake_env_in(&f, EVT, 2), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +186,8 @@ int main(void)
         PM_TEST(events_reach_the_guest_in_acpi_mode_only),
         PM_TEST(only_the_offered_sleep_type_ends_the_machine),
         PM_TEST(reset_registers_hold_their_other_bits),
+        PM_TEST(suspend_to_ram_waits_for_a_reason),
+        PM_TEST(until_the_guest_chooses_everything_wakes_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
