@@ -221,6 +221,19 @@ void pci_remove(struct pci_dev *p)
     pci_msix_free(p);
 }
 
+void pci_hide(struct pci_dev *p, bool hide)
+{
+    struct pci_bus *b = p->bus;
+
+    if (!b)
+        return;
+    device_lock(&b->host);
+    if (hide)
+        pci_bar_unmap_all(p);
+    p->hidden = hide;
+    device_unlock(&b->host);
+}
+
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn)
 {
     return devfn < PCI_FUNCTIONS ? b->fn[devfn] : NULL;
@@ -278,7 +291,7 @@ static void config_access(struct pci_bus *b, unsigned bus, unsigned devfn, unsig
 {
     struct pci_dev *p = bus == 0 ? b->fn[devfn] : NULL;
 
-    if (!p || off + size > PCI_CONFIG_SIZE) {
+    if (!p || p->hidden || off + size > PCI_CONFIG_SIZE) {
         *val = UINT64_MAX;
         return;
     }
@@ -399,6 +412,7 @@ void pci_bus_reset(struct pci_bus *b)
             continue;
         device_lock(&b->host);
         pci_bar_unmap_all(p);
+        p->hidden = false;
         device_unlock(&b->host);
         for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
             p->config[i] &= (uint8_t)~p->writable[i];

@@ -83,7 +83,8 @@ struct pci_dev {
     uint8_t cap_end;                   /* where the next capability goes */
     struct pci_msix *msix;             /* private, as is all up to bus */
     struct pci_msi *msi;
-    bool intx_up;    /* the model wants its pin up */
+    bool intx_up; /* the model wants its pin up */
+    bool hidden;
     bool intx_pulls; /* it pulls its wire: not switched off in the command register */
     uint8_t devfn;
     struct pci_bus *bus;
@@ -114,6 +115,10 @@ MUST int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e)
 /* Takes p off the bus (surprise removal) and frees all that this layer made for it; the caller
  * then frees the model. Also for a p that was initialised and never added. No lock is held. */
 void pci_remove(struct pci_dev *p);
+
+/* p answers no configuration access and no BAR of it is decoded, until the next reset or until it
+ * is shown again: another driver has taken over what it leads to. Any thread, no lock held. */
+void pci_hide(struct pci_dev *p, bool hide);
 
 /* Raises vector v by MSI-X or MSI when the guest has switched that on; a masked vector becomes
  * pending. false: neither is on, so the model sets its status register and calls pci_intx(). Any

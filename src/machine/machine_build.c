@@ -152,6 +152,7 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
         .name = p->name,
         .display = strcmp(p->display, "none") != 0,
         .firmware = plan_firmware(p),
+        .uefi = plan_uefi(p),
         .opts = m->persona_opts,
         .console = m->console,
         .testdev = p->testdev,

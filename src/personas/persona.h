@@ -69,6 +69,7 @@ struct persona_env {
     uint8_t uuid[16];
     bool display;            /* somebody may look and point */
     bool firmware;           /* starts the machine: it must find a disk that it has a driver for */
+    bool uefi;               /* and it is UEFI */
     struct cfg *opts;        /* --persona NAME,key=value */
     struct console *console; /* the guest's serial console; a PV console may share it */
     struct hub *hub;         /* screens, keyboards and pointers; may be NULL */

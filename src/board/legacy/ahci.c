@@ -378,18 +378,38 @@ static void ahci_destroy(struct device *d)
 {
     struct ahci *a = (struct ahci *)d;
 
-    for (unsigned i = 0; i < AHCI_PORTS; i++) {
-        struct ahci_unit *p = &a->port[i];
-
-        p->s.cmd = 0; /* nothing starts any more */
-        while (p->flying)
-            (void)loop_step(d->env.loop, 10000000);
-        disk_close(p->disk);
-        scsi_target_destroy(p->target);
-        free(p->slot);
-    }
+    for (unsigned i = 0; i < AHCI_PORTS; i++)
+        ahci_detach(a, i);
     pthread_mutex_destroy(&d->lock);
     free(a);
+}
+
+void ahci_detach(struct ahci *a, unsigned port)
+{
+    struct ahci_unit *p = &a->port[port];
+
+    p->s.cmd = 0; /* nothing starts any more */
+    while (p->flying)
+        (void)loop_step(a->pci.dev.env.loop, 10000000);
+    if (!p->borrowed)
+        disk_close(p->disk);
+    scsi_target_destroy(p->target);
+    free(p->slot);
+    p->disk = NULL;
+    p->target = NULL;
+    p->slot = NULL;
+}
+
+void ahci_hide(struct ahci *a)
+{
+    pci_hide(&a->pci, true);
+}
+
+/* What is not borrowed does not come back to the caller. */
+static void refuse(const struct ahci_port_cfg *c)
+{
+    if (!c->borrowed)
+        disk_close(c->disk);
 }
 
 static void ahci_describe(struct device *d, struct dump *out)
@@ -465,7 +485,7 @@ static int attach(struct ahci_unit *p, const struct ahci_port_cfg *c, struct err
                       "%s has sectors of %u bytes and SATA disks have 512: use another bus=", c->id,
                       c->disk->shape.logical);
     if (rc < 0) {
-        disk_close(c->disk);
+        refuse(c);
         return rc;
     }
     for (unsigned i = 0; i < AHCI_SLOTS; i++)
@@ -476,6 +496,7 @@ static int attach(struct ahci_unit *p, const struct ahci_port_cfg *c, struct err
     if (c->cdrom)
         return attach_cdrom(p, c, e);
     p->disk = c->disk;
+    p->borrowed = c->borrowed;
     p->size = min_u64(c->disk->shape.bytes / AHCI_SECTOR, (UINT64_C(1) << 48) - 1);
     return 0;
 }
@@ -490,7 +511,7 @@ int ahci_add(const struct env *env, struct ahci **a, const struct ahci_port_cfg 
     if (rc == 0 && n == AHCI_PORTS)
         rc = err_exit(e, EX_USAGE_, ENOSPC, "%s: all %d SATA ports are taken", c->id, AHCI_PORTS);
     if (rc < 0) {
-        disk_close(c->disk);
+        refuse(c);
         return rc;
     }
     rc = attach(&(*a)->port[n], c, e);

@@ -44,7 +44,7 @@ struct ahci_unit {
     unsigned number;
     struct disk *disk;
     struct scsi_target *target; /* CD-ROM drives, unit 0 */
-    bool cdrom;
+    bool cdrom, borrowed;
     uint64_t size; /* sectors */
     char serial[21];
     uint64_t life;

@@ -14,6 +14,7 @@
 
 #include "board/aml.h"
 #include "board/layout.h"
+#include "board/legacy/ahci.h"
 #include "board/legacy/ide.h"
 #include "core/cfg.h"
 #include "core/err.h"
@@ -43,7 +44,9 @@ struct hyperv {
     struct vmbus *bus;
     struct vcpu *cpu[HYPERV_CPUS];
     struct storvsp *scsi, *ide[IDE_UNITS];
-    struct ide *head; /* the emulated IDE controller, NULL: none */
+    struct ide *head;  /* the emulated IDE controller, NULL: none */
+    struct ahci *sata; /* what UEFI starts disks of the SCSI controller from, NULL: none */
+    unsigned sata_ports;
     struct netvsp *nic[NICS];
     struct ics *ics;
     struct input *input;
@@ -107,6 +110,8 @@ static void hyperv_destroy(struct persona *p)
     video_destroy(v->video);
     hvsock_destroy(v->hvsock);
     free(v->socket);
+    for (unsigned i = 0; v->sata && i < v->sata_ports; i++)
+        ahci_detach(v->sata, i);
     for (unsigned i = 0; v->head && i < v->ide_units; i++)
         ide_detach(v->head, i); /* before storvsp closes the disk that both show */
     if (v->scsi)
@@ -124,6 +129,14 @@ static void hyperv_contact(void *arg)
     struct hyperv *v = arg;
 
     v->p.env.event(v->p.env.event_arg, MACHINE_ALIVE, NULL);
+}
+
+/* The host keeps the register; we only want to know that it was written. */
+static int hyperv_watch_identity(const struct persona_env *env, struct err *e)
+{
+    const struct msr_range r = {.base = HV_X64_MSR_GUEST_OS_ID, .count = 1, .write = true};
+
+    return env->host->ops->watch_msrs(env->host, &r, 1, e);
 }
 
 static int hyperv_create(const struct persona_env *env, struct persona **out, struct err *e)
@@ -148,6 +161,8 @@ static int hyperv_create(const struct persona_env *env, struct persona **out, st
     rc = read_options(v, &version, e);
     if (rc == 0)
         rc = vmbus_create(env->host, env->dev.mem, env->dev.loop, env->cpus, version, &v->bus, e);
+    if (rc == 0 && env->uefi)
+        rc = hyperv_watch_identity(env, e);
     if (rc < 0) {
         hyperv_destroy(&v->p);
         return rc;
@@ -274,10 +289,45 @@ static int add_scsi(struct hyperv *v, unsigned channels, const struct disk_spec 
     return rc;
 }
 
+/* A generation 2 machine has its disks on the SCSI controller alone, which UEFI does not know. */
+static int add_sata(struct hyperv *v, const struct disk_spec *s, struct err *e)
+{
+    struct ahci_port_cfg c = {.disk = s->disk, .borrowed = true, .serial = s->serial, .id = s->id};
+    int rc;
+
+    if (!v->p.env.uefi || s->cdrom || v->sata_ports == AHCI_PORTS)
+        return 0;
+    rc = ahci_add(&v->p.env.dev, &v->sata, &c, e);
+    if (rc < 0)
+        return rc;
+    v->sata_ports++;
+    return 0;
+}
+
+static int add_scsi_and_face(struct hyperv *v, unsigned channels, const struct disk_spec *s,
+                             const struct scsi_lun_cfg *c, struct err *e)
+{
+    int rc = add_scsi(v, channels, s, c, e);
+
+    return rc < 0 ? rc : add_sata(v, s, e);
+}
+
+/* Linux and Windows say who they are before they look for PCI devices, and firmware never does. */
+static enum verdict hyperv_msr(struct persona *p, struct vcpu *cpu, uint32_t msr, enum access dir,
+                               uint64_t *val)
+{
+    struct hyperv *v = hyperv_of(p);
+
+    (void)cpu;
+    if (msr == HV_X64_MSR_GUEST_OS_ID && dir == ACC_WRITE && *val && v->sata)
+        ahci_hide(v->sata);
+    return VERDICT_NOT_MINE;
+}
+
 static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
     struct hyperv *v = hyperv_of(p);
-    bool boots = p->env.firmware && v->ide_units < IDE_BOOT;
+    bool boots = p->env.firmware && !p->env.uefi && v->ide_units < IDE_BOOT;
     const char *bus = s->bus ? s->bus : boots ? "ide" : "scsi";
     struct scsi_lun_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
     uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, STORVSP_CHANNELS);
@@ -294,7 +344,7 @@ static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct 
     if (rc == 0 && s->cdrom)
         c.product = "Virtual DVD-ROM";
     if (rc == 0 && strcmp(bus, "scsi") == 0)
-        rc = add_scsi(v, (unsigned)queues, s, &c, e);
+        rc = add_scsi_and_face(v, (unsigned)queues, s, &c, e);
     else if (rc == 0 && strcmp(bus, "ide") == 0)
         rc = add_ide(v, s, &c, e);
     else if (rc == 0)
@@ -452,6 +502,7 @@ const struct persona_ops persona_hyperv = {
     .host_needs = hyperv_host_needs,
     .cpuid = hyperv_cpuid,
     .vcpu_ready = hyperv_vcpu_ready,
+    .msr = hyperv_msr,
     .hypercall = hyperv_hypercall,
     .synic = hyperv_synic,
     .add_disk = hyperv_add_disk,

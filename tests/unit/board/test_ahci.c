@@ -284,13 +284,49 @@ static void a_disc_is_read_by_packets(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static uint32_t identity(void)
+{
+    fake_env_out(&f, 0xcf8, 4, UINT32_C(0x80000000) | DEVFN << 8);
+    return (uint32_t)fake_env_in(&f, 0xcfc, 4);
+}
+
+/* What another driver has taken over is gone from the bus until the next reset. */
+static void a_hidden_controller_comes_back_by_a_reset(void **state)
+{
+    (void)state;
+    assert_int_equal(identity(), 0x29228086);
+    ahci_hide(hba);
+    assert_int_equal(identity(), 0xffffffff);
+    assert_int_equal((uint32_t)fake_env_read(&f, bar[5] + HBA_GHC, 4), 0xffffffff);
+    pci_bus_reset(f.env.pci);
+    assert_int_equal(identity(), 0x29228086);
+}
+
+/* Its owner closes it, after it was given back. */
+static void a_borrowed_disk_stays_open(void **state)
+{
+    struct mem_disk *lent = mem_disk_create(f.env.loop, SECTORS * 512);
+    struct ahci_port_cfg c = {.id = "disk2", .disk = &lent->disk, .borrowed = true};
+    unsigned lent_closed = 0;
+    struct err e;
+
+    (void)state;
+    lent->closed = &lent_closed;
+    assert_int_equal(ahci_add(&f.env, &hba, &c, &e), 0);
+    ahci_detach(hba, 2);
+    assert_int_equal(lent_closed, 0);
+    disk_close(&lent->disk);
+    assert_int_equal(lent_closed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(ports_say_what_is_there),          TEST(identify_and_a_read),
         TEST(queued_commands_end_in_any_order), TEST(errors_halt_the_port_until_it_is_stopped),
         TEST(tables_that_lie_are_errors),       TEST(a_reset_forgets_what_is_in_flight),
-        TEST(a_disc_is_read_by_packets),
+        TEST(a_disc_is_read_by_packets),        TEST(a_hidden_controller_comes_back_by_a_reset),
+        TEST(a_borrowed_disk_stays_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
