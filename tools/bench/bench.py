@@ -3,7 +3,7 @@
 """Measures hospes beside its peers in one run; see docs/devel/performance.md.
 
 usage: bench.py --guests DIR [OPTION...] [GROUP...]
-groups: boot exits block net memory (default: all), and xen: disk and card of Xen guests beside virtio
+groups: boot exits block net memory (default: all), firmware: SeaBIOS to the loader of a disk, and xen: disk and card of Xen guests beside virtio
 """
 import argparse
 import json
@@ -67,11 +67,25 @@ class Jobs:
             more["disk"] = aio or "io_uring"
         return self.qemu(machine, self.lab.kernel, append, **more)
 
+    def firmware(self, peer, disk):
+        """The same SeaBIOS, VGA and IDE disk."""
+        if peer == "hospes":
+            return [self.lab.hospes, "run", "--persona", "bare", "--host", "kvm", "--memory", "%dM" % RAM_MIB,
+                    "--nic", "none", "--disk", disk + ",format=raw,bus=ide"]
+        return [self.lab.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-L", "/usr/share/seabios",
+                "-L", "/usr/share/qemu", "-M", MACHINES[peer], "-accel", "kvm", "-cpu", "host", "-smp", "1",
+                "-m", str(RAM_MIB), "-serial", "stdio", "-vga", "std",
+                "-drive", "file=%s,if=ide,format=raw" % disk]
+
     def of(self, group):
         quick = APPEND + " cryptomgr.notests"
         if group == "boot":
             jobs = [("boot/" + p, [], self.linux(p, APPEND)) for p in self.peers]
             return jobs + [("trace/" + p, ["-x"], self.linux(p, APPEND)) for p in self.peers]
+        if group == "firmware":
+            disk = self.lab.file("loader.raw")
+            peers = [p for p in self.peers if p in ("pc", "hospes")]
+            return [("firmware/" + p, [], self.firmware(p, disk)) for p in peers]
         if group == "exits":
             elf = self.lab.file("exits.elf")
             jobs = [("exits/floor", [], [self.lab.file("kvmfloor"), elf])]
@@ -97,7 +111,7 @@ class Jobs:
                     for k, p in XEN.items()]
             return jobs + [("xen-net/" + k, ["-s"], self.hospes(self.lab.kernel, quick + " bench=net", nic=True, persona=p))
                            for k, p in XEN.items()]
-        sys.exit("bench: no group '%s': use boot, exits, block, net, memory or xen" % group)
+        sys.exit("bench: no group '%s': use boot, exits, block, net, memory, firmware or xen" % group)
 
 
 def measure(lab, jobs, group, batch, args, result):
@@ -130,7 +144,7 @@ def measure(lab, jobs, group, batch, args, result):
 
 def batches(group, names):
     """Short jobs share one counted machine; a long one has its own, so that a stall costs little."""
-    return [names] if group in ("boot", "exits") else [[name] for name in names]
+    return [names] if group in ("boot", "exits", "firmware") else [[name] for name in names]
 
 
 def main():

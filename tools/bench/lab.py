@@ -26,7 +26,7 @@ XEN_MODULES = ("xen-blkfront", "xen-netfront")
 QEMU = "/usr/bin/qemu-system-x86_64"
 ROMS = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-microvm.bin",
         "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/multiboot_dma.bin",
-        "/usr/share/qemu/pvh.bin", "/usr/share/qemu/kvmvapic.bin")
+        "/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/pvh.bin", "/usr/share/qemu/kvmvapic.bin")
 
 
 class Stalled(Exception):
@@ -55,6 +55,9 @@ class Lab:
         cc(self.built("exits.elf"), "-m32", "-ffreestanding", "-fno-pic", "-fno-stack-protector",
            "-mno-sse", "-nostdlib", "-Wl,-T," + os.path.join(HERE, "exits.ld"),
            "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", os.path.join(HERE, "exits.c"))
+        run(os.environ.get("CC", "cc"), "-m32", "-nostdlib", "-static", "-Wl,-Ttext=0x7c00", "-Wl,--oformat=binary",
+            "-Wl,--build-id=none", "-o", self.built("loader.raw"), os.path.join(HERE, "loader.S"))
+        os.truncate(self.built("loader.raw"), 1 << 20)
         for name, modules in (("guest", GUEST_MODULES), ("guest-xen", XEN_MODULES)):
             words = [word for m in modules for word in ("--module", m)]
             run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", self.built(name + ".cpio"),
@@ -110,7 +113,7 @@ class Lab:
             f.write(text)
         initrd = self.built("l1.cpio")
         files = [(self.built("runner"), "bench/runner"), (self.built("kvmfloor"), "bench/kvmfloor"),
-                 (self.built("exits.elf"), "bench/exits.elf"),
+                 (self.built("exits.elf"), "bench/exits.elf"), (self.built("loader.raw"), "bench/loader.raw"),
                  (self.built("guest.cpio"), "bench/guest.cpio"),
                  (self.built("guest-xen.cpio"), "bench/guest-xen.cpio"),
                  (os.path.join(self.guests, "6.1-cloud/vmlinuz"), "bench/vmlinuz")]

@@ -2,7 +2,7 @@
 """From the runner's lines to rows, a table of ratios, and the gate."""
 
 # Rows that the gate holds: they repeat to the last digit as long as the code does not change.
-GATED = ("boot.", "exits.", "block.rd4k_qd1", "block.wr4k_qd1")
+GATED = ("boot.", "firmware.", "exits.", "block.rd4k_qd1", "block.wr4k_qd1")
 REFERENCE = "pc"
 # Bars of the xen group: the rate beside virtio's.
 XEN_BARS = {"kvm_xen": 0.85, "portable": 0.5}
@@ -82,6 +82,11 @@ def rows(result):
         group, peer = name.split("/")
         if group == "boot":
             boot_rows(out, exact, peer, job, jobs.get("trace/" + peer))
+        elif group == "firmware":
+            there = mark(job, "loader")
+            out.put("firmware.loader", "M instructions" if exact else "ms", peer,
+                    there and there["tsc" if exact else "ns"] / 1e6)
+            out.put("firmware.exits", "", peer, there and there.get("exits"))
         elif group == "exits":
             floor = jobs.get("exits/floor", {"values": {}})["values"]
             for row, value in job["values"].items():
