@@ -16,7 +16,7 @@ mounted()
     shift
     "$hospes" image serve --fuse folder "$@" 2>serve.log &
     served=$!
-    for _ in $(seq 200); do
+    for _ in $(seq 3000); do
         [ ! -e "folder/$file" ] || return 0
         kill -0 "$served" 2>/dev/null || break
         sleep 0.02

@@ -36,7 +36,7 @@ serve()
     "$hospes" image serve --nbd "unix=$work/socket" "$@" 2>serve.log &
     served=$!
     uri="nbd+unix:///?socket=$work/socket"
-    for _ in $(seq 200); do
+    for _ in $(seq 3000); do
         ! grep -q ': serving ' serve.log || return 0 # the socket alone may not listen yet
         kill -0 "$served" 2>/dev/null || break
         sleep 0.02
