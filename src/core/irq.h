@@ -11,11 +11,9 @@ struct irqs;
 
 /* What a device raises: a line, an MSI, a SynIC event or an event channel. The device cannot tell
  * which, and a test sees a counter. set() may be called from any thread; for an edge, up is true
- * and there is no down. fd is an eventfd whose write does the same, or -1: for completions that
- * come straight from the kernel. */
+ * and there is no down. */
 struct irq {
     void (*set)(struct irq *i, bool up);
-    int fd;
 };
 
 static inline void irq_raise(struct irq *i)

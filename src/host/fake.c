@@ -72,7 +72,6 @@ static int fake_irq_new(struct irq **out, struct err *e)
     if (!*out)
         return err_set(e, ENOMEM, "no memory for an interrupt");
     (*out)->set = fake_irq_set;
-    (*out)->fd = -1;
     return 0;
 }
 

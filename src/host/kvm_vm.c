@@ -153,7 +153,8 @@ static int kvm_vm_create(struct kvm_host *h, struct err *e)
         return err_exit(e, EX_NO_HOST, EINVAL, "this KVM gives no run area for processors");
     h->run_size = (size_t)size;
     if (!kvm_vm_cap(h, KVM_CAP_IRQ_ROUTING) || !kvm_vm_cap(h, KVM_CAP_IRQFD) ||
-        !kvm_vm_cap(h, KVM_CAP_IMMEDIATE_EXIT) || !kvm_vm_cap(h, KVM_CAP_READONLY_MEM))
+        !kvm_vm_cap(h, KVM_CAP_SIGNAL_MSI) || !kvm_vm_cap(h, KVM_CAP_IMMEDIATE_EXIT) ||
+        !kvm_vm_cap(h, KVM_CAP_READONLY_MEM))
         return err_exit(e, EX_NO_HOST, ENOTSUP,
                         "this KVM is too old: Linux 5.10 or newer is needed");
     if (h->cfg.cpus > (unsigned)kvm_vm_cap(h, KVM_CAP_MAX_VCPUS))

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/err.h"
 
@@ -35,7 +33,6 @@ static int fake_new(struct irqs *s, struct fake_irq **out, struct err *e)
         return err_set(e, ENOMEM, "no memory");
     q->owner = f;
     q->irq.set = fake_set;
-    q->irq.fd = f->with_fds ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
     q->next = f->all;
     f->all = q;
     *out = q;
@@ -78,13 +75,6 @@ static void fake_route(struct irqs *s, struct irq *i, bool on, uint64_t addr, ui
     q->data = data;
 }
 
-static void fake_free(struct fake_irq *q)
-{
-    if (q->irq.fd >= 0)
-        close(q->irq.fd);
-    free(q);
-}
-
 static void fake_release(struct irqs *s, struct irq *i)
 {
     struct fake_irqs *f = (struct fake_irqs *)s;
@@ -94,7 +84,7 @@ static void fake_release(struct irqs *s, struct irq *i)
             struct fake_irq *q = *at;
 
             *at = q->next;
-            fake_free(q);
+            free(q);
             return;
         }
     }
@@ -121,7 +111,7 @@ unsigned fake_irqs_fini(struct fake_irqs *f)
         struct fake_irq *q = f->all;
 
         f->all = q->next;
-        fake_free(q);
+        free(q);
         n++;
     }
     return n;
@@ -158,12 +148,8 @@ unsigned fake_irqs_take(struct fake_irqs *f, uint32_t data)
     unsigned n = 0;
 
     for (struct fake_irq *q = f->all; q; q = q->next) {
-        uint64_t more = 0;
-
         if (q->is_line || q->data != data)
             continue;
-        if (q->irq.fd >= 0 && read(q->irq.fd, &more, sizeof(more)) == sizeof(more) && q->on)
-            n += (unsigned)more;
         n += q->rises;
         q->rises = 0;
     }

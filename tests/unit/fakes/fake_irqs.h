@@ -24,7 +24,6 @@ struct fake_irq {
 struct fake_irqs {
     struct irqs irqs; /* first */
     struct fake_irq *all;
-    bool with_fds;       /* set before use: every irq gets an eventfd */
     unsigned fail_after; /* 0: never; n: the n-th creation from now fails */
 };
 

@@ -52,7 +52,7 @@ static int host_sint(struct host *h, unsigned vp, unsigned sint, void (*eom)(voi
     struct hvguest *g = guest_of(h);
 
     assert_non_null(s);
-    *s = (struct hv_sint){{sint_set, -1}, NULL, vp, sint, 0, eom, arg};
+    *s = (struct hv_sint){{sint_set}, NULL, vp, sint, 0, eom, arg};
     *out = &s->irq;
     if (sint != VMBUS_MESSAGE_SINT) {
         s->next = g->others;
