@@ -28,6 +28,7 @@ struct entry {
 struct gmem {
     unsigned seq;   /* odd while a writer is at work */
     unsigned count; /* entries ever used */
+    unsigned hint;  /* where most accesses end: the largest region */
     struct entry e[GMEM_MAX_REGIONS];
     pthread_mutex_t lock;
     struct gmem_hook hook;
@@ -102,6 +103,8 @@ static void publish(struct gmem *m, struct entry *slot, const struct gmem_region
     slot->r = *r;
     if (m->count <= r->slot)
         __atomic_store_n(&m->count, r->slot + 1, __ATOMIC_SEQ_CST);
+    if (r->size > m->e[m->hint].r.size)
+        __atomic_store_n(&m->hint, r->slot, __ATOMIC_RELAXED);
     __atomic_add_fetch(&m->seq, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -271,6 +274,22 @@ static uint8_t *piece(const struct gmem *m, gpa_t at, uint64_t n, bool write, ui
     return r.host + (at - r.base);
 }
 
+/* A pointer to [at, at+n) if one region holds it all: the common case, looked at without a copy of
+ * the region. NULL says nothing but that the long way must be taken. */
+static inline uint8_t *whole(const struct gmem *m, gpa_t at, uint64_t n, bool write)
+{
+    unsigned seq = __atomic_load_n(&m->seq, __ATOMIC_ACQUIRE);
+    unsigned i = __atomic_load_n(&m->hint, __ATOMIC_RELAXED);
+    const struct gmem_region *r = &m->e[i].r;
+    uint64_t off = at - r->base, size = r->size;
+    uint8_t *host = r->host;
+
+    if (off >= size || n > size - off || (write && r->kind == GMEM_ROM) || seq & 1)
+        return NULL;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&m->seq, __ATOMIC_RELAXED) == seq ? host + off : NULL;
+}
+
 /* All or nothing needs the whole range checked before the first byte moves. */
 static bool all_there(const struct gmem *m, gpa_t at, uint64_t n, bool write)
 {
@@ -287,8 +306,13 @@ static bool all_there(const struct gmem *m, gpa_t at, uint64_t n, bool write)
 
 int gmem_read(struct gmem *m, gpa_t at, void *dst, size_t n)
 {
+    const uint8_t *p = whole(m, at, n, false);
     uint64_t len;
 
+    if (p) {
+        memcpy(dst, p, n);
+        return 0;
+    }
     if (!all_there(m, at, n, false))
         return -EFAULT;
     for (; n; at += len, dst = (uint8_t *)dst + len, n -= len) {
@@ -303,8 +327,13 @@ int gmem_read(struct gmem *m, gpa_t at, void *dst, size_t n)
 
 int gmem_write(struct gmem *m, gpa_t at, const void *src, size_t n)
 {
+    uint8_t *p = whole(m, at, n, true);
     uint64_t len;
 
+    if (p) {
+        memcpy(p, src, n);
+        return 0;
+    }
     if (!all_there(m, at, n, true))
         return -EFAULT;
     for (; n; at += len, src = (const uint8_t *)src + len, n -= len) {
@@ -336,9 +365,15 @@ int gmem_fill(struct gmem *m, gpa_t at, uint8_t byte, size_t n)
 int gmem_map(struct gmem *m, gpa_t at, uint64_t n, bool write, struct iovec *iov, size_t max,
              size_t *count)
 {
+    uint8_t *all = n ? whole(m, at, n, write) : NULL;
     size_t used = *count;
     uint64_t end, len;
 
+    if (all && used < max) {
+        iov[used] = (struct iovec){.iov_base = all, .iov_len = n};
+        *count = used + 1;
+        return 0;
+    }
     if (add_overflows(at, n, &end))
         return -EFAULT;
     for (; n; at += len, n -= len) {
@@ -361,9 +396,12 @@ int gmem_map(struct gmem *m, gpa_t at, uint64_t n, bool write, struct iovec *iov
 
 void *gmem_shared(struct gmem *m, gpa_t at, size_t n)
 {
+    uint8_t *p = whole(m, at, n, true);
     uint64_t len;
-    uint8_t *p = piece(m, at, n, true, &len);
 
+    if (p)
+        return p;
+    p = piece(m, at, n, true, &len);
     return p && len == n ? p : NULL;
 }
 

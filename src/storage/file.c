@@ -197,15 +197,31 @@ static int file_now(struct disk *d, struct disk_req *r)
     return -EINVAL;
 }
 
+/* preadv2() and pwritev2() pay for reading the vector and for their flags: where neither is
+ * needed, the plain calls do. */
+static ssize_t try_read(const struct file *f, const struct disk_req *r)
+{
+    if (r->iovcnt == 1 && f->try_flags == 0)
+        return pread(f->fd, r->iov->iov_base, r->iov->iov_len, (off_t)r->off);
+    return preadv2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, f->try_flags);
+}
+
+static ssize_t try_write(const struct file *f, const struct disk_req *r)
+{
+    if (r->iovcnt == 1 && f->try_flags == 0)
+        return pwrite(f->fd, r->iov->iov_base, r->iov->iov_len, (off_t)r->off);
+    return pwritev2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, f->try_flags);
+}
+
 static int file_try(struct disk *d, struct disk_req *r)
 {
     struct file *f = file_of(d);
     ssize_t got = -1;
 
     if (r->op == DISK_READ) {
-        got = preadv2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, f->try_flags);
+        got = try_read(f, r);
     } else if (r->op == DISK_WRITE && !r->fua && !f->no_try_write) {
-        got = pwritev2(f->fd, r->iov, (int)r->iovcnt, (off_t)r->off, f->try_flags);
+        got = try_write(f, r);
         if (got < 0 && errno == EOPNOTSUPP)
             f->no_try_write = true;
     }
@@ -356,7 +372,7 @@ int file_adopt(int fd, const char *name, bool readonly, struct loop *l, struct d
                struct err *e)
 {
     struct file *f = calloc(1, sizeof(*f));
-    int rc;
+    int rc, flags;
 
     if (!f || !(f->path = strdup(name))) {
         free(f);
@@ -364,6 +380,11 @@ int file_adopt(int fd, const char *name, bool readonly, struct loop *l, struct d
         return err_set(e, ENOMEM, "no memory to open disk image '%s'", name);
     }
     f->fd = fd;
+    /* Only for who owns the file; an access time that moves at each read is of no use to anybody.
+     */
+    flags = fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        (void)fcntl(fd, F_SETFL, flags | O_NOATIME);
     rc = examine(f, e);
     if (rc < 0) {
         file_close(&f->d);
