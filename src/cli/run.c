@@ -340,7 +340,7 @@ static int run_plan(struct run *r, struct err *e)
     int rc;
 
     if (r->plan.log) {
-        rc = log_open(r->plan.log, LOG_INFO, e);
+        rc = log_open(r->plan.log, getenv("HOSPES_TRACE") ? LOG_TRACE : LOG_INFO, e);
         if (rc < 0)
             return rc;
     }

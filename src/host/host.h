@@ -125,6 +125,7 @@ struct host_cfg {
     bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's, if the host can:
                      * HOST_CAP_XEN_HCALL tells */
     bool pv_clock;  /* KVM's clock may be set up by vcpu_set_msr() for a guest without its leaves */
+    bool keep_regs; /* at each exit, for vcpu_before(): it makes exits dearer */
     bool no_pit;    /* without the 8254; PIC and I/O APIC are always there */
 };
 
@@ -238,6 +239,10 @@ struct host_ops {
     uint64_t (*vcpu_exits)(const struct vcpu *v); /* exits to user space so far */
     /* The last exits, the latest first; returns their number. With the vCPU paused. */
     size_t (*vcpu_last)(const struct vcpu *v, struct vcpu_exit *out, size_t max);
+    /* Registers as they were at the exit before the last, from the vCPU's own thread. For a triple
+     * fault, after which a processor of AMD's has none of its own left. false: they are not kept,
+     * because host_cfg.keep_regs is off or the host cannot. */
+    bool (*vcpu_before)(const struct vcpu *v, struct regs *r, struct sregs *s);
 };
 
 struct host {

@@ -73,6 +73,14 @@ struct kvm_initial {
 
 enum { KVM_LAST = 64 };
 
+/* Two exits' registers, by exits modulo 2. */
+struct kvm_before {
+    struct {
+        struct kvm_regs regs;
+        struct kvm_sregs sregs;
+    } at[2];
+};
+
 struct kvm_vcpu {
     struct vcpu base;
     struct kvm_host *h;
@@ -88,6 +96,7 @@ struct kvm_vcpu {
         uint64_t addr;
     } last[KVM_LAST]; /* by exits modulo KVM_LAST */
     struct kvm_initial *initial;
+    struct kvm_before *before; /* with keep_regs */
 };
 
 static inline struct kvm_host *kvm_host_of(const struct host *h)
@@ -133,6 +142,8 @@ int kvm_state_get_msr(struct vcpu *v, uint32_t msr, uint64_t *val);
 int kvm_state_set_msr(struct vcpu *v, uint32_t msr, uint64_t val);
 int kvm_state_translate(struct vcpu *v, uint64_t va, gpa_t *out);
 void kvm_state_nmi(struct vcpu *v);
+void kvm_state_keep(struct kvm_vcpu *v);
+bool kvm_state_before(const struct vcpu *v, struct regs *r, struct sregs *s);
 /* An exception before the next instruction; error < 0: without an error code. */
 void kvm_state_fault(struct kvm_vcpu *v, unsigned vector, int error);
 

@@ -88,7 +88,9 @@ void kvm_state_free(struct kvm_vcpu *v)
     if (v->initial)
         free(v->initial->msrs);
     free(v->initial);
+    free(v->before);
     v->initial = NULL;
+    v->before = NULL;
 }
 
 /* Likewise, KVM_SET_MSRS stops at an MSR that may be read but not set. */
@@ -241,30 +243,56 @@ static void kvm_state_segment_set(struct kvm_segment *k, const struct segment *s
     };
 }
 
+static void kvm_state_sregs_from_kvm(struct sregs *s, const struct kvm_sregs *k)
+{
+    kvm_state_segment_get(&s->cs, &k->cs);
+    kvm_state_segment_get(&s->ds, &k->ds);
+    kvm_state_segment_get(&s->es, &k->es);
+    kvm_state_segment_get(&s->fs, &k->fs);
+    kvm_state_segment_get(&s->gs, &k->gs);
+    kvm_state_segment_get(&s->ss, &k->ss);
+    kvm_state_segment_get(&s->tr, &k->tr);
+    kvm_state_segment_get(&s->ldt, &k->ldt);
+    s->gdt.base = k->gdt.base;
+    s->gdt.limit = k->gdt.limit;
+    s->idt.base = k->idt.base;
+    s->idt.limit = k->idt.limit;
+    s->cr0 = k->cr0;
+    s->cr2 = k->cr2;
+    s->cr3 = k->cr3;
+    s->cr4 = k->cr4;
+    s->cr8 = k->cr8;
+    s->efer = k->efer;
+    s->apic_base = k->apic_base;
+}
+
 void kvm_state_get_sregs(struct vcpu *base, struct sregs *s)
 {
     struct kvm_sregs k = {0};
 
     (void)ioctl(kvm_vcpu_of(base)->fd, KVM_GET_SREGS, &k);
-    kvm_state_segment_get(&s->cs, &k.cs);
-    kvm_state_segment_get(&s->ds, &k.ds);
-    kvm_state_segment_get(&s->es, &k.es);
-    kvm_state_segment_get(&s->fs, &k.fs);
-    kvm_state_segment_get(&s->gs, &k.gs);
-    kvm_state_segment_get(&s->ss, &k.ss);
-    kvm_state_segment_get(&s->tr, &k.tr);
-    kvm_state_segment_get(&s->ldt, &k.ldt);
-    s->gdt.base = k.gdt.base;
-    s->gdt.limit = k.gdt.limit;
-    s->idt.base = k.idt.base;
-    s->idt.limit = k.idt.limit;
-    s->cr0 = k.cr0;
-    s->cr2 = k.cr2;
-    s->cr3 = k.cr3;
-    s->cr4 = k.cr4;
-    s->cr8 = k.cr8;
-    s->efer = k.efer;
-    s->apic_base = k.apic_base;
+    kvm_state_sregs_from_kvm(s, &k);
+}
+
+/* --- registers of the exit before --- */
+
+void kvm_state_keep(struct kvm_vcpu *v)
+{
+    size_t at = v->exits % 2;
+
+    v->before->at[at].regs = v->run->s.regs.regs;
+    v->before->at[at].sregs = v->run->s.regs.sregs;
+}
+
+bool kvm_state_before(const struct vcpu *base, struct regs *r, struct sregs *s)
+{
+    const struct kvm_vcpu *v = container_of(base, const struct kvm_vcpu, base);
+
+    if (!v->before || v->exits < 2)
+        return false;
+    kvm_state_from_kvm(r, &v->before->at[(v->exits - 1) % 2].regs);
+    kvm_state_sregs_from_kvm(s, &v->before->at[(v->exits - 1) % 2].sregs);
+    return true;
 }
 
 void kvm_state_set_sregs(struct vcpu *base, const struct sregs *s)

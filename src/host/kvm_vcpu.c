@@ -83,6 +83,8 @@ int kvm_vcpu_create(struct host *base, unsigned index, struct vcpu **out, struct
                       strerror(errno));
     else
         rc = kvm_vcpu_caps(v, e);
+    if (rc == 0 && h->cfg.keep_regs && (h->caps & HOST_CAP_SYNC_REGS))
+        v->before = calloc(1, sizeof(*v->before)); /* without it nothing is kept */
     if (rc < 0)
         kvm_vcpu_destroy(&v->base);
     else
@@ -421,15 +423,27 @@ static void kvm_vcpu_note(struct kvm_vcpu *v, const struct kvm_run *run)
 
     v->last[at].reason = run->exit_reason;
     v->last[at].addr = run->exit_reason == KVM_EXIT_IO ? run->io.port : run->mmio.phys_addr;
+    if (v->before)
+        kvm_state_keep(v);
+}
+
+/* What comes with each exit. */
+static uint64_t kvm_vcpu_wanted(const struct kvm_vcpu *v)
+{
+    bool can = v->h->caps & HOST_CAP_SYNC_REGS;
+
+    return (can && (v->h->port_watched || v->before) ? KVM_SYNC_X86_REGS : 0) |
+           (v->before ? KVM_SYNC_X86_SREGS : 0);
 }
 
 int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
 {
     struct kvm_vcpu *v = kvm_vcpu_of(base);
     struct kvm_run *run = v->run;
-    bool sync = v->h->port_watched && (v->h->caps & HOST_CAP_SYNC_REGS);
+    uint64_t wanted = kvm_vcpu_wanted(v);
+    bool sync = wanted & KVM_SYNC_X86_REGS;
 
-    run->kvm_valid_regs = sync ? KVM_SYNC_X86_REGS : 0;
+    run->kvm_valid_regs = wanted;
     for (;;) {
         if (__atomic_load_n(&v->stop, __ATOMIC_RELAXED)) {
             __atomic_store_n(&v->stop, false, __ATOMIC_SEQ_CST);

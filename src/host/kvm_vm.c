@@ -407,4 +407,5 @@ const struct host_ops host_kvm = {
     .nmi = kvm_state_nmi,
     .vcpu_exits = kvm_vcpu_exits,
     .vcpu_last = kvm_vcpu_last,
+    .vcpu_before = kvm_state_before,
 };

@@ -15,6 +15,7 @@
 #include "console/hub.h"
 #include "core/cfg.h"
 #include "core/gmem.h"
+#include "core/log.h"
 #include "host/probe.h"
 #include "machine/machine_priv.h"
 #include "net/netif.h"
@@ -65,7 +66,7 @@ static int build_ram(struct machine *m, struct err *e)
 static int build_host(struct machine *m, const struct persona_ops *ops, struct err *e)
 {
     const struct plan *p = m->plan;
-    struct host_cfg c = {.cpus = p->cpus};
+    struct host_cfg c = {.cpus = p->cpus, .keep_regs = log_on(LOG_TRACE)};
     int rc = cfg_create(&m->persona_opts, e);
 
     if (rc == 0 && p->persona_opts)

@@ -297,6 +297,7 @@ void machine_host_event(void *arg, struct vcpu *v, enum host_event what,
 
     switch (what) {
     case HOST_EVENT_SHUTDOWN:
+        machine_crash_log(m, v);
         snprintf(text, sizeof(text), "processor %u hit a triple fault", v->index);
         machine_tell(m, TOLD_CRASH, 0, text);
         break;

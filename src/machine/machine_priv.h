@@ -137,6 +137,9 @@ void machine_finish(struct machine *m, enum machine_end end);
 void machine_failed(struct machine *m, const struct err *e);
 void machine_grace_over(struct alarm *a);
 
+/* machine_crash.c: into the log, on the vCPU's own thread. */
+void machine_crash_log(struct machine *m, struct vcpu *v);
+
 /* machine_control.c: tells those who asked the guest for something; any thread. */
 void machine_answered(struct machine *m, bool obeyed, const char *text);
 /* Loop's thread, or after it: the machine has ended. */

@@ -8,6 +8,7 @@
 #include "boot/images.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/log.h"
 #include "host/fake.h"
 #include "machine/machine.h"
 #include "machine/machine_priv.h"
@@ -190,6 +191,59 @@ static void a_triple_fault_is_a_crash(void **state)
     assert_int_equal(bench_run(t, &rc), END_CRASHED);
     assert_non_null(strstr(machine_why(t->m), "processor 1 hit a triple fault"));
     machine_destroy(t->m);
+}
+
+/* Maps 0x200000 to 0x400000 and dies in there. */
+static void guest_dies_with_paging_on(void *arg, struct vcpu *v, const struct host_sink *s,
+                                      unsigned life)
+{
+    static const struct {
+        gpa_t at;
+        uint64_t e;
+    } table[] = {{0x310000, 0x311003}, {0x311000, 0x312003}, {0x312008, 0x400083}};
+    static const uint8_t code[] = {0x0f, 0x0b, 0xcc};
+    struct machine *m = ((struct bench *)arg)->m;
+    struct sregs sr = {.cr0 = 0x80000001, .cr3 = 0x310000, .cr4 = 0x20, .efer = 0x500};
+    struct regs r = {.rip = 0x200010, .rsp = 0x600000, .rax = 0x1234};
+    struct host_event_info info = {{0}, {0}};
+
+    if (v->index != 0)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        assert_int_equal(gmem_write(m->mem, table[i].at, &table[i].e, 8), 0);
+    assert_int_equal(gmem_write(m->mem, 0x400010, code, sizeof(code)), 0);
+    m->ops->vcpu_set_regs(v, &r);
+    m->ops->vcpu_set_sregs(v, &sr);
+    s->event(s->arg, v, HOST_EVENT_SHUTDOWN, &info);
+}
+
+static void the_log_keeps_what_a_triple_fault_left(void **state)
+{
+    static const char *const said[] = {"rax=1234",
+                                       "cr3=310000",
+                                       "code at 0x200010: 0f 0b cc",
+                                       "stack at 0x600000: --",
+                                       "as it was at the exit before",
+                                       "exits -0: port 80"};
+    char path[] = "/tmp/crash-XXXXXX", text[16384];
+    struct bench *t = *state;
+    int fd = mkstemp(path), rc;
+    ssize_t n;
+
+    assert_int_equal(log_open(path, LOG_TRACE, &t->e), 0);
+    bench_script(t, guest_dies_with_paging_on);
+    assert_int_equal(bench_run(t, &rc), END_CRASHED);
+    machine_destroy(t->m);
+    log_close();
+    n = read(fd, text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+        if (!strstr(text, said[i]))
+            fail_msg("no '%s' in:\n%s", said[i], text);
+    }
+    close(fd);
+    unlink(path);
 }
 
 static unsigned after_notice;
@@ -400,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_processors_that_reset_at_once_reset_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_triple_fault_is_a_crash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_log_keeps_what_a_triple_fault_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_notice_lets_the_guest_save_its_memory, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_panic_ends_the_run_even_if_the_guest_hangs, set_up,
