@@ -159,8 +159,8 @@ struct host_xen {
     MUST int (*shared)(struct host *h, gpa_t at, bool longmode);
     MUST int (*route)(struct host *h, uint32_t send_port, const struct host_xen_route *r);
     void (*unroute_all)(struct host *h);
-    /* Makes a port pending and tells the vCPU: 1 raised, 0 it was pending or is masked. */
-    int (*raise)(struct host *h, uint32_t port, unsigned vcpu);
+    /* Makes a port pending, and tells the vCPU unless it was so or is masked. */
+    MUST int (*raise)(struct host *h, uint32_t port, unsigned vcpu);
     /* The vector of all vCPUs without one of their own, which nobody acknowledges. 0: none. */
     MUST int (*vector)(struct host *h, uint8_t vector);
     /* On v's thread. */

@@ -73,11 +73,8 @@ static void kvm_xen_unroute_all(struct host *h)
 static int kvm_xen_raise(struct host *h, uint32_t port, unsigned vcpu)
 {
     struct kvm_irq_routing_xen_evtchn e = {.port = port, .vcpu = vcpu, .priority = XEN_PRIO_2LEVEL};
-    int rc = ioctl(kvm_host_of(h)->vm, KVM_XEN_HVM_EVTCHN_SEND, &e);
 
-    if (rc >= 0)
-        return rc > 0;
-    return errno == ENOTCONN ? 0 : -errno; /* masked */
+    return ioctl(kvm_host_of(h)->vm, KVM_XEN_HVM_EVTCHN_SEND, &e) < 0 ? -errno : 0;
 }
 
 static int kvm_xen_vector(struct host *h, uint8_t vector)

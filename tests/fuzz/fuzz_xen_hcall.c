@@ -228,6 +228,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         munmap(x->extra, 2 * MiB);
     }
     pthread_mutex_destroy(&x->lock);
+    free(x->out_pages);
     free(x);
     fake_env_destroy(&z.f);
     return 0;

@@ -51,11 +51,13 @@ void evtchn_kernel_reset(struct evtchn *x)
 bool evtchn_kernel_raise(struct evtchn *x, unsigned port)
 {
     unsigned cpu = x->port[port].cpu;
-    int rc = x->host ? x->host->ops->xen->raise(x->host, port, cpu) : -1;
 
-    if (rc > 0 && !x->vectored)
+    if (!x->host || x->host->ops->xen->raise(x->host, port, cpu) < 0)
+        return false;
+    /* A line is ours to raise, for whatever is pending. */
+    if (!x->vectored && x->info[cpu] && __atomic_load_n(x->info[cpu], __ATOMIC_SEQ_CST))
         x->deliver(x->arg, cpu);
-    return rc >= 0;
+    return true;
 }
 
 void evtchn_use_kernel(struct evtchn *x, struct host *h)

@@ -388,5 +388,9 @@ long xen_hypercall(struct xen *x, struct vcpu *v, bool longmode, unsigned nr, co
         xen_clock_place(x, v);
     rc = one(x, v, longmode, nr, args);
     __atomic_add_fetch(nr < XEN_HCALLS ? &x->hcalls[nr] : &x->unknown_hcalls, 1, __ATOMIC_RELAXED);
+    if (rc < 0 && nr < XEN_HCALLS) {
+        __atomic_add_fetch(&x->hcall_errors[nr], 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&x->hcall_error[nr], (int)rc, __ATOMIC_RELAXED);
+    }
     return rc;
 }

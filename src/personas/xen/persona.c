@@ -195,6 +195,7 @@ static void xen_destroy(struct persona *p)
         munmap(x->extra, 2 * MiB);
     }
     pthread_mutex_destroy(&x->lock);
+    free(x->out_pages);
     free(x);
 }
 
@@ -295,6 +296,8 @@ static void xen_reset(struct persona *p)
     xs_ring_reset(x->ring);
     x->shared_at = 0;
     x->patched = 0;
+    free(x->out_pages);
+    x->out_pages = NULL;
     x->asked = false;
     hand_over(x);
     (void)xs_rm(x->store, GUEST_DIR);
@@ -483,7 +486,11 @@ static void xen_describe(struct persona *p, struct dump *out)
         char key[24];
 
         snprintf(key, sizeof(key), "hypercall %u", i);
-        if (x->hcalls[i])
+        if (x->hcall_errors[i])
+            dump_add(out, key, "%llu, %llu refused, the last with %d",
+                     (unsigned long long)x->hcalls[i], (unsigned long long)x->hcall_errors[i],
+                     x->hcall_error[i]);
+        else if (x->hcalls[i])
             dump_add(out, key, "%llu", (unsigned long long)x->hcalls[i]);
     }
     dump_add(out, "hypercalls by", "%s",

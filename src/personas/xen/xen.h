@@ -62,6 +62,7 @@ struct xen {
     void *special; /* host memory of the special pages */
     void *extra;   /* of pages that guests place outside RAM, see xen_page_at() */
     gpa_t extra_at;
+    uint64_t *out_pages; /* a bit per page of RAM that the guest has given back; NULL: none yet */
     unsigned store_port, console_port;
     struct xen_platform *platform; /* the PCI bus's; NULL without a bus */
     struct console *hvc;           /* where the console ring goes, NULL: nowhere */
@@ -83,6 +84,8 @@ struct xen {
     bool asked; /* control/shutdown was written and not yet taken */
 
     uint64_t hcalls[XEN_HCALLS]; /* counts, for describe() */
+    uint64_t hcall_errors[XEN_HCALLS];
+    int hcall_error[XEN_HCALLS]; /* the last of them */
     uint64_t unknown_hcalls;
 };
 

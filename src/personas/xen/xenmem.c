@@ -5,9 +5,10 @@
  * Document: Xen public/memory.h. Shared info and grant frames are used where the guest puts them:
  * a page of its RAM, of the platform device's memory, or an address outside both, for which memory
  * is made once (guests take such addresses from one place). Ballooning gives pages back to the
- * host; what comes back reads as zeroes.
+ * host; what comes back reads as zeroes. A page that is out cannot be given back again.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -112,6 +113,36 @@ static long add_to_physmap(struct xen *x, struct vcpu *v, bool longmode, uint64_
                            idx & XENMAPIDX_grant_table_status, at);
 }
 
+static long highest_page(const struct xen *x)
+{
+    struct gmem_region r;
+    uint64_t top = 0;
+
+    for (size_t i = 0; gmem_region_at(x->p.env.dev.mem, i, &r); i++) {
+        if (r.kind == GMEM_RAM)
+            top = max_u64(top, (r.base + r.size) / PAGE);
+    }
+    return top ? (long)top - 1 : 0;
+}
+
+/* Notes that n pages from pfn on are out, or in; false: out already. Pages that are no RAM are not
+ * kept book of. */
+static bool balloon_mark(struct xen *x, uint64_t pfn, uint64_t n, bool out)
+{
+    uint64_t bits = (uint64_t)highest_page(x) + 1;
+    bool was = false;
+
+    if (!x->out_pages)
+        x->out_pages = calloc((size_t)(bits / 64 + 1), sizeof(*x->out_pages));
+    for (uint64_t i = pfn; x->out_pages && i < pfn + n && i < bits; i++) {
+        uint64_t bit = UINT64_C(1) << (i % 64);
+
+        was = was || x->out_pages[i / 64] & bit;
+        x->out_pages[i / 64] = out ? x->out_pages[i / 64] | bit : x->out_pages[i / 64] & ~bit;
+    }
+    return !was || !out;
+}
+
 /* {handle; ulong nr; u32 order; u32 flags; u16 domid}: the list is of page numbers. */
 static long reservation(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg, bool decrease)
 {
@@ -135,7 +166,14 @@ static long reservation(struct xen *x, struct vcpu *v, bool longmode, uint64_t a
         for (size_t i = 0; i < n; i++, done++) {
             uint64_t pfn = longmode ? le64_at(list + i * 8) : le32_at(list + i * 4);
 
+            bool fresh;
+
             if (pfn >= UINT64_C(1) << 40)
+                return (long)done;
+            pthread_mutex_lock(&x->lock);
+            fresh = balloon_mark(x, pfn, UINT64_C(1) << order, decrease);
+            pthread_mutex_unlock(&x->lock);
+            if (!fresh)
                 return (long)done;
             /* A page that cannot be given back stays: the guest does not touch it either way. */
             if (decrease)
@@ -171,18 +209,6 @@ static long memory_map(struct xen *x, struct vcpu *v, bool longmode, uint64_t ar
     }
     le32_put(raw, used);
     return xen_copy_out(x, v, arg, raw, 4) < 0 ? -EFAULT : 0;
-}
-
-static long highest_page(const struct xen *x)
-{
-    struct gmem_region r;
-    uint64_t top = 0;
-
-    for (size_t i = 0; gmem_region_at(x->p.env.dev.mem, i, &r); i++) {
-        if (r.kind == GMEM_RAM)
-            top = max_u64(top, (r.base + r.size) / PAGE);
-    }
-    return top ? (long)top - 1 : 0;
 }
 
 long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg)

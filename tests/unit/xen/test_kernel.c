@@ -22,6 +22,7 @@ static int raise_answer;
 static gpa_t shared_at;
 static uint8_t vector;
 static bool refuse_runstate;
+static struct gmem *mem;
 
 static int k_shared(struct host *h, gpa_t at, bool longmode)
 {
@@ -50,6 +51,8 @@ static int k_raise(struct host *h, uint32_t port, unsigned vcpu)
     (void)h;
     (void)vcpu;
     raised[port]++;
+    if (raise_answer == 0)
+        *(uint8_t *)gmem_shared(mem, SHARED, 1) = 1; /* evtchn_upcall_pending */
     return raise_answer;
 }
 
@@ -87,7 +90,6 @@ static void attend(struct vcpu *v)
 static struct host_ops ops;
 static struct host host;
 static struct vcpu cpu[CPUS];
-static struct gmem *mem;
 static struct xen *x;
 
 static void upcall(void *arg, unsigned n)
@@ -111,7 +113,7 @@ static int setup(void **state)
     memset(raised, 0, sizeof(raised));
     memset(delivered, 0, sizeof(delivered));
     attends = 0;
-    raise_answer = 1;
+    raise_answer = 0;
     refuse_runstate = false;
     ops = host_fake;
     ops.xen = &fake_xen;

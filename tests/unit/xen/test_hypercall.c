@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hypercalls in both widths: the layouts that guests use, and what they get. Virtual addresses are
+ * physical ones. */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "abi/bytes.h"
+#include "core/err.h"
+#include "core/gmem.h"
+#include "fakes/fake_env.h"
+#include "personas/xen/xen.h"
+
+#include <xen/features.h>
+#include <xen/memory.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+#include <xen/version.h>
+
+#include <xen/hvm/hvm_op.h>
+#include <xen/hvm/params.h>
+
+enum { PAGE = 4096, ARG = 0x1000, LIST = 0x2000, OUT = 0x3000, SHARED = 0x10, RAM = 2 << 20 };
+
+static struct fake_env f;
+static struct host_ops ops;
+static struct host host;
+static struct vcpu cpu;
+static struct xen *x;
+static enum machine_event told;
+static uint64_t now;
+
+static uint64_t clock_ns(const struct host *h)
+{
+    (void)h;
+    return now;
+}
+
+static int set_msr(struct vcpu *v, uint32_t msr, uint64_t val)
+{
+    (void)v;
+    (void)msr;
+    (void)val;
+    return 0;
+}
+
+static void event(void *arg, enum machine_event what, const char *text)
+{
+    (void)arg;
+    (void)text;
+    told = what;
+}
+
+static int setup(void **state)
+{
+    struct err e;
+
+    *state = NULL;
+    fake_env_create(&f, RAM);
+    ops = host_fake;
+    ops.clock_ns = clock_ns;
+    ops.vcpu_set_msr = set_msr;
+    host.ops = &ops;
+    cpu = (struct vcpu){&host, 0};
+    x = calloc(1, sizeof(*x));
+    assert_non_null(x);
+    x->p.env.dev = f.env;
+    x->p.env.host = &host;
+    x->p.env.cpus = 1;
+    x->p.env.event = event;
+    x->vcpu[0].v = &cpu;
+    x->vcpu[0].runstate = HOST_XEN_NOWHERE;
+    now = 5000;
+    pthread_mutex_init(&x->lock, NULL);
+    assert_int_equal(evtchn_create(f.env.mem, 1, xen_deliver, x, &x->ev, &e), 0);
+    assert_int_equal(grant_create(f.env.mem, &x->gr, &e), 0);
+    assert_int_equal(xen_timers_create(x, &e), 0);
+    return 0;
+}
+
+static int setup64(void **state)
+{
+    int rc = setup(state);
+
+    *state = x;
+    return rc;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    xen_deliver_reset(x);
+    xen_timers_destroy(x);
+    evtchn_destroy(x->ev);
+    grant_destroy(x->gr);
+    free(x->out_pages);
+    pthread_mutex_destroy(&x->lock);
+    free(x);
+    fake_env_destroy(&f);
+    return 0;
+}
+
+static uint8_t *ram(gpa_t at)
+{
+    return gmem_shared(f.env.mem, at, 1);
+}
+
+static long call(bool wide, unsigned nr, uint64_t a, uint64_t b, uint64_t c)
+{
+    const uint64_t args[6] = {a, b, c};
+
+    return xen_hypercall(x, &cpu, wide, nr, args);
+}
+
+/* A number of the guest's width at p + offset of its layout. */
+static void put(bool wide, uint8_t *p, size_t at64, size_t at32, uint64_t v)
+{
+    if (wide)
+        le64_put(p + at64, v);
+    else
+        le32_put(p + at32, (uint32_t)v);
+}
+
+static long map(bool wide, unsigned space, uint64_t idx, uint64_t gpfn)
+{
+    uint8_t *p = ram(ARG);
+
+    memset(p, 0xee, 64); /* what lies behind a structure does not matter */
+    le16_put(p, DOMID_SELF);
+    le16_put(p + 2, 0);
+    le32_put(p + 4, space);
+    put(wide, p, 8, 8, idx);
+    put(wide, p, 16, 12, gpfn);
+    return call(wide, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, ARG, 0);
+}
+
+static void shared_info_and_grants_are_mapped(void **state)
+{
+    bool wide = *state != NULL;
+
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED), 0);
+    assert_int_equal(x->longmode, wide);
+    assert_int_equal(x->shared_at, SHARED * PAGE);
+    assert_int_equal(map(wide, XENMAPSPACE_grant_table, 0, SHARED + 1), 0);
+    assert_true(map(wide, 99, 0, SHARED) < 0);
+}
+
+static void pages_are_given_back_once(void **state)
+{
+    bool wide = *state != NULL;
+    uint8_t *p = ram(ARG);
+
+    put(wide, ram(LIST), 0, 0, 0x40);
+    put(wide, ram(LIST), 8, 4, 0x41);
+    put(wide, p, 0, 0, LIST);
+    put(wide, p, 8, 4, 2);
+    le32_put(p + (wide ? 16 : 8), 0);
+    le32_put(p + (wide ? 20 : 12), 0);
+    le16_put(p + (wide ? 24 : 16), DOMID_SELF);
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, ARG, 0), 2);
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, ARG, 0), 0);
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_populate_physmap, ARG, 0), 2);
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, ARG, 0), 2);
+}
+
+static void a_memory_map_has_entries_of_20_bytes(void **state)
+{
+    bool wide = *state != NULL;
+    uint8_t *p = ram(ARG);
+
+    le32_put(p, 4);
+    put(wide, p, 8, 4, OUT);
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_memory_map, ARG, 0), 0);
+    assert_int_equal(le32_at(p), 1);
+    assert_int_equal(le64_at(ram(OUT) + 8), RAM);
+    assert_int_equal(le32_at(ram(OUT) + 16), 1);
+}
+
+static void a_list_of_calls_has_entries_of_the_width(void **state)
+{
+    bool wide = *state != NULL;
+    size_t w = wide ? 8 : 4;
+    uint8_t *p = ram(LIST);
+
+    put(wide, p, 0, 0, __HYPERVISOR_xen_version);
+    put(wide, p + 2 * w, 0, 0, XENVER_pagesize);
+    put(wide, p + 8 * w, 0, 0, __HYPERVISOR_multicall); /* none inside another */
+    assert_int_equal(call(wide, __HYPERVISOR_multicall, LIST, 2, 0), 0);
+    assert_int_equal(wide ? le64_at(p + w) : le32_at(p + w), PAGE);
+    assert_int_equal((int32_t)le32_at(p + 9 * w), -ENOSYS);
+}
+
+static void run_states_have_no_padding_in_32_bits(void **state)
+{
+    bool wide = *state != NULL;
+
+    put(wide, ram(ARG), 0, 0, OUT);
+    le32_put(ram(OUT) + (wide ? 48 : 44), 0x12345678);
+    assert_int_equal(call(wide, __HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, 0, ARG),
+                     0);
+    assert_int_equal(le32_at(ram(OUT)), RUNSTATE_running);
+    assert_int_equal(le64_at(ram(OUT) + (wide ? 8 : 4)), now);
+    assert_int_equal(le32_at(ram(OUT) + (wide ? 48 : 44)), 0x12345678); /* not beyond */
+}
+
+static void timers_take_64_bits_in_two_words(void **state)
+{
+    bool wide = *state != NULL;
+    uint8_t *p = ram(ARG);
+
+    assert_int_equal(wide ? call(true, __HYPERVISOR_set_timer_op, 1ull << 40, 0, 0)
+                          : call(false, __HYPERVISOR_set_timer_op, 0, 1 << 8, 0),
+                     0);
+    le64_put(p, now - 1);
+    le32_put(p + 8, VCPU_SSHOTTMR_future);
+    assert_int_equal(call(wide, __HYPERVISOR_vcpu_op, VCPUOP_set_singleshot_timer, 0, ARG), -ETIME);
+    assert_int_equal(call(wide, __HYPERVISOR_vcpu_op, VCPUOP_stop_singleshot_timer, 0, 0), 0);
+}
+
+static void platform_parameters_are_one_word(void **state)
+{
+    bool wide = *state != NULL;
+
+    memset(ram(OUT), 0xff, 16);
+    assert_int_equal(call(wide, __HYPERVISOR_xen_version, XENVER_platform_parameters, OUT, 0), 0);
+    assert_int_equal(le32_at(ram(OUT)), 0);
+    assert_int_equal(le32_at(ram(OUT) + 4), wide ? 0 : UINT32_MAX);
+}
+
+static long callback(bool wide, uint64_t via)
+{
+    uint8_t *p = ram(ARG);
+
+    le16_put(p, DOMID_SELF);
+    le32_put(p + 4, HVM_PARAM_CALLBACK_IRQ);
+    le64_put(p + 8, via);
+    return call(wide, __HYPERVISOR_hvm_op, HVMOP_set_param, ARG, 0);
+}
+
+static void each_way_of_callbacks_is_taken(void **state)
+{
+    bool wide = *state != NULL;
+
+    assert_int_equal(callback(wide, 2ull << 56 | 0xf3), 0);
+    assert_int_equal(x->callback_vector, 0xf3);
+    assert_int_equal(x->vcpu[0].auto_eoi, 0xf3);
+    assert_int_equal(callback(wide, 0x0a), 0);
+    assert_int_equal(x->callback_vector, 0);
+    assert_int_equal(x->callback_gsi, 10);
+    fake_env_run(&f);
+    assert_int_equal(callback(wide, 1ull << 56 | 2 << 11), 0);
+    assert_true(x->callback_gsi != 0);
+    fake_env_run(&f);
+    assert_int_equal(callback(wide, 2ull << 56 | 3), -EINVAL); /* an exception's vector */
+    assert_int_equal(callback(wide, 9ull << 56), -EINVAL);
+    assert_int_equal(callback(wide, 0), 0);
+    fake_env_run(&f);
+}
+
+static void shutdowns_are_told(void **state)
+{
+    static const struct {
+        uint32_t reason;
+        enum machine_event what;
+    } cases[] = {{SHUTDOWN_poweroff, MACHINE_POWEROFF},
+                 {SHUTDOWN_reboot, MACHINE_RESET},
+                 {SHUTDOWN_crash, MACHINE_CRASH},
+                 {SHUTDOWN_soft_reset, MACHINE_RENEW}};
+    bool wide = *state != NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        le32_put(ram(ARG), cases[i].reason);
+        assert_int_equal(call(wide, __HYPERVISOR_sched_op, SCHEDOP_shutdown, ARG, 0), 0);
+        assert_int_equal(told, cases[i].what);
+    }
+    le32_put(ram(ARG), SHUTDOWN_suspend);
+    assert_int_equal(call(wide, __HYPERVISOR_sched_op, SCHEDOP_shutdown, ARG, 0), 1);
+}
+
+static void bad_addresses_fault(void **state)
+{
+    bool wide = *state != NULL;
+
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, RAM, 0), -EFAULT);
+    assert_int_equal(call(wide, __HYPERVISOR_event_channel_op, EVTCHNOP_send, RAM - 2, 0), -EFAULT);
+    assert_int_equal(call(wide, __HYPERVISOR_multicall, RAM, 1, 0), -EFAULT);
+    assert_int_equal(x->hcall_errors[__HYPERVISOR_memory_op], 1);
+    assert_int_equal(x->hcall_error[__HYPERVISOR_memory_op], -EFAULT);
+}
+
+int main(void)
+{
+/* Each once for a 32-bit and once for a 64-bit guest. */
+#define T(name)                                                                                    \
+    {#name " (32 bits)", name, setup, teardown, NULL},                                             \
+    {                                                                                              \
+#name, name, setup64, teardown, NULL                                                       \
+    }
+    const struct CMUnitTest tests[] = {
+        T(shared_info_and_grants_are_mapped),
+        T(pages_are_given_back_once),
+        T(a_memory_map_has_entries_of_20_bytes),
+        T(a_list_of_calls_has_entries_of_the_width),
+        T(run_states_have_no_padding_in_32_bits),
+        T(timers_take_64_bits_in_two_words),
+        T(platform_parameters_are_one_word),
+        T(each_way_of_callbacks_is_taken),
+        T(shutdowns_are_told),
+        T(bad_addresses_fault),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
