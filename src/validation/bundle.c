@@ -105,7 +105,8 @@ static int check_signer(const struct bundle *b, const struct dsse *other, const 
     snprintf(name, sizeof(name), "signatures/%.16s.pub", keyid);
     pub = vmembers_find(&b->members, name);
     if (!pub)
-        return err_set(e, EINVAL, "member %s is missing: the key of a signature", name);
+        return err_set(e, EINVAL,
+                       "signatures/statement.json has a signature whose key %s is missing", name);
     line = strchr(pub->data, '\n');
     rc = pubkey_from_text(line ? line + 1 : "", &key, e);
     if (rc < 0)
@@ -113,7 +114,7 @@ static int check_signer(const struct bundle *b, const struct dsse *other, const 
     pubkey_to_text(&key, text);
     snprintf(wanted, sizeof(wanted), "untrusted comment: %.16s\n%s\n", key.id, text);
     if (strcmp(key.id, keyid) != 0 || strcmp(pub->data, wanted) != 0 || strlen(wanted) != pub->len)
-        return err_set(e, EINVAL, "%s is not the key that it should be", name);
+        return err_set(e, EINVAL, "%s is not the key that signatures/statement.json names", name);
     if (!dsse_signed_by(&b->statement, &key))
         return err_set(e, EINVAL, "signatures/statement.json: the signature of key %.16s is bad",
                        keyid);
@@ -124,7 +125,7 @@ static int check_signer(const struct bundle *b, const struct dsse *other, const 
     sig = vmembers_find(&b->members, name);
     if (!sig || !sums)
         return err_set(e, EINVAL, "member %s is missing", sig ? "SHA256SUMS" : name);
-    if (!minisig_good(&key, sig->data, sums->data, sums->len))
+    if (!minisig_ours(sig->data, sig->len) || !minisig_good(&key, sig->data, sums->data, sums->len))
         return err_set(e, EINVAL, "%s is no good signature of SHA256SUMS", name);
     return 0;
 }
@@ -190,6 +191,31 @@ static int check_packing(struct bundle *b, const char *tar, size_t tar_len, cons
     return 0;
 }
 
+/* Names the member that was changed, before anything that follows from it is found to differ. The
+ * list itself is judged later: bundle_derive() makes it again. */
+static int check_sums(const struct bundle *b, struct err *e)
+{
+    const struct vmember *sums = vmembers_find(&b->members, "SHA256SUMS"), *m;
+    char sha[V_SHA_TEXT], name[V_NAME_MAX + 1];
+
+    for (size_t at = 0; sums && at < sums->len;) {
+        const char *line = sums->data + at, *end = memchr(line, '\n', sums->len - at);
+        size_t n = end ? (size_t)(end - line) : sums->len - at, skip = V_SHA_TEXT - 1 + 2;
+
+        at += n + 1;
+        if (n <= skip || n - skip > V_NAME_MAX)
+            continue;
+        snprintf(name, sizeof(name), "%.*s", (int)(n - skip), line + skip);
+        m = vmembers_find(&b->members, name);
+        if (!m)
+            return err_set(e, EINVAL, "member %s is missing, which SHA256SUMS lists", name);
+        sha256_text(m->data, m->len, sha);
+        if (memcmp(sha, line, V_SHA_TEXT - 1) != 0)
+            return err_set(e, EINVAL, "member %s is not what SHA256SUMS says", name);
+    }
+    return 0;
+}
+
 static int bundle_fill(struct bundle *b, const char *data, size_t len, struct err *e)
 {
     char *tar = NULL;
@@ -199,6 +225,8 @@ static int bundle_fill(struct bundle *b, const char *data, size_t len, struct er
     if (rc < 0)
         return rc;
     rc = tar_unpack(tar, tar_len, &b->members, e);
+    if (rc == 0)
+        rc = check_sums(b, e);
     if (rc == 0)
         rc = bundle_facts_read(&b->facts, &b->members, e);
     if (rc == 0)

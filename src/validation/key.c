@@ -284,11 +284,23 @@ static size_t minisig_global(const uint8_t sig[KEY_SIG], const char *comment, si
     return KEY_SIG + len;
 }
 
+static int minisig_print(const uint8_t b[KEY_MINISIG_BYTES], const char *comment, size_t n,
+                         const uint8_t global[KEY_SIG], char **out)
+{
+    char one[128], two[128];
+
+    sodium_bin2base64(one, sizeof(one), b, KEY_MINISIG_BYTES, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(two, sizeof(two), global, KEY_SIG, sodium_base64_VARIANT_ORIGINAL);
+    return asprintf(out,
+                    "untrusted comment: signature of a hospes bundle\n%s\ntrusted comment: %.*s\n"
+                    "%s\n",
+                    one, (int)n, comment, two);
+}
+
 int minisig_make(const struct seckey *k, const void *data, size_t len, const char *comment,
                  char **out, struct err *e)
 {
     uint8_t hash[64], b[KEY_MINISIG_BYTES], global[KEY_SIG], all[KEY_SIG + KEY_COMMENT_MAX];
-    char one[128], two[128];
 
     if (strlen(comment) > KEY_COMMENT_MAX || strchr(comment, '\n'))
         return err_set(e, EINVAL, "a signature's comment is one line of up to %d bytes",
@@ -298,29 +310,50 @@ int minisig_make(const struct seckey *k, const void *data, size_t len, const cha
     memcpy(b + 2, k->pub.number, KEY_NUMBER);
     key_sign(k, hash, sizeof(hash), b + 2 + KEY_NUMBER);
     key_sign(k, all, minisig_global(b + 2 + KEY_NUMBER, comment, strlen(comment), all), global);
-    sodium_bin2base64(one, sizeof(one), b, sizeof(b), sodium_base64_VARIANT_ORIGINAL);
-    sodium_bin2base64(two, sizeof(two), global, sizeof(global), sodium_base64_VARIANT_ORIGINAL);
-    if (asprintf(out,
-                 "untrusted comment: signature of a hospes bundle\n%s\ntrusted comment: %s\n%s\n",
-                 one, comment, two) < 0)
+    if (minisig_print(b, comment, strlen(comment), global, out) < 0)
         return err_set(e, ENOMEM, "no memory for a signature");
     return 0;
 }
 
-bool minisig_good(const struct pubkey *k, const char *text, const void *data, size_t len)
+/* The parts of a signature file; comment is inside the text. */
+static bool minisig_parts(const char *text, uint8_t b[KEY_MINISIG_BYTES], const char **comment,
+                          size_t *n, uint8_t global[KEY_SIG])
 {
     static const char trusted[] = "trusted comment: ";
+    const char *at = strchr(text, '\n');
+
+    at = at ? strchr(at + 1, '\n') : NULL;
+    if (!at || strncmp(++at, trusted, strlen(trusted)) != 0)
+        return false;
+    *comment = at + strlen(trusted);
+    *n = strcspn(*comment, "\n");
+    return *n <= KEY_COMMENT_MAX && key_decode_line(text, 1, b, KEY_MINISIG_BYTES) &&
+           key_decode_line(text, 3, global, KEY_SIG);
+}
+
+bool minisig_ours(const char *text, size_t len)
+{
+    uint8_t b[KEY_MINISIG_BYTES], global[KEY_SIG];
+    const char *comment;
+    char *again = NULL;
+    size_t n;
+    bool same;
+
+    if (!minisig_parts(text, b, &comment, &n, global) ||
+        minisig_print(b, comment, n, global, &again) < 0)
+        return false;
+    same = strlen(again) == len && memcmp(again, text, len) == 0;
+    free(again);
+    return same;
+}
+
+bool minisig_good(const struct pubkey *k, const char *text, const void *data, size_t len)
+{
     uint8_t hash[64], b[KEY_MINISIG_BYTES], global[KEY_SIG], all[KEY_SIG + KEY_COMMENT_MAX];
-    const char *comment = strchr(text, '\n');
+    const char *comment;
     size_t n;
 
-    comment = comment ? strchr(comment + 1, '\n') : NULL;
-    if (!comment || strncmp(++comment, trusted, strlen(trusted)) != 0)
-        return false;
-    comment += strlen(trusted);
-    n = strcspn(comment, "\n");
-    if (n > KEY_COMMENT_MAX || !key_decode_line(text, 1, b, sizeof(b)) ||
-        !key_decode_line(text, 3, global, sizeof(global)))
+    if (!minisig_parts(text, b, &comment, &n, global))
         return false;
     if (memcmp(b, "ED", 2) != 0 || memcmp(b + 2, k->number, KEY_NUMBER) != 0)
         return false;

@@ -47,5 +47,7 @@ MUST int minisig_make(const struct seckey *k, const void *data, size_t len, cons
                       char **out, struct err *e);
 /* Both signatures of it are good, and made by k. */
 bool minisig_good(const struct pubkey *k, const char *text, const void *data, size_t len);
+/* Is it, to its last byte, as minisig_make() writes it? Its first line is signed by nobody. */
+bool minisig_ours(const char *text, size_t len);
 
 #endif
