@@ -245,7 +245,7 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, 16);
     int rc;
 
-    if (s->bus && strcmp(s->bus, "sata") == 0) {
+    if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {
         struct ahci_port_cfg a = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
 

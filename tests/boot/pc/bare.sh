@@ -2,7 +2,8 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # A plain PC of one processor with IDE and a DEC 21140 alone starts from its own disk; what it writes to another is
-# there after it has reset itself, and the network each time.
+# there after it has reset itself, and the network each time. A kernel that sees no hypervisor panics when a busy host
+# lets the PIT tick late at the one moment when it looks, so that it is told not to.
 kernel=6.1
 modules='ata_piix sd_mod tulip'
 timeout=400
@@ -11,7 +12,7 @@ host()
 {
     cd "$work" || exit
     export TMPDIR=$work
-    "$top/tools/mkbootdisk.sh" disk.img "$kernel_image" "$initrd" "console=ttyS0 quiet panic=-1" || return 1
+    "$top/tools/mkbootdisk.sh" disk.img "$kernel_image" "$initrd" "console=ttyS0 quiet panic=-1 no_timer_check" || return 1
     truncate -s 64M data.img
     "$hospes" run --host kvm --persona bare --cpus 1 --nic user,model=dec21140 --disk disk.img,format=raw \
         --disk data.img,format=raw,write </dev/null

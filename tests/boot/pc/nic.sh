@@ -18,7 +18,7 @@ host()
     export TMPDIR=/dev/shm # iperf3 maps a file there, which not every root file system of a host lets it
     iperf3 -s -1 -p $port >"$work/up.txt" &
     iperf3 -s -1 -p $((port + 1)) >"$work/down.txt" &
-    append="driver=$modules port=$port"
+    append="driver=$modules port=$port no_timer_check"
     run --persona bare --nic "user,model=$model" </dev/null
     code=$?
     kill %1 %2 2>/dev/null

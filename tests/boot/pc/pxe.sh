@@ -17,7 +17,7 @@ host()
     cp "$initrd" "$work/tftp/initrd"
     cat >"$work/tftp/boot.ipxe" <<EOF
 #!ipxe
-kernel kernel console=ttyS0 quiet panic=-1 by=ipxe
+kernel kernel console=ttyS0 quiet panic=-1 no_timer_check by=ipxe
 initrd initrd
 boot
 EOF

@@ -5,6 +5,7 @@
 kernel=6.1
 modules='xhci_pci usbhid hid_generic evdev'
 timeout=300
+append=no_timer_check
 
 # point PORT X Y: as a viewer with its left button down.
 point()
