@@ -5,6 +5,7 @@
 variants='persona=kvm,cpus=2 persona=bare,cpus=1 persona=vmware,cpus=1'
 kernel=6.1
 modules='nvme'
+programs='/usr/sbin/blkdiscard'
 timeout=300
 
 host()
@@ -33,8 +34,8 @@ guest()
     echo 3 >/proc/sys/vm/drop_caches
     dd if=/dev/$data bs=1M count=16 iflag=direct 2>/dev/null | cmp - /tmp/data || failure "other data"
     dd if=/dev/$data bs=4k skip=8192 count=4096 2>/dev/null | cmp - /tmp/data || failure "other data behind"
-    blkdiscard -o 0 -l 4194304 /dev/$data || failure "cannot trim"
-    blkdiscard -z -o 33554432 -l 4194304 /dev/$data || failure "cannot zero"
+    /bin/blkdiscard -f -o 0 -l 4194304 /dev/$data || failure "cannot trim"
+    /bin/blkdiscard -f -z -o 33554432 -l 4194304 /dev/$data || failure "cannot zero"
     echo 3 >/proc/sys/vm/drop_caches
     want "what was zeroed" "$(dd if=/dev/$data bs=1M skip=32 count=4 2>/dev/null | tr -d '\0' | wc -c)" 0
     dmesg -r | grep -E '^<[0-4]>' | grep nvme | grep -v "Hardware name" && failure "complaints in dmesg"
