@@ -312,6 +312,7 @@ static int prepare(struct e1000 *c, const struct env *env, const struct pci_id *
     pci_init(&c->nic.pci, &e1000_ops, env, id);
     c->nic.pci.bar[BAR_REGISTERS] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = BAR_SIZE};
     c->tick.fire = e1000_tick;
+    c->tick_due = UINT64_MAX;
     eeprom_fill(c);
     for (unsigned q = 0; q < E1000_TX_QUEUES; q++) {
         c->frame[q] = malloc(NET_FRAME_MAX);

@@ -22,7 +22,8 @@ static bool may(struct e1000 *c, unsigned v, uint32_t interval)
     uint64_t now = loop_now(c->nic.pci.dev.env.loop);
 
     if (now < c->s.quiet_until[v]) {
-        nic_wake(&c->nic); /* the loop sets the clock */
+        if (c->s.quiet_until[v] < c->tick_due)
+            nic_wake(&c->nic); /* the loop sets the clock */
         return false;
     }
     c->s.quiet_until[v] = interval & 0xffff ? now + (uint64_t)(interval & 0xffff) * ITR_NS : 0;
@@ -124,8 +125,10 @@ void e1000_tick_arm(struct e1000 *c)
         if (c->s.quiet_until[v] > now && c->s.quiet_until[v] < due)
             due = c->s.quiet_until[v];
     }
-    if (due != UINT64_MAX)
+    if (due < c->tick_due) {
         loop_arm(l, &c->tick, due);
+        c->tick_due = due;
+    }
 }
 
 void e1000_tick(struct alarm *a)
@@ -133,6 +136,7 @@ void e1000_tick(struct alarm *a)
     struct e1000 *c = container_of(a, struct e1000, tick);
 
     device_lock(&c->nic.pci.dev);
+    c->tick_due = UINT64_MAX;
     e1000_update(c);
     e1000_tick_arm(c);
     device_unlock(&c->nic.pci.dev);

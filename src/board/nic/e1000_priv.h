@@ -44,6 +44,7 @@ struct e1000 {
     bool pcie;      /* an 82574L */
     struct eeprom93 eeprom;
     struct alarm tick;               /* of moderated interrupts */
+    uint64_t tick_due;               /* when it is armed for, UINT64_MAX: it is not */
     uint8_t *frame[E1000_TX_QUEUES]; /* NET_FRAME_MAX bytes, what gather counts */
     struct e1000_state s;
 };

@@ -470,6 +470,25 @@ static void moderation_spaces_interrupts(void **state)
     assert_true(line());
 }
 
+static void waiting_for_both_sides_does_not_spin(void **state)
+{
+    uint8_t p[60];
+
+    (void)state;
+    frame_in(p, sizeof(p));
+    wr(E1000_ITR, 4000);
+    wr(E1000_IMS, E1000_ICR_RXT0 | E1000_ICR_TXDW);
+    loopnet_put(net, p, sizeof(p), NULL);
+    rd(E1000_ICR);
+    loopnet_put(net, p, sizeof(p), NULL);
+    net->full = true;
+    desc(0, FRAME, 60 | E1000_TXD_EOP | E1000_TXD_RS, 0);
+    send(1); /* comes to an end */
+    assert_int_equal(net->sent, 0);
+    fake_env_advance(&f, 1100000);
+    assert_true(line());
+}
+
 /* --- 82574L --- */
 
 static void extended_descriptors_and_vectors(void **state)
@@ -556,6 +575,7 @@ int main(void)
         TEST(filters_decide),
         TEST(tags_are_filtered_and_taken_off),
         TEST(moderation_spaces_interrupts),
+        TEST(waiting_for_both_sides_does_not_spin),
         TEST_E(extended_descriptors_and_vectors),
         TEST_E(packet_split_goes_on_in_the_other_buffers),
         TEST_E(a_semaphore_is_had_by_who_reads_a_zero),
