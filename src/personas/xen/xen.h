@@ -21,10 +21,11 @@ enum {
     XEN_PARAMS = 40,
     XEN_HCALLS = 64,
     XEN_STUB_PORT = 0xec, /* of the hypercall page and of patched call sites */
-    XEN_SPECIAL_PFN = 0xfeff8,
+    /* Xen puts them 8 pages higher, where HOST_RESERVED is. Guests ask for the numbers. */
+    XEN_SPECIAL_PFN = 0xfeff0,
     XEN_SPECIAL_PAGES = 8,
-    XEN_STORE_PFN = 0xfeffc,
-    XEN_CONSOLE_PFN = 0xfefff,
+    XEN_STORE_PFN = 0xfeff4,
+    XEN_CONSOLE_PFN = 0xfeff7,
     XEN_HCALL_MSR = 0x40000000,
 };
 
