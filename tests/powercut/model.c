@@ -219,7 +219,8 @@ static bool may_hold(const struct cell *c, uint32_t op)
 
 /* A sector with nothing under way that is wrong is a loss; one with writes under way may be the old
  * one or any new one, and is neither. */
-enum verdict model_check(const struct model *m, const uint8_t *disk, char *why)
+enum verdict model_check(const struct model *m, const uint8_t *disk, const bool *blank,
+                         uint64_t run, char *why)
 {
     enum verdict worst = VERDICT_OK;
     char said[160];
@@ -228,6 +229,8 @@ enum verdict model_check(const struct model *m, const uint8_t *disk, char *why)
         const struct cell *c = &m->cells[i];
         uint32_t op;
 
+        if (blank[i / run] && !c->first && c->durable == 0)
+            continue;
         said[0] = '\0';
         if (reads_as(disk + i * SECTOR, i, &op, said) && may_hold(c, op))
             continue;

@@ -81,8 +81,10 @@ void model_settle(struct model *m, uint64_t lba, uint64_t n, uint32_t op);
 struct model *model_copy(const struct model *m);
 
 enum verdict { VERDICT_OK, VERDICT_LOSS, VERDICT_NEITHER };
-/* disk: its whole content; why: 160 bytes. */
-enum verdict model_check(const struct model *m, const uint8_t *disk, char *why);
+/* disk: its whole content; blank: for each run of `run` sectors, whether it is known to be zero;
+ * why: 160 bytes. */
+enum verdict model_check(const struct model *m, const uint8_t *disk, const bool *blank,
+                         uint64_t run, char *why);
 
 /* What op writes to its sectors; op 0: what the parent holds, zeroes in places. */
 void stamp(uint8_t *to, uint64_t lba, uint64_t n, uint32_t op);
