@@ -110,7 +110,7 @@ static int plan(const struct image_args *a, const struct disk *src, struct image
 static int copy_into(const struct image_args *a, struct disk *src, const struct format_ops *f,
                      const char *out, struct err *e)
 {
-    struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .no_lock = false};
+    struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .filling = true};
     struct copy_cfg cc = {.compress = a->compress, .blank = true};
     struct disk *dst;
     int rc = disk_open(&c, NULL, &dst, e);

@@ -25,8 +25,7 @@
 
 enum {
     THREADS_MAX = 8,
-    CHUNK = 1 << 19,
-    CHUNK_MOST = 2 << 20, /* in memory; a larger cluster goes by parts */
+    CHUNK = 1 << 19, /* fits the second-level cache; a larger cluster goes by parts */
     PIECES = 2048,
     PAGE = 4096,
     SHARE_MIN = 64 * 1024
@@ -311,24 +310,6 @@ static int fill_from_source(struct worker *w, const struct piece *x)
     return rc;
 }
 
-/* Is any byte of r not zero? Reads until one is found. */
-static int has_data(struct worker *w, const struct run *r, bool *yes)
-{
-    struct copier *k = w->k;
-    int rc = 0;
-
-    *yes = false;
-    for (uint64_t at = 0; at < r->len && rc == 0 && !*yes; at += k->room) {
-        size_t n = min_u64(k->room, r->len - at);
-
-        if (disk_known_zero(k->src, r->off + at, n))
-            continue;
-        rc = disk_read(k->src, r->off + at, w->in, n);
-        *yes = rc == 0 && !all_zero(w->in, n);
-    }
-    return rc;
-}
-
 /* Takes space for what r holds: all of it, unless its bytes are in w->in to look at. */
 static int place_run(struct worker *w, const struct run *r, bool loaded, unsigned *count)
 {
@@ -359,28 +340,104 @@ static int copy_piece(struct worker *w, const struct run *r, const struct piece 
     return fill_from_source(w, x);
 }
 
-/* loaded: the bytes of r are in w->in. wanted: space is to be taken for them. */
-static int copy_to_map(struct worker *w, const struct run *r, uint64_t ticket, bool loaded,
-                       bool wanted)
+/* In its turn, space for r; then it is the next chunk's turn. */
+static int place_in_turn(struct worker *w, const struct run *r, uint64_t ticket, bool loaded,
+                         unsigned *count)
 {
     struct copier *k = w->k;
-    unsigned count = 0;
-    int rc = 0;
+    int rc;
 
     wait_turn(k, ticket);
-    if (wanted)
-        rc = place_run(w, r, loaded, &count);
+    rc = place_run(w, r, loaded, count);
     end_turn(k, r->len, rc);
-    for (unsigned i = 0; i < count; i++) {
-        struct piece *x = &w->pieces[i];
-        int one = rc == 0 ? copy_piece(w, r, x, loaded) : rc;
+    return rc;
+}
 
-        one = map_placed(k->map, x, one == 0) < 0 && one == 0 ? -EIO : one;
-        rc = rc == 0 ? one : rc;
+/* Points to what is filled, or gives all of it back. */
+static int settle(struct worker *w, unsigned count, int rc)
+{
+    struct copier *k = w->k;
+    bool ok = rc == 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (map_placed(k->map, &w->pieces[i], ok) < 0 && rc == 0)
+            rc = -EIO;
     }
     if (rc == 0 && meta_full(k->map->meta))
         rc = map_flush(k->map);
     return rc;
+}
+
+/* loaded: the bytes of r are in w->in. */
+static int copy_to_map(struct worker *w, const struct run *r, uint64_t ticket, bool loaded)
+{
+    unsigned count = 0;
+    int rc = place_in_turn(w, r, ticket, loaded, &count);
+
+    for (unsigned i = 0; i < count && rc == 0; i++)
+        rc = copy_piece(w, r, &w->pieces[i], loaded);
+    return settle(w, count, rc);
+}
+
+/* len bytes of the guest at off, from w->in, to where they belong: the rest is zero already. */
+static int put_part(struct worker *w, unsigned count, uint64_t off, size_t len)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < count && rc == 0; i++) {
+        struct piece x = w->pieces[i];
+        uint64_t from = max_u64(off, x.off), to = min_u64(off + len, x.off + x.len);
+
+        x.at += from - x.off;
+        x.fresh = true;
+        if (from < to)
+            rc = write_pages(w->k, &x, w->in + (from - off), to - from);
+    }
+    return rc;
+}
+
+/* Whatever lay in space that is not fresh. */
+static int wipe(struct worker *w, unsigned count)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < count && rc == 0; i++) {
+        const struct piece *x = &w->pieces[i];
+
+        rc = x->fresh ? 0 : disk_zero(x->file, x->at, x->len, false);
+    }
+    return rc;
+}
+
+/* A cluster larger than the buffer: by parts, with space from the first part that is not zero. */
+static int copy_large(struct worker *w, const struct run *r, uint64_t ticket)
+{
+    struct copier *k = w->k;
+    uint64_t end = r->off + r->len;
+    bool placed = false;
+    unsigned count = 0;
+    int rc = 0;
+
+    for (uint64_t at = r->off; at < end && rc == 0; at += k->room) {
+        size_t n = min_u64(k->room, end - at);
+
+        if (disk_known_zero(k->src, at, n))
+            continue;
+        rc = disk_read(k->src, at, w->in, n);
+        if (rc < 0 || all_zero(w->in, n))
+            continue;
+        if (!placed) {
+            placed = true;
+            rc = place_in_turn(w, r, ticket, false, &count);
+            rc = rc == 0 ? wipe(w, count) : rc;
+        }
+        rc = rc == 0 ? put_part(w, count, at, n) : rc;
+    }
+    if (!placed) {
+        wait_turn(k, ticket);
+        end_turn(k, r->len, rc);
+    }
+    return settle(w, count, rc);
 }
 
 static int copy_plain(struct worker *w, const struct run *r)
@@ -399,17 +456,19 @@ static int copy_plain(struct worker *w, const struct run *r)
 static int copy_chunk(struct worker *w, const struct run *r, uint64_t ticket)
 {
     struct copier *k = w->k;
-    bool share = sharable(k, r), large = r->len > k->room, shared = false, wanted = true;
+    bool share = sharable(k, r), shared = false;
     int rc = 0;
 
-    if (share && !k->map)
+    if (k->map && share)
+        return copy_to_map(w, r, ticket, false);
+    if (k->map && r->len > k->room)
+        return copy_large(w, r, ticket);
+    if (share)
         shared = share_range(k, r, k->dst, r->off);
-    if (large && !share)
-        rc = has_data(w, r, &wanted);
-    else if (!shared && !(share && k->map))
+    if (!shared)
         rc = disk_read(k->src, r->off, w->in, r->len);
     if (k->map && rc == 0)
-        return copy_to_map(w, r, ticket, !share && !large, wanted);
+        return copy_to_map(w, r, ticket, true);
     if (rc == 0 && !shared)
         rc = copy_plain(w, r);
     wait_turn(k, ticket);
@@ -523,7 +582,7 @@ static void choose_sizes(struct copier *k)
 
     k->unit = k->map ? max_u64(k->map->cluster, PAGE) : PAGE;
     k->chunk = max_u64(CHUNK, cluster);
-    k->room = k->c->compress ? k->chunk : min_u64(k->chunk, CHUNK_MOST);
+    k->room = k->c->compress ? k->chunk : CHUNK;
 }
 
 int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, struct err *e)

@@ -171,6 +171,7 @@ struct disk_cfg {
     unsigned depth;     /* 0 for the image itself, 1 for its parent, ... */
     bool threads;       /* worker threads instead of io_uring */
     bool no_sync;       /* see file.h */
+    bool filling;       /* see file.h */
     const char *member; /* of the archive at path: opened as an image in its place; see member.h */
     const char *internal;    /* name or id of an internal snapshot, read-only; NULL: the disk now */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it

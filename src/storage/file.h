@@ -18,6 +18,8 @@ struct file_cfg {
     bool create;  /* make it; it must not exist unless overwrite */
     bool overwrite;
     bool no_sync; /* flushes do nothing: for a new file that is thrown away if anything fails */
+    bool filling; /* what is written goes to places without space so far; large writes get theirs
+                   * at once where the file system would give it block by block */
 };
 
 /* Opens and locks path. l may be NULL when only disk_now() will be used. */

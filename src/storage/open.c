@@ -211,6 +211,7 @@ int disk_open_host(const struct disk_cfg *c, struct loop *l, struct disk **out,
         .no_lock = c->no_lock,
         .threads = c->threads,
         .no_sync = c->no_sync,
+        .filling = c->filling,
     };
     int rc;
 
