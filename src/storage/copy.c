@@ -83,7 +83,7 @@ bool all_zero(const void *p, size_t n)
 
 static int append_run(struct copier *k, const struct run *r)
 {
-    if (k->run_count == k->run_room) {
+    if (!k->runs || k->run_count == k->run_room) {
         size_t room = k->run_room ? k->run_room * 2 : 64;
         struct run *v = reallocarray(k->runs, room, sizeof(*v));
 
@@ -525,7 +525,7 @@ static void *work(void *arg)
         if (r.zero)
             rc = zero_chunk(k, &r, ticket);
         else
-            rc = k->c->compress ? pack_chunk(w, &r, ticket) : copy_chunk(w, &r, ticket);
+            rc = w->sizes ? pack_chunk(w, &r, ticket) : copy_chunk(w, &r, ticket);
         if (rc < 0) {
             pthread_mutex_lock(&k->lock);
             k->failed = k->failed ? k->failed : rc;
