@@ -55,6 +55,18 @@ SET_TEXT(nbd)
 SET_FLAG(verify)
 SET_FLAG(write)
 
+int image_set_level(void *arg, const char *value, struct err *e)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (value[0] < '1' || value[0] > '9' || *end || n > 99)
+        return err_exit(e, EX_USAGE_, EINVAL, "'%s' is no level of compression; 1 to 19 are",
+                        value);
+    ((struct image_args *)arg)->level = (unsigned)n;
+    return 0;
+}
+
 int image_parse(const struct cli_command *c, int argc, char **argv, struct image_args *a, int least,
                 int most, struct err *e)
 {

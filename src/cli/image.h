@@ -11,6 +11,7 @@ struct image_args {
     const char *format, *out_format, *target, *options, *parent, *parent_format, *internal;
     bool json, repair, compress, shrink, outside, quiet, no_lock, write, chain, verify;
     const char *nbd, *fuse, *as;
+    unsigned level;
 };
 int image_set_format(void *arg, const char *value, struct err *e);
 int image_set_out_format(void *arg, const char *value, struct err *e);
@@ -22,6 +23,7 @@ int image_set_internal(void *arg, const char *value, struct err *e);
 int image_set_json(void *arg, const char *value, struct err *e);
 int image_set_repair(void *arg, const char *value, struct err *e);
 int image_set_compress(void *arg, const char *value, struct err *e);
+int image_set_level(void *arg, const char *value, struct err *e);
 int image_set_shrink(void *arg, const char *value, struct err *e);
 int image_set_outside(void *arg, const char *value, struct err *e);
 int image_set_quiet(void *arg, const char *value, struct err *e);

@@ -111,7 +111,7 @@ static int copy_into(const struct image_args *a, struct disk *src, const struct 
                      const char *out, struct err *e)
 {
     struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .filling = true};
-    struct copy_cfg cc = {.compress = a->compress, .blank = true};
+    struct copy_cfg cc = {.compress = a->compress, .level = a->level, .blank = true};
     struct disk *dst;
     int rc = disk_open(&c, NULL, &dst, e);
 
@@ -297,6 +297,9 @@ static const struct cli_option convert_options[] = {
      image_set_target},
     {"o", "K=V,..", "options of the output's format", image_set_options},
     {"c", NULL, "compress", image_set_compress},
+    {"level", "N",
+     "of compression: 1 is the fastest; up to 9 with zlib, 12 with VMDK, 19 with zstd",
+     image_set_level},
     {"verify", NULL, "read the result again and compare; --to always does", image_set_verify},
     {"l", "SNAPSHOT", "the content of an internal snapshot", image_set_internal},
     IMAGE_OUTSIDE,

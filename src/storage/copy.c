@@ -593,6 +593,12 @@ int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, str
 
     if (c->compress && (!dst->pack || !dst->format || !dst->format->put))
         return err_exit(e, EX_USAGE_, ENOTSUP, "this format does not compress");
+    if (c->level && (!c->compress || c->level > dst->pack_levels))
+        return err_exit(
+            e, EX_USAGE_, EINVAL, "%s",
+            !c->compress ? "a level means nothing without -c"
+                         : "this compression has no such level; see hospes image convert --help");
+    dst->pack_level = c->level;
     if (k.map && !k.map->ops->reserve)
         k.map = NULL;
     pthread_mutex_init(&k.writing, NULL);

@@ -95,9 +95,10 @@ struct disk {
     char *path;                      /* likewise: where the image was opened */
     struct loop *loop;
     struct disk_shape shape;
-    uint32_t pack;     /* bytes of a cluster for format_ops.pack; 0: does not compress */
-    bool pack_only;    /* written once, by put() in order, and by nothing else */
-    uint64_t inflight; /* submitted and not yet done; the loop's */
+    uint32_t pack; /* bytes of a cluster for format_ops.pack; 0: does not compress */
+    unsigned pack_levels, pack_level; /* the highest level; the one to use, 0: the usual one */
+    bool pack_only;                   /* written once, by put() in order, and by nothing else */
+    uint64_t inflight;                /* submitted and not yet done; the loop's */
     struct {
         uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
     } stats;

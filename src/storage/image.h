@@ -39,6 +39,7 @@ struct progress {
 
 struct copy_cfg {
     bool compress;    /* dst packs its clusters */
+    unsigned level;   /* of compression; 0: the usual one */
     bool keep_zeroes; /* dst has a parent, so zeroes must be written */
     bool blank;       /* dst is new: where it has space, that reads as zeroes */
     unsigned threads; /* 0: as many as there are processors, 8 at most */

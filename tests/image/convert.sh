@@ -29,6 +29,31 @@ case $("$hospes" image --help) in
     ;;
 esac
 
+# Each level is a stream that others read, higher ones are smaller, and there is none beyond the last.
+head -c 3000000 "$hospes" >code.raw
+truncate -s 3M code.raw
+# level NAME OPTIONS LEVEL...: sizes fall
+level()
+{
+    last=99999999 name=$1 options=$2
+    shift 2
+    for n in "$@"; do
+        "$hospes" image convert -q -c --level "$n" -O "$name" -o "$options" code.raw "level.$name"
+        qemu-img compare -q -f raw -F "$name" code.raw "level.$name"
+        size=$(stat -c %s "level.$name")
+        [ "$size" -lt "$last" ]
+        last=$size
+    done
+}
+level qcow2 compression_type=zlib 1 4 9
+level qcow2 compression_type=zstd 1 9 19
+fails 64 "$hospes" image convert -q -c --level 10 -O qcow2 code.raw out.qcow2
+fails 64 "$hospes" image convert -q --level 1 -O qcow2 code.raw out.qcow2
+fails 64 "$hospes" image convert -q -c --level 0 -O qcow2 code.raw out.qcow2
+case $("$hospes" image --help) in
+*" vmdk "*) level vmdk subformat=streamOptimized 1 6 12 ;;
+esac
+
 # What a target does not take is refused, and nothing is left behind.
 rm -f out.*
 fails 64 "$hospes" image convert -q --to azure -o subformat=dynamic src.raw out.vhd

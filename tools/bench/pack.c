@@ -2,7 +2,7 @@
 /*
  * pack.c - how fast the compressors of the image formats are on their own.
  *
- *   pack deflate|zlib|zstd|undeflate|unzlib|unzstd FILE
+ *   pack deflate|zlib|zstd|undeflate|unzlib|unzstd FILE [LEVEL]
  *
  * Prints bytes of clusters per CPU second, and compressed bytes per byte, over 64 KiB clusters of
  * FILE that are not zero, one of eleven.
@@ -23,7 +23,7 @@ enum { CLUSTER = 65536, EACH = 11, MOST = 4096 };
 
 static const struct tool {
     const char *name;
-    size_t (*pack)(const uint8_t *in, size_t n, uint8_t *out, size_t room);
+    size_t (*pack)(const uint8_t *in, size_t n, uint8_t *out, size_t room, unsigned level);
     int (*unpack)(const uint8_t *in, size_t n, uint8_t *out, size_t len);
 } tools[] = {
     {"deflate", pack_deflate, unpack_deflate},
@@ -64,10 +64,12 @@ int main(int argc, char **argv)
     size_t total = 0, n;
     const struct tool *t = NULL;
     double start, took;
+    unsigned level;
     bool un;
 
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 64;
+    level = argc == 4 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
     un = !strncmp(argv[1], "un", 2);
     for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
         if (!strcmp(tools[i].name, argv[1] + (un ? 2 : 0)))
@@ -78,7 +80,7 @@ int main(int argc, char **argv)
         return 66;
     start = now();
     for (size_t i = 0; i < n; i++) {
-        sizes[i] = t->pack(in + i * CLUSTER, CLUSTER, out + i * CLUSTER, CLUSTER);
+        sizes[i] = t->pack(in + i * CLUSTER, CLUSTER, out + i * CLUSTER, CLUSTER, level);
         total += sizes[i] ? sizes[i] : CLUSTER;
     }
     took = now() - start;

@@ -9,6 +9,7 @@
  * that others left dirty is repaired before it is written to.
  */
 #include "storage/format/qcow2.h"
+#include "storage/pack.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -341,6 +342,7 @@ static int qcow2_open(struct disk *file, const struct disk_cfg *c, struct loop *
     }
     q->m.end = q->m.virgin = align_up(file->shape.bytes, q->m.cluster);
     q->m.d.pack = (uint32_t)q->m.cluster;
+    q->m.d.pack_levels = q->zstd ? PACK_ZSTD_LEVELS : PACK_DEFLATE_LEVELS;
     *out = &q->m.d;
     return 0;
 }

@@ -27,8 +27,8 @@ size_t qcow2_pack(struct disk *d, const uint8_t *in, uint8_t *out, size_t room)
 
     /* A sector less than plain, or it is not worth an entry. */
     room = min_u64(room, q->m.cluster - DISK_SECTOR);
-    return q->zstd ? pack_zstd(in, q->m.cluster, out, room)
-                   : pack_deflate(in, q->m.cluster, out, room);
+    return q->zstd ? pack_zstd(in, q->m.cluster, out, room, d->pack_level)
+                   : pack_deflate(in, q->m.cluster, out, room, d->pack_level);
 }
 
 /* n bytes of space after the last compressed cluster, counted. */

@@ -292,7 +292,7 @@ static int enter(struct stream *s, uint64_t off)
 
 size_t vmdk_pack(struct disk *d, const uint8_t *in, uint8_t *out, size_t room)
 {
-    return pack_zlib(in, d->pack, out, room);
+    return pack_zlib(in, d->pack, out, room, d->pack_level);
 }
 
 int vmdk_put(struct disk *d, uint64_t off, const uint8_t *packed, size_t n, const uint8_t *plain)
@@ -390,6 +390,7 @@ int vmdk_stream_writer(struct disk *file, const struct vmdk_extent *x, const cha
     disk_init(&s->d, &stream_ops, l);
     s->d.shape = (struct disk_shape){.bytes = x->len, .logical = DISK_SECTOR, .physical = 4096};
     s->d.pack = (uint32_t)x->grain;
+    s->d.pack_levels = PACK_ZLIB_LEVELS;
     s->d.pack_only = true;
     s->file = file;
     s->h = x->h;

@@ -166,7 +166,7 @@ static void packed_clusters_of_qcow_are_read(void **state)
     (void)state;
     for (size_t i = 0; i < CLUSTER; i++)
         plain[i] = (uint8_t)(i / 50);
-    n = pack_deflate(plain, CLUSTER, file + DATA, CLUSTER);
+    n = pack_deflate(plain, CLUSTER, file + DATA, CLUSTER, 0);
     assert_true(n > 0 && n < CLUSTER);
     memcpy(file, &h, sizeof(h));
     be64_put(file + 48, L2);
