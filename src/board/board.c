@@ -36,6 +36,8 @@ struct board {
     struct env env;
     struct device *devices; /* last added first */
     struct device *pm, *rtc, *dma;
+    struct device *plug;       /* NULL: PCI functions neither come nor go */
+    uint32_t plug_slots;       /* empty at the start */
     struct device *floppy;     /* NULL: no drive */
     struct firmware *firmware; /* NULL: none runs */
     struct shadow shadow;
@@ -147,6 +149,11 @@ static int board_chipset(struct board *b, struct err *e)
     b->pm = rtc.alarm_arg = b->devices;
     if (b->cfg.s3)
         pm_offer_s3(b->pm);
+    env.id = "pciplug";
+    if (b->cfg.pci_plug)
+        rc = board_take(b, pciplug_create(&env, &sig, b->pm, &b->plug, e), &b->plug);
+    if (rc < 0)
+        return rc;
     env.id = "com1";
     rc = board_take(b, uart_create(&env, 0x3f8, 4, b->cfg.com1, &d, e), &d);
     if (rc < 0)
@@ -326,6 +333,7 @@ static struct tables_cfg board_facts(const struct board *b)
                            .pvpanic = !b->cfg.no_pvpanic,
                            .floppy = b->floppy != NULL,
                            .s3 = b->cfg.s3,
+                           .plug_slots = b->plug_slots,
                            .pci = b->told,
                            .mem64 = pci_bus_uses_mem64(b->env.pci),
                            .hooks = *b->said};
@@ -362,6 +370,30 @@ static void board_tables_wanted(void *arg)
     tables_fini(&block);
 }
 
+/* Once, when all devices of the start are there. */
+static void board_empty_slots(struct board *b)
+{
+    for (unsigned slot = 1; slot < 32 && b->plug; slot++) {
+        if (!pci_at(b->env.pci, slot << 3))
+            b->plug_slots |= UINT32_C(1) << slot;
+    }
+}
+
+int board_plug_came(struct board *b, const struct pci_dev *p)
+{
+    unsigned slot = p->devfn >> 3;
+
+    if (!b->plug || (p->devfn & 7) || !(b->plug_slots >> slot & 1))
+        return -ENOTSUP;
+    pciplug_came(b->plug, slot);
+    return 0;
+}
+
+void board_plug_ask(struct board *b, const struct pci_dev *p)
+{
+    pciplug_ask(b->plug, p->devfn >> 3);
+}
+
 int board_place(struct board *b, const struct board_tables *t, struct err *e)
 {
     struct tables_cfg c;
@@ -370,6 +402,8 @@ int board_place(struct board *b, const struct board_tables *t, struct err *e)
 
     if (rc < 0)
         return rc;
+    if (!b->said)
+        board_empty_slots(b);
     b->said = t;
     b->told = (struct pci_extent){0};
     b->awake = false;

@@ -23,6 +23,7 @@ struct board;
 struct board_uefi;
 struct hub;
 struct pci_bus;
+struct pci_dev;
 
 enum board_event {
     BOARD_POWEROFF,  /* ACPI S5 */
@@ -31,6 +32,7 @@ enum board_event {
     BOARD_TEST_EXIT, /* --testdev: value is what the process must end with */
     BOARD_SLEEP,     /* ACPI S3: processors stop until BOARD_WAKE, and then board_wake() */
     BOARD_WAKE,
+    BOARD_EJECT, /* the guest gives up PCI slot `value`, which came by board_plug_came() */
 };
 
 struct board_cfg {
@@ -50,6 +52,7 @@ struct board_cfg {
     struct hub *hub;                   /* who looks and types; may be NULL */
     bool testdev;                      /* the test devices of kvm-unit-tests */
     bool s3;                           /* suspend to RAM is offered */
+    bool pci_plug;                     /* PCI slots that are empty at the start may be filled */
     bool firmware;                     /* a BIOS starts the machine and places its devices */
     bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
     const char *bios;                  /* its image; NULL: the installed SeaBIOS */
@@ -113,6 +116,12 @@ void board_reset(struct board *b);
  * board_place() after it. */
 void board_wake(struct board *b);
 uint32_t board_waking_vector(const struct board *b);
+
+/* Tells the guest of a function that pci_add() has put into a slot while it runs. -ENOTSUP: it
+ * cannot be told of this one. */
+MUST int board_plug_came(struct board *b, const struct pci_dev *p);
+/* Asks the guest to give it up: BOARD_EJECT comes when it has. */
+void board_plug_ask(struct board *b, const struct pci_dev *p);
 
 /* The memory map in ascending order; the number of ranges, at most max. */
 size_t board_ranges(const struct board *b, struct board_range *out, size_t max);

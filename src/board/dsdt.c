@@ -202,6 +202,7 @@ static void root_bridge(struct aml *a, const struct tables_cfg *c)
     root_windows(a, c);
     root_interrupts(a);
     isa_devices(a, c);
+    dsdt_plug(a, c->plug_slots);
     aml_end(a);
 }
 
@@ -216,6 +217,8 @@ static void motherboard(struct aml *a, const struct tables_cfg *c)
     aml_res_io(a, 0xb2, 2);
     aml_res_io(a, 0x4d0, 2);
     aml_res_io(a, LAYOUT_PM_BASE, 0x40);
+    if (c->plug_slots)
+        aml_res_io(a, LAYOUT_PCIPLUG, LAYOUT_PCIPLUG_LEN);
     aml_res_memory32(a, (uint32_t)LAYOUT_ECAM, (uint32_t)LAYOUT_ECAM_BUS_SIZE * (c->last_bus + 1u),
                      true);
     aml_resources_end(a);
@@ -247,6 +250,7 @@ static void namespace(struct aml *a, const struct tables_cfg *c)
     if (c->hooks.acpi)
         c->hooks.acpi(c->hooks.acpi_arg, a);
     aml_end(a);
+    dsdt_plug_event(a, c->plug_slots);
 }
 
 struct acpi_header *dsdt_create(const struct tables_cfg *c, size_t *len)

@@ -33,6 +33,8 @@
 #define LAYOUT_HPET UINT64_C(0xfed00000)
 #define LAYOUT_LAPIC UINT64_C(0xfee00000)
 enum layout_port {
+    LAYOUT_PCIPLUG = 0xae00, /* ACPI hot plug of PCI slots */
+    LAYOUT_PCIPLUG_LEN = 16,
     LAYOUT_PM_BASE = 0x600, /* ACPI PM1 event, PM1 control, PM timer, GPE0 */
 };
 

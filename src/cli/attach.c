@@ -64,6 +64,10 @@ static void attach_tell(const struct attach *a, const char *name, const char *ke
 {
     struct json_object *o;
 
+    if (!a->json && strcmp(key, "asked") == 0) {
+        printf("%s: the guest is asked to give %s back\n", name, id);
+        return;
+    }
     if (!a->json) {
         printf("%s: %s is %s\n", name, id, key);
         return;
@@ -115,7 +119,7 @@ static int detach_main(int argc, char **argv)
         rc = attach_call(argv[1], "detach", argv[2], id, sizeof(id), &e);
     if (rc < 0)
         return cli_fail(&e);
-    attach_tell(&a, argv[1], "detached", argv[2]);
+    attach_tell(&a, argv[1], id[0] ? "asked" : "detached", argv[2]);
     return EX_OK;
 }
 
@@ -124,7 +128,8 @@ const struct cli_command cli_attach = {
     .args = "[OPTION...] NAME FILE[,K=V...]",
     .about = "Gives a running machine one more disk.",
     .more = "The disk is given in the words of run's --disk. Persona kvm takes it on the SCSI\n"
-            "controller of a machine that has one: a disk with bus=scsi, or --persona kvm,scsi;\n"
+            "controller of a machine that has one (a disk with bus=scsi, or --persona kvm,scsi),\n"
+            "or as a PCI device (bus=virtio, with --persona kvm,hotplug);\n"
             "persona vmware on a SCSI controller that had a disk at the start.",
     .options = attach_options,
     .run = attach_main,
@@ -135,7 +140,9 @@ const struct cli_command cli_detach = {
     .args = "[OPTION...] NAME ID",
     .about = "Takes a disk away from a running machine.",
     .more = "ID is what attach said and info shows. What the guest has not written to it yet is\n"
-            "lost, as with a cable that is pulled.",
+            "lost, as with a cable that is pulled. A disk that is a PCI device is asked back, and "
+            "goes\n"
+            "when the guest has given it up.",
     .options = attach_options,
     .run = detach_main,
 };

@@ -380,9 +380,14 @@ static int do_detach(struct client *k, struct json_object *req, struct err *e)
     if (!disk)
         return err_exit(e, EX_USAGE_, EINVAL, "the id of the 'disk' to detach is missing");
     rc = k->c->ops->detach(k->c->arg, disk, e);
-    if (rc == 0)
-        client_tell(k, answer_to(req, true));
-    return rc;
+    if (rc >= 0) {
+        struct json_object *o = answer_to(req, true);
+
+        if (rc > 0)
+            add_text(o, "result", "asked");
+        client_tell(k, o);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 static int do_watch(struct client *k, struct json_object *req, struct err *e)

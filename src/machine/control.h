@@ -35,6 +35,7 @@ struct control_ops {
     /* Copies the host's file into the guest; the end comes by control_event(). */
     /* A disk comes, in the words of --disk, and gets an id; or one goes. */
     MUST int (*attach)(void *arg, const char *disk, const char **id, struct err *e);
+    /* 1: the guest is asked to give it up. */
     MUST int (*detach)(void *arg, const char *id, struct err *e);
     MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
     /* As hub_text(). */

@@ -126,6 +126,8 @@ static int build_board(struct machine *m, struct err *e)
         .testdev = p->testdev,
         .hpet = p->persona && strcmp(p->persona, "bare") == 0,
         .s3 = build_sleeps(p),
+        .pci_plug =
+            (!p->persona || strcmp(p->persona, "kvm") == 0) && cfg_flag(m->persona_opts, "hotplug"),
         .firmware = plan_firmware(p),
         .uefi = plan_uefi(p) ? &uefi : NULL,
         .xen_firmware = !plan_uefi(p) && !p->kernel && p->persona && strcmp(p->persona, "xen") == 0,

@@ -33,6 +33,7 @@ enum told {
     TOLD_TEST,
     TOLD_SLEEP,
     TOLD_WAKE,
+    TOLD_EJECT, /* value: the slot */
     TOLD_FAILED,
 };
 
@@ -216,6 +217,9 @@ static void machine_told(void *arg)
     case TOLD_WAKE:
         machine_wake(m);
         break;
+    case TOLD_EJECT:
+        machine_ejected(m, n->value);
+        break;
     case TOLD_FAILED:
         (void)err_exit(&e, EX_NO_HOST, ENOTRECOVERABLE, "%s", n->text);
         machine_failed(m, &e);
@@ -228,7 +232,7 @@ static void machine_tell(struct machine *m, enum told what, unsigned value, cons
 {
     struct notice *n = calloc(1, sizeof(*n));
 
-    if (what != TOLD_PANIC && what != TOLD_NOTICE && what != TOLD_ALIVE)
+    if (what != TOLD_PANIC && what != TOLD_NOTICE && what != TOLD_ALIVE && what != TOLD_EJECT)
         machine_cpus_halt(m);
     if (!n)
         abort();
@@ -258,6 +262,9 @@ void machine_board_event(void *arg, enum board_event what, unsigned value, const
         break;
     case BOARD_WAKE:
         machine_tell(arg, TOLD_WAKE, 0, NULL);
+        break;
+    case BOARD_EJECT:
+        machine_tell(arg, TOLD_EJECT, value, NULL);
         break;
     }
 }

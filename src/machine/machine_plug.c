@@ -2,6 +2,9 @@
 /*
  * machine_plug.c - disks that come and go while the guest runs.
  *
+ * A disk behind a controller goes at once; one that is a PCI function of its own is asked back, and
+ * goes when the guest gives up its slot.
+ *
  * They are no part of the plan: the machine forgets them when it ends. Ids go on counting after the
  * plan's, so that none is ever used twice. Threads: the loop's.
  */
@@ -10,9 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board/pci.h"
 #include "core/cfg.h"
+#include "core/log.h"
 #include "machine/machine_priv.h"
 #include "storage/disk.h"
+
+enum { PLUG_FUNCTIONS = 256 };
 
 int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
                       struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e)
@@ -48,6 +55,62 @@ int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *
     return rc;
 }
 
+/* The PCI function that is the disk itself; NULL: it is behind a controller. */
+static struct pci_dev *function_of(struct machine *m, const struct plugged *k)
+{
+    struct pci_bus *pci = board_env(m->board)->pci;
+
+    for (unsigned devfn = 0; devfn < PLUG_FUNCTIONS; devfn++) {
+        struct pci_dev *p = pci_at(pci, devfn);
+
+        if (p && p->dev.env.id == k->id)
+            return p;
+    }
+    return NULL;
+}
+
+/* With every vCPU held: one of them may be inside the device. */
+static void remove_function(struct machine *m, struct pci_dev *p)
+{
+    machine_cpus_order(m, CPU_HOLD);
+    pci_remove(p);
+    p->dev.ops->destroy(&p->dev);
+    if (!m->asleep && !__atomic_load_n(&m->halt, __ATOMIC_ACQUIRE))
+        machine_cpus_order(m, CPU_RUN);
+}
+
+static int plug_function(struct machine *m, struct plugged *k, struct err *e)
+{
+    struct pci_dev *p = function_of(m, k);
+
+    if (!p)
+        return 0;
+    if (board_plug_came(m->board, p) == 0) {
+        k->slot = p->devfn >> 3;
+        return 0;
+    }
+    remove_function(m, p);
+    return err_set(e, ENOTSUP,
+                   "%s: the guest cannot be told of a PCI device that comes: start it with "
+                   "--persona kvm,hotplug, or give the disk bus=scsi",
+                   k->path);
+}
+
+void machine_ejected(struct machine *m, unsigned slot)
+{
+    for (size_t i = 0; i < PLAN_MAX_DISKS; i++) {
+        struct plugged *k = &m->plugged[i];
+        struct pci_dev *p = k->path && k->slot == (int)slot ? function_of(m, k) : NULL;
+
+        if (!p)
+            continue;
+        remove_function(m, p);
+        log_line(LOG_INFO, "machine", "the guest gave %s back", k->id);
+        free(k->path);
+        *k = (struct plugged){.path = NULL};
+    }
+}
+
 static int plug(struct machine *m, const struct plan_disk *d, struct plugged *k, struct err *e)
 {
     struct disk_spec s;
@@ -67,7 +130,7 @@ static int plug(struct machine *m, const struct plan_disk *d, struct plugged *k,
     if (rc < 0)
         disk_close(s.disk);
     cfg_destroy(s.opts);
-    return rc;
+    return rc < 0 ? rc : plug_function(m, k, e);
 }
 
 int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e)
@@ -105,6 +168,14 @@ int machine_detach(struct machine *m, const char *id, struct err *e)
     if (!m->persona->ops->unplug_disk)
         return err_set(e, ENOTSUP, "persona %s gives no disks back while its guest runs",
                        m->persona->ops->name);
+    for (size_t i = 0; i < PLAN_MAX_DISKS; i++) {
+        const struct plugged *k = &m->plugged[i];
+
+        if (k->path && k->slot && strcmp(k->id, id) == 0) {
+            board_plug_ask(m->board, function_of(m, k));
+            return 1;
+        }
+    }
     rc = m->persona->ops->unplug_disk(m->persona, id, e);
     for (size_t i = 0; i < PLAN_MAX_DISKS && rc == 0; i++) {
         if (m->plugged[i].path && strcmp(m->plugged[i].id, id) == 0) {

@@ -50,6 +50,7 @@ struct plugged {
     char *path; /* NULL: none */
     char id[32];
     char about[MACHINE_ABOUT];
+    int slot; /* of its own PCI function; 0: it is behind a controller */
 };
 
 struct machine {
@@ -116,8 +117,11 @@ MUST int machine_disk_open(struct machine *m, const struct plan_disk *d, const c
                            struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e);
 /* Loop's thread. spec: in the words of --disk; *id is the machine's. */
 MUST int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e);
+/* 1: the guest is asked to give it up. */
 MUST int machine_detach(struct machine *m, const char *id, struct err *e);
 void machine_unplug_all(struct machine *m);
+/* The guest has given up a PCI slot: what was in it goes. */
+void machine_ejected(struct machine *m, unsigned slot);
 
 /* machine_cpu.c */
 MUST int machine_cpus_start(struct machine *m, struct err *e);

@@ -70,6 +70,13 @@ void pm_clock_alarm(void *arg);
 /* Sets a general purpose event's status bit (0-15). Any thread. */
 void pm_gpe(struct device *d, unsigned bit);
 
+/* pciplug.c: ACPI hot plug of PCI slots; pm is told of events. */
+MUST int pciplug_create(const struct env *env, const struct board_signal *sig, struct device *pm,
+                        struct device **out, struct err *e);
+/* Something came into a slot; the guest shall give it up again. */
+void pciplug_came(struct device *d, unsigned slot);
+void pciplug_ask(struct device *d, unsigned slot);
+
 /* pvpanic.c: panic notices at port 0x505. */
 MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, struct device **out,
                         struct err *e);

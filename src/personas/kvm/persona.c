@@ -202,13 +202,18 @@ static int attach_unit(struct kvm_persona *k, const struct disk_spec *s, struct 
     return 0;
 }
 
+static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err *e);
+
 static int kvm_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
     struct kvm_persona *k = kvm_of(p);
 
+    if (s->bus && strcmp(s->bus, "virtio") == 0)
+        return kvm_add_disk(p, s, e);
     if (s->bus && strcmp(s->bus, "scsi") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
-                        "%s: a disk that comes while the guest runs goes on bus=scsi, not %s",
+                        "%s: a disk that comes while the guest runs goes on bus=scsi or "
+                        "bus=virtio, not %s",
                         s->id, s->bus);
     if (!k->scsi)
         return err_exit(e, EX_USAGE_, ENODEV,

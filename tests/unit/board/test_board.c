@@ -18,7 +18,7 @@ static struct fake_irqs irqs;
 static struct gmem *mem;
 static struct loop *loop;
 static struct board *board;
-static unsigned events[4];
+static unsigned events[16];
 static unsigned last_value;
 
 static void note(void *arg, enum board_event what, unsigned value, const char *text)
@@ -31,7 +31,12 @@ static void note(void *arg, enum board_event what, unsigned value, const char *t
 
 static void start(uint64_t memory, unsigned cpus, bool testdev)
 {
-    struct board_cfg c = {.cpus = cpus, .memory = memory, .testdev = testdev, .event = note};
+    struct board_cfg c = {.cpus = cpus,
+                          .memory = memory,
+                          .testdev = testdev,
+                          .s3 = true,
+                          .pci_plug = true,
+                          .event = note};
     struct board_tables t = {.acpi = NULL};
     struct err e = {0};
 
@@ -175,6 +180,41 @@ static void the_guest_can_switch_off_and_reset(void **state)
     stop();
 }
 
+/* The firmware control structure, by the tables. */
+static gpa_t facs_at(void)
+{
+    struct acpi_rsdp r;
+    le32 first;
+    struct acpi_fadt f;
+
+    assert_int_equal(gmem_read(mem, board_rsdp(board), &r, sizeof(r)), 0);
+    assert_int_equal(gmem_read(mem, le32_get(r.rsdt_address) + 36, &first, sizeof(first)), 0);
+    assert_int_equal(gmem_read(mem, le32_get(first), &f, sizeof(f)), 0);
+    return le32_get(f.firmware_ctrl);
+}
+
+static void a_sleeper_says_where_it_goes_on(void **state)
+{
+    le32 vector = le32_of(0x9a000);
+
+    (void)state;
+    start(64 * MiB, 1, false);
+    assert_int_equal(board_waking_vector(board), 0);
+    assert_int_equal(gmem_write(mem, facs_at() + offsetof(struct acpi_facs, firmware_waking_vector),
+                                &vector, sizeof(vector)),
+                     0);
+    out(0x604, 2, 0x2400);
+    assert_int_equal(events[BOARD_SLEEP], 1);
+    assert_int_equal(board_button(board), 0);
+    assert_int_equal(events[BOARD_WAKE], 1);
+    board_wake(board);
+    assert_int_equal(in(0x600, 2) & 0x8100, 0x8100);
+    assert_int_equal(board_waking_vector(board), 0x9a000);
+    assert_int_equal(gmem_fill(mem, board_rsdp(board), 0, 36), 0); /* tables that are no more */
+    assert_int_equal(board_waking_vector(board), 0);
+    stop();
+}
+
 static void the_button_needs_a_guest_that_listens(void **state)
 {
     (void)state;
@@ -272,6 +312,7 @@ int main(void)
         cmocka_unit_test(acpi_tables_hang_together),
         cmocka_unit_test(the_guest_can_switch_off_and_reset),
         cmocka_unit_test(the_button_needs_a_guest_that_listens),
+        cmocka_unit_test(a_sleeper_says_where_it_goes_on),
         cmocka_unit_test(the_memory_map_covers_all_ram_once),
         cmocka_unit_test(a_reset_board_is_as_new),
         cmocka_unit_test(test_devices_answer),

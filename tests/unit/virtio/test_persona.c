@@ -169,7 +169,7 @@ static void disks_come_to_the_scsi_controller_and_go(void **state)
     assert_int_equal(fake_pci_read(&b.f, 1 << 3, 2, 2), 0x1048);
     d.disk = &memdisk_create(b.f.env.loop, 4096)->d;
     container_of(d.disk, struct memdisk, d)->closed = &closed;
-    d.bus = "virtio";
+    d.bus = "ide";
     assert_int_equal(b.p->ops->plug_disk(b.p, &d, &e), -EINVAL);
     d.bus = NULL;
     assert_int_equal(b.p->ops->plug_disk(b.p, &d, &e), 0);

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154 # read by the runner
+# A disk that is a PCI device comes while the guest runs, is used, and is given back when it is asked for; then again.
+kernel=6.1
+modules='virtio_pci virtio_blk'
+timeout=300
+
+host()
+{
+    local code=0 n
+    cd "$work" || exit
+    truncate -s 32M one.img
+    run --name pciplug --persona kvm,hotplug </dev/null >"$work/out" 2>"$work/err" &
+    local pid=$!
+    # wait_for TEXT: until the guest says so
+    wait_for()
+    {
+        local n=0
+        while ! grep -q "$1" "$work/out" && [ $n -lt 600 ] && kill -0 $pid 2>/dev/null; do
+            sleep 0.5
+            n=$((n + 1))
+        done
+    }
+    for n in 0 1; do
+        wait_for "wants disk $n"
+        "$hospes" attach pciplug one.img,format=raw,write,bus=virtio || code=$?
+        wait_for "has done with disk $n"
+        "$hospes" detach pciplug "disk$n" | grep asked || code=1
+    done
+    wait $pid || code=$?
+    cat "$work/out" "$work/err"
+    [ "$(head -c 5 one.img)" = guest ] || code=4
+    [ $code = 0 ] || echo "verdict: failure code $code"
+}
+
+guest()
+{
+    # there yes|no: waits until the disk is there, or is not
+    there()
+    {
+        n=0
+        while { [ "$1" = yes ] && [ ! -b /dev/vda ]; } || { [ "$1" = no ] && [ -e /sys/block/vda ]; }; do
+            [ $n -lt 120 ] || failure "the disk is not there: $1"
+            sleep 0.5
+            n=$((n + 1))
+        done
+    }
+    for disk in 0 1; do
+        echo "the guest wants disk $disk"
+        there yes
+        want "its sectors" "$(cat /sys/block/vda/size)" 65536
+        printf guest | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null || failure "cannot write"
+        echo "the guest has done with disk $disk"
+        there no
+    done
+    success
+}
