@@ -7,27 +7,13 @@
 #include "abi/ahci.h"
 #include "board/legacy/ahci.h"
 #include "core/err.h"
-#include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 
 enum { DEVFN = 1 << 3, PLAY = 16 * 1024, LIST = 0, RECEIVED = 0x1000 };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
 
 static void start(struct fake_env *f, uint64_t port)
 {
@@ -39,7 +25,7 @@ static void start(struct fake_env *f, uint64_t port)
 
 static void step(struct fake_env *f, struct mem_disk *d, uint64_t base, struct input *in)
 {
-    uint32_t what = take(in, 1), at, n;
+    uint32_t what = take(in, 1);
     uint64_t port = base + HBA_PORTS + (what >> 3 & 1) * HBA_PORT_SIZE;
 
     switch (what & 7) {
@@ -69,13 +55,7 @@ static void step(struct fake_env *f, struct mem_disk *d, uint64_t base, struct i
         fake_env_run(f);
         break;
     default:
-        at = take(in, 2);
-        n = take(in, 1);
-        n = n < in->n ? n : (uint32_t)in->n;
-        if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-            in->p += n;
-            in->n -= n;
-        }
+        take_memory(in, f->env.mem, PLAY);
     }
 }
 

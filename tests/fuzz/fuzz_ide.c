@@ -6,27 +6,13 @@
 
 #include "board/legacy/ide.h"
 #include "core/err.h"
-#include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 
 enum { DEVFN = 9, PLAY = 64 * 1024 };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
 
 static uint64_t port(const uint64_t bar[6], unsigned what)
 {
@@ -65,13 +51,7 @@ static void step(struct fake_env *f, struct mem_disk *d, const uint64_t bar[6], 
         fake_env_run(f);
         break;
     default:
-        at = take(in, 2);
-        n = take(in, 1);
-        n = n < in->n ? n : (uint32_t)in->n;
-        if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-            in->p += n;
-            in->n -= n;
-        }
+        take_memory(in, f->env.mem, PLAY);
     }
 }
 

@@ -6,39 +6,14 @@
 
 #include "abi/mpt.h"
 #include "core/err.h"
-#include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 #include "personas/vmware/mpt.h"
 
 enum { DEVFN = 2 << 3, PLAY = 64 * 1024 /* bytes of memory that are written */ };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
-
-static void memory(struct fake_env *f, struct input *in)
-{
-    uint32_t at = take(in, 2), n = take(in, 1);
-
-    n = n < in->n ? n : (uint32_t)in->n;
-    if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-        in->p += n;
-        in->n -= n;
-    }
-}
 
 /* A message by the doorbell, and its answer. */
 static void message(struct fake_env *f, uint64_t bar, struct input *in)
@@ -98,7 +73,7 @@ static void step(struct fake_env *f, struct mpt *p, uint64_t bar, struct input *
         fake_env_run(f);
         break;
     default:
-        memory(f, in);
+        take_memory(in, f->env.mem, PLAY);
     }
 }
 

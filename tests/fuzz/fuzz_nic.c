@@ -6,38 +6,13 @@
 
 #include "board/nic/nic.h"
 #include "core/err.h"
-#include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 #include "virtio/loopnet.h"
 
 enum { DEVFN = 1 << 3, PLAY = 64 * 1024 /* bytes of memory that are written */ };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
-
-static void memory(struct fake_env *f, struct input *in)
-{
-    uint32_t at = take(in, 2), n = take(in, 1);
-
-    n = n < in->n ? n : (uint32_t)in->n;
-    if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-        in->p += n;
-        in->n -= n;
-    }
-}
 
 /* A register of the first BAR that is there, or by the ports of the other. */
 static void access_register(struct fake_env *f, const uint64_t bar[6], uint32_t what,
@@ -82,7 +57,7 @@ static void step(struct fake_env *f, struct loopnet *net, const uint64_t bar[6],
             net->ev->link(net->arg, what >> 3 & 1);
         break;
     case 7:
-        memory(f, in);
+        take_memory(in, f->env.mem, PLAY);
         break;
     default:
         access_register(f, bar, what, in);

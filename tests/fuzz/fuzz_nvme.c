@@ -12,22 +12,9 @@
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 
 enum { DEVFN = 1 << 3, PLAY = 64 * 1024, ASQ = 0, ACQ = 0x1000, SQ = 0x2000, CQ = 0x3000 };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
 
 static void wr(struct fake_env *f, uint64_t bar, unsigned reg, uint32_t v)
 {
@@ -54,17 +41,6 @@ static void start(struct fake_env *f, uint64_t bar)
     if (gmem_write(f->env.mem, ASQ, make, sizeof(make)) == 0)
         wr(f, bar, NVME_DOORBELLS, 2);
     wr(f, bar, NVME_DOORBELLS + 4, 2);
-}
-
-static void memory(struct fake_env *f, struct input *in)
-{
-    uint32_t at = take(in, 2), n = take(in, 1);
-
-    n = n < in->n ? n : (uint32_t)in->n;
-    if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-        in->p += n;
-        in->n -= n;
-    }
 }
 
 static void step(struct fake_env *f, struct mem_disk *d, uint64_t bar, struct input *in)
@@ -97,7 +73,7 @@ static void step(struct fake_env *f, struct mem_disk *d, uint64_t bar, struct in
         start(f, bar);
         break;
     default:
-        memory(f, in);
+        take_memory(in, f->env.mem, PLAY);
     }
 }
 

@@ -10,22 +10,9 @@
 #include "fakes/fake_env.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 
 enum { DEVFN = 2 << 3 };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
 
 static void look(struct hub *hub)
 {

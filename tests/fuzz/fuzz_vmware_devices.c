@@ -5,41 +5,16 @@
 #include <stdlib.h>
 
 #include "core/err.h"
-#include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 #include "personas/vmware/pvscsi.h"
 #include "personas/vmware/vmxnet3.h"
 #include "virtio/loopnet.h"
 
 enum { NIC = 1 << 3, SCSI = 2 << 3, PLAY = 64 * 1024 /* bytes of memory that are written */ };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
-
-static void memory(struct fake_env *f, struct input *in)
-{
-    uint32_t at = take(in, 2), n = take(in, 1);
-
-    n = n < in->n ? n : (uint32_t)in->n;
-    if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-        in->p += n;
-        in->n -= n;
-    }
-}
 
 static void step(struct fake_env *f, struct loopnet *net, uint64_t bar[2][6], struct input *in)
 {
@@ -75,7 +50,7 @@ static void step(struct fake_env *f, struct loopnet *net, uint64_t bar[2][6], st
         fake_env_run(f);
         break;
     default:
-        memory(f, in);
+        take_memory(in, f->env.mem, PLAY);
     }
 }
 

@@ -12,23 +12,10 @@
 #include "fakes/fake_env.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 
 enum { DEVFN = 1 << 3, PLAY = 64 * 1024, OP = 0x40, RT = 0x1000, DB = 0x2000 };
 enum { TABLE = 0x100, CONTEXTS = 0x200, COMMANDS = 0x1000, EVENTS = 0x2000 };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
 
 /* As a driver does it, with both ports reset. */
 static void start(struct fake_env *f, uint64_t bar)
@@ -47,17 +34,6 @@ static void start(struct fake_env *f, uint64_t bar)
     fake_env_write(f, bar + OP + XHCI_USBCMD, 4, XHCI_CMD_RUN | XHCI_CMD_INTE);
     for (unsigned i = 0; i < 2; i++)
         fake_env_write(f, bar + OP + XHCI_PORTS + 16 * i, 4, XHCI_PORT_PP | XHCI_PORT_PR);
-}
-
-static void memory(struct fake_env *f, struct input *in)
-{
-    uint32_t at = take(in, 2), n = take(in, 1);
-
-    n = n < in->n ? n : (uint32_t)in->n;
-    if (at + n <= PLAY && gmem_write(f->env.mem, at, in->p, n) == 0) {
-        in->p += n;
-        in->n -= n;
-    }
 }
 
 static void step(struct fake_env *f, struct hub *hub, uint64_t bar, struct input *in)
@@ -91,7 +67,7 @@ static void step(struct fake_env *f, struct hub *hub, uint64_t bar, struct input
         start(f, bar);
         break;
     default:
-        memory(f, in);
+        take_memory(in, f->env.mem, PLAY);
     }
 }
 
