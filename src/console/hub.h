@@ -101,8 +101,8 @@ struct image {
 
 /* -ENOENT: nothing is shown. */
 MUST int hub_image(struct hub *h, struct image *out, struct err *e);
-/* What a screen in text mode says, UTF-8, blanks at the ends of lines and empty last lines left out.
- * Free it. -ENOENT: nothing is shown, or pixels. */
+/* What a screen in text mode says, UTF-8, blanks at the ends of lines and empty last lines left
+ * out. Free it. -ENOENT: nothing is shown, or pixels. */
 MUST int hub_text(struct hub *h, char **out, struct err *e);
 /* The screen that hub_image() and hub_text() take: the front one that is lit, or NULL. */
 struct screen *hub_front(struct hub *h);

@@ -5,7 +5,7 @@
  * Documents: the public guest drivers in Linux and open-vm-tools; no VMware product was compared.
  * Threads: as persona.h says; `lock` guards what the backdoor's vCPUs and the loop share.
  *
- * Options: guestinfo.KEY=VALUE: variables that the guest's tools read.
+ * Options: guestinfo.KEY=VALUE: variables that the guest's tools read; svga: a display of VMware's.
  */
 #define _GNU_SOURCE /* gettid */
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include "core/log.h"
 #include "personas/nics.h"
 #include "personas/vmware/rpc.h"
+#include "personas/vmware/svga.h"
 #include "personas/vmware/vmware.h"
 #include "personas/vmware/vmxnet3.h"
 
@@ -136,6 +137,8 @@ static int vmware_create(const struct persona_env *env, struct persona **out, st
     w->started = now_ns();
     if (rc == 0)
         rpc_facts(w->rpc, facts, w);
+    if (rc == 0 && env->opts && cfg_flag(env->opts, "svga"))
+        rc = svga_create(&w->p.env.dev, env->hub, e);
     if (rc < 0) {
         vmware_destroy(&w->p);
         return rc;

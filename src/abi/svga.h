@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * svga.h - VMware's SVGA II: registers, FIFO and 2D commands.
+ *
+ * Names are those of VMware's public header svga_reg.h. Words are little-endian.
+ */
+#ifndef HOSPES_ABI_SVGA_H
+#define HOSPES_ABI_SVGA_H
+
+#include "abi/bytes.h"
+
+enum { PCI_DEVICE_ID_VMWARE_SVGA2 = 0x0405 };
+
+/* Ports of BAR 0. */
+enum { SVGA_INDEX_PORT = 0, SVGA_VALUE_PORT = 1 };
+
+#define SVGA_ID_0 UINT32_C(0x90000000)
+#define SVGA_ID_2 UINT32_C(0x90000002)
+
+enum svga_register {
+    SVGA_REG_ID = 0,
+    SVGA_REG_ENABLE = 1,
+    SVGA_REG_WIDTH = 2,
+    SVGA_REG_HEIGHT = 3,
+    SVGA_REG_MAX_WIDTH = 4,
+    SVGA_REG_MAX_HEIGHT = 5,
+    SVGA_REG_DEPTH = 6,
+    SVGA_REG_BITS_PER_PIXEL = 7,
+    SVGA_REG_RED_MASK = 9,
+    SVGA_REG_GREEN_MASK = 10,
+    SVGA_REG_BLUE_MASK = 11,
+    SVGA_REG_BYTES_PER_LINE = 12,
+    SVGA_REG_FB_START = 13,
+    SVGA_REG_FB_OFFSET = 14,
+    SVGA_REG_VRAM_SIZE = 15,
+    SVGA_REG_FB_SIZE = 16,
+    SVGA_REG_CAPABILITIES = 17,
+    SVGA_REG_MEM_START = 18,
+    SVGA_REG_MEM_SIZE = 19,
+    SVGA_REG_CONFIG_DONE = 20,
+    SVGA_REG_SYNC = 21,
+    SVGA_REG_BUSY = 22,
+    SVGA_REG_GUEST_ID = 23,
+    SVGA_REG_CURSOR_X = 25,
+    SVGA_REG_CURSOR_Y = 26,
+    SVGA_REG_CURSOR_ON = 27,
+    SVGA_REG_HOST_BITS_PER_PIXEL = 28,
+    SVGA_REG_MEM_REGS = 30,
+    SVGA_REG_NUM_DISPLAYS = 31,
+    SVGA_REG_PITCHLOCK = 32,
+    SVGA_REG_NUM_GUEST_DISPLAYS = 34,
+};
+
+enum { SVGA_REG_ENABLE_ENABLE = 1, SVGA_REG_ENABLE_HIDE = 2 };
+
+enum {
+    SVGA_CAP_RECT_COPY = 0x2,
+    SVGA_CAP_CURSOR = 0x20,
+    SVGA_CAP_CURSOR_BYPASS_2 = 0x80,
+    SVGA_CAP_ALPHA_CURSOR = 0x200,
+    SVGA_CAP_EXTENDED_FIFO = 0x8000,
+    SVGA_CAP_PITCHLOCK = 0x20000,
+};
+
+/* Words of the FIFO's memory. */
+enum svga_fifo {
+    SVGA_FIFO_MIN = 0,
+    SVGA_FIFO_MAX = 1,
+    SVGA_FIFO_NEXT_CMD = 2,
+    SVGA_FIFO_STOP = 3,
+    SVGA_FIFO_CAPABILITIES = 4,
+    SVGA_FIFO_FENCE = 6,
+    SVGA_FIFO_PITCHLOCK = 8,
+    SVGA_FIFO_CURSOR_ON = 9,
+    SVGA_FIFO_CURSOR_X = 10,
+    SVGA_FIFO_CURSOR_Y = 11,
+    SVGA_FIFO_CURSOR_COUNT = 12,
+    SVGA_FIFO_BUSY = 290,
+    SVGA_FIFO_NUM_REGS = 291,
+};
+
+enum {
+    SVGA_FIFO_CAP_FENCE = 1 << 0,
+    SVGA_FIFO_CAP_PITCHLOCK = 1 << 2,
+    SVGA_FIFO_CAP_CURSOR_BYPASS_3 = 1 << 4,
+};
+
+enum svga_command {
+    SVGA_CMD_UPDATE = 1,
+    SVGA_CMD_RECT_COPY = 3,
+    SVGA_CMD_DEFINE_CURSOR = 19,
+    SVGA_CMD_DEFINE_ALPHA_CURSOR = 22,
+    SVGA_CMD_UPDATE_VERBOSE = 25,
+    SVGA_CMD_FENCE = 30,
+    SVGA_CMD_ESCAPE = 33,
+};
+
+#endif

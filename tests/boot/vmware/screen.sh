@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # set by or read by the runner
+# vmwgfx binds to SVGA II, and what is drawn into its frame buffer is on the screen.
+kernel=6.1
+modules='vmwgfx'
+timeout=300
+args="--persona vmware,svga --nic none"
+
+host()
+{
+    run --name vmscreen </dev/null >"$work/out" 2>"$work/err" &
+    local pid=$! n=0 code=0
+    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 400 ] && kill -0 $pid; do
+        sleep 0.5
+        n=$((n + 1))
+    done
+    "$hospes" screenshot vmscreen "$work/screen.png" || code=1
+    "$hospes" info vmscreen | tee "$work/info"
+    wait $pid || code=$?
+    cat "$work/out" "$work/err"
+    if [ $code != 0 ]; then
+        echo "verdict: failure exit code $code"
+    elif ! grep -q 'mode .*[0-9]*x[0-9]*, 32 bits' "$work/info"; then
+        echo "verdict: failure info shows no mode"
+    elif [ "$(wc -c <"$work/screen.png")" -lt 10000 ]; then
+        echo "verdict: failure what was drawn is not on the screen" # noise does not pack
+    fi
+}
+
+guest()
+{
+    n=0
+    while [ ! -c /dev/fb0 ] && [ $n -lt 100 ]; do
+        n=$((n + 1))
+        sleep 0.2
+    done
+    dmesg | grep -iE 'vmwgfx|fb0'
+    [ -c /dev/fb0 ] || failure "there is no frame buffer"
+    cat /sys/class/graphics/fb0/name /sys/class/graphics/fb0/virtual_size
+    dd if=/dev/urandom of=/dev/fb0 bs=1M count=1 2>/dev/null || failure "cannot draw"
+    sleep 1 # the driver copies what was drawn after a while
+    echo "guest is ready"
+    sleep 10
+    success
+}
