@@ -3,7 +3,8 @@
 """Measures hospes beside its peers in one run; see docs/devel/performance.md.
 
 usage: bench.py --guests DIR [OPTION...] [GROUP...]
-groups: boot exits block net memory (default: all), firmware: SeaBIOS to the loader of a disk, and xen: disk and card of Xen guests beside virtio
+groups: boot exits block net memory (default: all), firmware: SeaBIOS to the loader of a disk, and xen and
+vmware: disk and card of such guests beside virtio
 """
 import argparse
 import json
@@ -15,6 +16,8 @@ from lab import APPEND, Lab, RAM_MIB, Stalled
 
 # The xen group: hospes with virtio, with a KVM that knows Xen, and without its help.
 XEN = {"virtio": "kvm", "kvm_xen": "xen", "portable": "xen,portable"}
+# The vmware group: hospes with virtio and with VMware's devices, and QEMU with the latter.
+VMWARE = {"virtio": "kvm", "vmware": "vmware"}
 MACHINES = {"pc": "pc", "q35": "q35", "microvm": "microvm,rtc=on", "microvm-plain": "microvm"}
 
 
@@ -23,6 +26,15 @@ class Jobs:
 
     def __init__(self, lab, peers):
         self.lab, self.peers = lab, peers
+
+    def qemu_vmware(self, append, disk=False):
+        """QEMU's own pvscsi and vmxnet3."""
+        command = self.qemu("pc", self.lab.kernel, append)
+        command[command.index(self.lab.file("guest.cpio"))] = self.lab.file("guest-vmware.cpio")
+        if disk:
+            return command + ["-drive", "file=%s,if=none,id=d0,format=raw,aio=io_uring" % self.lab.disk,
+                              "-device", "pvscsi,id=s0", "-device", "scsi-hd,bus=s0.0,drive=d0"]
+        return command + ["-netdev", "user,id=n0", "-device", "vmxnet3,netdev=n0,romfile="]
 
     def qemu(self, machine, kernel, append=None, disk=None, nic=False):
         command = [self.lab.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -44,7 +56,7 @@ class Jobs:
         command = [self.lab.hospes, "run", "--persona", persona, "--host", "kvm", "--cpus", "1",
                    "--memory", "%dM" % RAM_MIB, "--kernel", kernel]
         if append is not None:
-            initrd = "guest.cpio" if persona == "kvm" else "guest-xen.cpio"
+            initrd = {"kvm": "guest.cpio", "vmware": "guest-vmware.cpio"}.get(persona, "guest-xen.cpio")
             command += ["--initrd", self.lab.file(initrd), "--append", append]
         if disk:
             command += ["--disk", "%s,format=raw,write" % self.lab.disk]
@@ -111,7 +123,14 @@ class Jobs:
                     for k, p in XEN.items()]
             return jobs + [("xen-net/" + k, ["-s"], self.hospes(self.lab.kernel, quick + " bench=net", nic=True, persona=p))
                            for k, p in XEN.items()]
-        sys.exit("bench: no group '%s': use boot, exits, block, net, memory, firmware or xen" % group)
+        if group == "vmware":
+            jobs = [("vmware-blk/" + k, [], self.hospes(self.lab.kernel, quick + " bench=blk", disk=True, persona=p))
+                    for k, p in VMWARE.items()]
+            jobs += [("vmware-blk/qemu", [], self.qemu_vmware(quick + " bench=blk", disk=True))]
+            jobs += [("vmware-net/" + k, ["-s"], self.hospes(self.lab.kernel, quick + " bench=net", nic=True, persona=p))
+                     for k, p in VMWARE.items()]
+            return jobs + [("vmware-net/qemu", ["-s"], self.qemu_vmware(quick + " bench=net"))]
+        sys.exit("bench: no group '%s': use boot, exits, block, net, memory, firmware, xen or vmware" % group)
 
 
 def measure(lab, jobs, group, batch, args, result):

@@ -166,6 +166,8 @@ static void bench_blk(void)
         if (fd < 0)
             fd = open("/dev/xvda", O_RDWR | O_DIRECT | O_CLOEXEC);
         if (fd < 0)
+            fd = open("/dev/sda", O_RDWR | O_DIRECT | O_CLOEXEC);
+        if (fd < 0)
             settle(SETTLE_MS);
     }
     if (fd < 0 || syscall(SYS_io_setup, DEPTH_MAX, &aio) || buf == MAP_FAILED)

@@ -6,6 +6,8 @@ GATED = ("boot.", "firmware.", "exits.", "block.rd4k_qd1", "block.wr4k_qd1")
 REFERENCE = "pc"
 # Bars of the xen group: the rate beside virtio's.
 XEN_BARS = {"kvm_xen": 0.85, "portable": 0.5}
+# Of the vmware group: VMware's devices beside our own virtio, and beside QEMU's models of them.
+VMWARE_BARS = {"virtio": 0.9, "qemu": 1.3}
 
 
 def parse(lines):
@@ -93,7 +95,7 @@ def rows(result):
                 out.put("exits." + row, "instructions" if exact else "ticks", peer, value)
                 if peer != "floor" and row in floor and row != "nothing":
                     out.put("exits.%s-floor" % row, "", peer, value - floor[row])
-        elif group in ("block", "net", "xen-blk", "xen-net"):
+        elif group in ("block", "net", "xen-blk", "xen-net", "vmware-blk", "vmware-net"):
             for row, value in job["values"].items():
                 out.put("%s.%s" % (group, row), "instructions" if exact else "ticks", peer, value)
                 spent, ops = stretch(job, row)
@@ -109,6 +111,12 @@ def xen_rates(values):
     """What each way reaches of virtio's rate, with a mark below its bar."""
     rates = {k: values["virtio"] / v for k, v in values.items() if k in XEN_BARS and "virtio" in values}
     return "".join("  %s %.2f%s" % (k, r, "" if r >= XEN_BARS[k] else "!") for k, r in sorted(rates.items()))
+
+
+def vmware_rates(values):
+    """What VMware's devices reach of each other way's rate, with a mark below its bar."""
+    rates = {k: values[k] / values["vmware"] for k in VMWARE_BARS if k in values and values.get("vmware")}
+    return "".join("  of %s %.2f%s" % (k, r, "" if r >= VMWARE_BARS[k] else "!") for k, r in sorted(rates.items()))
 
 
 def show(result, to):
@@ -135,6 +143,8 @@ def show(result, to):
             line += "   %8.3f" % (mine / other)
         if row["row"].startswith("xen-") and not row["row"].endswith(".exits"):
             line += xen_rates(row["values"])
+        if row["row"].startswith("vmware-") and not row["row"].endswith(".exits"):
+            line += vmware_rates(row["values"])
         print(line + "  " + row["unit"], file=to)
 
 
