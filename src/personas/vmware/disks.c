@@ -147,8 +147,12 @@ int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
     struct vmware *w = vmware_of(p);
     int kind = kind_of(s), rc;
 
-    if (kind >= 0)
-        return scsi_add(w, s, (size_t)kind, true, e);
+    if (kind >= 0) {
+        rc = scsi_add(w, s, (size_t)kind, true, e);
+        if (rc < 0)
+            disk_close(s->disk);
+        return rc;
+    }
     if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {
         struct ahci_port_cfg a = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
@@ -170,6 +174,7 @@ int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
         rc = ide_add(&p->env.dev, &w->ide, &u, e);
         return rc < 0 ? rc : 0;
     }
+    disk_close(s->disk);
     return err_exit(
         e, EX_USAGE_, EINVAL,
         "the vmware persona has no %s bus for %s; leave bus= out or use bus=pvscsi, lsilogic, "

@@ -495,6 +495,7 @@ static void vmxnet3_reset(struct device *d)
     x->revision = 1;
     memcpy(x->mac, x->perm_mac, sizeof(x->mac));
     device_unlock(d);
+    offloads(x, 0);
 }
 
 static void release(struct vmxnet3 *x)

@@ -2,9 +2,11 @@
 /* A machine on the fake host: what a guest does, and how the run ends. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "board/pci.h"
 #include "boot/images.h"
 #include "core/err.h"
 #include "core/gmem.h"
@@ -423,6 +425,50 @@ static void places_and_names_of_a_plan_reach_the_tables(void **state)
     machine_destroy(t->m);
 }
 
+static unsigned count_pci(struct bench *t, uint16_t vendor, uint16_t device)
+{
+    struct pci_bus *pci = board_env(t->m->board)->pci;
+    unsigned n = 0;
+
+    for (unsigned devfn = 0; devfn < 256; devfn++) {
+        struct pci_dev *d = pci_at(pci, devfn);
+
+        n += d && pci_config_get16(d, PCI_VENDOR_ID) == vendor &&
+             pci_config_get16(d, PCI_DEVICE_ID) == device;
+    }
+    return n;
+}
+
+/* As importers of VMware's descriptions fill it in. */
+static void disks_go_to_the_controllers_of_their_plan(void **state)
+{
+    static const char *const spec[] = {
+        "bus=lsilogic,controller=0,unit=0", "bus=lsilogic,controller=0,unit=9",
+        "bus=lsilogic,controller=1", "bus=lsisas1068,controller=2,unit=15", "bus=pvscsi"};
+    static const int bad[] = {0 /* taken */, 7 /* the controller's own */, 16 /* none */};
+    static const char zero[4096];
+    struct bench *t = *state;
+    char text[256], path[32];
+    int fd = image_file(zero, sizeof(zero), path);
+
+    assert_int_equal(plan_set(&t->plan.persona, "vmware", &t->e), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(spec); i++) {
+        snprintf(text, sizeof(text), "%s,format=raw,readonly,%s", path, spec[i]);
+        assert_int_equal(plan_add_disk(&t->plan, text, &t->e), 0);
+    }
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_int_equal(count_pci(t, 0x1000, 0x30), 2);
+    assert_int_equal(count_pci(t, 0x1000, 0x54), 1);
+    assert_int_equal(count_pci(t, 0x15ad, 0x7c0), 1);
+    machine_destroy(t->m);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        t->plan.disk[1].unit = bad[i];
+        assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), -EINVAL);
+        assert_int_equal(t->e.exit, EX_USAGE_);
+    }
+    close(fd);
+}
+
 /* A machine that was an i440FX finds its devices where they were, and the slots named after them.
  */
 static void an_i440fx_keeps_its_addresses(void **state)
@@ -467,6 +513,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_unknown_persona_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(places_and_names_of_a_plan_reach_the_tables, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(disks_go_to_the_controllers_of_their_plan, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_i440fx_keeps_its_addresses, set_up, tear_down),
     };
