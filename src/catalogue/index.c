@@ -215,10 +215,11 @@ static int state_link(const struct index *ix, uint32_t n, char out[V_SHA_TEXT], 
     vbuf_print(&b, "%s %s", out, trust);
     free(trust);
     if (b.failed)
-        return err_set(e, ENOMEM, "no memory for the catalogue's index");
-    sha256_text(b.data, b.len, out);
+        rc = err_set(e, ENOMEM, "no memory for the catalogue's index");
+    else
+        sha256_text(b.data, b.len, out);
     vbuf_free(&b);
-    return 0;
+    return rc;
 }
 
 static int state_write(struct index *ix, struct err *e)
