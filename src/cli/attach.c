@@ -130,7 +130,8 @@ const struct cli_command cli_attach = {
     .more = "The disk is given in the words of run's --disk. Persona kvm takes it on the SCSI\n"
             "controller of a machine that has one (a disk with bus=scsi, or --persona kvm,scsi),\n"
             "or as a PCI device (bus=virtio, with --persona kvm,hotplug);\n"
-            "persona vmware on a SCSI controller that had a disk at the start.",
+            "persona vmware on a SCSI controller that had a disk at the start;\n"
+            "persona hyperv on VMBus's.",
     .options = attach_options,
     .run = attach_main,
 };

@@ -36,7 +36,7 @@ extern const struct persona_ops persona_hyperv;
 /* IDE_BOOT: disks that firmware may start, on the first IDE channel as in a generation 1 machine.
  */
 enum { VMBUS_IRQ = 7, HYPERV_CPUS = 240, IDE_BOOT = 2, NICS = 8 };
-#define VMBUS_WINDOW (UINT64_C(1) << 30) /* bytes, behind PCI's 64-bit window */
+#define VMBUS_WINDOW (UINT64_C(1) << 30)   /* bytes, behind PCI's 64-bit window */
 
 struct hyperv {
     struct persona p; /* first */
@@ -47,15 +47,17 @@ struct hyperv {
     struct ide *head;  /* the emulated IDE controller, NULL: none */
     struct ahci *sata; /* what UEFI starts disks of the SCSI controller from, NULL: none */
     unsigned sata_ports;
+    uint64_t two_faced; /* units of scsi that are on sata, too */
     struct netvsp *nic[NICS];
     struct ics *ics;
     struct input *input;
     struct dynmem *dynmem;
     struct video *video;
     struct hvsock *hvsock;
-    struct hvtest *test; /* NULL: none */
-    char *socket;        /* path for guest sockets, NULL: none */
-    unsigned luns, ide_units, nics;
+    struct hvtest *test;      /* NULL: none */
+    char *socket;             /* path for guest sockets, NULL: none */
+    char *unit[STORVSP_LUNS]; /* ids of the disks on scsi, NULL: none */
+    unsigned ide_units, nics;
 };
 
 static struct hyperv *hyperv_of(struct persona *p)
@@ -112,6 +114,8 @@ static void hyperv_destroy(struct persona *p)
     free(v->socket);
     for (unsigned i = 0; v->sata && i < v->sata_ports; i++)
         ahci_detach(v->sata, i);
+    for (unsigned i = 0; i < STORVSP_LUNS; i++)
+        free(v->unit[i]);
     for (unsigned i = 0; v->head && i < v->ide_units; i++)
         ide_detach(v->head, i); /* before storvsp closes the disk that both show */
     if (v->scsi)
@@ -270,12 +274,19 @@ static int add_ide(struct hyperv *v, const struct disk_spec *s, const struct scs
     return rc == 0 && v->p.env.firmware ? add_head(v, (int)unit, s, e) : rc;
 }
 
+/* The first free unit; the controller comes with the first disk, even while the guest runs. */
 static int add_scsi(struct hyperv *v, unsigned channels, const struct disk_spec *s,
                     const struct scsi_lun_cfg *c, struct err *e)
 {
-    unsigned lun = v->luns;
+    unsigned lun = 0;
+    char *id;
     int rc;
 
+    while (lun < STORVSP_LUNS && v->unit[lun])
+        lun++;
+    if (lun == STORVSP_LUNS)
+        return err_exit(e, EX_USAGE_, ENOSPC, "%s: all %d units of the SCSI controller are taken",
+                        s->id, STORVSP_LUNS);
     if (!v->scsi) {
         rc = storvsp_create(v->bus, "scsi0", -1, channels, &v->scsi, e);
         if (rc < 0)
@@ -283,10 +294,16 @@ static int add_scsi(struct hyperv *v, unsigned channels, const struct disk_spec 
         if (s->instance)
             storvsp_instance(v->scsi, s->instance);
     }
+    id = strdup(s->id);
+    if (!id)
+        return err_set(e, ENOMEM, "no memory for a disk");
     rc = storvsp_attach(v->scsi, lun, c, e);
-    if (rc == 0)
-        v->luns++;
-    return rc;
+    if (rc < 0) {
+        free(id);
+        return rc;
+    }
+    v->unit[lun] = id;
+    return 0;
 }
 
 /* A generation 2 machine has its disks on the SCSI controller alone, which UEFI does not know. */
@@ -304,12 +321,25 @@ static int add_sata(struct hyperv *v, const struct disk_spec *s, struct err *e)
     return 0;
 }
 
+static int unit_of(const struct hyperv *v, const char *id)
+{
+    for (int i = 0; i < STORVSP_LUNS; i++) {
+        if (v->unit[i] && strcmp(v->unit[i], id) == 0)
+            return i;
+    }
+    return -1;
+}
+
 static int add_scsi_and_face(struct hyperv *v, unsigned channels, const struct disk_spec *s,
                              const struct scsi_lun_cfg *c, struct err *e)
 {
+    unsigned faces = v->sata_ports;
     int rc = add_scsi(v, channels, s, c, e);
 
-    return rc < 0 ? rc : add_sata(v, s, e);
+    rc = rc < 0 ? rc : add_sata(v, s, e);
+    if (rc == 0 && v->sata_ports > faces)
+        v->two_faced |= UINT64_C(1) << unit_of(v, s->id);
+    return rc;
 }
 
 /* Linux and Windows say who they are before they look for PCI devices, and firmware never does. */
@@ -354,6 +384,38 @@ static int hyperv_add_disk(struct persona *p, const struct disk_spec *s, struct 
     if (rc < 0)
         disk_close(s->disk);
     return rc;
+}
+
+static int hyperv_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+    struct scsi_lun_cfg c = {.disk = s->disk, .serial = s->serial, .id = s->id};
+
+    if (s->bus && strcmp(s->bus, "scsi") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "%s: a disk that comes while the guest runs goes on bus=scsi, not %s",
+                        s->id, s->bus);
+    return add_scsi(v, (unsigned)min_u64(p->env.cpus, STORVSP_CHANNELS), s, &c, e);
+}
+
+static int hyperv_unplug_disk(struct persona *p, const char *id, struct err *e)
+{
+    struct hyperv *v = hyperv_of(p);
+    int i = unit_of(v, id), rc;
+
+    if (i < 0)
+        return err_exit(e, EX_USAGE_, ENOENT,
+                        "there is no disk %.32s on bus=scsi; others stay until the machine ends",
+                        id);
+    if (v->two_faced >> i & 1)
+        return err_exit(e, EX_USAGE_, EBUSY,
+                        "UEFI knows %.32s, too: it stays until the machine ends", id);
+    rc = storvsp_detach(v->scsi, (unsigned)i, e);
+    if (rc < 0)
+        return rc;
+    free(v->unit[i]);
+    v->unit[i] = NULL;
+    return 0;
 }
 
 static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
@@ -506,6 +568,8 @@ const struct persona_ops persona_hyperv = {
     .hypercall = hyperv_hypercall,
     .synic = hyperv_synic,
     .add_disk = hyperv_add_disk,
+    .plug_disk = hyperv_plug_disk,
+    .unplug_disk = hyperv_unplug_disk,
     .add_nic = hyperv_add_nic,
     .finish = hyperv_finish,
     .acpi = hyperv_acpi,
