@@ -18,6 +18,8 @@ enum dm_message_type {
     DM_BALLOON_RESPONSE = 7,
     DM_UNBALLOON_REQUEST = 8,
     DM_UNBALLOON_RESPONSE = 9,
+    DM_MEM_HOT_ADD_REQUEST = 10,
+    DM_MEM_HOT_ADD_RESPONSE = 11,
 };
 #define DYNMEM_PROTOCOL_VERSION_1 UINT32_C(0x00003) /* 0.3: Windows 7 */
 #define DYNMEM_PROTOCOL_VERSION_2 UINT32_C(0x10000)
@@ -28,6 +30,14 @@ struct dm_header {
     le32 trans_id;
 };
 WIRE_SIZE(struct dm_header, 8);
+
+/* What the guest can do: bit 0 balloon, bit 1 hot add, bits 2..5 n: added ranges lie at 2^n MiB. */
+struct dm_capabilities {
+    struct dm_header hdr;
+    le64 caps, min_page_cnt, max_page_number;
+};
+WIRE_SIZE(struct dm_capabilities, 32);
+enum { DM_CAP_HOT_ADD = 1 << 1, DM_CAP_ALIGN_SHIFT = 2, DM_CAP_ALIGN_MASK = 15 };
 
 /* Answers to version and capabilities: bit 0 accepted. */
 struct dm_accept {
@@ -62,5 +72,17 @@ struct dm_unballoon_request {
 };
 WIRE_SIZE(struct dm_unballoon_request, 16);
 enum { DM_RANGE_SHIFT = 40 };
+
+struct dm_hot_add {
+    struct dm_header hdr;
+    le64 range;
+};
+WIRE_SIZE(struct dm_hot_add, 16);
+/* Fewer pages than were offered: the guest can take no more, now or later. */
+struct dm_hot_add_response {
+    struct dm_header hdr;
+    le32 page_count, result; /* 1: success */
+};
+WIRE_SIZE(struct dm_hot_add_response, 16);
 
 #endif

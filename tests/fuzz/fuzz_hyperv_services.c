@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz_hyperv z;
     struct persona_env env = {.event = event, .memory = HV_RAM};
+    static const struct dynmem_room hot = {UINT64_C(8) << 30, UINT64_C(512) << 20};
     struct dump out = {add};
     struct dynmem *d;
     struct input *i;
@@ -35,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     hv_create(&z.g, VERSION_COPPER);
     if (ics_create(z.g.bus, &env, &s, &e) < 0 || input_create(z.g.bus, NULL, &i, &e) < 0 ||
-        dynmem_create(z.g.bus, &env, &d, &e) < 0 ||
+        dynmem_create(z.g.bus, &env, &hot, &d, &e) < 0 ||
         video_create(z.g.bus, NULL, UINT64_C(1) << 32, UINT64_C(1) << 30, &v, &e) < 0)
         return 0;
     fuzz_hyperv_start(&z, data, size);
@@ -52,7 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             ics_copy(s, open("/proc/self/exe", O_RDONLY), "/tmp/file", &e) < 0)
             continue;
     }
+    if (dynmem_ask(d, HV_RAM + (UINT64_C(200) << 20), &e) < 0)
+        e.code = 0; /* busy, or no driver */
     fuzz_hyperv_play(&z);
+    dynmem_reset(d);
     ics_data_list(s, "", pair, NULL);
     ics_describe(s, &out);
     vmbus_describe(z.g.bus, &out);

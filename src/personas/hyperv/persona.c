@@ -6,7 +6,7 @@
  * kernel serves MSRs, timers, the reference TSC page, TLB flushes and IPIs. Threads: persona.h's.
  *
  * Options: release=2008r2|2012r2|2016|2019|2022|2025 (which Hyper-V), vmbus=5.3 (the newest
- * protocol that is offered).
+ * protocol that is offered), hvsock=PATH, memory-max=SIZE (how far memory may grow).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,8 +35,10 @@ extern const struct persona_ops persona_hyperv;
 
 /* IDE_BOOT: disks that firmware may start, on the first IDE channel as in a generation 1 machine.
  */
+#define MEMORY_MOST (UINT64_C(1) << 40) /* bytes: processors address little more */
 enum { VMBUS_IRQ = 7, HYPERV_CPUS = 240, IDE_BOOT = 2, NICS = 8 };
 #define VMBUS_WINDOW (UINT64_C(1) << 30)   /* bytes, behind PCI's 64-bit window */
+#define HOT_ADD_STEP (UINT64_C(128) << 20) /* bytes: what guests take added memory in */
 
 struct hyperv {
     struct persona p; /* first */
@@ -52,6 +54,7 @@ struct hyperv {
     struct ics *ics;
     struct input *input;
     struct dynmem *dynmem;
+    uint64_t hot; /* bytes of memory that may be added */
     struct video *video;
     struct hvsock *hvsock;
     struct hvtest *test;      /* NULL: none */
@@ -73,6 +76,24 @@ static void hyperv_host_needs(struct cfg *opts, struct host_cfg *c)
 }
 
 /* --- life --- */
+
+/* memory-max: what memory may grow to, behind everything else of the address space. */
+static int read_memory(struct hyperv *v, struct err *e)
+{
+    uint64_t most = v->p.env.memory;
+    int rc = v->p.env.opts ? cfg_size(v->p.env.opts, "memory-max", &most, e) : 0;
+
+    if (rc < 0)
+        return rc;
+    if (most < v->p.env.memory || (most - v->p.env.memory) % HOT_ADD_STEP || most > MEMORY_MOST)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "memory-max=%lluM: make it more than the guest's %lluM by a multiple of "
+                        "128M, and 1T at most",
+                        (unsigned long long)(most >> 20),
+                        (unsigned long long)(v->p.env.memory >> 20));
+    v->hot = most - v->p.env.memory;
+    return 0;
+}
 
 static int read_options(struct hyperv *v, uint32_t *vmbus, struct err *e)
 {
@@ -98,7 +119,7 @@ static int read_options(struct hyperv *v, uint32_t *vmbus, struct err *e)
                         "there is no VMBus version %s; use 0.13, 1.1, 2.4, 3.0, 4.0, 4.1, 5.0 to "
                         "5.3 or 6.0",
                         version);
-    return 0;
+    return read_memory(v, e);
 }
 
 static void hyperv_destroy(struct persona *p)
@@ -146,7 +167,7 @@ static int hyperv_watch_identity(const struct persona_env *env, struct err *e)
 static int hyperv_create(const struct persona_env *env, struct persona **out, struct err *e)
 {
     struct hyperv *v;
-    uint32_t version;
+    uint32_t version = 0;
     int rc;
 
     if (!(env->host->ops->caps(env->host) & HOST_CAP_HYPERV_SYNIC))
@@ -197,6 +218,8 @@ static void hyperv_reset(struct persona *p)
     struct hyperv *v = hyperv_of(p);
 
     vmbus_reset(v->bus);
+    if (v->dynmem)
+        dynmem_reset(v->dynmem);
     if (v->test)
         hvtest_reset(v->test);
     if (v->scsi)
@@ -450,12 +473,13 @@ static gpa_t window_base(const struct persona *p)
 static int hyperv_finish(struct persona *p, struct err *e)
 {
     struct hyperv *v = hyperv_of(p);
+    struct dynmem_room hot = {window_base(p) + VMBUS_WINDOW, v->hot};
     int rc = ics_create(v->bus, &p->env, &v->ics, e);
 
     if (rc == 0)
         rc = input_create(v->bus, p->env.hub, &v->input, e);
     if (rc == 0)
-        rc = dynmem_create(v->bus, &p->env, &v->dynmem, e);
+        rc = dynmem_create(v->bus, &p->env, &hot, &v->dynmem, e);
     if (rc == 0)
         rc = video_create(v->bus, p->env.hub, window_base(p), VMBUS_WINDOW, &v->video, e);
     if (rc == 0 && v->socket)

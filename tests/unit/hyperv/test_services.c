@@ -2,6 +2,7 @@
 /* Integration services, dynamic memory, keyboard and mouse, with a guest that answers. */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "abi/hvinput.h"
 #include "console/hub.h"
 #include "core/err.h"
+#include "core/gmem.h"
 #include "hyperv/hvguest.h"
 #include "personas/hyperv/dynmem.h"
 #include "personas/hyperv/ic.h"
@@ -39,6 +41,7 @@ static void event(void *arg, enum machine_event what, const char *text)
 
 static int setup(void **state)
 {
+    static const struct dynmem_room hot = {UINT64_C(8) << 30, UINT64_C(512) << 20};
     struct err e = {0};
 
     told_count = 0;
@@ -47,7 +50,7 @@ static int setup(void **state)
     assert_int_equal(hub_create(g.f.env.loop, &hub, &e), 0);
     assert_int_equal(ics_create(g.bus, &env, &ics, &e), 0);
     assert_int_equal(input_create(g.bus, hub, &input, &e), 0);
-    assert_int_equal(dynmem_create(g.bus, &env, &dynmem, &e), 0);
+    assert_int_equal(dynmem_create(g.bus, &env, &hot, &dynmem, &e), 0);
     assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
     offers = hv_offers(&g, offer, 16);
     return 0;
@@ -429,6 +432,85 @@ static void memory_is_lent_and_returned(void **state)
     assert_int_equal(told_count, 2);
 }
 
+/* Version and capabilities, as a guest gives them; returns the channel. */
+static uint32_t memory_guest(uint64_t caps)
+{
+    static const uint8_t type[16] = HV_DM_GUID;
+    uint32_t relid = open_type(type);
+    uint8_t m[32] = {0};
+
+    le16_put(m, DM_VERSION_REQUEST);
+    le32_put(m + 8, DYNMEM_PROTOCOL_VERSION_3);
+    hv_send(&g, relid, 0, m, 16);
+    assert_true(hv_get(&g, relid, &p));
+    memset(m, 0, sizeof(m));
+    le16_put(m, DM_CAPABILITIES_REPORT);
+    le64_put(m + 8, caps);
+    hv_send(&g, relid, 0, m, sizeof(m));
+    assert_true(hv_get(&g, relid, &p));
+    return relid;
+}
+
+static void memory_added(uint32_t relid, uint32_t pages)
+{
+    uint8_t m[16] = {0};
+
+    le16_put(m, DM_MEM_HOT_ADD_RESPONSE);
+    le32_put(m + 8, pages);
+    le32_put(m + 12, pages != 0);
+    hv_send(&g, relid, 0, m, sizeof(m));
+}
+
+enum { PAGES_128M = 1 << 15 };
+
+static void memory_is_added(void **state)
+{
+    uint32_t relid = memory_guest(1 | DM_CAP_HOT_ADD | 7 << DM_CAP_ALIGN_SHIFT);
+    uint64_t base = UINT64_C(8) << 30 >> 12, ram = gmem_ram_size(g.f.env.mem);
+    struct err e = {0};
+
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + (UINT64_C(513) << 20), &e), -EINVAL);
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + (UINT64_C(128) << 20), &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data), DM_MEM_HOT_ADD_REQUEST);
+    assert_int_equal(p.len, 16);
+    assert_int_equal(le64_at(p.data + 8), base | (uint64_t)PAGES_128M << DM_RANGE_SHIFT);
+    assert_int_equal(gmem_ram_size(g.f.env.mem), ram + (UINT64_C(128) << 20));
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM, &e), -EBUSY);
+    memory_added(relid, PAGES_128M);
+    assert_int_equal(told, MACHINE_ASK_DONE);
+    /* The guest takes a part of the rest: that is all that it can have. */
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + (UINT64_C(512) << 20), &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le64_at(p.data + 8), (base + PAGES_128M) | (uint64_t)(3 * PAGES_128M)
+                                                                    << DM_RANGE_SHIFT);
+    memory_added(relid, PAGES_128M);
+    assert_int_equal(told, MACHINE_ASK_FAILED);
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + (UINT64_C(384) << 20), &e), 0);
+    assert_int_equal(told_count, 3);
+    assert_false(hv_get(&g, relid, &p));
+    /* After a reset the machine starts anew, in memory that is there already. */
+    dynmem_reset(dynmem);
+    assert_int_equal(gmem_ram_size(g.f.env.mem), ram + (UINT64_C(512) << 20));
+    /* The least that a guest takes is added, and what is too much of it is lent. */
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + MiB, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le64_at(p.data + 8), base | (uint64_t)PAGES_128M << DM_RANGE_SHIFT);
+    memory_added(relid, UINT32_MAX); /* more than was offered counts as all */
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data), DM_BALLOON_REQUEST);
+    assert_int_equal(le32_at(p.data + 8), PAGES_128M - 256);
+}
+
+static void memory_is_not_added_to_a_guest_that_takes_none(void **state)
+{
+    uint32_t relid = memory_guest(1);
+    struct err e = {0};
+
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + MiB, &e), -ENOTSUP);
+    assert_false(hv_get(&g, relid, &p));
+}
+
 static void guests_are_known_by_their_id(void **state)
 {
     char text[96];
@@ -455,6 +537,8 @@ int main(void)
         T(a_card_gets_its_address),
         T(a_file_is_copied_in_pieces),
         T(memory_is_lent_and_returned),
+        T(memory_is_added),
+        T(memory_is_not_added_to_a_guest_that_takes_none),
         T(guests_are_known_by_their_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
