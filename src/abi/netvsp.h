@@ -96,6 +96,21 @@ enum rndis_ppi_type {
     IEEE_8021Q_INFO = 6,
     NBL_HASH_VALUE = 8,
 };
+/* Of the host's own numbering: the top bit of the type. A frame in several sections says where each
+ * of its parts stands. */
+#define RNDIS_PKTINFO_INTERNAL UINT32_C(0x80000000)
+enum {
+    RNDIS_PKTINFO_ID = 1,
+    RNDIS_PKTINFO_ID_V1 = 1,
+    RNDIS_PKTINFO_SUBALLOC = 1 << 0,
+    RNDIS_PKTINFO_1ST_FRAG = 1 << 1,
+    RNDIS_PKTINFO_LAST_FRAG = 1 << 2,
+};
+struct rndis_pktinfo_id {
+    uint8_t ver, flag;
+    le16 pkt_id;
+};
+WIRE_SIZE(struct rndis_pktinfo_id, 4);
 /* Checksum info to the host. From the host: bit 0..5 failures and successes. */
 enum {
     NDIS_CSUM_IS_IPV4 = 1 << 0,
@@ -173,6 +188,13 @@ enum {
     NDIS_OFFLOAD_SIZE = 156,
     NDIS_OFFLOAD_CSUM = 4,
     NDIS_OFFLOAD_LSOV2 = 80,
+    NDIS_OFFLOAD_RSC = 144, /* a byte each for IPv4 and IPv6 */
+};
+/* Offload parameters: where receive coalescing stands in them, and its values. */
+enum {
+    NDIS_OFFLOAD_PARAMETERS_RSC = 22,
+    NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED = 1,
+    NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED = 2,
 };
 struct ndis_csum_offload {
     le32 ip4_txenc, ip4_txcsum, ip4_rxenc, ip4_rxcsum;

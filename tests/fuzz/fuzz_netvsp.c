@@ -17,7 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz_hyperv z;
     struct nic_spec s = {.id = "nic0", .mac = {2, 0, 0, 0, 0, 1}};
-    uint8_t frame[200] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const struct net_meta gso = {
+        .flags = NET_NEEDS_CSUM, .csum_start = 34, .csum_off = 16, .gso = NET_GSO_TCP4};
+    uint8_t frame[5000] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct loopnet *net;
     struct netvsp *n;
     struct err e = {0};
@@ -34,8 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hv_gpadl(&z.g, z.relid[0], 0x101, HV_DATA + 16 * 4096, 16);
     nvsp(&z, NVSP_MSG1_TYPE_SEND_RECV_BUF, 0x100, NETVSC_RECEIVE_BUFFER_ID);
     nvsp(&z, NVSP_MSG1_TYPE_SEND_SEND_BUF, 0x101, 0);
-    for (unsigned i = 0; i < 60; i++)
-        loopnet_put(net, frame, sizeof(frame), NULL);
+    for (unsigned i = 0; i < 60; i++) {
+        be16_put(frame + 12, i % 3 ? 0x0800 : 0x8100);
+        loopnet_put(net, frame, i % 5 ? 200 : i % 2 ? sizeof(frame) : 14, i % 7 ? NULL : &gso);
+    }
     fuzz_hyperv_play(&z);
     fuzz_hyperv_run(&z);
     netvsp_destroy(n);

@@ -3,11 +3,12 @@
  * netvsp.c - Hyper-V's synthetic network card: NVSP, its buffers, frames both ways.
  *
  * Facts: Linux drivers/net/hyperv. Modelled: protocols 1 to 6.1, send and receive buffers, several
- * queues with receive side scaling, checksums and large sends. Not modelled: virtual functions,
- * receive segment coalescing, NVSP's own load indirection for sending (the back end has one queue).
+ * queues with receive side scaling, checksums, large sends, receive segment coalescing (frames that
+ * the back end gives whole). Not modelled: virtual functions, NVSP's own load indirection for
+ * sending (the back end has one queue).
  *
- * A received frame goes from the back end straight into the guest's receive buffer; one packet then
- * tells of up to 32 frames. Threads: the loop's.
+ * A received frame goes from the back end straight into sections of the guest's receive buffer; one
+ * packet then tells of up to 64 sections. Threads: the loop's.
  */
 #include "netvsp.h"
 
@@ -17,6 +18,7 @@
 
 #include "core/err.h"
 #include "core/iov.h"
+#include "net/csum.h"
 
 enum { ETHER_HEAD = 14, RX_BUDGET = 256, TX_HEAD = 192 };
 
@@ -92,19 +94,9 @@ static void batch_done(struct netvsp_queue *q, uint64_t trans)
     b->used = false;
 }
 
-static bool section_iov(const struct netvsp *n, uint32_t section, uint64_t off, struct iovec *iov,
-                        size_t *cnt)
-{
-    *cnt = 0;
-    return n->recv && gpadl_map(n->recv, (uint64_t)section * NETVSP_SECTION + off,
-                                NETVSP_SECTION - off, iov, 2, cnt);
-}
-
 bool netvsp_control(struct netvsp *n, const void *p, size_t len)
 {
-    struct iovec iov[2];
     struct netvsp_batch *b;
-    size_t cnt;
     int index;
 
     if (!n->q[0].c.open || n->spares == 0 || len > NETVSP_SECTION)
@@ -115,36 +107,58 @@ bool netvsp_control(struct netvsp *n, const void *p, size_t len)
     b->section[0] = n->spare[--n->spares];
     b->len[0] = (uint32_t)len;
     b->count = 1;
-    if (section_iov(n, b->section[0], 0, iov, &cnt))
-        iov_write(iov, (unsigned)cnt, 0, p, len);
+    memcpy(n->at[b->section[0]], p, len);
     batch_send(n, &n->q[0], index, true);
     vmbus_flush(&n->q[0].c);
     return true;
 }
 
-/* RNDIS header before a frame of `len` bytes that stands in its section. */
-static uint32_t rx_header(const struct net_meta *m, size_t len, uint8_t *out)
+static void ppi_put(uint8_t **at, uint32_t type, const void *value)
 {
+    struct rndis_per_packet_info i = {
+        .size = le32_of(16), .type = le32_of(type), .ppi_offset = le32_of(sizeof(i))};
+
+    memcpy(*at, &i, sizeof(i));
+    memcpy(*at + sizeof(i), value, 4);
+    *at += 16;
+}
+
+/* What one section says of the frame, or part of one, in it. */
+struct rx_part {
+    size_t skip, len; /* bytes between the headroom and the data, bytes of data */
+    bool right;       /* checksums are */
+    unsigned flags;   /* RNDIS_PKTINFO_SUBALLOC and so on, 0: the whole frame */
+    uint32_t vlan;    /* UINT32_MAX: none */
+};
+
+/* The header of a section; returns the bytes of the section that are told. */
+static uint32_t rx_header(uint8_t *section, const struct rx_part *x)
+{
+    const struct rndis_pktinfo_id id = {RNDIS_PKTINFO_ID_V1, (uint8_t)x->flags, le16_of(0)};
+    const le32 csum = le32_of(NDIS_RX_TCP_SUCCEEDED | NDIS_RX_UDP_SUCCEEDED | NDIS_RX_IP_SUCCEEDED);
+    const le32 vlan = le32_of(x->vlan);
+    uint32_t total = (uint32_t)(NETVSP_HEADROOM + x->skip + x->len);
     struct rndis_packet h = {
         .ndis_msg_type = le32_of(RNDIS_MSG_PACKET),
-        .msg_len = le32_of((uint32_t)(NETVSP_HEADROOM + len)),
-        .data_offset = le32_of(NETVSP_HEADROOM - RNDIS_BODY),
-        .data_len = le32_of((uint32_t)len),
+        .msg_len = le32_of(total),
+        .data_offset = le32_of((uint32_t)(NETVSP_HEADROOM + x->skip - RNDIS_BODY)),
+        .data_len = le32_of((uint32_t)x->len),
     };
-    struct rndis_per_packet_info info = {.size = le32_of(16),
-                                         .type = le32_of(TCPIP_CHKSUM_PKTINFO),
-                                         .ppi_offset = le32_of(sizeof(info))};
+    uint8_t out[NETVSP_HEADROOM] = {0}, *at = out + sizeof(h);
 
-    memset(out, 0, NETVSP_HEADROOM);
-    if (m->flags & (NET_CSUM_OK | NET_NEEDS_CSUM)) {
+    if (x->right)
+        ppi_put(&at, TCPIP_CHKSUM_PKTINFO, &csum);
+    if (x->vlan != UINT32_MAX)
+        ppi_put(&at, IEEE_8021Q_INFO, &vlan);
+    if (x->flags)
+        ppi_put(&at, RNDIS_PKTINFO_ID | RNDIS_PKTINFO_INTERNAL, &id);
+    if (at > out + sizeof(h)) {
         h.per_pkt_info_offset = le32_of(sizeof(h) - RNDIS_BODY);
-        h.per_pkt_info_len = le32_of(16);
-        memcpy(out + sizeof(h), &info, sizeof(info));
-        le32_put(out + sizeof(h) + sizeof(info),
-                 NDIS_RX_TCP_SUCCEEDED | NDIS_RX_UDP_SUCCEEDED | NDIS_RX_IP_SUCCEEDED);
+        h.per_pkt_info_len = le32_of((uint32_t)(at - out - sizeof(h)));
     }
     memcpy(out, &h, sizeof(h));
-    return (uint32_t)(NETVSP_HEADROOM + len);
+    memcpy(section, out, sizeof(out));
+    return total;
 }
 
 static bool rx_wanted(const struct netvsp *n, const uint8_t *mac)
@@ -156,54 +170,115 @@ static bool rx_wanted(const struct netvsp *n, const uint8_t *mac)
     return n->filter & 1 && memcmp(mac, n->current_mac, 6) == 0;
 }
 
-/* The frame lies in the section on top of the stack. */
-static void rx_deliver(struct netvsp *n, const struct net_meta *m, const struct iovec *iov,
-                       size_t cnt, size_t len)
+/* A batch of q's with room for `parts` sections, NULL: all are under way. */
+static struct netvsp_batch *rx_batch(struct netvsp *n, struct netvsp_queue *q, unsigned parts)
 {
-    uint8_t head[96], rndis[NETVSP_HEADROOM];
-    size_t got = iov_read(iov, (unsigned)cnt, NETVSP_HEADROOM, head, min_u64(len, sizeof(head)));
+    if (q->batch >= 0 && n->batch[q->batch].count + parts > NETVSP_BATCH)
+        queue_send(n, q);
+    if (q->batch < 0 && !batch_get(n, &q->batch))
+        return NULL;
+    return &n->batch[q->batch];
+}
+
+/* A checksum that is left to us is made; that of a coalesced frame nobody looks at. */
+static bool rx_checksum(const struct net_meta *m, uint8_t *frame, size_t len, unsigned parts)
+{
+    if (!(m->flags & NET_NEEDS_CSUM) || m->gso != NET_GSO_NONE)
+        return m->flags & (NET_CSUM_OK | NET_NEEDS_CSUM);
+    return parts == 1 && net_csum_fill(frame, len, m) == 0;
+}
+
+/* Takes a VLAN tag out of the frame: it is told beside it. head: a copy of the frame's start. */
+static uint32_t rx_untag(uint8_t *frame, const uint8_t *head, size_t len, size_t *skip)
+{
+    unsigned tag = be16_at(head + 14);
+
+    *skip = 0;
+    if (len < ETHER_HEAD + 4 || be16_at(head + 12) != 0x8100)
+        return UINT32_MAX;
+    memcpy(frame + 4, head, 12);
+    *skip = 4;
+    return tag >> 13 | (tag >> 12 & 1) << 3 | (tag & 0xfff) << 4;
+}
+
+static void rx_fill(struct netvsp *n, struct netvsp_batch *b, struct rx_part *x, size_t len)
+{
+    unsigned parts = (unsigned)((len + NETVSP_ROOM - 1) / NETVSP_ROOM);
+
+    for (unsigned i = 0; i < parts; i++) {
+        x->len = min_u64(len - (size_t)i * NETVSP_ROOM, NETVSP_ROOM) - x->skip;
+        if (parts > 1)
+            x->flags = RNDIS_PKTINFO_SUBALLOC | (i == 0 ? RNDIS_PKTINFO_1ST_FRAG : 0) |
+                       (i == parts - 1 ? RNDIS_PKTINFO_LAST_FRAG : 0);
+        b->section[b->count] = n->spare[--n->spares];
+        b->len[b->count] = rx_header(n->at[b->section[b->count]], x);
+        b->count++;
+        x->skip = 0;
+    }
+    n->coalesced += parts > 1;
+}
+
+/* The frame lies in the sections on top of the stack. */
+static void rx_deliver(struct netvsp *n, const struct net_meta *m, size_t len)
+{
+    unsigned parts = (unsigned)((len + NETVSP_ROOM - 1) / NETVSP_ROOM);
+    uint8_t *frame = n->at[n->spare[n->spares - 1]] + NETVSP_HEADROOM, head[96] = {0};
+    struct rx_part x = {.len = 0};
     struct netvsp_queue *q;
     struct netvsp_batch *b;
 
-    if (got < ETHER_HEAD || !rx_wanted(n, head))
+    if (len < ETHER_HEAD)
         return;
-    q = &n->q[n->queues > 1 ? rss_queue(n, head, got) : 0];
+    memcpy(head, frame, min_u64(len, sizeof(head)));
+    if (!rx_wanted(n, head))
+        return;
+    q = &n->q[n->queues > 1 ? rss_queue(n, head, min_u64(len, sizeof(head))) : 0];
     if (!q->c.open)
         q = &n->q[0];
-    if (q->batch < 0 && !batch_get(n, &q->batch)) {
+    b = rx_batch(n, q, parts);
+    if (!b) {
         n->lost++;
         return;
     }
-    b = &n->batch[q->batch];
-    b->section[b->count] = n->spare[--n->spares];
-    b->len[b->count++] = rx_header(m, len, rndis);
-    iov_write(iov, (unsigned)cnt, 0, rndis, sizeof(rndis));
+    x.right = rx_checksum(m, frame, len, parts);
+    x.vlan = rx_untag(frame, head, len, &x.skip);
+    rx_fill(n, b, &x, len);
     if (b->count == NETVSP_BATCH)
         queue_send(n, q);
+}
+
+/* The spare sections that the next frame may fill; 0: wait until the guest gives some back. */
+static int rx_room(const struct netvsp *n, struct iovec iov[NETVSP_PARTS])
+{
+    unsigned parts = n->rsc ? (unsigned)min_u64(NETVSP_PARTS, n->usable) : 1;
+
+    if (n->spares < parts)
+        return 0;
+    for (unsigned i = 0; i < parts; i++)
+        iov[i] = (struct iovec){n->at[n->spare[n->spares - 1 - i]] + NETVSP_HEADROOM, NETVSP_ROOM};
+    return (int)parts;
 }
 
 static void rx_run(struct netvsp *n)
 {
     unsigned i;
 
-    for (i = 0; i < RX_BUDGET && n->rndis_up && n->filter && n->spares; i++) {
-        struct iovec iov[2], data[2];
+    for (i = 0; i < RX_BUDGET && n->rndis_up && n->filter; i++) {
+        struct iovec iov[NETVSP_PARTS];
         struct net_meta m = {0};
-        size_t cnt;
         long len;
         int k;
 
-        if (vmbus_congested(&n->q[0].c) || !section_iov(n, n->spare[n->spares - 1], 0, iov, &cnt))
+        if (vmbus_congested(&n->q[0].c))
             break;
-        k = iov_slice(iov, (unsigned)cnt, NETVSP_HEADROOM, NETVSP_SECTION - NETVSP_HEADROOM, data,
-                      2);
-        if (k <= 0)
+        k = rx_room(n, iov);
+        if (k == 0)
             break;
-        len = n->netif->ops->recv(n->netif, &m, data, k);
+        len = n->netif->ops->recv(n->netif, &m, iov, k);
         if (len == -EAGAIN)
             break;
         if (len > 0)
-            rx_deliver(n, &m, iov, cnt, (size_t)len);
+            rx_deliver(n, &m, (size_t)len);
     }
     if (i == RX_BUDGET)
         loop_arm(n->b->loop, &n->again, loop_now(n->b->loop));
@@ -397,10 +472,26 @@ static void on_init(struct netvsp_queue *q, const struct ring_packet *p,
 static void recv_forget(struct netvsp *n)
 {
     n->recv = NULL;
-    n->spares = n->sections = 0;
+    n->spares = n->sections = n->usable = 0;
     memset(n->batch, 0, sizeof(n->batch));
     for (unsigned i = 0; i < n->queues; i++)
         n->q[i].batch = -1;
+}
+
+/* A section that lies in two pieces of our memory is left alone. */
+static void sections_find(struct netvsp *n, const struct gpadl *g)
+{
+    n->spares = 0;
+    for (uint32_t i = n->sections; i-- > 0;) {
+        struct iovec iov;
+        size_t cnt = 0;
+
+        if (!gpadl_map(g, (uint64_t)i * NETVSP_SECTION, NETVSP_SECTION, &iov, 1, &cnt))
+            continue;
+        n->at[i] = iov.iov_base;
+        n->spare[n->spares++] = i;
+    }
+    n->usable = n->spares;
 }
 
 static void on_recv_buf(struct netvsp_queue *q, const struct ring_packet *p,
@@ -413,10 +504,8 @@ static void on_recv_buf(struct netvsp_queue *q, const struct ring_packet *p,
     if (g && g->bytes >= 4 * NETVSP_SECTION && !n->recv) {
         n->recv = g;
         n->sections = (uint32_t)min_u64(g->bytes / NETVSP_SECTION, NETVSP_SECTIONS);
-        n->spares = n->sections;
-        for (uint32_t i = 0; i < n->sections; i++)
-            n->spare[i] = n->sections - 1 - i;
-        w[0] = NVSP_STAT_SUCCESS;
+        sections_find(n, g);
+        w[0] = n->usable ? NVSP_STAT_SUCCESS : NVSP_STAT_FAIL;
         w[1] = 1; /* one kind of section, from the start */
         w[3] = NETVSP_SECTION;
         w[4] = n->sections;
@@ -539,6 +628,13 @@ static void net_writable(void *arg)
     }
 }
 
+void netvsp_offloads(struct netvsp *n)
+{
+    if (n->netif->ops->set_caps)
+        n->netif->ops->set_caps(n->netif, n->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6),
+                                n->caps.rx & (NET_CSUM | n->rsc));
+}
+
 static void net_link(void *arg, bool up)
 {
     rndis_link(arg, up);
@@ -561,7 +657,8 @@ static void netvsp_close(struct vmbus_channel *c)
     n->send = NULL;
     n->version = 0;
     n->rndis_up = n->rss = false;
-    n->filter = 0;
+    n->filter = n->rsc = 0;
+    netvsp_offloads(n);
     memcpy(n->current_mac, n->mac, sizeof(n->mac));
     for (unsigned i = 1; i < n->queues; i++)
         vmbus_rescind(&n->q[i].c);
@@ -591,10 +688,13 @@ static void netvsp_describe(struct vmbus_channel *c, struct dump *out)
 
     if (c->sub_index)
         return;
-    dump_add(out, c->id, "netvsc protocol %u.%u, %s, %llu frames sent, %llu received, %llu refused",
+    dump_add(out, c->id,
+             "netvsc protocol %u.%u, %s, %llu frames sent, %llu received, %llu of them coalesced, "
+             "%llu refused",
              n->version >> 16, n->version & 0xffff, n->rndis_up ? "up" : "down",
              (unsigned long long)n->netif->stats.tx_frames,
-             (unsigned long long)n->netif->stats.rx_frames, (unsigned long long)n->refused);
+             (unsigned long long)n->netif->stats.rx_frames, (unsigned long long)n->coalesced,
+             (unsigned long long)n->refused);
 }
 
 static const struct vmbus_class netvsp_class = {
@@ -643,6 +743,7 @@ void netvsp_destroy(struct netvsp *n)
     loop_disarm(n->b->loop, &n->again);
     net_close(n->netif);
     free(n->spare);
+    free(n->at);
     free(n->id);
     free(n);
 }
@@ -669,17 +770,17 @@ int netvsp_create(struct vmbus *b, const struct nic_spec *s, unsigned queues, st
     n->again.fire = rx_again;
     n->id = strdup(s->id);
     n->spare = calloc(NETVSP_SECTIONS, sizeof(*n->spare));
+    n->at = calloc(NETVSP_SECTIONS, sizeof(*n->at));
     memcpy(n->mac, s->mac, sizeof(n->mac));
     memcpy(n->current_mac, s->mac, sizeof(n->mac));
     n->netif->ops->caps(n->netif, &n->caps);
-    rc = n->id && n->spare ? netvsp_add_channels(n, s->instance, e)
-                           : err_set(e, ENOMEM, "no memory for a network card");
+    rc = n->id && n->spare && n->at ? netvsp_add_channels(n, s->instance, e)
+                                    : err_set(e, ENOMEM, "no memory for a network card");
     if (rc < 0) {
         netvsp_destroy(n);
         return rc;
     }
-    if (n->netif->ops->set_caps)
-        n->netif->ops->set_caps(n->netif, n->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6), 0);
+    netvsp_offloads(n);
     n->netif->ops->listen(n->netif, &net_events, n);
     *out = n;
     return 0;

@@ -10,12 +10,14 @@
 
 enum {
     NETVSP_QUEUES = 8,
-    NETVSP_IOV = 192, /* pieces of one packet to send */
-    NETVSP_BATCH = 32,
+    NETVSP_IOV = 192,  /* pieces of one packet to send */
+    NETVSP_BATCH = 64, /* sections told of in one packet */
     NETVSP_BATCHES = 512,
-    NETVSP_SECTION = 2048,   /* bytes of the receive buffer for one frame */
-    NETVSP_HEADROOM = 64,    /* RNDIS header and checksum info before a frame */
-    NETVSP_SECTIONS = 16384, /* most that are used */
+    NETVSP_SECTION = 2048, /* bytes of the receive buffer for one frame, or a part of one */
+    NETVSP_HEADROOM = 96,  /* RNDIS header, checksum, VLAN and part info before a frame */
+    NETVSP_ROOM = NETVSP_SECTION - NETVSP_HEADROOM,
+    NETVSP_PARTS = (NET_FRAME_MAX + NETVSP_ROOM - 1) / NETVSP_ROOM, /* of the longest frame */
+    NETVSP_SECTIONS = 16384,                                        /* most that are used */
     NETVSP_SEND_SECTION = 6144,
     NETVSP_PACKET = 8 << 10,
     NETVSP_CONTROL = 4 << 10, /* longest control message */
@@ -57,7 +59,9 @@ struct netvsp {
     uint32_t version; /* 0: not initialized */
     const struct gpadl *recv, *send;
     uint32_t sections;
+    uint8_t **at;    /* where each section lies in our memory */
     uint32_t *spare; /* sections that are ours, as a stack */
+    uint32_t usable; /* sections that lie in one piece: only these are used */
     uint32_t spares;
     struct netvsp_batch batch[NETVSP_BATCHES];
     unsigned batch_hint;
@@ -69,7 +73,8 @@ struct netvsp {
     uint8_t key[NDIS_RSS_KEY];
     uint32_t table[NDIS_RSS_TABLE];
     unsigned table_size;
-    uint64_t refused, lost;
+    uint32_t rsc; /* NET_TSO4, NET_TSO6: the guest takes such frames in parts */
+    uint64_t refused, lost, coalesced;
 };
 
 /* channels: 1 to NETVSP_QUEUES. Takes the netif over, also on failure. */
@@ -85,6 +90,8 @@ bool netvsp_control(struct netvsp *n, const void *p, size_t len);
 /* One RNDIS control message, copied from the guest. */
 void rndis_message(struct netvsp *n, const uint8_t *p, size_t len);
 void rndis_link(struct netvsp *n, bool up);
+/* Tells the back end what the guest takes: rsc, and checksums always. */
+void netvsp_offloads(struct netvsp *n);
 /* The queue of a received frame by the guest's hash rules. */
 unsigned rss_queue(const struct netvsp *n, const uint8_t *head, size_t len);
 /* What the guest asked for one frame; head: a copy of its first *head_len bytes, which may be

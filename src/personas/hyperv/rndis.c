@@ -47,6 +47,13 @@ static void reply_send(struct netvsp *n, struct reply *r)
 
 /* --- what can be asked --- */
 
+static bool can_coalesce(const struct netvsp *n)
+{
+    uint32_t need = NET_CSUM | NET_TSO4 | NET_TSO6;
+
+    return n->version >= NVSP_PROTOCOL_VERSION_61 && (n->caps.rx & need) == need;
+}
+
 static void offload_caps(const struct netvsp *n, const uint8_t *in, size_t in_len, struct reply *r)
 {
     uint8_t o[NDIS_OFFLOAD_SIZE] = {0};
@@ -82,6 +89,7 @@ static void offload_caps(const struct netvsp *n, const uint8_t *in, size_t in_le
     le16_put(o + 2, (uint16_t)size);
     memcpy(o + NDIS_OFFLOAD_CSUM, &c, sizeof(c));
     memcpy(o + NDIS_OFFLOAD_LSOV2, &l, sizeof(l));
+    o[NDIS_OFFLOAD_RSC] = o[NDIS_OFFLOAD_RSC + 1] = can_coalesce(n);
     put(r, o, size);
 }
 
@@ -235,6 +243,23 @@ static uint32_t set_rss(struct netvsp *n, const uint8_t *p, size_t len)
     return RNDIS_STATUS_SUCCESS;
 }
 
+/* Of the offloads, only receive coalescing is not decided frame by frame. */
+static uint32_t set_offloads(struct netvsp *n, const uint8_t *p, size_t len)
+{
+    static const uint32_t which[2] = {NET_TSO4, NET_TSO6};
+
+    for (unsigned i = 0; i < 2 && len >= NDIS_OFFLOAD_PARAMETERS_RSC + 2u; i++) {
+        uint8_t v = p[NDIS_OFFLOAD_PARAMETERS_RSC + i];
+
+        if (v == NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED && can_coalesce(n))
+            n->rsc |= which[i];
+        else if (v == NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED)
+            n->rsc &= ~which[i];
+    }
+    netvsp_offloads(n);
+    return RNDIS_STATUS_SUCCESS;
+}
+
 static int hex_digit(uint16_t c)
 {
     return c >= '0' && c <= '9'   ? c - '0'
@@ -280,6 +305,7 @@ static uint32_t set(struct netvsp *n, uint32_t oid, const uint8_t *p, size_t len
     case RNDIS_OID_GEN_RNDIS_CONFIG_PARAMETER:
         return set_parameter(n, p, len);
     case OID_TCP_OFFLOAD_PARAMETERS:
+        return set_offloads(n, p, len);
     case RNDIS_OID_802_3_MULTICAST_LIST:
     case RNDIS_OID_GEN_CURRENT_LOOKAHEAD:
         return RNDIS_STATUS_SUCCESS;

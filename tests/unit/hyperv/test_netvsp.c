@@ -79,22 +79,29 @@ static uint8_t *request(const void *m, size_t len)
     return reply;
 }
 
-static void set_filter(uint32_t filter)
+static void set(uint32_t oid, const void *value, uint32_t n)
 {
-    uint8_t m[32] = {0}, *r;
+    uint8_t m[128] = {0}, *r;
 
     le32_put(m, RNDIS_MSG_SET);
-    le32_put(m + 4, 32);
+    le32_put(m + 4, 28 + n);
     le32_put(m + 8, 77);
-    le32_put(m + 12, RNDIS_OID_GEN_CURRENT_PACKET_FILTER);
-    le32_put(m + 16, 4);
+    le32_put(m + 12, oid);
+    le32_put(m + 16, n);
     le32_put(m + 20, 20);
-    le32_put(m + 28, filter);
-    r = request(m, sizeof(m));
+    memcpy(m + 28, value, n);
+    r = request(m, 28 + n);
     assert_non_null(r);
     assert_int_equal(le32_at(r), RNDIS_MSG_SET | RNDIS_MSG_COMPLETION);
     assert_int_equal(le32_at(r + 8), 77);
     assert_int_equal(le32_at(r + 12), 0);
+}
+
+static void set_filter(uint32_t filter)
+{
+    le32 v = le32_of(filter);
+
+    set(RNDIS_OID_GEN_CURRENT_PACKET_FILTER, &v, sizeof(v));
 }
 
 static uint8_t *query(uint32_t oid, const void *in, uint32_t n, uint32_t *len)
@@ -226,7 +233,7 @@ static void a_full_back_end_holds_the_guest(void **state)
 
 static void offloads_and_tags_are_translated(void **state)
 {
-    uint8_t m[4096], big[2000] = {0};
+    uint8_t m[4096] = {0}, big[2000] = {0};
     uint32_t csum[4] = {16, TCPIP_CHKSUM_PKTINFO, 12, 1 | NDIS_CSUM_TCP | 34u << 16};
     uint32_t lso[4] = {16, TCP_LARGESEND_PKTINFO, 12, 1400 | 34u << 20 | NDIS_LSO_V2};
     uint32_t vlan[4] = {16, IEEE_8021Q_INFO, 12, 5 | 0x123 << 4};
@@ -271,6 +278,121 @@ static void frames_are_received_in_batches(void **state)
     assert_false(hv_get(&g, relid, &p));
 }
 
+/* The value of a per-packet info of section m, UINT32_MAX: there is none. */
+static uint32_t info(const uint8_t *m, uint32_t type)
+{
+    uint32_t at = 8 + le32_at(m + 28), end = at + le32_at(m + 32);
+
+    for (; at < end && le32_at(m + 28); at += le32_at(m + at)) {
+        if (le32_at(m + at + 4) == type)
+            return le32_at(m + at + le32_at(m + at + 8));
+    }
+    return UINT32_MAX;
+}
+
+static void set_coalescing(unsigned four, unsigned six)
+{
+    uint8_t v[32] = {NDIS_OBJECT_TYPE_DEFAULT, 3, 32};
+
+    v[NDIS_OFFLOAD_PARAMETERS_RSC] = (uint8_t)four;
+    v[NDIS_OFFLOAD_PARAMETERS_RSC + 1] = (uint8_t)six;
+    set(OID_TCP_OFFLOAD_PARAMETERS, v, sizeof(v));
+}
+
+static void long_frames_come_in_parts(void **state)
+{
+    static const struct net_meta gso = {
+        .flags = NET_NEEDS_CSUM, .csum_start = 34, .csum_off = 16, .gso = NET_GSO_TCP4};
+    uint8_t big[5000], got[5000];
+    uint32_t len, at = 0, parts;
+
+    for (size_t i = 0; i < sizeof(big); i++)
+        big[i] = (uint8_t)(i * 7);
+    memcpy(big, frame, sizeof(frame));
+    loopnet_put(net, big, sizeof(big), &gso);
+    assert_false(hv_get(&g, relid, &p)); /* not asked for: dropped */
+    set_coalescing(NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED, NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED);
+    assert_int_equal(net->rx_set, NET_CSUM | NET_TSO4 | NET_TSO6);
+    loopnet_put(net, big, sizeof(big), &gso);
+    assert_true(hv_get(&g, relid, &p));
+    parts = le32_at(p.ext + 4);
+    assert_int_equal(parts, (sizeof(big) + NETVSP_ROOM - 1) / NETVSP_ROOM);
+    for (unsigned i = 0; i < parts; i++) {
+        const uint8_t *m = received(i, &len);
+        uint32_t id = info(m, RNDIS_PKTINFO_ID | RNDIS_PKTINFO_INTERNAL);
+
+        assert_int_equal(le32_at(m + 4), len);
+        assert_int_equal(id & 0xff, RNDIS_PKTINFO_ID_V1);
+        assert_int_equal(id >> 8 & 0xff, RNDIS_PKTINFO_SUBALLOC | (i == 0 ? 2 : 0) |
+                                             (i == parts - 1 ? RNDIS_PKTINFO_LAST_FRAG : 0));
+        assert_int_equal(info(m, TCPIP_CHKSUM_PKTINFO), 0x38);
+        memcpy(got + at, m + 8 + le32_at(m + 8), le32_at(m + 12));
+        at += le32_at(m + 12);
+    }
+    assert_int_equal(at, sizeof(big));
+    assert_memory_equal(got, big, sizeof(big));
+    give_back();
+    set_coalescing(NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED, 0);
+    assert_int_equal(net->rx_set, NET_CSUM | NET_TSO6);
+}
+
+/* A frame never stands in two packets. */
+static void parts_of_a_frame_stay_together(void **state)
+{
+    static uint8_t big[60000];
+    const struct net_events *ev = net->ev;
+    uint32_t parts = 0, n, len;
+
+    memcpy(big, frame, sizeof(frame));
+    set_coalescing(NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED, NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED);
+    net->ev = NULL; /* all at once */
+    for (unsigned i = 0; i < 3; i++)
+        loopnet_put(net, big, sizeof(big), NULL);
+    net->ev = ev;
+    ev->readable(net->arg);
+    for (; hv_get(&g, relid, &p); parts += n) {
+        n = le32_at(p.ext + 4);
+        assert_true(info(received(0, &len), RNDIS_PKTINFO_ID | RNDIS_PKTINFO_INTERNAL) >> 8 &
+                    RNDIS_PKTINFO_1ST_FRAG);
+        assert_true(info(received(n - 1, &len), RNDIS_PKTINFO_ID | RNDIS_PKTINFO_INTERNAL) >> 8 &
+                    RNDIS_PKTINFO_LAST_FRAG);
+    }
+    assert_int_equal(parts, 3 * ((sizeof(big) + NETVSP_ROOM - 1) / NETVSP_ROOM));
+}
+
+static void tags_are_told_beside_the_frame(void **state)
+{
+    uint8_t tagged[68];
+    uint32_t len;
+    uint8_t *m;
+
+    memcpy(tagged, frame, 12);
+    be16_put(tagged + 12, 0x8100);
+    be16_put(tagged + 14, 5 << 13 | 0x123);
+    memcpy(tagged + 16, frame + 12, sizeof(frame) - 12);
+    loopnet_put(net, tagged, sizeof(tagged), NULL);
+    assert_true(hv_get(&g, relid, &p));
+    m = received(0, &len);
+    assert_int_equal(info(m, IEEE_8021Q_INFO), 5 | 0x123 << 4);
+    assert_int_equal(le32_at(m + 12), sizeof(frame));
+    assert_memory_equal(m + 8 + le32_at(m + 8), frame, sizeof(frame));
+}
+
+static void a_checksum_left_to_the_card_is_made(void **state)
+{
+    static const struct net_meta left = {.flags = NET_NEEDS_CSUM, .csum_start = 34, .csum_off = 16};
+    uint8_t whole[64];
+    uint32_t len;
+    uint8_t *m;
+
+    memcpy(whole, frame, sizeof(whole));
+    loopnet_put(net, whole, sizeof(whole), &left);
+    assert_true(hv_get(&g, relid, &p));
+    m = received(0, &len);
+    m += 8 + le32_at(m + 8);
+    assert_int_equal(be16_at(m + 50), 0xffff); /* of zeroes */
+}
+
 static void a_guest_that_keeps_its_frames_gets_no_more(void **state)
 {
     unsigned n = 0;
@@ -287,7 +409,7 @@ static void a_guest_that_keeps_its_frames_gets_no_more(void **state)
 static void questions_are_answered(void **state)
 {
     uint8_t object[156] = {NDIS_OBJECT_TYPE_OFFLOAD, 3, 156};
-    uint32_t len, *v;
+    uint32_t len = 0, *v;
     uint8_t *r;
 
     r = query(RNDIS_OID_802_3_PERMANENT_ADDRESS, NULL, 0, &len);
@@ -387,6 +509,10 @@ int main(void)
         T(a_full_back_end_holds_the_guest),
         T(offloads_and_tags_are_translated),
         T(frames_are_received_in_batches),
+        T(long_frames_come_in_parts),
+        T(parts_of_a_frame_stay_together),
+        T(tags_are_told_beside_the_frame),
+        T(a_checksum_left_to_the_card_is_made),
         T(a_guest_that_keeps_its_frames_gets_no_more),
         T(questions_are_answered),
         T(queues_share_the_frames),
