@@ -18,23 +18,30 @@ host()
     mkdir "$work/tree"
     cp "$kernel_image" "$work/tree/vmlinuz"
     cp "$initrd" "$work/tree/initrd"
-    truncate -s 512M "$work/a.img" "$work/core.img"
+    truncate -s 512M "$work/a.img"
+    truncate -s 640M "$work/core.img"
     mkfs.ext4 -q -d "$work/tree" "$work/a.img"
     run --disk "$work/a.img,format=raw,write" --disk "$work/core.img,format=raw,write" </dev/null || code=$?
-    if [ "$how" = kdump ] && [ "$(head -c 4 "$work/core.img" | tr -d '\177')" != ELF ]; then
+    if [ "$how" = kdump ] && [ "$(head -c 4 "$work/core.img" | tr -d '\0\177')" != ELF ]; then
         echo "verdict: failure there is no core on the disk"
     fi
     return $code
 }
 
+# disk_of SECTORS: names depend on which disk answers first.
+disk_of()
+{
+    for d in /sys/block/sd*; do
+        [ "$(cat "$d/size")" = "$1" ] && echo "/dev/${d##*/}" && return
+    done
+    return 1
+}
+all_there() { disk_of 1048576 && disk_of 1310720 && [ -e /sys/class/net/eth0 ]; }
+
 devices()
 {
-    n=0
-    while ! { [ -b /dev/sda ] && [ -b /dev/sdb ] && [ -e /sys/class/net/eth0 ]; } && [ $n -lt 100 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
-    [ -b /dev/sdb ] || failure "no disks in the $1 kernel"
+    wait_for 30 all_there
+    tree=$(disk_of 1048576) && core=$(disk_of 1310720) || failure "no disks in the $1 kernel"
     ip addr add 10.0.2.15/24 dev eth0
     ip link set eth0 up || failure "no network card in the $1 kernel"
     ping -c 1 -w 20 10.0.2.2 >/dev/null || failure "no answer by the network in the $1 kernel"
@@ -51,13 +58,13 @@ guest()
     *second=kdump*)
         devices crash
         [ -e /proc/vmcore ] || failure "there is no core"
-        dd if=/proc/vmcore of=/dev/sdb bs=1M count=64 conv=fsync || failure "the core cannot be written"
+        dd if=/proc/vmcore of="$core" bs=1M count=64 conv=fsync || failure "the core cannot be written"
         success
         ;;
     esac
     devices first
     mkdir -p /mnt
-    mount -t ext4 -o ro /dev/sda /mnt || { dmesg | tail -5; failure "no disk"; }
+    mount -t ext4 -o ro "$tree" /mnt || { dmesg | tail -5; failure "no disk"; }
     words="$(sed 's/crashkernel=[^ ]*//' /proc/cmdline) second=$how"
     if [ "$how" = kexec ]; then
         kexec -s -l /mnt/vmlinuz --initrd=/mnt/initrd --command-line="$words" || failure "kexec -l"
