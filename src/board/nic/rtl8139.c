@@ -197,8 +197,9 @@ static void store(struct rtl *r, unsigned off, uint8_t v)
     }
     if (off == RTL_CBR || off == RTL_CBR + 1 || off == RTL_MSR || (off >= 0x34 && off < RTL_CR) ||
         (off >= RTL_RERID && off < RTL_BMCR) || off == RTL_BMSR || off == RTL_BMSR + 1 ||
-        (off >= RTL_ANLPAR && off < 0x6e) || locked(r, off))
-        return; /* read alone */
+        (off >= RTL_ANLPAR && off < 0x6e) || locked(r, off) ||
+        (off > RTL_TPPOLL && off < RTL_CPCR) || off > 0xec)
+        return; /* read alone, or not there: what is at 0xda tells an RTL8169 */
     *reg = v;
 }
 

@@ -123,7 +123,9 @@ static void identity(void **state)
     assert_int_equal(rd(RTL_IDR0, 4), le32_at(mac));
     assert_int_equal(rd(RTL_TCR, 4) & 0x7cc00000, 0x74800000);
     assert_int_equal(rd(RTL_BMSR, 2) & 0x24, 0x24);
-    wr(RTL_CONFIG1, 1, 0x55); /* locked */
+    wr(0xda, 2, 0x0600);
+    assert_int_equal(rd(0xda, 2), 0); /* no RTL8169 */
+    wr(RTL_CONFIG1, 1, 0x55);         /* locked */
     assert_int_equal(rd(RTL_CONFIG1, 1), 0x0c);
     wr(RTL_9346CR, 1, 0xc0);
     wr(RTL_CONFIG1, 1, 0x55);
