@@ -25,6 +25,7 @@
 #include "core/log.h"
 #include "host/host.h"
 #include "host/probe.h"
+#include "host/sandbox.h"
 #include "inspect/auto.h"
 #include "machine/machine.h"
 #include "machine/runtime.h"
@@ -33,7 +34,8 @@ struct run {
     struct plan plan;
     char *host; /* kvm, soft, auto */
     bool detach, json;
-    bool named;        /* it has a name that stays */
+    bool named; /* it has a name that stays */
+    enum sandbox_mode sandbox;
     bool persona_said; /* by the user, and so not to be decided */
     struct import_wish wish;
     struct import_report report; /* of FILE, when that was a description */
@@ -153,6 +155,13 @@ static int run_nic(void *arg, const char *value, struct err *e)
     return plan_add_nic(&((struct run *)arg)->plan, value, e);
 }
 
+static int run_sandbox(void *arg, const char *value, struct err *e)
+{
+    if (sandbox_parse(value, &((struct run *)arg)->sandbox) < 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--sandbox is on, strict or off, not '%s'", value);
+    return 0;
+}
+
 static int run_testdev(void *arg, const char *value, struct err *e)
 {
     ((struct run *)arg)->plan.testdev = true;
@@ -222,6 +231,8 @@ static const struct cli_option run_options[] = {
     {"pick", "NAME", "of several machines or configurations that FILE describes, this one",
      run_pick},
     {"trust", NULL, "disks that FILE names may lie anywhere: it is your own", run_trust},
+    {"sandbox", "on|strict|off", "what system calls the running machine is left with (default off)",
+     run_sandbox},
     {"testdev", NULL, "add the test devices of kvm-unit-tests", run_testdev},
     {NULL},
 };
@@ -355,7 +366,9 @@ static int run_plan(struct run *r, struct err *e)
     run_banner(r, m);
     run_signals(m);
     detach_ready();
-    rc = machine_run(m, &end, e);
+    rc = sandbox_open(r->sandbox, console_restore_terminal, e);
+    if (rc == 0)
+        rc = machine_run(m, &end, e);
     run_signals(NULL);
     if (rc == 0)
         rc = run_end(r, m, end);

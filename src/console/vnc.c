@@ -26,6 +26,7 @@
 #include "console/listen.h"
 #include "core/dl.h"
 #include "core/err.h"
+#include "core/log.h"
 #include "core/loop.h"
 
 enum { FRAME_US = 30000, BAND = 16 /* lines that are compared at once */ };
@@ -330,6 +331,18 @@ static void *serve(void *arg)
     return NULL;
 }
 
+/* On the loop, so that the thread is held to the loop's sandbox. */
+static void begin(void *arg)
+{
+    struct vnc *v = arg;
+
+    if (!__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
+        v->started = pthread_create(&v->thread, NULL, serve, v) == 0;
+    if (!v->started && !__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE))
+        log_line(LOG_ERROR, "vnc", "no thread for the server: nobody can look");
+    __atomic_sub_fetch(&v->posted, 1, __ATOMIC_ACQ_REL);
+}
+
 /* --- life --- */
 
 static int make_screen(struct vnc *v, struct err *e)
@@ -386,13 +399,11 @@ int vnc_open(const struct vnc_cfg *c, struct hub *hub, struct loop *l, struct vn
         rc = err_set(e, ENOMEM, "no memory for a VNC server");
     if (rc == 0)
         rc = make_screen(v, e);
-    if (rc == 0 && pthread_create(&v->thread, NULL, serve, v) != 0)
-        rc = err_set(e, EAGAIN, "cannot start a thread for the VNC server");
-    v->started = rc == 0;
     if (rc < 0) {
         vnc_close(v);
         return rc;
     }
+    post(v, begin, v);
     *out = v;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "board/device.h"
+#include "host/sandbox.h"
 #include "machine/machine_priv.h"
 
 static void machine_interrupted(struct watch *w, uint32_t got)
@@ -85,7 +86,9 @@ int machine_run(struct machine *m, enum machine_end *end, struct err *e)
     m->started_ns = loop_now(m->loop);
     resets_begin(&m->resets, m->started_ns, 0);
     machine_cpus_order(m, CPU_START);
-    rc = loop_run(m->loop, e);
+    rc = sandbox_enter(SANDBOX_LOOP, e);
+    if (rc == 0)
+        rc = loop_run(m->loop, e);
     machine_cpus_halt(m);
     machine_cpus_join(m);
     machine_control_end(m);

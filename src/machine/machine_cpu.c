@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/sandbox.h"
 #include "machine/machine_priv.h"
 
 static int cpu_set_up(struct cpu *c, struct err *e)
@@ -34,6 +35,8 @@ static int cpu_set_up(struct cpu *c, struct err *e)
     }
     if (rc == 0 && m->persona->ops->vcpu_ready)
         rc = m->persona->ops->vcpu_ready(m->persona, v, e);
+    if (rc == 0)
+        rc = sandbox_enter(SANDBOX_VCPU, e);
     free(leaf);
     return rc;
 }
