@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "core/cfg.h"
+#include "core/dl.h"
 #include "core/err.h"
 #include "core/iov.h"
 #include "core/log.h"
@@ -30,6 +31,28 @@
 #include "net/forward.h"
 #include "net/frames.h"
 #include "net/kinds.h"
+
+/* Loaded when it is first used: see core/dl.h. It brings GLib. */
+DL_DECLARE(slirp_add_hostxfwd);
+DL_DECLARE(slirp_cleanup);
+DL_DECLARE(slirp_handle_timer);
+DL_DECLARE(slirp_input);
+DL_DECLARE(slirp_new);
+DL_DECLARE(slirp_pollfds_fill);
+DL_DECLARE(slirp_pollfds_poll);
+static const struct dl_symbol libslirp[] = {
+    DL_SYMBOL(slirp_add_hostxfwd), DL_SYMBOL(slirp_cleanup),
+    DL_SYMBOL(slirp_handle_timer), DL_SYMBOL(slirp_input),
+    DL_SYMBOL(slirp_new),          DL_SYMBOL(slirp_pollfds_fill),
+    DL_SYMBOL(slirp_pollfds_poll), {NULL, NULL},
+};
+#define slirp_add_hostxfwd dl_slirp_add_hostxfwd
+#define slirp_cleanup dl_slirp_cleanup
+#define slirp_handle_timer dl_slirp_handle_timer
+#define slirp_input dl_slirp_input
+#define slirp_new dl_slirp_new
+#define slirp_pollfds_fill dl_slirp_pollfds_fill
+#define slirp_pollfds_poll dl_slirp_pollfds_poll
 
 enum {
     USER_QUEUE = 8 << 20,      /* bytes for a guest that does not take its frames */
@@ -406,6 +429,7 @@ static int user_start(struct user *u, struct cfg *c, struct err *e)
         .bootfile = cfg_get(c, "bootfile"),
     };
     struct stat st;
+    int rc;
 
     if (inet_pton(AF_INET, net ? net : "10.0.2.0", &base) != 1 || (ntohl(base.s_addr) & 0xff))
         return err_exit(e, EX_USAGE_, EINVAL,
@@ -420,6 +444,9 @@ static int user_start(struct user *u, struct cfg *c, struct err *e)
     inet_pton(AF_INET6, "fec0::", &s.vprefix_addr6);
     inet_pton(AF_INET6, "fec0::2", &s.vhost6);
     inet_pton(AF_INET6, "fec0::3", &s.vnameserver6);
+    rc = dl_load("libslirp.so.0", "libslirp0", libslirp, e);
+    if (rc < 0)
+        return rc;
     u->slirp = slirp_new(&s, &user_callbacks, u);
     return u->slirp ? 0 : err_set(e, EIO, "libslirp cannot set up a user network");
 }

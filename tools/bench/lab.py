@@ -11,6 +11,7 @@ Nested SVM under TCG sometimes loses a wake-up, always at the same place for the
 run that falls silent is ended and tried again with another seed; the failing seed is reported.
 """
 import os
+import re
 import select
 import subprocess
 import sys
@@ -25,6 +26,7 @@ GUEST_MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net")
 XEN_MODULES = ("xen-blkfront", "xen-netfront")
 VMWARE_MODULES = ("vmw_pvscsi", "sd_mod", "vmxnet3")
 QEMU = "/usr/bin/qemu-system-x86_64"
+SLIRP = "/usr/lib/x86_64-linux-gnu/libslirp.so.0"
 ROMS = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-microvm.bin",
         "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/multiboot_dma.bin",
         "/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/pvh.bin", "/usr/share/qemu/kvmvapic.bin")
@@ -126,6 +128,10 @@ class Lab:
                              (self.kvmtool_built, "/bin/lkvm")):
             if inside in commands:
                 words += ["--program", path]
+        # What hospes loads when it needs it, ldd does not tell of.
+        needs = subprocess.run(["ldd", SLIRP], capture_output=True, text=True, check=True).stdout
+        for path in [SLIRP] + re.findall(r"=> (/\S+)", needs):
+            words += ["--file", path + ":" + path[1:]]
         run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", initrd, "--kernel",
             os.path.join(self.guests, self.host_kernel), "--module", "kvm_amd", "--init", init, *words)
         meter = ["-icount", "shift=0,sleep=off"] if icount else []
