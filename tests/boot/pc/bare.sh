@@ -27,24 +27,25 @@ check_network()
 
 guest()
 {
-    local n=0 sum
-    while [ ! -b /dev/sda1 ] || [ ! -b /dev/sdb ]; do
+    local n=0 sum boot=sda data=sdb # disks are looked at side by side, so that either may be first
+    while [ ! -b /dev/sda ] || [ ! -b /dev/sdb ] || [ ! -b "/dev/${boot}1" ]; do
+        [ ! -b /dev/sdb1 ] || boot=sdb data=sda
         [ $n -lt 150 ] || failure "no disks: $(echo /sys/block/*)"
         usleep 100000
         n=$((n + 1))
     done
     check_network
-    if [ "$(dd if=/dev/sdb bs=6 count=1 2>/dev/null)" != second ]; then
+    if [ "$(dd if=/dev/$data bs=6 count=1 2>/dev/null)" != second ]; then
         dd if=/dev/urandom of=/tmp/data bs=1M count=24 2>/dev/null
-        { echo "second $(md5sum </tmp/data | cut -c1-32)"; } | dd of=/dev/sdb conv=fsync 2>/dev/null
-        dd if=/tmp/data of=/dev/sdb bs=1M seek=1 oflag=direct 2>/dev/null || failure "cannot write"
+        { echo "second $(md5sum </tmp/data | cut -c1-32)"; } | dd of=/dev/$data conv=fsync 2>/dev/null
+        dd if=/tmp/data of=/dev/$data bs=1M seek=1 oflag=direct 2>/dev/null || failure "cannot write"
         sync
         echo "written, resetting"
         reboot -f
         sleep 1000
     fi
-    sum=$(dd if=/dev/sdb bs=39 count=1 2>/dev/null | cut -c8-39)
-    want "the data after a reset" "$(dd if=/dev/sdb bs=1M skip=1 count=24 iflag=direct 2>/dev/null | md5sum | cut -c1-32)" "$sum"
+    sum=$(dd if=/dev/$data bs=39 count=1 2>/dev/null | cut -c8-39)
+    want "the data after a reset" "$(dd if=/dev/$data bs=1M skip=1 count=24 iflag=direct 2>/dev/null | md5sum | cut -c1-32)" "$sum"
     dmesg -r | grep -E '^<[0-4]>' | grep -E 'tulip|eth0|ata[0-9]' | grep -v "Hardware name" && failure "complaints in dmesg"
     success
 }
