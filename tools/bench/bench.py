@@ -3,8 +3,8 @@
 """Measures hospes beside its peers in one run; see docs/devel/performance.md.
 
 usage: bench.py --guests DIR [OPTION...] [GROUP...]
-groups: boot exits block net memory (default: all), firmware: SeaBIOS to the loader of a disk, and xen and
-vmware: disk and card of such guests beside virtio
+groups: boot exits block net memory (default: all), firmware: SeaBIOS to the loader of a disk, and xen,
+vmware and hyperv: disk and card of such guests beside virtio
 """
 import argparse
 import json
@@ -14,6 +14,8 @@ import sys
 import report
 from lab import APPEND, Lab, RAM_MIB, Stalled
 
+# The hyperv group: hospes with virtio, and with storvsc and netvsc.
+PERSONAS = ("kvm", "hyperv")
 # The xen group: hospes with virtio, with a KVM that knows Xen, and without its help.
 XEN = {"virtio": "kvm", "kvm_xen": "xen", "portable": "xen,portable"}
 # The vmware group: hospes with virtio and with VMware's devices, and QEMU with the latter.
@@ -56,7 +58,8 @@ class Jobs:
         command = [self.lab.hospes, "run", "--persona", persona, "--host", "kvm", "--cpus", "1",
                    "--memory", "%dM" % RAM_MIB, "--kernel", kernel]
         if append is not None:
-            initrd = {"kvm": "guest.cpio", "vmware": "guest-vmware.cpio"}.get(persona, "guest-xen.cpio")
+            initrd = {"kvm": "guest.cpio", "vmware": "guest-vmware.cpio",
+                      "hyperv": "guest-hyperv.cpio"}.get(persona, "guest-xen.cpio")
             command += ["--initrd", self.lab.file(initrd), "--append", append]
         if disk:
             command += ["--disk", "%s,format=raw,write" % self.lab.disk]
@@ -130,7 +133,12 @@ class Jobs:
             jobs += [("vmware-net/" + k, ["-s"], self.hospes(self.lab.kernel, quick + " bench=net", nic=True, persona=p))
                      for k, p in VMWARE.items()]
             return jobs + [("vmware-net/qemu", ["-s"], self.qemu_vmware(quick + " bench=net"))]
-        sys.exit("bench: no group '%s': use boot, exits, block, net, memory, firmware, xen or vmware" % group)
+        if group == "hyperv":
+            jobs = [("hyperv-blk/" + p, [], self.hospes(self.lab.kernel, quick + " bench=blk", disk=True, persona=p))
+                    for p in PERSONAS]
+            return jobs + [("hyperv-net/" + p, ["-s"], self.hospes(self.lab.kernel, quick + " bench=net", nic=True, persona=p))
+                           for p in PERSONAS]
+        sys.exit("bench: no group '%s': use boot, exits, block, net, memory, firmware, xen, vmware or hyperv" % group)
 
 
 def measure(lab, jobs, group, batch, args, result):

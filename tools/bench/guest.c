@@ -161,7 +161,7 @@ static void bench_blk(void)
     uint8_t *buf = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int fd = -1;
 
-    for (int i = 0; i < 50 && fd < 0; i++) {
+    for (int i = 0; i < 200 && fd < 0; i++) {
         fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
         if (fd < 0)
             fd = open("/dev/xvda", O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -200,8 +200,11 @@ static void net_up(void)
 
     a.sin_addr.s_addr = inet_addr("10.0.2.15");
     memcpy(&r.ifr_addr, &a, sizeof(a));
-    if (ioctl(fd, SIOCSIFADDR, &r))
-        fail("eth0");
+    for (int i = 0; ioctl(fd, SIOCSIFADDR, &r); i++) {
+        if (i == 200)
+            fail("eth0");
+        settle(SETTLE_MS);
+    }
     a.sin_addr.s_addr = inet_addr("255.255.255.0");
     memcpy(&r.ifr_netmask, &a, sizeof(a));
     if (ioctl(fd, SIOCSIFNETMASK, &r))

@@ -25,6 +25,7 @@ APPEND = "console=ttyS0 quiet panic=-1 reboot=t tsc=reliable"
 GUEST_MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net")
 XEN_MODULES = ("xen-blkfront", "xen-netfront")
 VMWARE_MODULES = ("vmw_pvscsi", "sd_mod", "vmxnet3")
+HYPERV_MODULES = ("hv_vmbus", "hv_storvsc", "sd_mod", "hv_netvsc")
 QEMU = "/usr/bin/qemu-system-x86_64"
 SLIRP = "/usr/lib/x86_64-linux-gnu/libslirp.so.0"
 ROMS = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-microvm.bin",
@@ -61,7 +62,8 @@ class Lab:
         run(os.environ.get("CC", "cc"), "-m32", "-nostdlib", "-static", "-Wl,-Ttext=0x7c00", "-Wl,--oformat=binary",
             "-Wl,--build-id=none", "-o", self.built("loader.raw"), os.path.join(HERE, "loader.S"))
         os.truncate(self.built("loader.raw"), 1 << 20)
-        for name, modules in (("guest", GUEST_MODULES), ("guest-xen", XEN_MODULES), ("guest-vmware", VMWARE_MODULES)):
+        for name, modules in (("guest", GUEST_MODULES), ("guest-xen", XEN_MODULES), ("guest-vmware", VMWARE_MODULES),
+                              ("guest-hyperv", HYPERV_MODULES)):
             words = [word for m in modules for word in ("--module", m)]
             run(os.path.join(TOP, "tools/mkinitramfs.py"), "-o", self.built(name + ".cpio"),
                 "--kernel", os.path.join(guests, "6.1-cloud"), *words, "--init", self.built("guest"))
@@ -120,6 +122,7 @@ class Lab:
                  (self.built("guest.cpio"), "bench/guest.cpio"),
                  (self.built("guest-xen.cpio"), "bench/guest-xen.cpio"),
                  (self.built("guest-vmware.cpio"), "bench/guest-vmware.cpio"),
+                 (self.built("guest-hyperv.cpio"), "bench/guest-hyperv.cpio"),
                  (os.path.join(self.guests, "6.1-cloud/vmlinuz"), "bench/vmlinuz")]
         files += [(rom, rom[1:]) for rom in ROMS if os.path.exists(rom)]
         commands = {job[2][0] for job in jobs}

@@ -5,6 +5,7 @@
 GATED = ("boot.", "firmware.", "exits.", "block.rd4k_qd1", "block.wr4k_qd1")
 REFERENCE = "pc"
 # Bars of the xen group: the rate beside virtio's.
+HYPERV_BARS = {"rate": 0.9, "exits": 1.2}  # of virtio's, in the hyperv group
 XEN_BARS = {"kvm_xen": 0.85, "portable": 0.5}
 # Of the vmware group: VMware's devices beside our own virtio, and beside QEMU's models of them.
 VMWARE_BARS = {"virtio": 0.9, "qemu": 1.3}
@@ -95,7 +96,7 @@ def rows(result):
                 out.put("exits." + row, "instructions" if exact else "ticks", peer, value)
                 if peer != "floor" and row in floor and row != "nothing":
                     out.put("exits.%s-floor" % row, "", peer, value - floor[row])
-        elif group in ("block", "net", "xen-blk", "xen-net", "vmware-blk", "vmware-net"):
+        elif group in ("block", "net", "xen-blk", "xen-net", "vmware-blk", "vmware-net", "hyperv-blk", "hyperv-net"):
             for row, value in job["values"].items():
                 out.put("%s.%s" % (group, row), "instructions" if exact else "ticks", peer, value)
                 spent, ops = stretch(job, row)
@@ -117,6 +118,17 @@ def vmware_rates(values):
     """What VMware's devices reach of each other way's rate, with a mark below its bar."""
     rates = {k: values[k] / values["vmware"] for k in VMWARE_BARS if k in values and values.get("vmware")}
     return "".join("  of %s %.2f%s" % (k, r, "" if r >= VMWARE_BARS[k] else "!") for k, r in sorted(rates.items()))
+
+
+def hyperv_beside(row, values):
+    """The rate, or the exits, of the hyperv persona beside virtio's, with a mark where it misses its bar."""
+    if not values.get("kvm") or not values.get("hyperv"):
+        return ""
+    if row.endswith(".exits"):
+        ratio = values["hyperv"] / values["kvm"]
+        return "  exits %.2f%s" % (ratio, "" if ratio <= HYPERV_BARS["exits"] else "!")
+    ratio = values["kvm"] / values["hyperv"]
+    return "  rate %.2f%s" % (ratio, "" if ratio >= HYPERV_BARS["rate"] else "!")
 
 
 def show(result, to):
@@ -145,6 +157,8 @@ def show(result, to):
             line += xen_rates(row["values"])
         if row["row"].startswith("vmware-") and not row["row"].endswith(".exits"):
             line += vmware_rates(row["values"])
+        if row["row"].startswith("hyperv-"):
+            line += hyperv_beside(row["row"], row["values"])
         print(line + "  " + row["unit"], file=to)
 
 
