@@ -12,6 +12,7 @@
 #             only when asked for
 #   boot      all boot tests: kernels as guests, where KVM is usable; only when asked for
 #   validation  real guests through every status, a control run, a replay; and a Slurm array; only when asked for
+#   long      the boot tests of tests/boot/long, ten minutes of guest time and more each; only when asked for
 #   inspect   disks with Debian and Windows-shaped ones, looked into; only when asked for
 #   fuzz      a minute of new inputs, shared by all targets; only when asked for
 set -u
@@ -101,11 +102,17 @@ if step build built; then
             boot disks/ inspect/
             ;;
         boot) boot ;;
+        long)
+            set -f # names have brackets
+            # shellcheck disable=SC2046 # one name a line
+            boot $(cat tests/boot/long)
+            set +f
+            ;;
         inspect) looked_into ;;
         validation) validated ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
-            echo "test: there is no suite $suite: unit sanitize style smoke disks boot validation inspect fuzz" >&2
+            echo "test: there is no suite $suite: unit sanitize style smoke disks boot long validation inspect fuzz" >&2
             exit 64
             ;;
         esac

@@ -6,7 +6,8 @@
 
 A test is a file tests/boot/AREA/NAME.sh; docs/devel/testing.md says what stands in it. The guests
 run where KVM is usable, by `./dev host`; one boot of a software host serves all tests that want
-the same host kernel. NAME picks tests by a part of area/name[variant].
+the same host kernel. NAME picks tests by a part of area/name[variant]; without one, those of tests/boot/long are left
+out.
 """
 import argparse
 import concurrent.futures
@@ -160,7 +161,11 @@ def find_tests(names):
             path = os.path.join(folder, name)
             for variant in read_fields(path, {})["variants"].split() or [""]:
                 tests.append(Test(path, variant))
-    return [t for t in tests if not names or any(n in t.full for n in names)]
+    if names:
+        return [t for t in tests if any(n in t.full for n in names)]
+    with open(os.path.join(HERE, "long")) as f:
+        later = f.read().split()
+    return [t for t in tests if t.full not in later]
 
 
 def write_junit(tests, path):
