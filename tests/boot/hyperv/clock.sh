@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # set by or read by the runner
+# The monitor stands still for a minute; soon after, the guest's clock is within 100 ms of the host's. The guest says its
+# time when it is asked to; of thirty questions the one that was answered soonest counts, half its time either way.
+modules='hv_vmbus hv_utils'
+programs='/usr/bin/date'
+timeout=500
+args="--persona hyperv --nic none"
+
+# apart NUMBER: how far guest and host are apart at least, in ms; thirty questions from that number on
+apart()
+{
+    local asked=$1 last=$(($1 + 30)) from to said best=1000000 off=0
+    while [ "$asked" -lt $last ]; do
+        asked=$((asked + 1))
+        from=$(date +%s%3N)
+        echo "$asked" >&9
+        until said=$(sed -n "s/.*question $asked at \([0-9]*\)\..*/\1/p" "$work/out") && [ -n "$said" ]; do
+            kill -0 "$pid" || return
+        done
+        to=$(date +%s%3N)
+        if [ $((to - from)) -lt $best ]; then
+            best=$((to - from))
+            off=$((said - (from + to) / 2))
+        fi
+    done
+    echo "the guest is $off ms ahead, known to $((best / 2)) ms" >&2
+    off=$((${off#-} - best / 2))
+    echo $((off > 0 ? off : 0))
+}
+
+host()
+{
+    local n=0 before after code=0
+    mkfifo "$work/in"
+    run --name hvclock <"$work/in" >"$work/out" 2>"$work/err" &
+    pid=$!
+    exec 9>"$work/in"
+    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 400 ] && kill -0 $pid; do
+        sleep 0.5
+        n=$((n + 1))
+    done
+    monitor=$("$hospes" info --json hvclock | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
+    sleep 5
+    before=$(apart 0)
+    kill -STOP "$monitor"
+    sleep 60
+    kill -CONT "$monitor"
+    # The host tells the guest its time every 30 s.
+    sleep 35
+    after=$(apart 100)
+    echo end >&9
+    wait $pid || code=$?
+    cat "$work/err"
+    if [ $code != 0 ] || [ -z "$after" ]; then
+        echo "verdict: failure exit code $code"
+    elif [ "$before" -gt 100 ]; then
+        echo "verdict: failure the clocks were $before ms apart before"
+    elif [ "$after" -gt 100 ]; then
+        echo "verdict: failure the clocks are $after ms apart"
+    else
+        echo "verdict: success"
+    fi
+}
+
+guest()
+{
+    echo "guest is ready"
+    while read -r line && [ "$line" != end ]; do
+        echo "question $line at $(/usr/bin/date +%s%3N)."
+    done
+    success
+}
