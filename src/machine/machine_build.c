@@ -124,7 +124,7 @@ static int build_board(struct machine *m, struct err *e)
         .hub = m->hub,
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
-        .hpet = p->persona && strcmp(p->persona, "bare") == 0,
+        .hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet"),
         .s3 = build_sleeps(p),
         .pci_plug =
             (!p->persona || strcmp(p->persona, "kvm") == 0) && cfg_flag(m->persona_opts, "hotplug"),

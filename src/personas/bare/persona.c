@@ -2,6 +2,8 @@
 /*
  * persona.c - `bare`: a plain PC that shows no hypervisor: the board, with disks and CD-ROM drives
  * on its IDE channels and network cards of the time. Threads: as persona.h says.
+ *
+ * Options: hpet (an event timer; the machine reads this one).
  */
 #include <errno.h>
 #include <stdlib.h>

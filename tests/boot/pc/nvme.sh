@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # A whole disk starts by itself from an NVMe namespace; Linux writes to a second one, trims it and zeroes it.
-variants='persona=kvm,cpus=2 persona=bare,cpus=1 persona=vmware,cpus=1'
+variants='persona=kvm,cpus=2 persona=bare,cpus=1,opt=hpet persona=vmware,cpus=1'
 kernel=6.1
 modules='nvme'
 programs='/usr/sbin/blkdiscard'
@@ -14,7 +14,7 @@ host()
     export TMPDIR=$work
     "$top/tools/mkbootdisk.sh" disk.img "$kernel_image" "$initrd" "console=ttyS0 quiet panic=-1 no_timer_check" || return 1
     truncate -s 64M b.img
-    "$hospes" run --host kvm --persona "$persona" --cpus "$cpus" --nic none --disk disk.img,format=raw,bus=nvme \
+    "$hospes" run --host kvm --persona "$persona${opt:+,$opt}" --cpus "$cpus" --nic none --disk disk.img,format=raw,bus=nvme \
         --disk b.img,format=raw,bus=nvme,write </dev/null
 }
 
