@@ -330,7 +330,7 @@ int gmem_write(struct gmem *m, gpa_t at, const void *src, size_t n)
     uint8_t *p = whole(m, at, n, true);
     uint64_t len;
 
-    if (p) {
+    if (p && n) { // src may be NULL when there is nothing to write
         memcpy(p, src, n);
         return 0;
     }

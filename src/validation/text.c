@@ -172,7 +172,7 @@ void vbuf_add(struct vbuf *b, const void *data, size_t len)
 {
     uint64_t want;
 
-    if (b->failed || add_overflows(b->len, len, &want))
+    if (!len || b->failed || add_overflows(b->len, len, &want))
         return;
     if (want > b->room) {
         size_t room = (size_t)max_u64(want, max_u64(256, 2 * b->room));

@@ -6,8 +6,10 @@
 
 A test is a file tests/boot/AREA/NAME.sh; docs/devel/testing.md says what stands in it. The guests
 run where KVM is usable, by `./dev host`; one boot of a software host serves all tests that want
-the same host kernel. NAME picks tests by a part of area/name[variant]; without one, those of tests/boot/long are left
-out.
+the same host kernel. NAME picks tests by a part of area/name[variant]; without one, those of
+tests/boot/long are left out. --until EPOCH (or HOSPES_TESTS_UNTIL) ends the run at that second:
+what has not ended by then, within its own time limit, is skipped, for it says that this machine is
+slow and nothing about the guest.
 """
 import argparse
 import concurrent.futures
@@ -96,17 +98,26 @@ class Test:
     def run(self, opts):
         start = time.monotonic()
         log = os.path.join(opts.work, self.full.replace("/", "-") + ".log")
+        limit = float(self.fields["timeout"]) * opts.slow
         try:
             for self.attempt in range(ATTEMPTS):
-                code, out = run_limited(self.command(opts), float(self.fields["timeout"]) * opts.slow, log)
+                left = opts.until - time.time() if opts.until else limit
+                if left < limit and (left <= 0 or self.attempt):
+                    code, out = None, ""
+                else:
+                    code, out = run_limited(self.command(opts), min(limit, left), log)
+                if code is None and left < limit and "verdict: " not in out:
+                    self.verdict, self.reason = "skip", "no time was left for it"
+                    return
                 if code != HOST_DIED or "verdict: " in out:
                     break
             self.judge(code, out)
         except subprocess.CalledProcessError as e:
             self.verdict, self.reason = "error", str(e)
+        finally:
+            self.seconds = time.monotonic() - start
         if self.attempt:
             self.reason += " (the host died %d times under it)" % self.attempt
-        self.seconds = time.monotonic() - start
 
     def judge(self, code, out):
         said = [line.split("verdict: ", 1)[1] for line in out.splitlines() if "verdict: " in line]
@@ -185,6 +196,7 @@ def main():
     parser.add_argument("-l", action="store_true", help="list the tests")
     parser.add_argument("--vmm", choices=("hospes", "qemu"), default="hospes")
     parser.add_argument("--slow", type=float, default=1.0, help="factor on every time limit")
+    parser.add_argument("--until", type=float, default=float(os.environ.get("HOSPES_TESTS_UNTIL", 0)))
     parser.add_argument("--guests", default=os.environ.get("HOSPES_GUESTS", os.path.join(TOP, "build/guests")))
     parser.add_argument("--work", default=os.path.join(TOP, "build/boot"))
     parser.add_argument("--binary", default=os.path.join(TOP, "build/hospes"))

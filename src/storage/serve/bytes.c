@@ -117,7 +117,8 @@ static int put(struct bytes *b, uint64_t off, const uint8_t *from, uint64_t len,
         else
             rc = disk_zero(b->d, off, n, unmap);
         off += n;
-        from += from ? n : 0;
+        if (from)
+            from += n;
         len -= n;
     }
     ranges_drop(&b->busy, &g);
