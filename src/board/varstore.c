@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "storage/lock.h"
 
@@ -30,9 +31,8 @@ enum { VARSTORE_WAIT_MS = 100 };
 enum { VOLUME_SIGNATURE = 0x28 };
 
 struct varstore {
-    char *file, *beside; /* NULL: kept nowhere */
-    int lock;            /* -1: none */
-    mode_t mode;
+    char *file; /* NULL: kept nowhere */
+    int lock;   /* -1: none */
     uint8_t *bytes, *copy;
     size_t size;
 
@@ -45,55 +45,6 @@ struct varstore {
 
 /* --- the file --- */
 
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n) {
-        ssize_t done = write(fd, p, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return done < 0 ? -errno : -EIO;
-        p += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
-/* A rename is safe on disk when its folder is. */
-static void sync_folder(const char *file)
-{
-    char *dir = strdup(file), *slash = dir ? strrchr(dir, '/') : NULL;
-    int fd;
-
-    if (slash)
-        slash[slash == dir] = '\0';
-    fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-    free(dir);
-}
-
-static int file_replace(const struct varstore *v)
-{
-    int fd = open(v->beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int rc = fd < 0 ? -errno : write_all(fd, v->copy, v->size);
-
-    if (rc == 0 && (fchmod(fd, v->mode) < 0 || fsync(fd) < 0))
-        rc = -errno;
-    if (fd >= 0)
-        close(fd);
-    if (rc == 0 && rename(v->beside, v->file) < 0)
-        rc = -errno;
-    if (rc == 0)
-        sync_folder(v->file);
-    else if (fd >= 0)
-        unlink(v->beside);
-    return rc;
-}
-
 /* Under the lock, which is left while it writes. */
 static void keep(struct varstore *v)
 {
@@ -104,7 +55,7 @@ static void keep(struct varstore *v)
         return;
     memcpy(v->copy, v->bytes, v->size);
     pthread_mutex_unlock(&v->m);
-    rc = file_replace(v);
+    rc = file_replace(v->file, v->copy, v->size, 0600);
     if (rc < 0)
         log_line(LOG_WARN, "varstore",
                  "cannot write %s: %s; the guest's changes to its firmware "
@@ -168,7 +119,6 @@ static int read_store(struct varstore *v, int fd, const char *path, struct err *
         return err_set(e, EINVAL,
                        "%s does not begin with a UEFI firmware volume, so it is no variable store",
                        path);
-    v->mode = st.st_mode & 0777;
     return 0;
 }
 
@@ -176,10 +126,8 @@ static int read_path(struct varstore *v, const char *path, bool may_miss, struct
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
 
-    if (fd < 0 && errno == ENOENT && may_miss) {
-        v->mode = 0600;
+    if (fd < 0 && errno == ENOENT && may_miss)
         return 0;
-    }
     if (fd < 0)
         return err_set(e, errno, "cannot open the variable store %s: %s", path, strerror(errno));
     rc = read_store(v, fd, path, e);
@@ -222,10 +170,8 @@ static int name_files(struct varstore *v, const char *file, struct err *e)
         v->file = strdup(file);
     else if (!v->file)
         return err_set(e, errno, "cannot open the variable store %s: %s", file, strerror(errno));
-    if (!v->file || asprintf(&v->beside, "%s.new", v->file) < 0) {
-        v->beside = NULL;
+    if (!v->file)
         return err_set(e, ENOMEM, "no memory for a file's name");
-    }
     return varstore_lock(v->file, &v->lock, e);
 }
 
@@ -277,7 +223,6 @@ void varstore_close(struct varstore *v)
         munmap(v->bytes, v->size);
     free(v->copy);
     free(v->file);
-    free(v->beside);
     pthread_cond_destroy(&v->wake);
     pthread_mutex_destroy(&v->m);
     free(v);

@@ -18,32 +18,20 @@
 
 #include "catalogue/site_priv.h"
 #include "core/err.h"
+#include "core/file.h"
 
 const char *const site_personas[SITE_PERSONAS] = {"hyperv", "vmware", "xen", "kvm", "bare"};
 
 /* --- files --- */
 
-static int write_all(const char *path, const struct vbuf *b, struct err *e)
+static int write_page(const char *path, const struct vbuf *b, struct err *e)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    size_t at = 0;
+    int rc = fd < 0 ? -errno : file_write(fd, b->data, b->len);
 
-    if (fd < 0)
-        return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
-    while (at < b->len) {
-        ssize_t n = write(fd, b->data + at, b->len - at);
-
-        if (n <= 0) {
-            int code = n < 0 ? errno : EIO;
-
-            close(fd);
-            return err_set(e, code, "cannot write %s: %s", path, strerror(code));
-        }
-        at += (size_t)n;
-    }
-    if (close(fd) < 0)
-        return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
-    return 0;
+    if (fd >= 0 && close(fd) < 0 && rc == 0)
+        rc = -errno;
+    return rc < 0 ? err_set(e, -rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
 int site_write(struct site *t, const char *name, struct vbuf *b)
@@ -53,7 +41,7 @@ int site_write(struct site *t, const char *name, struct vbuf *b)
 
     snprintf(path, sizeof(path), "%s/%s", t->dir, name);
     rc = b->failed ? err_set(t->e, ENOMEM, "no memory for the page %s", name)
-                   : write_all(path, b, t->e);
+                   : write_page(path, b, t->e);
     vbuf_free(b);
     *b = (struct vbuf){0};
     return rc;

@@ -14,6 +14,7 @@
 
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "core/file.h"
 
 struct export_wish {
     const struct exporter_ops *to;
@@ -66,28 +67,6 @@ static int make_folder(const char *path, struct err *e)
     return 0;
 }
 
-/* By rename, so that nobody sees half a file and a failure leaves the old one. */
-static int write_at(const char *path, const struct buf *text, struct err *e)
-{
-    char *tmp;
-    FILE *f;
-    int rc = 0;
-
-    if (asprintf(&tmp, "%s.%ld.part", path, (long)getpid()) < 0)
-        return err_set(e, ENOMEM, "no memory for a file name");
-    f = fopen(tmp, "wbxe");
-    if (!f || fwrite(text->s, 1, text->len, f) != text->len)
-        rc = -errno;
-    if (f && fclose(f) != 0 && rc == 0)
-        rc = -errno;
-    if (rc == 0 && rename(tmp, path) < 0)
-        rc = -errno;
-    if (rc < 0 && f)
-        unlink(tmp);
-    free(tmp);
-    return rc < 0 ? err_set(e, -rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
-}
-
 static int write_file(const char *dir, const struct export_file *f, bool force, struct err *e)
 {
     const char *slash = strchr(f->name, '/');
@@ -102,7 +81,10 @@ static int write_file(const char *dir, const struct export_file *f, bool force, 
     if (rc == 0 && !force && access(path, F_OK) == 0)
         rc =
             err_exit(e, EX_USAGE_, EEXIST, "%s is there already; give --force to replace it", path);
-    return rc < 0 ? rc : write_at(path, &f->text, e);
+    if (rc < 0)
+        return rc;
+    rc = file_replace(path, f->text.s, f->text.len, 0666);
+    return rc < 0 ? err_set(e, -rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
 static int write_all(const struct export_wish *w, const struct export *x, struct err *e)

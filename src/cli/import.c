@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "core/file.h"
 
 struct import {
     bool json;
@@ -68,25 +69,15 @@ static const struct cli_option import_options[] = {
     {NULL},
 };
 
-/* By rename, so that nobody sees half a plan. */
 static int import_save(const char *path, const char *text, struct err *e)
 {
-    char *tmp;
-    FILE *f;
-    int rc = 0;
+    char *line;
+    int rc = asprintf(&line, "%s\n", text);
 
-    if (asprintf(&tmp, "%s.%ld.part", path, (long)getpid()) < 0)
-        return err_set(e, ENOMEM, "no memory for a file name");
-    f = fopen(tmp, "wbxe");
-    if (!f || fputs(text, f) < 0 || fputc('\n', f) < 0)
-        rc = -errno;
-    if (f && fclose(f) != 0 && rc == 0)
-        rc = -errno;
-    if (rc == 0 && rename(tmp, path) < 0)
-        rc = -errno;
-    if (rc < 0 && f)
-        unlink(tmp);
-    free(tmp);
+    if (rc < 0)
+        return err_set(e, ENOMEM, "no memory for the plan");
+    rc = file_replace(path, line, (size_t)rc, 0666);
+    free(line);
     return rc < 0 ? err_set(e, -rc, "cannot write the plan %s: %s", path, strerror(-rc)) : 0;
 }
 

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "console/hub.h"
 #include "core/err.h"
+#include "core/file.h"
 
-/* false: libpng or the file failed. Nothing here lives across the longjmp but its arguments. */
+/* false: libpng or the stream failed. Nothing here lives across the longjmp but its arguments. */
 static bool encode(const struct image *img, FILE *f, png_structp png, png_infop info, uint8_t *line)
 {
     if (setjmp(png_jmpbuf(png)))
@@ -35,7 +35,7 @@ static bool encode(const struct image *img, FILE *f, png_structp png, png_infop 
     return true;
 }
 
-static int write_file(const struct image *img, FILE *f)
+static int write_to(const struct image *img, FILE *f)
 {
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png ? png_create_info_struct(png) : NULL;
@@ -54,21 +54,18 @@ static int write_file(const struct image *img, FILE *f)
 
 int image_png(const struct image *img, const char *path, struct err *e)
 {
-    char *tmp;
+    char *bytes = NULL;
+    size_t len = 0;
     FILE *f;
     int rc;
 
-    if (asprintf(&tmp, "%s.%ld.part", path, (long)getpid()) < 0)
-        return err_set(e, ENOMEM, "no memory for the name of %s", path);
     errno = 0;
-    f = fopen(tmp, "wbe");
-    rc = f ? write_file(img, f) : -errno;
+    f = open_memstream(&bytes, &len);
+    rc = f ? write_to(img, f) : -errno;
     if (f && fclose(f) != 0 && rc == 0)
         rc = -errno;
-    if (rc == 0 && rename(tmp, path) < 0)
-        rc = -errno;
-    if (rc < 0 && f)
-        unlink(tmp);
-    free(tmp);
+    if (rc == 0)
+        rc = file_replace(path, bytes, len, 0666);
+    free(bytes);
     return rc < 0 ? err_set(e, -rc, "cannot write the picture %s: %s", path, strerror(-rc)) : 0;
 }

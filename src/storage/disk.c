@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/iov.h"
 
 struct disk_async {
     struct watch w;
@@ -339,7 +340,7 @@ static void *worker(void *arg)
     return NULL;
 }
 
-static int start_worker(void)
+int disk_thread(void *(*fn)(void *), void *arg)
 {
     pthread_attr_t attr;
     pthread_t t;
@@ -348,7 +349,7 @@ static int start_worker(void)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, DISK_STACK);
-    rc = pthread_create(&t, &attr, worker, NULL);
+    rc = pthread_create(&t, &attr, fn, arg);
     pthread_attr_destroy(&attr);
     return -rc;
 }
@@ -363,7 +364,7 @@ void disk_work(struct disk *d, struct disk_req *r)
     }
     pthread_mutex_lock(&work.lock);
     if (work.idle <= work.queued && work.threads < WORKERS_MAX) {
-        rc = start_worker();
+        rc = disk_thread(worker, NULL);
         if (rc == 0)
             work.threads++;
     }
@@ -383,6 +384,15 @@ void disk_work(struct disk *d, struct disk_req *r)
 }
 
 /* --- child requests --- */
+
+struct disk_req disk_part(const struct disk_req *r, uint64_t at, uint64_t n, struct iovec *iov)
+{
+    struct disk_req p = {.op = r->op, .off = at, .len = n, .unmap = r->unmap, .iov = iov};
+    int cnt = iov_slice(r->iov, r->iovcnt, at - r->off, n, iov, DISK_IOV_MAX);
+
+    p.iovcnt = cnt < 0 ? 0 : (unsigned)cnt;
+    return p;
+}
 
 struct disk_fwd *disk_fwd_get(struct disk_fwds *f, struct disk_req *up)
 {

@@ -114,6 +114,10 @@ struct disk {
 void disk_submit(struct disk *d, struct disk_req *r);
 int disk_try(struct disk *d, struct disk_req *r);
 MUST int disk_now(struct disk *d, struct disk_req *r);
+/* The part [at, at+n) of r, which covers it, as a request of its own; iov has DISK_IOV_MAX. */
+struct disk_req disk_part(const struct disk_req *r, uint64_t at, uint64_t n, struct iovec *iov);
+/* Runs fn(arg) on a detached thread that has the stack for disk_now(). 0 or -errno. Any thread. */
+MUST int disk_thread(void *(*fn)(void *), void *arg);
 void disk_close(struct disk *d); /* NULL is fine; waits for requests in flight, does not flush */
 void disk_shape(const struct disk *d, struct disk_shape *s);
 MUST int disk_extents(struct disk *d, uint64_t off, uint64_t len, extent_fn *fn, void *arg);

@@ -25,26 +25,6 @@ int map_find(struct map *m, uint64_t off, uint64_t len, struct piece *x)
     return rc;
 }
 
-struct disk_req map_part(const struct disk_req *r, uint64_t at, uint64_t n, struct iovec *iov)
-{
-    struct disk_req p = {.op = r->op, .off = at, .len = n, .unmap = r->unmap, .iov = iov};
-    uint64_t skip = at - r->off;
-
-    for (unsigned i = 0; i < r->iovcnt && n; i++) {
-        size_t len = r->iov[i].iov_len;
-
-        if (skip >= len) {
-            skip -= len;
-            continue;
-        }
-        iov[p.iovcnt].iov_base = (uint8_t *)r->iov[i].iov_base + skip;
-        iov[p.iovcnt].iov_len = min_u64(len - skip, n);
-        n -= iov[p.iovcnt++].iov_len;
-        skip = 0;
-    }
-    return p;
-}
-
 /* --- reading --- */
 
 static void fill_iov(const struct disk_req *r, const uint8_t *from)
@@ -94,10 +74,10 @@ static int read_parent(struct map *m, struct disk_req *p)
         return 0;
     }
     if (p->off + p->len > bytes) {
-        struct disk_req tail = map_part(p, bytes, p->off + p->len - bytes, iov);
+        struct disk_req tail = disk_part(p, bytes, p->off + p->len - bytes, iov);
 
         fill_iov(&tail, NULL);
-        tail = map_part(p, p->off, bytes - p->off, iov);
+        tail = disk_part(p, p->off, bytes - p->off, iov);
         return read_below(m, &tail);
     }
     return read_below(m, p);
@@ -165,7 +145,7 @@ int map_read(struct map *m, struct disk_req *r)
             return rc;
         if (x.len == end - at && at == r->off)
             return map_read_piece(m, &x, r);
-        p = map_part(r, at, x.len, iov);
+        p = disk_part(r, at, x.len, iov);
         rc = map_read_piece(m, &x, &p);
         if (rc < 0)
             return rc;

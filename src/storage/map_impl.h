@@ -42,9 +42,6 @@ MUST int map_touch(struct map *m);
 /* Finds with the lock taken and dropped. */
 MUST int map_find(struct map *m, uint64_t off, uint64_t len, struct piece *x);
 
-/* The part [at, at+n) of r, which covers it, as a request of its own; iov has DISK_IOV_MAX. */
-struct disk_req map_part(const struct disk_req *r, uint64_t at, uint64_t n, struct iovec *iov);
-
 /* Reads guest bytes through the map. */
 MUST int map_read(struct map *m, struct disk_req *r);
 /* Reads one piece into iov; p is a read request for x->len bytes at x->off or inside it. */

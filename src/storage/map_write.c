@@ -130,7 +130,7 @@ static int write_run(struct map *m, struct disk_req *r, uint64_t at, uint64_t st
     if (rc == 0 && end < x.off + x.len)
         rc = fill(m, &x, end, x.off + x.len - end);
     if (rc == 0) {
-        p = map_part(r, at, end - at, iov);
+        p = disk_part(r, at, end - at, iov);
         p.off = x.at + (at - x.off);
         rc = disk_now(x.file, &p);
     }
@@ -169,7 +169,7 @@ static int write_new(struct map *m, struct disk_req *r, uint64_t at, uint64_t le
 static int write_old(struct map *m, struct disk_req *r, const struct piece *x)
 {
     struct iovec iov[DISK_IOV_MAX];
-    struct disk_req p = map_part(r, x->off, x->len, iov);
+    struct disk_req p = disk_part(r, x->off, x->len, iov);
     int rc;
 
     p.off = x->at;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/file.h"
 #include "validation/record.h"
 
 int vtext_read(const char *path, size_t max, char **out, size_t *len, struct err *e)
@@ -45,41 +46,11 @@ int vtext_read(const char *path, size_t max, char **out, size_t *len, struct err
     return 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -ENOSPC;
-        data += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
 int vtext_write(const char *path, const void *data, size_t len, struct err *e)
 {
-    char tmp[V_PATH + 32];
-    int n = snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)getpid()), fd, rc;
+    int rc = file_replace(path, data, len, 0644);
 
-    if (n < 0 || (size_t)n >= sizeof(tmp))
-        return err_set(e, ENAMETOOLONG, "the name %s is too long", path);
-    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_set(e, errno, "cannot make %s: %s", tmp, strerror(errno));
-    rc = write_all(fd, data, len);
-    if (close(fd) < 0 && rc == 0)
-        rc = -errno;
-    if (rc == 0 && rename(tmp, path) < 0)
-        rc = -errno;
-    if (rc < 0) {
-        unlink(tmp);
-        return err_exit(e, EX_HOST_IO, -rc, "cannot write %s: %s", path, strerror(-rc));
-    }
-    return 0;
+    return rc < 0 ? err_exit(e, EX_HOST_IO, -rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
 int vtext_mkdir(const char *path, struct err *e)
@@ -174,7 +145,7 @@ void vbuf_add(struct vbuf *b, const void *data, size_t len)
 
     if (!len || b->failed || add_overflows(b->len, len, &want))
         return;
-    if (want > b->room) {
+    if (!b->data || want > b->room) {
         size_t room = (size_t)max_u64(want, max_u64(256, 2 * b->room));
         char *grown = realloc(b->data, room);
 

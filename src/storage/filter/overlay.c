@@ -108,28 +108,6 @@ static void set(struct overlay *o, uint64_t unit, uint64_t n)
 
 /* --- blocking --- */
 
-/* The part [at, at+n) of r, which covers it, as a request of its own over iov. */
-static struct disk_req part(const struct disk_req *r, uint64_t at, uint64_t n, struct iovec *iov)
-{
-    struct disk_req p = {.op = r->op, .off = at, .len = n, .unmap = r->unmap};
-    uint64_t skip = at - r->off;
-
-    p.iov = iov;
-    for (unsigned i = 0; i < r->iovcnt && n; i++) {
-        size_t len = r->iov[i].iov_len;
-
-        if (skip >= len) {
-            skip -= len;
-            continue;
-        }
-        iov[p.iovcnt].iov_base = (uint8_t *)r->iov[i].iov_base + skip;
-        iov[p.iovcnt].iov_len = min_u64(len - skip, n);
-        n -= iov[p.iovcnt++].iov_len;
-        skip = 0;
-    }
-    return p;
-}
-
 static int read_now(struct overlay *o, struct disk_req *r)
 {
     struct iovec iov[DISK_IOV_MAX];
@@ -140,7 +118,7 @@ static int read_now(struct overlay *o, struct disk_req *r)
         bool here;
         uint64_t n = run(o, at / UNIT, units_of(end), &here);
         uint64_t stop = min_u64((at / UNIT + n) * UNIT, end);
-        struct disk_req p = part(r, at, stop - at, iov);
+        struct disk_req p = disk_part(r, at, stop - at, iov);
 
         rc = disk_now(here ? o->file : o->below, &p);
         at = stop;

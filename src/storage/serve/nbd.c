@@ -149,26 +149,12 @@ static void *first(void *arg)
     return NULL;
 }
 
-static int start(void *(*fn)(void *), struct nbd_conn *k)
-{
-    pthread_attr_t attr;
-    pthread_t t;
-    int rc;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, DISK_STACK);
-    rc = pthread_create(&t, &attr, fn, k);
-    pthread_attr_destroy(&attr);
-    return -rc;
-}
-
 void nbd_conn_help(struct nbd_conn *k)
 {
     if (__atomic_load_n(&k->threads, __ATOMIC_RELAXED) >= NBD_THREADS_MAX)
         return;
     __atomic_add_fetch(&k->threads, 1, __ATOMIC_ACQ_REL);
-    if (start(helper, k) < 0)
+    if (disk_thread(helper, k) < 0)
         __atomic_sub_fetch(&k->threads, 1, __ATOMIC_ACQ_REL); /* the caller is one: not the last */
 }
 
@@ -182,7 +168,7 @@ static void conn_start(struct nbd *n, int fd)
         k = conn_new(n, fd);
     if (!k)
         close(fd);
-    else if (start(first, k) < 0)
+    else if (disk_thread(first, k) < 0)
         conn_leave(k);
 }
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file.h - whole files: written at once, or not at all. */
+#ifndef HOSPES_CORE_FILE_H
+#define HOSPES_CORE_FILE_H
+
+#include <sys/types.h>
+
+#include "core/core.h"
+
+/* All of len bytes to fd, from where it stands. 0 or -errno; -ENOSPC when nothing more goes in. */
+MUST int file_write(int fd, const void *data, size_t len);
+
+/* Makes path hold these len bytes, by a file beside it that is synced and renamed: who reads sees
+ * the old file or the new one, after a power cut as well, and a failure leaves the old one. A file
+ * that is there keeps its mode; a new one gets mode, less the umask. 0 or -errno. Any thread. */
+MUST int file_replace(const char *path, const void *data, size_t len, mode_t mode);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files replaced whole: modes, failures that leave the old bytes, nothing left beside. */
+#include "unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+
+static char dir[] = "/tmp/hospes-file-XXXXXX", path[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    umask(022);
+    snprintf(dir + sizeof(dir) - 7, 7, "XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/it", dir);
+    return 0;
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(dir); /* fails when anything is left beside */
+}
+
+static void holds(const char *want, mode_t mode)
+{
+    struct stat st;
+    char got[64] = "";
+    int fd = open(path, O_RDONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, got, sizeof(got) - 1), strlen(want));
+    assert_string_equal(got, want);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, mode);
+    close(fd);
+}
+
+static void makes_and_replaces(void **state)
+{
+    (void)state;
+    assert_int_equal(file_replace(path, "one", 3, 0666), 0);
+    holds("one", 0644);
+    assert_int_equal(chmod(path, 0660), 0);
+    assert_int_equal(file_replace(path, "three", 5, 0600), 0);
+    holds("three", 0660);
+    assert_int_equal(file_replace(path, NULL, 0, 0600), 0);
+    holds("", 0660);
+}
+
+static void failure_leaves_the_old_one(void **state)
+{
+    char below[96];
+
+    (void)state;
+    assert_int_equal(file_replace(path, "old", 3, 0600), 0);
+    snprintf(below, sizeof(below), "%s/not/there", dir);
+    assert_int_equal(file_replace(below, "new", 3, 0600), -ENOENT);
+    snprintf(below, sizeof(below), "%s/folder", dir);
+    assert_int_equal(mkdir(below, 0700), 0);
+    assert_int_equal(file_replace(below, "new", 3, 0600), -EISDIR);
+    assert_int_equal(rmdir(below), 0);
+    holds("old", 0600);
+}
+
+static void full_device_is_told(void **state)
+{
+    int fd = open("/dev/full", O_WRONLY);
+
+    (void)state;
+    if (fd < 0)
+        skip();
+    assert_int_equal(file_write(fd, "x", 1), -ENOSPC);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(makes_and_replaces, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(failure_leaves_the_old_one, set_up, clean_up),
+        cmocka_unit_test(full_device_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
