@@ -63,7 +63,7 @@ static struct pci_dev *function_of(struct machine *m, const struct plugged *k)
     for (unsigned devfn = 0; devfn < PLUG_FUNCTIONS; devfn++) {
         struct pci_dev *p = pci_at(pci, devfn);
 
-        if (p && p->dev.env.id == k->id)
+        if (p && p->dev.env.id && strcmp(p->dev.env.id, k->id) == 0)
             return p;
     }
     return NULL;
