@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/told.h"
 #include "core/cfg.h"
+#include "machine/control.h"
 
 static const struct cli_option ask_options[] = {
     {"timeout", "SECONDS", "how long the guest may take (default 30)", told_timeout},
@@ -16,22 +17,17 @@ static const struct cli_option ask_options[] = {
 
 static int ask_machine(const struct told *t, const char *name, const char *what, struct err *e)
 {
-    static const char *const words[] = {"reboot", "freeze", "thaw", "time-sync", "wake"};
     struct json_object *req;
     uint64_t bytes = 0;
-    size_t i = 0;
-    int rc = 0;
 
-    while (i < ARRAY_SIZE(words) && strcmp(words[i], what) != 0)
-        i++;
-    if (i == ARRAY_SIZE(words) &&
-        (strncmp(what, "memory=", 7) != 0 || size_parse(what + 7, &bytes) < 0 || bytes == 0))
-        rc = err_exit(e, EX_USAGE_, EINVAL,
-                      "a guest cannot be asked for '%s'; ask for reboot, freeze, thaw, time-sync, "
-                      "wake or memory=SIZE",
-                      what);
-    if (rc < 0)
-        return rc;
+    if (strncmp(what, "memory=", 7) == 0
+            ? size_parse(what + 7, &bytes) < 0 || bytes == 0
+            : !control_asks(what) || strcmp(what, "memory") == 0 || strcmp(what, "shutdown") == 0)
+        return err_exit(
+            e, EX_USAGE_, EINVAL,
+            "a guest cannot be asked for '%s'; ask for reboot, freeze, thaw, time-sync, "
+            "wake or memory=SIZE",
+            what);
     req = json_object_new_object();
     json_object_object_add(req, "what", json_object_new_string(bytes ? "memory" : what));
     if (bytes)

@@ -207,19 +207,26 @@ static int do_state(struct client *k, struct json_object *req, struct err *e)
     return tell_facts(k, req, k->c->ops->state);
 }
 
+bool control_asks(const char *what)
+{
+    static const char *const words[] = {"shutdown", "reboot",    "freeze", "thaw",
+                                        "memory",   "time-sync", "wake"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcmp(words[i], what) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int ask(struct client *k, struct json_object *req, const char *what, struct err *e)
 {
-    static const char *const known[] = {"shutdown", "reboot",    "freeze",
-                                        "thaw",     "time-sync", "memory"};
     struct json_object *v = NULL, *o;
     const char *how = NULL;
     int64_t value = 0;
-    size_t i = 0;
     int rc;
 
-    while (i < ARRAY_SIZE(known) && strcmp(known[i], what) != 0)
-        i++;
-    if (i == ARRAY_SIZE(known))
+    if (!control_asks(what))
         return err_exit(e, EX_USAGE_, EINVAL, "a guest cannot be asked for '%s'", what);
     if (json_object_object_get_ex(req, "value", &v))
         value = json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : -1;

@@ -19,14 +19,17 @@ enum { CONTROL_PROTOCOL = 1, CONTROL_LINE_MAX = 65536, CONTROL_CLIENTS = 32 };
 typedef void control_data_fn(void *arg, const char *key, const char *value);
 
 /* What a running machine lets others do. Called on the loop's thread. */
+/* Can a guest be asked for that at all? shutdown, reboot, freeze, thaw, memory, time-sync, wake. */
+bool control_asks(const char *what);
+
 struct control_ops {
     /* Fills out with what is known now. */
     void (*info)(void *arg, struct info *out);
     /* Stops the processors for a moment: registers and last exits of each. */
     void (*state)(void *arg, struct info *out);
-    /* Asks the guest: what is "shutdown", "reboot", "freeze", "thaw", "time-sync" or "memory" (with
-     * value in bytes). *how: the channel, a constant string. The answer, when the guest gives
-     * one, comes by control_event(). */
+    /* Asks the guest: what is a word of control_asks(); value is in bytes, for "memory". *how: the
+     * channel, a constant string. The answer, when the guest gives one, comes by control_event().
+     */
     MUST int (*ask)(void *arg, const char *what, uint64_t value, const char **how, struct err *e);
     /* As persona_ops.data_set and data_list; prefix may be "". */
     MUST int (*data_set)(void *arg, const char *key, const char *value, struct err *e);

@@ -78,6 +78,7 @@ void machine_info(struct machine *m, struct info *out)
     info_text(out, "host", m->ops->name);
     info_number(out, "cpus", p->cpus);
     info_number(out, "memory", p->memory);
+    info_text(out, "state", m->asleep ? "asleep" : "running");
     info_number(out, "uptime", info_uptime(m));
     info_number(out, "resets", m->reset_count);
     info_text(out, "kernel", p->kernel);

@@ -288,6 +288,9 @@ static void requests_that_mean_nothing_are_refused(void **state)
     }
     say(fd, "{\"do\":\"ask\",\"what\":\"freeze\"}\n");
     assert_non_null(strstr(hear(fd), "no such channel"));
+    say(fd, "{\"do\":\"ask\",\"what\":\"wake\"}\n");
+    hear(fd);
+    assert_string_equal(asked, "wake");
     say(fd, "{\"do\":\"ask\",\"what\":\"memory\",\"value\":1073741824}\n");
     hear(fd);
     assert_int_equal(asked_value, 1073741824);
