@@ -15,7 +15,6 @@ enum {
     ETH_QINQ = 0x88a8,
     IP_TCP = 6,
     IP_UDP = 17,
-    IP4_DF = 0x4000,
     IP4_MF = 0x2000,
     TCP_FIN = 0x01,
     TCP_SYN = 0x02,
@@ -269,7 +268,7 @@ int net_fragment(const uint8_t *f, size_t len, size_t mtu, uint8_t *room,
         return -EINVAL;
     head = o.l3 + (size_t)(f[o.l3] & 15) * 4;
     word = be16_at(f + o.l3 + 6);
-    if (word & (IP4_DF | IP4_MF | 0x1fff) || mtu < head - o.l3 + 8)
+    if (word & (IP4_MF | 0x1fff) || mtu < head - o.l3 + 8)
         return -EINVAL;
     step = (mtu - (head - o.l3)) & ~(size_t)7;
     for (size_t at = head; rc == 0 && at < len; at += step) {

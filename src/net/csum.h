@@ -42,8 +42,9 @@ MUST int net_csum_defer(uint8_t *f, size_t len, struct net_meta *m);
 MUST int net_segment(const uint8_t *f, size_t len, size_t size, uint8_t *room,
                      int (*fn)(void *arg, const uint8_t *f, size_t len), void *arg);
 
-/* Cuts an IPv4 packet that is longer than mtu into fragments (RFC 791). -EINVAL when it may not
- * be cut (DF) or cannot. */
+/* Cuts an IPv4 packet that is longer than mtu into fragments (RFC 791), for its sender: Don't
+ * Fragment binds those on the way alone, and the fragments do not have it. -EINVAL when it cannot
+ * be cut. */
 MUST int net_fragment(const uint8_t *f, size_t len, size_t mtu, uint8_t *room,
                       int (*fn)(void *arg, const uint8_t *f, size_t len), void *arg);
 

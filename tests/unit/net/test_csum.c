@@ -155,7 +155,7 @@ static int collect_fragment(void *arg, const uint8_t *f, size_t len)
     cut_wrong |= slow_sum(f + 14, 24, 0) != 0xffff || len > 1514 || off != cut_at;
     memcpy(whole + off, f + 38, len - 38);
     cut_at = off + len - 38;
-    cut_len[cut_count++] = be16_at(f + 20) & 0x2000;
+    cut_len[cut_count++] = be16_at(f + 20) & 0xe000;
     return 0;
 }
 
@@ -164,15 +164,19 @@ static void fragments_add_up_to_the_packet(void **state)
     size_t len = build(0, 4, 17, 5000);
 
     (void)state;
-    cut_count = cut_at = 0;
     cut_wrong = false;
-    assert_int_equal(net_fragment(frame, len, 1500, room, collect_fragment, NULL), 0);
-    assert_false(cut_wrong);
-    assert_int_equal(cut_count, 4);
-    assert_int_equal(cut_len[2], 0x2000);
-    assert_int_equal(cut_len[3], 0);
-    assert_memory_equal(whole, frame + 38, 5008);
-    be16_put(frame + 20, 0x4000);
+    /* Don't Fragment is for others than the sender, and in no fragment. */
+    for (uint16_t word = 0; word <= 0x4000; word += 0x4000) {
+        be16_put(frame + 20, word);
+        cut_count = cut_at = 0;
+        assert_int_equal(net_fragment(frame, len, 1500, room, collect_fragment, NULL), 0);
+        assert_false(cut_wrong);
+        assert_int_equal(cut_count, 4);
+        assert_int_equal(cut_len[2], 0x2000);
+        assert_int_equal(cut_len[3], 0);
+        assert_memory_equal(whole, frame + 38, 5008);
+    }
+    be16_put(frame + 20, 0x2000); /* a fragment already */
     assert_int_equal(net_fragment(frame, len, 1500, room, collect_fragment, NULL), -EINVAL);
 }
 
