@@ -25,6 +25,8 @@ import xml.etree.ElementTree as ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 KIT = os.path.join(HERE, "kit")
+# What the guests that have a program can do with it.
+WITH = {"/usr/bin/fio": "fio", "/usr/bin/iperf3": "iperf"}
 SUITES = os.path.join(TOP, "src/validation/suites")
 FIELDS = ("kernel", "modules", "programs", "files", "exit", "timeout", "variants", "host_kernel")
 DEFAULTS = {"kernel": "6.1-cloud", "exit": "0", "timeout": "180", "host_kernel": "6.1"}
@@ -73,13 +75,16 @@ class Test:
         out = os.path.join(opts.work, "%s-%s-%08x.cpio" % (name, self.fields["kernel"], words))
         tool = os.path.join(TOP, "tools/mkinitramfs.py")
         kernel = os.path.join(opts.guests, self.fields["kernel"])
-        inputs = suite_files() + [os.path.join(SUITES, "agent.sh"), self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]
+        kits = [os.path.join(KIT, "guest-disks.sh")] + [os.path.join(KIT, "guest-%s.sh" % WITH[p]) for p in self.fields["programs"].split() if p in WITH]
+        inputs = suite_files() + kits + [os.path.join(SUITES, "agent.sh"), self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]
         if os.path.exists(out) and all(os.stat(i).st_mtime < os.stat(out).st_mtime for i in inputs):
             return out
         cmd = [tool, "-o", out, "--kernel", kernel, "--init", os.path.join(KIT, "guest-init.sh"),
                "--file", self.path + ":test.sh", "--file", os.path.join(SUITES, "agent.sh") + ":agent.sh"]
         for suite in suite_files():
             cmd += ["--file", "%s:suites/%s" % (suite, os.path.basename(suite))]
+        for with_it in kits:
+            cmd += ["--file", "%s:kit/%s" % (with_it, os.path.basename(with_it))]
         for option in ("module", "program", "file"):
             for word in self.fields[option + "s"].split():
                 cmd += ["--" + option, word]

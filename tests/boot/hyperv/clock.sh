@@ -17,7 +17,7 @@ apart()
         from=$(date +%s%3N)
         echo "$asked" >&9
         until said=$(sed -n "s/.*question $asked at \([0-9]*\)\..*/\1/p" "$work/out") && [ -n "$said" ]; do
-            kill -0 "$pid" || return
+            kill -0 "$guest_pid" || return
         done
         to=$(date +%s%3N)
         if [ $((to - from)) -lt $best ]; then
@@ -32,15 +32,9 @@ apart()
 
 host()
 {
-    local n=0 before after code=0
-    mkfifo "$work/in"
-    run --name hvclock <"$work/in" >"$work/out" 2>"$work/err" &
-    pid=$!
-    exec 9>"$work/in"
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 400 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    local before after code=0
+    begin --name hvclock
+    wait_said 'guest is ready'
     monitor=$("$hospes" info --json hvclock | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
     sleep 5
     before=$(apart 0)
@@ -51,8 +45,7 @@ host()
     sleep 35
     after=$(apart 100)
     echo end >&9
-    wait $pid || code=$?
-    cat "$work/err"
+    ended || code=$?
     if [ $code != 0 ] || [ -z "$after" ]; then
         echo "verdict: failure exit code $code"
     elif [ "$before" -gt 100 ]; then

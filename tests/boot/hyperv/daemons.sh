@@ -24,15 +24,11 @@ say()
 
 host()
 {
+    local n=0 code=0 pairs
     truncate -s 64M "$work/disk.img"
     mkfs.ext4 -q "$work/disk.img"
-    run --name hvd --disk "$work/disk.img,format=raw,write" </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$! n=0 code=0 pairs
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 300 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
-    n=0
+    begin --name hvd --disk "$work/disk.img,format=raw,write"
+    wait_said 'guest is ready'
     while ! "$hospes" data hvd auto/ 2>/dev/null | grep -q OSName && [ $n -lt 120 ]; do
         sleep 0.5
         n=$((n + 1))
@@ -50,8 +46,7 @@ host()
     "$hospes" info hvd
     sha256sum <"$work/file"
     "$hospes" data hvd "finish=$(sha256sum <"$work/file" | cut -c1-64)" || code=1
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     [ -z "$said" ] || echo "verdict: failure ${said#; }"
     [ $code = 0 ] || echo "verdict: failure exit code $code"
 }

@@ -10,23 +10,13 @@ args="--persona hyperv --cpus 2 --nic none"
 
 host()
 {
-    local code=0 n pid
+    local code=0
     cd "$work" || exit
     truncate -s 64M stays.img
     truncate -s 32M goes.img
     truncate -s 16M comes.img
     truncate -s 24M again.img
-    run --name hvplug --disk stays.img,format=raw,write --disk goes.img,format=raw,write </dev/null >out 2>err &
-    pid=$!
-    # wait_said TEXT: until the guest says so
-    wait_said()
-    {
-        n=0
-        while ! grep -q "$1" out && [ $n -lt 600 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
+    begin --name hvplug --disk stays.img,format=raw,write --disk goes.img,format=raw,write
     wait_said 'under load'
     "$hospes" detach hvplug disk1 || code=1
     "$hospes" attach hvplug comes.img,format=raw,write || code=2
@@ -36,8 +26,7 @@ host()
     "$hospes" detach hvplug disk2 2>/dev/null && code=5
     wait_said 'it has gone'
     "$hospes" attach hvplug again.img,format=raw,readonly || code=6
-    wait $pid || code=$?
-    cat out err
+    ended || code=$?
     [ "$(head -c 5 comes.img)" = guest ] || code=7
     [ $code = 0 ] || echo "verdict: failure code $code"
 }

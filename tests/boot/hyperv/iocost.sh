@@ -8,29 +8,18 @@ args="--persona hyperv --nic none"
 
 host()
 {
-    local n=0 pid exits
+    local exits
     truncate -s 64M "$work/a.img"
     dd if=/dev/urandom of="$work/a.img" bs=1M count=16 conv=notrunc 2>/dev/null
-    mkfifo "$work/in"
-    run --name iocost --disk "$work/a.img,format=raw,write" <"$work/in" >"$work/out" 2>"$work/err" &
-    pid=$!
-    exec 9>"$work/in"
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 240 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    begin --name iocost --disk "$work/a.img,format=raw,write"
+    wait_said 'guest is ready'
     "$hospes" info iocost >"$work/before"
     echo go >&9
-    n=0
-    while ! grep -q 'guest is done' "$work/out" && [ $n -lt 240 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    wait_said 'guest is done'
     "$hospes" info iocost >"$work/after"
     exits=$(($(awk '$1 == "exits" {print $2}' "$work/after") - $(awk '$1 == "exits" {print $2}' "$work/before")))
-    tail -5 "$work/out"
     "$hospes" stop --now iocost
-    wait $pid || true
+    ended || true
     if ! grep -q 'guest is done' "$work/out"; then
         echo "verdict: failure the guest did not read its disk"
     elif [ $exits -ge 400 ]; then

@@ -11,25 +11,12 @@ args="--persona hyperv --cpus ${cpus:-1} --nic user"
 
 coalesced() { "$hospes" info hvnet | sed -n 's/.* \([0-9]*\) of them coalesced.*/\1/p'; }
 
-host()
+host() { with_iperf listening; }
+
+listening()
 {
-    local code=0 n pid off on
-    # iperf3 maps a file there, which not every root file system of a host lets it.
-    export TMPDIR=/dev/shm
-    iperf3 -s -p 5301 >"$work/server.txt" &
-    mkfifo "$work/in"
-    run --name hvnet <"$work/in" >"$work/out" 2>"$work/err" &
-    pid=$!
-    exec 9>"$work/in"
-    # wait_said TEXT: until the guest says so
-    wait_said()
-    {
-        n=0
-        while ! grep -q "$1" "$work/out" && [ $n -lt 600 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
+    local code=0 off on
+    begin --name hvnet
     wait_said 'without coalescing'
     off=$(coalesced)
     echo on >&9
@@ -37,19 +24,10 @@ host()
     on=$(coalesced)
     "$hospes" info hvnet | grep nic0
     echo end >&9
-    wait $pid || code=$?
-    kill %1
-    cat "$work/out" "$work/err"
+    ended || code=$?
     [ "$off" = 0 ] || echo "verdict: failure $off frames are coalesced for a guest that does not want it"
     [ "${on:-0}" -gt 50 ] || echo "verdict: failure $on frames are coalesced"
     return $code
-}
-
-# transfer OPTION...: a line with what iperf3 moved
-transfer()
-{
-    iperf3 -c 10.0.2.2 -p 5301 -t 5 "$@" >/tmp/iperf 2>&1 || failure "iperf3 $*: $(tail -n 1 /tmp/iperf)"
-    echo "iperf3 $*: $(grep receiver /tmp/iperf)"
 }
 
 guest()

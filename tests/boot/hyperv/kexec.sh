@@ -28,14 +28,6 @@ host()
     return $code
 }
 
-# disk_of SECTORS: names depend on which disk answers first.
-disk_of()
-{
-    for d in /sys/block/sd*; do
-        [ "$(cat "$d/size")" = "$1" ] && echo "/dev/${d##*/}" && return
-    done
-    return 1
-}
 all_there() { disk_of 1048576 && disk_of 1310720 && [ -e /sys/class/net/eth0 ]; }
 
 devices()

@@ -75,7 +75,7 @@ END
 
 host()
 {
-    local pid n code=0 other
+    local n code=0 other
     peer &
     other=$!
     n=0
@@ -83,24 +83,13 @@ host()
         sleep 0.2
         n=$((n + 1))
     done
-    run --name hvlink --nic "socket=$work/cable" </dev/null >"$work/out" 2>"$work/err" &
-    pid=$!
-    # wait_said TEXT: until the guest says so
-    wait_said()
-    {
-        n=0
-        while ! grep -q "$1" "$work/out" && [ $n -lt 400 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
+    begin --name hvlink --nic "socket=$work/cable"
     wait_said 'pull the cable'
     touch "$work/pulled"
     wait_said 'put it back'
     rm "$work/pulled"
-    wait $pid || code=$?
+    ended || code=$?
     kill $other
-    cat "$work/out" "$work/err"
     sort "$work/peer.txt" | uniq -c
     # Priority 0, VLAN 5; and the same with priority 3.
     grep -q 'tag 81000005' "$work/peer.txt" || echo "verdict: failure no tag of VLAN 5 came"

@@ -9,20 +9,8 @@ args="--persona hyperv,memory-max=1G --memory 512M --nic none"
 
 host()
 {
-    local pid n=0 code=0
-    mkfifo "$work/in"
-    run --name hvmem <"$work/in" >"$work/out" 2>"$work/err" &
-    pid=$!
-    exec 9>"$work/in"
-    # wait_said TEXT: until the guest says so
-    wait_said()
-    {
-        n=0
-        while ! grep -q "$1" "$work/out" && [ $n -lt 400 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
+    local code=0
+    begin --name hvmem
     wait_said 'guest is ready'
     sleep 3
     "$hospes" info hvmem | grep balloon
@@ -37,8 +25,7 @@ host()
     "$hospes" ask --timeout 100 hvmem memory=1G || code=4
     "$hospes" info hvmem | grep balloon
     echo again >&9
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     grep -q '512 MiB added, [1-9][0-9]* MiB available, [1-9][0-9]* MiB committed' "$work/info" || code=5
     [ $code = 0 ] || echo "verdict: failure code $code"
 }

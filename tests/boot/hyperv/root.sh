@@ -28,6 +28,9 @@ verdict()
 /bin/busybox mount -t proc proc /proc
 . /agent.sh
 agent_mounts
+for part in /kit/*.sh; do
+    . "$part"
+done
 . /test.sh
 second
 failure "it came to its end without a verdict"
@@ -46,14 +49,6 @@ END
     return $code
 }
 
-# disk_of SECTORS: names depend on which disk answers first.
-disk_of()
-{
-    for d in /sys/block/sd*; do
-        [ "$(cat "$d/size")" = "$1" ] && echo "/dev/${d##*/}" && return
-    done
-    return 1
-}
 both_disks() { disk_of 1048576 && disk_of 524288; }
 
 guest()
@@ -65,32 +60,10 @@ guest()
     exec switch_root /new /init
 }
 
-# verified DISK OPTION...
-verified()
-{
-    at=$1
-    shift
-    fio --name=job --filename="$at" --ioengine=libaio --direct=1 --verify=crc32c --verify_fatal=1 --do_verify=1 \
-        --randseed="$round" "$@" >/tmp/fio 2>&1 || {
-        tail -n 5 /tmp/fio
-        failure "fio $at $*, round $round"
-    }
-}
-
 second()
 {
     want root "$(awk '$2 == "/" {print $1 " " $3}' /proc/mounts | tail -n 1)" "$(disk_of 1048576) ext4"
-    data=$(disk_of 524288)
-    until=$(word seconds)
-    round=0
-    while [ $round = 0 ] || [ "$(cut -d. -f1 /proc/uptime)" -lt "$until" ]; do
-        round=$((round + 1))
-        verified "$data" --size=256M --io_size=16M --rw=randwrite --bsrange=512-256k --iodepth=32
-        verified "$data" --size=256M --io_size=16M --rw=randrw --bsrange=4k-64k --iodepth=8
-        verified /data --size=64M --io_size=16M --rw=randwrite --bs=4k --iodepth=4 --fsync=16
-    done
-    echo "fio: $round rounds in $(cut -d. -f1 /proc/uptime) s," \
-        "$(awk '{ print int(($3 + $7) / 2048) " MiB in " $1 + $5 " requests" }' /sys/block/sda/stat /sys/block/sdb/stat)"
+    fio_until "$(disk_of 524288)" "$(word seconds)" /data
     complaints 'sd[ab]|storvsc|I/O error|EXT4' && failure "complaints in dmesg"
     mount -o remount,ro / || failure "the root cannot be made read-only"
     success

@@ -8,19 +8,15 @@ args="--persona hyperv --nic none"
 
 host()
 {
-    run --name hvstop </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$! n=0 code=0 start
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 240 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    local n code=0 start
+    begin --name hvstop
+    wait_said 'guest is ready'
     sleep 3
     "$hospes" info hvstop | tee "$work/info"
     start=$(date +%s%N)
     "$hospes" stop hvstop || code=$?
-    wait $pid || code=$?
+    ended || code=$?
     n=$((($(date +%s%N) - start) / 1000000))
-    cat "$work/out" "$work/err"
     if [ $code != 0 ]; then
         echo "verdict: failure exit code $code"
     elif ! grep -q shutdown "$work/info" || ! grep -q 'heartbeat age' "$work/info"; then

@@ -9,15 +9,11 @@ args="--persona hyperv --nic none"
 
 host()
 {
-    run --name hvvideo </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$! n=0 code=0
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 240 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    local code=0
+    begin --name hvvideo
+    wait_said 'guest is ready'
     "$hospes" info hvvideo | tee "$work/info"
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     if [ $code != 0 ]; then
         echo "verdict: failure exit code $code"
     elif ! grep -q 'video .*version 3.5, [0-9]* x [0-9]*, ' "$work/info"; then

@@ -26,9 +26,9 @@ while read -r module; do
     insmod "$module" || error "insmod $module"
 done </modules
 
-for suite in /suites/*.sh; do
+for part in /suites/*.sh /kit/*.sh; do
     # shellcheck source=/dev/null
-    . "$suite"
+    [ ! -e "$part" ] || . "$part"
 done
 # shellcheck source=/dev/null # the test
 . /test.sh

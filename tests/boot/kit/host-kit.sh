@@ -24,6 +24,59 @@ run()
     fi
 }
 
+# scratch_run SIZE [OPTION...]: run with one raw disk of SIZE that is written to, in memory, and gone afterwards: what is
+# slow here is the emulated host's file system. `disk_words` of the test are properties of the disk.
+scratch_run()
+{
+    truncate -s "$1" "$work/disk.img"
+    shift
+    run --disk "$work/disk.img,format=raw,write${disk_words:+,$disk_words}" "$@" </dev/null
+}
+
+# with_iperf COMMAND...: runs it while iperf3 serves on a port that no other test has; the guest is told of it as port=.
+with_iperf()
+{
+    local port=$((20000 + $$ % 10000)) code=0 server
+    # iperf3 maps a file there, which not every root file system of a host lets it.
+    TMPDIR=/dev/shm iperf3 -s -p $port >"$work/iperf.txt" 2>&1 &
+    server=$!
+    append="${append:-} port=$port"
+    "$@" || code=$?
+    kill $server
+    return $code
+}
+
+# begin [OPTION...]: run in the background; its console goes to $work/out, what it complains of to $work/err, and what is
+# written to descriptor 9 is typed there.
+begin()
+{
+    [ -p "$work/in" ] || mkfifo "$work/in"
+    run "$@" <"$work/in" >"$work/out" 2>"$work/err" &
+    guest_pid=$!
+    exec 9>"$work/in"
+}
+
+# wait_said TEXT [TIMES]: until the guest has said so (that often), or has ended; five minutes at most.
+wait_said()
+{
+    local n=0
+    while [ "$(grep -c -- "$1" "$work/out")" -lt "${2:-1}" ]; do
+        [ $n -lt 600 ] && kill -0 "$guest_pid" 2>/dev/null || return 1
+        sleep 0.5
+        n=$((n + 1))
+    done
+}
+
+# ended: waits until the guest has ended, shows what it said and returns its exit code.
+ended()
+{
+    local code=0
+    exec 9>&-
+    wait "$guest_pid" || code=$?
+    cat "$work/out" "$work/err"
+    return $code
+}
+
 # The same guest under QEMU, to tell a fault of hospes from one of the test or of the machine below. Knows only the
 # options that it can translate; exits with 3 after a panic, as hospes does.
 qemu_run()

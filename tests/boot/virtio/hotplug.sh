@@ -12,28 +12,17 @@ host()
     cd "$work" || exit
     truncate -s 32M one.img
     truncate -s 16M two.img
-    run --name hotplug --persona kvm,scsi </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$!
-    # wait_for TEXT: until the guest says so
-    wait_for()
-    {
-        local n=0
-        while ! grep -q "$1" "$work/out" && [ $n -lt 400 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
-    wait_for 'wants a disk'
+    begin --name hotplug --persona kvm,scsi
+    wait_said 'wants a disk'
     id=$("$hospes" attach hotplug one.img,format=raw,write,bus=scsi) || code=$?
     echo "$id"
-    wait_for 'has done with it'
+    wait_said 'has done with it'
     "$hospes" info hotplug | grep -F one.img || code=1
     "$hospes" detach hotplug disk0 || code=$?
     "$hospes" detach hotplug disk0 2>/dev/null && code=2
-    wait_for 'wants another'
+    wait_said 'wants another'
     "$hospes" attach hotplug two.img,format=raw,readonly || code=$?
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     [ "$(head -c 5 one.img)" = guest ] || code=4
     [ $code = 0 ] || echo "verdict: failure code $code"
 }

@@ -11,25 +11,14 @@ host()
     local code=0 n
     cd "$work" || exit
     truncate -s 32M one.img
-    run --name pciplug --persona kvm,hotplug </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$!
-    # wait_for TEXT: until the guest says so
-    wait_for()
-    {
-        local n=0
-        while ! grep -q "$1" "$work/out" && [ $n -lt 600 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
+    begin --name pciplug --persona kvm,hotplug
     for n in 0 1; do
-        wait_for "wants disk $n"
+        wait_said "wants disk $n"
         "$hospes" attach pciplug one.img,format=raw,write,bus=virtio || code=$?
-        wait_for "has done with disk $n"
+        wait_said "has done with disk $n"
         "$hospes" detach pciplug "disk$n" | grep asked || code=1
     done
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     [ "$(head -c 5 one.img)" = guest ] || code=4
     [ $code = 0 ] || echo "verdict: failure code $code"
 }

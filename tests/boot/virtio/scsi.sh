@@ -22,21 +22,24 @@ host()
 
 guest()
 {
-    want "disks" "$(cat /sys/block/sd*/size | tr '\n' ' ')" "524288 32768 "
-    want "the second one's LUN" "$(basename "$(readlink /sys/block/sdb/device)")" 0:0:0:7
-    want "read-only" "$(cat /sys/block/sdb/ro)" 1
+    local large small
+    both() { disk_of 524288 && disk_of 32768; }
+    wait_for 20 both || failure "disks: $(cat /sys/block/sd*/size)"
+    large=$(disk_of 524288) small=$(basename "$(disk_of 32768)")
+    want "the second one's LUN" "$(basename "$(readlink "/sys/block/$small/device")")" 0:0:0:7
+    want "read-only" "$(cat "/sys/block/$small/ro")" 1
     want "the disc" "$(head -n 1 /dev/sr0)" 'a disc'
-    want "queues" "$(find /sys/block/sda/mq -mindepth 1 -maxdepth 1 | wc -l)" "$(grep -c ^processor /proc/cpuinfo)"
-    mkfs.ext4 -q /dev/sda || failure "mkfs.ext4"
+    want "queues" "$(find "/sys/block/${large#/dev/}/mq" -mindepth 1 -maxdepth 1 | wc -l)" "$(grep -c ^processor /proc/cpuinfo)"
+    mkfs.ext4 -q "$large" || failure "mkfs.ext4"
     mkdir -p /mnt
-    mount -t ext4 -o discard /dev/sda /mnt || failure "mount"
+    mount -t ext4 -o discard "$large" /mnt || failure "mount"
     dd if=/dev/urandom of=/mnt/a bs=1M count=32 2>/dev/null || failure "dd"
     sum=$(sha256sum </mnt/a)
     umount /mnt
-    echo 1 >/sys/block/sda/device/delete
+    echo 1 >"/sys/block/${large#/dev/}/device/delete"
     echo '- - -' >/sys/class/scsi_host/host0/scan
-    sleep 2
-    mount -t ext4 -o discard /dev/sda /mnt || mount -t ext4 -o discard /dev/sdc /mnt || failure "second mount"
+    wait_for 20 disk_of 524288 || failure "the disk does not come back"
+    mount -t ext4 -o discard "$(disk_of 524288)" /mnt || failure "second mount"
     want "the file" "$(sha256sum </mnt/a)" "$sum"
     rm /mnt/a
     umount /mnt || failure "umount"

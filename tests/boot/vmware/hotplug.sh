@@ -18,29 +18,17 @@ host()
     truncate -s 64M base.img
     truncate -s 32M one.img
     truncate -s 16M two.img
-    run --name vmhot --persona vmware --nic none --disk "base.img,format=raw,write,bus=$bus" </dev/null \
-        >"$work/out" 2>"$work/err" &
-    local pid=$!
-    # wait_for TEXT: until the guest says so
-    wait_for()
-    {
-        local n=0
-        while ! grep -q "$1" "$work/out" && [ $n -lt 600 ] && kill -0 $pid 2>/dev/null; do
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
-    wait_for 'wants a disk'
+    begin --name vmhot --persona vmware --nic none --disk "base.img,format=raw,write,bus=$bus"
+    wait_said 'wants a disk'
     id=$("$hospes" attach vmhot "one.img,format=raw,write,bus=$bus") || code=$?
     echo "$id"
-    wait_for 'has done with it'
+    wait_said 'has done with it'
     "$hospes" info vmhot | grep -F one.img || code=1
     "$hospes" detach vmhot disk1 || code=$?
     "$hospes" detach vmhot disk1 2>/dev/null && code=2
-    wait_for 'wants another'
+    wait_said 'wants another'
     "$hospes" attach vmhot "two.img,format=raw,readonly,bus=$bus,unit=12" || code=$?
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     [ "$(head -c 5 one.img)" = guest ] || code=4
     [ $code = 0 ] || echo "verdict: failure code $code"
 }

@@ -9,16 +9,12 @@ args="--persona vmware,svga --nic none"
 
 host()
 {
-    run --name vmscreen </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$! n=0 code=0
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 400 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    local code=0
+    begin --name vmscreen
+    wait_said 'guest is ready'
     "$hospes" screenshot vmscreen "$work/screen.png" || code=1
     "$hospes" info vmscreen | tee "$work/info"
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     if [ $code != 0 ]; then
         echo "verdict: failure exit code $code"
     elif ! grep -q 'mode .*[0-9]*x[0-9]*, 32 bits' "$work/info"; then

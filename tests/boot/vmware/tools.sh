@@ -39,12 +39,12 @@ until_has()
 
 host()
 {
+    local code=0 begun
     truncate -s 64M "$work/disk.img"
     mkfs.ext4 -q "$work/disk.img"
-    run --name vmt --cpus 2 --nic user --persona vmware,guestinfo.metadata=from-the-start \
-        --disk "$work/disk.img,format=raw,write" </dev/null >"$work/out" 2>"$work/err" &
-    local pid=$! code=0 begun
-    until_has 'guest is ready' 200 cat "$work/out"
+    begin --name vmt --cpus 2 --nic user --persona vmware,guestinfo.metadata=from-the-start \
+        --disk "$work/disk.img,format=raw,write"
+    wait_said 'guest is ready'
     until_has 10.0.2.15 100 "$hospes" info vmt || said="$said; no address in info"
     "$hospes" info vmt
     say set "$hospes" data vmt guestinfo.colour=blue
@@ -56,9 +56,8 @@ host()
     say thaw "$hospes" ask vmt thaw
     begun=$(date +%s%N)
     say stop "$hospes" stop vmt
-    wait $pid || code=$?
+    ended || code=$?
     echo "stopped after $((($(date +%s%N) - begun) / 1000000)) ms"
-    cat "$work/out" "$work/err"
     [ -z "$said" ] || echo "verdict: failure ${said#; }"
     [ $code = 0 ] || echo "verdict: failure exit code $code"
 }

@@ -11,14 +11,9 @@ timeout=400
 said=
 
 # wait_for N TEXT: until the guest has said TEXT N times.
-wait_for()
+waits_for()
 {
-    local n=0
-    while [ "$(grep -c "$2" "$work/out")" -lt "$1" ] && [ $n -lt 400 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
-    [ "$(grep -c "$2" "$work/out")" -ge "$1" ] || said="$said; the guest did not say '$2' $1 times"
+    wait_said "$2" "$1" || said="$said; the guest did not say '$2' $1 times"
 }
 
 # has WHAT TEXT COMMAND...: COMMAND prints TEXT.
@@ -33,24 +28,22 @@ has()
 host()
 {
     local code=0 start n
-    run --name xenlife </dev/null >"$work/out" 2>"$work/err" &
-    pid=$!
-    wait_for 1 'guest is ready'
+    begin --name xenlife
+    waits_for 1 'guest is ready'
     has tree '/local/domain/1/data/said = "hello host"' "$hospes" info --xenstore xenlife
     has data 'data/said=hello host' "$hospes" data xenlife data/
     has write '' "$hospes" info --xenstore xenlife vm-data/colour=blue
     has 'written' 'vm-data/colour=blue' "$hospes" data xenlife vm-data
-    wait_for 1 'colour is blue'
+    waits_for 1 'colour is blue'
     "$hospes" info xenlife
     "$hospes" data xenlife device/vbd=0 2>/dev/null && said="$said; the host may write what drivers agree by"
     has reboot '' "$hospes" ask xenlife reboot
-    wait_for 2 'guest is ready'
+    waits_for 2 'guest is ready'
     sleep 1
     start=$(date +%s%N)
     "$hospes" stop xenlife || code=$?
-    wait $pid || code=$?
+    ended || code=$?
     n=$((($(date +%s%N) - start) / 1000000))
-    cat "$work/out" "$work/err"
     if [ $code != 0 ]; then
         said="$said; exit code $code"
     elif [ $n -gt 5000 ] && [ "${HOSPES_HOST:-}" = kvm ]; then

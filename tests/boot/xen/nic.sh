@@ -9,17 +9,7 @@ programs='/usr/bin/iperf3'
 args="--cpus ${cpus:-1}"
 timeout=300
 
-host()
-{
-    # iperf3 maps a file there, which not every root file system of a host lets it.
-    export TMPDIR=/dev/shm
-    iperf3 -s -1 -p 5301 >"$work/up.txt" &
-    iperf3 -s -1 -p 5302 >"$work/down.txt" &
-    run --persona "xen${o:+,$o}" --nic user,mac=02:00:00:00:00:17 </dev/null
-    code=$?
-    kill %1 %2 2>/dev/null
-    return $code
-}
+host() { with_iperf run --persona "xen${o:+,$o}" --nic user,mac=02:00:00:00:00:17 </dev/null; }
 
 guest()
 {
@@ -36,9 +26,8 @@ guest()
     ip route add default via 10.0.2.2
     ping -c 3 -W 5 10.0.2.2 || failure "no answer to ping"
     ping -c 2 -W 5 -s 1400 10.0.2.2 >/dev/null || failure "no answer to long pings"
-    iperf3 -c 10.0.2.2 -p 5301 -t 5 >/tmp/up 2>&1 || failure "iperf3 up: $(tail -n 1 /tmp/up)"
-    iperf3 -c 10.0.2.2 -p 5302 -t 5 -R >/tmp/down 2>&1 || failure "iperf3 down: $(tail -n 1 /tmp/down)"
-    grep -E 'sender|receiver' /tmp/up /tmp/down
+    transfer
+    transfer -R
     dmesg -r | grep -E '^<[0-4]>' | grep -E 'eth0|vif' && failure "complaints in dmesg"
     success
 }

@@ -8,18 +8,13 @@ args="--persona xen --nic none"
 
 host()
 {
-    local code=0 n=0 pid
-    run --name xenscreen </dev/null >"$work/out" 2>"$work/err" &
-    pid=$!
-    while ! grep -q 'guest is ready' "$work/out" && [ $n -lt 400 ] && kill -0 $pid; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    local code=0
+    begin --name xenscreen
+    wait_said 'guest is ready'
     "$hospes" screenshot xenscreen "$work/a.png" || echo "verdict: failure no screenshot"
     "$hospes" type xenscreen 'sir robin\n' || echo "verdict: failure cannot type"
     "$hospes" info xenscreen
-    wait $pid || code=$?
-    cat "$work/out" "$work/err"
+    ended || code=$?
     colours "$work/a.png" | tee "$work/colours"
     grep -q '^800 600 555555=' "$work/colours" || echo "verdict: failure the picture is not what the guest drew"
     return $code
