@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures `hospes image` beside qemu-img in one run; see docs/devel/performance.md.
 
-usage: image.py --hospes FILE --pack FILE [--work DIR] [--size MIB] [--reps N] [--json FILE] [PART...]
+usage: image.py --hospes FILE --pack FILE [--work DIR] [--size MIB] [--reps N] [--rows TEXT] [--json FILE] [PART...]
 parts: plain packed unpack compare chain sparse (default: all)
 
 CPU seconds are user and system time of the process, the least of N runs that take turns; peak is
@@ -132,6 +132,8 @@ class Bench:
 
     def pair(self, name, ours, theirs, bar, out=None, size_bar=None, limit=None, word="cp"):
         """Both in turn; out: the file that each writes, for sizes."""
+        if self.a.rows not in name:
+            return
         got = {"hospes": [], "qemu": []}
         sizes = {}
         for _ in range(self.a.reps):
@@ -309,6 +311,7 @@ def main():
     p.add_argument("--work", default="build/bench/image")
     p.add_argument("--size", type=int, default=2048)
     p.add_argument("--reps", type=int, default=5)
+    p.add_argument("--rows", default="", help="only rows whose name has this text")
     p.add_argument("--json")
     p.add_argument("--keep", action="store_true")
     p.add_argument("parts", nargs="*")
