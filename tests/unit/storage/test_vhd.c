@@ -1,64 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vhd.c - what VHD files of several makers have, and other formats have not. */
-#include "scratch.h"
+#define KIT_FORMAT "vhd"
+#include "image_kit.h"
 
-#include <errno.h>
-
-#include "core/cfg.h"
 #include "storage/format/vhd.h"
-#include "storage/image.h"
-
-static void make(const char *path, uint64_t bytes, const char *options, const char *parent)
-{
-    struct image_make k = {.path = path, .bytes = bytes, .backing = parent};
-    struct disk_cfg c = {.path = path, .readonly = true};
-    struct err e = {0};
-
-    assert_int_equal(cfg_create(&k.opts, &e), 0);
-    assert_int_equal(cfg_parse(k.opts, options, NULL, &e), 0);
-    if (parent)
-        assert_int_equal(chain_open(&c, parent, NULL, NULL, &k.parent, &e), 0);
-    if (image_create(format_by_name("vhd"), &k, true, &e) < 0)
-        fail_msg("%s", e.msg);
-    disk_close(k.parent);
-    cfg_destroy(k.opts);
-}
-
-static int try_open(const char *path, bool readonly, struct disk **out, struct err *e)
-{
-    struct disk_cfg c = {.path = path, .readonly = readonly};
-
-    *e = (struct err){0};
-    return disk_open(&c, NULL, out, e);
-}
-
-static struct disk *must_open(const char *path, bool readonly)
-{
-    struct disk *d;
-    struct err e;
-
-    if (try_open(path, readonly, &d, &e) < 0)
-        fail_msg("%s", e.msg);
-    assert_string_equal(d->format->name, "vhd");
-    return d;
-}
-
-static void put(struct disk *d, uint64_t off, int byte)
-{
-    uint8_t buf[4096];
-
-    memset(buf, byte, sizeof(buf));
-    assert_int_equal(disk_write(d, off, buf, sizeof(buf)), 0);
-}
-
-static void holds(struct disk *d, uint64_t off, int byte)
-{
-    uint8_t buf[4096];
-
-    assert_int_equal(disk_read(d, off, buf, sizeof(buf)), 0);
-    for (size_t i = 0; i < sizeof(buf); i++)
-        assert_int_equal(buf[i], byte);
-}
 
 /* Locators lie between the table and the first block. */
 static void writing_to_a_child_keeps_the_names_of_its_parent(void **state)
@@ -67,7 +12,6 @@ static void writing_to_a_child_keeps_the_names_of_its_parent(void **state)
     uint8_t before[8192], after[8192];
     struct disk *d;
     uint64_t at;
-    int fd;
 
     (void)state;
     make(parent, 16 * MiB, "", NULL);
@@ -75,14 +19,12 @@ static void writing_to_a_child_keeps_the_names_of_its_parent(void **state)
     d = must_open(child, false);
     at = vhd_tables_end(map_of(d)->file, &container_of(map_of(d), struct vhd, m)->footer,
                         &container_of(map_of(d), struct vhd, m)->dyn);
-    fd = open(child, O_RDONLY);
     assert_true(at < sizeof(before));
-    assert_int_equal(pread(fd, before, at, 0), at);
+    peek(child, 0, before, at);
     put(d, 0, 1);
     assert_int_equal(disk_flush(d), 0);
-    assert_int_equal(pread(fd, after, at, 0), at);
+    peek(child, 0, after, at);
     assert_memory_equal(before + 2048, after + 2048, at - 2048); /* behind the table */
-    close(fd);
     disk_close(d);
 }
 
@@ -115,22 +57,19 @@ static void a_batmap_is_not_written_over(void **state)
     uint8_t map[1024] = "tdbatmap", got[1024];
     struct vhd_footer f;
     struct disk *d;
-    int fd;
 
     (void)state;
     make(path, 16 * MiB, "", NULL);
     be64_put(map + 8, 2048 + 512);
     be32_put(map + 16, 1);
-    fd = open(path, O_RDWR);
-    assert_int_equal(pread(fd, &f, 512, 0), 512);
-    assert_int_equal(pwrite(fd, map, sizeof(map), 2048), sizeof(map));
-    assert_int_equal(pwrite(fd, &f, 512, 2048 + 1024), 512);
+    peek(path, 0, &f, 512);
+    poke(path, 2048, map, sizeof(map));
+    poke(path, 2048 + 1024, &f, 512);
     d = must_open(path, false);
     put(d, MiB, 7);
     disk_close(d);
-    assert_int_equal(pread(fd, got, sizeof(got), 2048), sizeof(got));
+    peek(path, 2048, got, sizeof(got));
     assert_memory_equal(got, map, sizeof(map));
-    close(fd);
     d = must_open(path, true);
     holds(d, MiB, 7);
     disk_close(d);
@@ -140,15 +79,10 @@ static void a_footer_of_511_bytes_counts(void **state)
 {
     const char *path = scratch_path("old.vhd");
     struct disk *d;
-    off_t size;
-    int fd;
 
     (void)state;
     make(path, 8 * MiB, "subformat=fixed", NULL);
-    fd = open(path, O_RDWR);
-    size = lseek(fd, 0, SEEK_END);
-    assert_int_equal(ftruncate(fd, size - 1), 0);
-    close(fd);
+    assert_int_equal(truncate(path, 8 * (off_t)MiB + 511), 0);
     d = must_open(path, true);
     assert_int_equal(d->shape.bytes, 8 * MiB);
     holds(d, 8 * MiB - 4096, 0);
@@ -169,14 +103,14 @@ static void the_maker_says_which_size_counts(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct vhd_footer f;
         struct disk *d;
-        int fd = open(path, O_RDWR);
+        struct stat st;
 
-        assert_int_equal(pread(fd, &f, 512, 0), 512);
+        assert_int_equal(stat(path, &st), 0);
+        peek(path, 0, &f, 512);
         memcpy(f.creator_application, rows[i].creator, 4);
         vhd_seal_footer(&f);
-        assert_int_equal(pwrite(fd, &f, 512, 0), 512);
-        assert_int_equal(pwrite(fd, &f, 512, lseek(fd, -512, SEEK_END)), 512);
-        close(fd);
+        poke(path, 0, &f, 512);
+        poke(path, (uint64_t)st.st_size - 512, &f, 512);
         d = must_open(path, true); /* 963/5/17 */
         assert_int_equal(d->shape.bytes, rows[i].by_geometry ? 41909760 : 40 * MiB);
         disk_close(d);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vhdx.c - what VHDX has and other formats have not: headers, log, GUIDs, the locator. */
-#include "scratch.h"
+#define KIT_FORMAT "vhdx"
+#include "image_kit.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
-#include "core/cfg.h"
 #include "storage/file.h"
 #include "storage/format/vhdx.h"
 #include "storage/map_impl.h"
@@ -17,57 +14,6 @@ int fdatasync(int fd) /* instead of libc's: counts */
     (void)fd;
     syncs++;
     return 0;
-}
-
-static void make(const char *path, uint64_t bytes, const char *options, const char *parent)
-{
-    struct image_make k = {.path = path, .bytes = bytes, .backing = parent};
-    struct disk_cfg c = {.path = path, .readonly = true};
-    struct err e = {0};
-
-    assert_int_equal(cfg_create(&k.opts, &e), 0);
-    assert_int_equal(cfg_parse(k.opts, options, NULL, &e), 0);
-    if (parent)
-        assert_int_equal(chain_open(&c, parent, NULL, NULL, &k.parent, &e), 0);
-    if (image_create(format_by_name("vhdx"), &k, true, &e) < 0)
-        fail_msg("%s", e.msg);
-    disk_close(k.parent);
-    cfg_destroy(k.opts);
-}
-
-static int try_open(const char *path, bool readonly, struct disk **out, struct err *e)
-{
-    struct disk_cfg c = {.path = path, .readonly = readonly, .no_lock = readonly};
-
-    *e = (struct err){0};
-    return disk_open(&c, NULL, out, e);
-}
-
-static struct disk *must_open(const char *path, bool readonly)
-{
-    struct disk *d;
-    struct err e;
-
-    if (try_open(path, readonly, &d, &e) < 0)
-        fail_msg("%s", e.msg);
-    return d;
-}
-
-static void put(struct disk *d, uint64_t off, int byte)
-{
-    uint8_t buf[4096];
-
-    memset(buf, byte, sizeof(buf));
-    assert_int_equal(disk_write(d, off, buf, sizeof(buf)), 0);
-}
-
-static void holds(struct disk *d, uint64_t off, int byte)
-{
-    uint8_t buf[4096];
-
-    assert_int_equal(disk_read(d, off, buf, sizeof(buf)), 0);
-    for (size_t i = 0; i < sizeof(buf); i++)
-        assert_int_equal(buf[i], byte);
 }
 
 static void copy(const char *from, const char *to)
@@ -88,12 +34,8 @@ static bool same(const char *a, const char *b)
 
 static void checked(const char *path, bool repair, uint64_t errors, uint64_t fixed)
 {
-    struct disk_cfg c = {.path = path};
-    struct image_report rep = {0};
-    const struct format_ops *f;
-    struct err e;
+    struct image_report rep = check(path, repair);
 
-    assert_int_equal(image_check(&c, repair, &rep, &f, &e), 0);
     assert_int_equal(rep.errors, errors);
     assert_int_equal(rep.errors_fixed, fixed);
     assert_true(repair || rep.leaks == 0);
@@ -113,13 +55,11 @@ static void patch(const char *path, uint64_t at, size_t size, size_t off, const 
                   size_t n)
 {
     uint8_t *buf = malloc(size);
-    int fd = open(path, O_RDWR);
 
-    assert_int_equal(pread(fd, buf, size, (off_t)at), size);
+    peek(path, at, buf, size);
     memcpy(buf + off, data, n);
     le32_put(buf + 4, vhdx_checksum(buf, size));
-    assert_int_equal(pwrite(fd, buf, size, (off_t)at), size);
-    close(fd);
+    poke(path, at, buf, size);
     free(buf);
 }
 
@@ -145,12 +85,10 @@ static void lose_bat(const char *path)
 {
     struct disk *d = must_open(path, true);
     uint64_t at = vhdx_of(map_of(d))->bat_off;
-    uint8_t none[4096] = {0};
-    int fd = open(path, O_RDWR);
+    uint8_t none[8] = {0};
 
     disk_close(d);
-    assert_int_equal(pwrite(fd, none + 8 * 8, 8, (off_t)at + 9 * 8), 8);
-    close(fd);
+    poke(path, at + 9 * 8, none, sizeof(none));
 }
 
 static void a_full_log_is_read_without_changing_the_file(void **state)
@@ -202,7 +140,6 @@ static void a_torn_entry_counts_for_nothing(void **state)
     const char *path = scratch_path("a.vhdx"), *dirty = scratch_path("dirty.vhdx");
     uint64_t at;
     struct disk *d;
-    int fd;
 
     (void)state;
     make_full(path, dirty);
@@ -210,9 +147,7 @@ static void a_torn_entry_counts_for_nothing(void **state)
     assert_int_equal(vhdx_of(map_of(d))->log.sequence, 2);
     at = MiB + 2 * 4096 + 4096 + 100; /* in the second entry's only page */
     disk_close(d);
-    fd = open(dirty, O_RDWR);
-    assert_int_equal(pwrite(fd, "x", 1, (off_t)at), 1);
-    close(fd);
+    poke(dirty, at, "x", 1);
     d = must_open(dirty, true);
     assert_int_equal(vhdx_of(map_of(d))->log.sequence, 1);
     holds(d, 3 * MiB, 3);
@@ -349,22 +284,18 @@ static void one_header_and_one_region_table_are_enough(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
-        int fd;
-
         make(path, 64 * MiB, "", NULL);
         d = must_open(path, false);
         put(d, MiB, 5);
         disk_close(d);
-        fd = open(path, O_RDWR);
-        assert_int_equal(pwrite(fd, "?", 1, (off_t)at[i] + 20), 1);
+        poke(path, at[i] + 20, "?", 1);
         d = must_open(path, true);
         holds(d, MiB, 5);
         disk_close(d);
         checked(path, true, 0, 1);
         checked(path, false, 0, 0);
-        assert_int_equal(pwrite(fd, "?", 1, (off_t)at[i & 2] + 20), 1);
-        assert_int_equal(pwrite(fd, "?", 1, (off_t)at[i | 1] + 20), 1);
-        close(fd);
+        poke(path, at[i & 2] + 20, "?", 1);
+        poke(path, at[i | 1] + 20, "?", 1);
         assert_int_equal(try_open(path, true, &d, &e), -EINVAL);
         checked(path, false, 1, 0);
     }
@@ -379,13 +310,11 @@ static void what_must_be_known_is_refused_and_the_rest_is_kept(void **state)
     uint8_t mark[16] = "not to be lost!", got[16];
     struct disk *d;
     struct err e;
-    int fd;
 
     (void)state;
     make(path, 64 * MiB, "block_size=1M", NULL);
     assert_int_equal(truncate(path, 41 * (off_t)MiB), 0);
-    fd = open(path, O_RDWR);
-    assert_int_equal(pwrite(fd, mark, 16, 40 * (off_t)MiB), 16);
+    poke(path, 40 * MiB, mark, 16);
     patch(path, VHDX_REGION_TABLE_1, VHDX_TABLE_SIZE, at, &r, sizeof(r));
     patch(path, VHDX_REGION_TABLE_1, VHDX_TABLE_SIZE, 8, &three, 4);
     assert_int_equal(try_open(path, true, &d, &e), -EINVAL);
@@ -395,9 +324,8 @@ static void what_must_be_known_is_refused_and_the_rest_is_kept(void **state)
     for (unsigned i = 0; i < 60; i++)
         put(d, i * MiB, 1);
     disk_close(d);
-    assert_int_equal(pread(fd, got, 16, 40 * (off_t)MiB), 16);
+    peek(path, 40 * MiB, got, 16);
     assert_memory_equal(got, mark, 16);
-    close(fd);
     checked(path, false, 0, 0);
 }
 
@@ -563,11 +491,9 @@ static void put_bat(const char *path, uint64_t index, uint64_t entry)
 {
     struct disk *d = must_open(path, true);
     uint64_t at = vhdx_of(map_of(d))->bat_off + index * 8;
-    int fd = open(path, O_RDWR);
 
     disk_close(d);
-    assert_int_equal(pwrite(fd, &entry, 8, (off_t)at), 8);
-    close(fd);
+    poke(path, at, &entry, 8);
 }
 
 static void repairs_lose_nothing_that_was_readable(void **state)

@@ -13,7 +13,7 @@ static void a_custom_disk_is_a_row_of_extents(void **state)
     write_text("custom.vmdk",
                "  rw 3 flat \"two parts.bin\" 0\r\nRDONLY 2 FLAT \"two parts.bin\" 4\n"
                "NOACCESS 4 ZERO\nRW 3 ZERO");
-    d = open_image(scratch_path("custom.vmdk"), false);
+    d = must_open(scratch_path("custom.vmdk"), false);
     assert_int_equal(d->shape.bytes, 12 * 512);
     memset(buf, 1, 512);
     assert_int_equal(disk_write(d, 1024, buf, 512), 0);
@@ -37,10 +37,10 @@ static void names_come_in_the_encoding_that_is_said(void **state)
     (void)state;
     scratch_fill(scratch_path("\xe7\xa3\x81\xe7\x9b\x98.bin"), 4096, 3);
     write_file("gbk.vmdk", gbk, sizeof(gbk) - 1);
-    disk_close(open_image(scratch_path("gbk.vmdk"), true));
+    disk_close(must_open(scratch_path("gbk.vmdk"), true));
     unlink(scratch_path("\xe7\xa3\x81\xe7\x9b\x98.bin"));
     scratch_fill(scratch_path("\xb4\xc5\xc5\xcc.bin"), 4096, 3); /* or as bytes */
-    disk_close(open_image(scratch_path("gbk.vmdk"), true));
+    disk_close(must_open(scratch_path("gbk.vmdk"), true));
 }
 
 static void no_name_leads_out_of_the_directory(void **state)
@@ -121,18 +121,18 @@ static void a_reader_changes_no_byte_and_a_writer_the_content_id(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "", NULL);
+    d = must_open(path, false);
     fill(d, 3, 9);
     disk_close(d);
     peek(path, 0, before, sizeof(before));
-    d = open_image(path, true);
-    holds(d, 3, 9);
+    d = must_open(path, true);
+    filled(d, 3, 9);
     disk_close(d);
-    disk_close(open_image(path, false)); /* without a change */
+    disk_close(must_open(path, false)); /* without a change */
     peek(path, 0, after, sizeof(after));
     assert_memory_equal(before, after, sizeof(before));
-    d = open_image(path, false);
+    d = must_open(path, false);
     assert_int_equal(header(path).uncleanShutdown, 0);
     fill(d, 4, 9);
     assert_int_equal(header(path).uncleanShutdown, 1);
@@ -148,19 +148,19 @@ static void a_changed_parent_is_noticed(void **state)
     struct disk *d;
 
     (void)state;
-    make(below, "", BYTES);
-    d = open_image(below, false);
+    make(below, BYTES, "", NULL);
+    d = must_open(below, false);
     fill(d, 1, 5);
     disk_close(d);
     make_child(child, below, "below.vmdk");
-    d = open_image(child, false);
-    holds(d, 1, 5);
+    d = must_open(child, false);
+    filled(d, 1, 5);
     fill(d, 2, 6);
     disk_close(d);
-    d = open_image(child, true);
-    holds(d, 2, 6);
+    d = must_open(child, true);
+    filled(d, 2, 6);
     disk_close(d);
-    d = open_image(below, false);
+    d = must_open(below, false);
     fill(d, 7, 7);
     disk_close(d);
     refused(child, true, "written to after the snapshot");
@@ -173,13 +173,13 @@ static void a_parent_is_looked_for_beside_its_child(void **state)
     struct disk *d;
 
     (void)state;
-    make(below, "", BYTES);
-    d = open_image(below, false);
+    make(below, BYTES, "", NULL);
+    d = must_open(below, false);
     fill(d, 1, 5);
     disk_close(d);
     make_child(child, below, "C:\\machines\\wide.vmdk");
-    d = open_image(child, true);
-    holds(d, 1, 5);
+    d = must_open(child, true);
+    filled(d, 1, 5);
     disk_close(d);
 }
 
@@ -192,26 +192,26 @@ static void an_entry_past_the_end_is_no_grain(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "", NULL);
+    d = must_open(path, false);
     fill(d, 3, 9);
     disk_close(d);
     assert_int_equal(stat(path, &st), 0);
     size = (uint64_t)st.st_size;
     set_gte(path, 5, (uint32_t)(size / 512));
-    d = open_image(path, true);
-    holds(d, 5, 0);
+    d = must_open(path, true);
+    filled(d, 5, 0);
     disk_close(d);
     assert_int_equal(check(path, false).errors, 2); /* and the twin tables differ */
-    d = open_image(path, false);
+    d = must_open(path, false);
     assert_int_equal(get_gte(path, 5), 0); /* before anything else lies there */
     fill(d, 8, 1);
-    holds(d, 5, 0);
+    filled(d, 5, 0);
     disk_close(d);
     assert_int_equal(get_gte(path, 8), size / 512);
-    d = open_image(path, true);
-    holds(d, 5, 0);
-    holds(d, 3, 9);
+    d = must_open(path, true);
+    filled(d, 5, 0);
+    filled(d, 3, 9);
     disk_close(d);
     assert_int_equal(check(path, false).errors, 0);
 }
@@ -222,8 +222,8 @@ static void two_grains_in_one_place_are_taken_apart(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "", NULL);
+    d = must_open(path, false);
     fill(d, 3, 9);
     fill(d, 600, 8);
     disk_close(d);
@@ -231,22 +231,22 @@ static void two_grains_in_one_place_are_taken_apart(void **state)
     set_gte(path, 5, get_gte(path, 600) - 8); /* not even at its beginning */
     set_gte(path, 6, 0x100000);
     refused(path, false, "in the same place");
-    d = open_image(path, true);
-    holds(d, 4, 9);
+    d = must_open(path, true);
+    filled(d, 4, 9);
     assert_int_equal(disk_read(d, 5 * GRAIN, want, GRAIN), 0);
     memcpy(buf, want, GRAIN);
     disk_close(d);
     mended(path);
-    d = open_image(path, false);
-    holds(d, 3, 9);
-    holds(d, 4, 9);
-    holds(d, 6, 0);
-    holds(d, 600, 8);
+    d = must_open(path, false);
+    filled(d, 3, 9);
+    filled(d, 4, 9);
+    filled(d, 6, 0);
+    filled(d, 600, 8);
     assert_int_equal(disk_read(d, 5 * GRAIN, buf, GRAIN), 0);
     assert_int_equal(buf[0], 9); /* the end of grain 3, then the start of grain 600 */
     assert_int_equal(buf[8 * 512], 8);
     fill(d, 4, 1);
-    holds(d, 3, 9);
+    filled(d, 3, 9);
     disk_close(d);
 }
 
@@ -256,20 +256,20 @@ static void a_grain_over_the_tables_gets_a_place_of_its_own(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "", NULL);
+    d = must_open(path, false);
     fill(d, 3, 9);
     disk_close(d);
     set_gte(path, 4, (uint32_t)le64_get(header(path).gdOffset));
     refused(path, false, "in the same place");
     mended(path);
-    d = open_image(path, false);
-    holds(d, 3, 9);
+    d = must_open(path, false);
+    filled(d, 3, 9);
     fill(d, 4, 4);
     disk_close(d);
-    d = open_image(path, false);
-    holds(d, 3, 9);
-    holds(d, 4, 4);
+    d = must_open(path, false);
+    filled(d, 3, 9);
+    filled(d, 4, 4);
     disk_close(d);
 }
 
@@ -280,30 +280,30 @@ static void the_other_directory_helps(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "", NULL);
+    d = must_open(path, false);
     fill(d, 3, 9);
     fill(d, 600, 8);
     disk_close(d);
     poke(path, le64_get(header(path).gdOffset) * 512 + 4, far, 4);
-    d = open_image(path, true);
-    holds(d, 600, 8);
+    d = must_open(path, true);
+    filled(d, 600, 8);
     disk_close(d);
     refused(path, false, "past the end");
     mended(path);
-    d = open_image(path, false);
-    holds(d, 3, 9);
-    holds(d, 600, 8);
+    d = must_open(path, false);
+    filled(d, 3, 9);
+    filled(d, 600, 8);
     fill(d, 601, 7);
     disk_close(d);
     assert_int_equal(check(path, false).errors, 0);
     /* Two tables in one place. */
-    make(path, "", BYTES);
+    make(path, BYTES, "", NULL);
     peek(path, le64_get(header(path).gdOffset) * 512, far, 4);
     poke(path, le64_get(header(path).gdOffset) * 512 + 4, far, 4);
     refused(path, true, "tables lie in the same place");
     mended(path);
-    disk_close(open_image(path, false));
+    disk_close(must_open(path, false));
 }
 
 static void a_table_that_is_missing_is_made(void **state)
@@ -313,19 +313,19 @@ static void a_table_that_is_missing_is_made(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
+    make(path, BYTES, "", NULL);
     poke(path, le64_get(header(path).gdOffset) * 512 + 4, none, 4);
     poke(path, le64_get(header(path).rgdOffset) * 512 + 4, none, 4);
-    d = open_image(path, false);
-    holds(d, 600, 0);
+    d = must_open(path, false);
+    filled(d, 600, 0);
     fill(d, 600, 8);
     fill(d, 601, 7);
     assert_int_equal(disk_flush(d), 0);
-    holds(d, 600, 8);
+    filled(d, 600, 8);
     disk_close(d);
-    d = open_image(path, true);
-    holds(d, 600, 8);
-    holds(d, 601, 7);
+    d = must_open(path, true);
+    filled(d, 600, 8);
+    filled(d, 601, 7);
     disk_close(d);
     assert_int_equal(check(path, false).errors, 0);
 }
@@ -337,20 +337,20 @@ static void freed_grains_are_used_again_after_reopening(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "", NULL);
+    d = must_open(path, false);
     for (uint32_t i = 0; i < 8; i++)
         fill(d, i, 1);
     disk_close(d);
     assert_int_equal(stat(path, &a), 0);
-    d = open_image(path, false);
+    d = must_open(path, false);
     assert_int_equal(disk_zero(d, 2 * GRAIN, 3 * GRAIN, true), 0);
     disk_close(d);
-    d = open_image(path, false);
+    d = must_open(path, false);
     for (uint32_t i = 100; i < 103; i++)
         fill(d, i, 2);
-    holds(d, 3, 0);
-    holds(d, 7, 1);
+    filled(d, 3, 0);
+    filled(d, 7, 1);
     disk_close(d);
     assert_int_equal(stat(path, &b), 0);
     assert_int_equal(a.st_size, b.st_size);
@@ -376,7 +376,7 @@ static void headers_that_cannot_be_are_refused(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         uint8_t v[8];
 
-        make(path, "", BYTES);
+        make(path, BYTES, "", NULL);
         le64_put(v, rows[i].value);
         poke(path, rows[i].at, v, rows[i].n);
         refused(path, true, rows[i].why);
@@ -393,7 +393,7 @@ static void a_small_file_cannot_tell_of_endless_tables(void **state)
     struct image_report rep;
 
     (void)state;
-    make(path, "", BYTES);
+    make(path, BYTES, "", NULL);
     h = header(path);
     h.capacity = le64_of((uint64_t)TABLES * 512 * 8);
     h.grainSize = le64_of(8);
@@ -422,17 +422,17 @@ static void a_grown_disk_keeps_its_grains(void **state)
         struct err e = {0};
         struct disk *d;
 
-        make(path, options[i], BYTES);
-        d = open_image(path, false);
+        make(path, BYTES, options[i], NULL);
+        d = must_open(path, false);
         fill(d, 3, 9);
         assert_int_equal(image_resize(d, 100 * (uint64_t)BYTES, &e), 0);
         fill(d, 60000, 8);
         disk_close(d);
-        d = open_image(path, false);
+        d = must_open(path, false);
         assert_int_equal(d->shape.bytes, 100 * (uint64_t)BYTES);
-        holds(d, 3, 9);
-        holds(d, 700, 0);
-        holds(d, 60000, 8);
+        filled(d, 3, 9);
+        filled(d, 700, 0);
+        filled(d, 60000, 8);
         fill(d, 50000, 7);
         disk_close(d);
         assert_int_equal(check(path, false).errors + check(path, false).leaks, 0);
@@ -461,5 +461,5 @@ int main(void)
         cmocka_unit_test(a_small_file_cannot_tell_of_endless_tables),
         cmocka_unit_test(a_grown_disk_keeps_its_grains),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

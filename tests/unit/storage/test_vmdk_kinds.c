@@ -9,10 +9,10 @@ static void copy_to_stream(const char *from, const char *to)
 {
     struct disk_cfg c = {.path = to, .format = "vmdk"};
     struct copy_cfg cc = {.compress = true};
-    struct disk *src = open_image(from, true), *dst;
+    struct disk *src = must_open(from, true), *dst;
     struct err e = {0};
 
-    make(to, "subformat=streamOptimized", src->shape.bytes);
+    make(to, src->shape.bytes, "subformat=streamOptimized", NULL);
     assert_int_equal(disk_open(&c, NULL, &dst, &e), 0);
     assert_true(dst->pack_only);
     assert_int_equal(image_copy(src, dst, &cc, &e), 0);
@@ -26,8 +26,8 @@ static void make_varied(const char *path)
 {
     struct disk *d;
 
-    make(path, "", 3 * 32 * MiB - 512);
-    d = open_image(path, false);
+    make(path, 3 * 32 * MiB - 512, "", NULL);
+    d = must_open(path, false);
     srand(4);
     for (uint32_t i = 0; i < 1500; i += 97) {
         for (size_t k = 0; k < GRAIN; k++)
@@ -39,7 +39,7 @@ static void make_varied(const char *path)
 
 static void same(const char *a, const char *b)
 {
-    struct disk *x = open_image(a, true), *y = open_image(b, true);
+    struct disk *x = must_open(a, true), *y = must_open(b, true);
     struct progress quiet = {0};
     uint64_t differs = 0;
     struct err e;
@@ -77,11 +77,11 @@ static void an_empty_stream_is_a_disk_of_zeroes(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "subformat=streamOptimized", BYTES);
-    d = open_image(path, true);
-    holds(d, 3, 0);
+    make(path, BYTES, "subformat=streamOptimized", NULL);
+    d = must_open(path, true);
+    filled(d, 3, 0);
     disk_close(d);
-    disk_close(open_image(path, false)); /* to be filled */
+    disk_close(must_open(path, false)); /* to be filled */
     assert_int_equal(check(path, false).errors, 0);
 }
 
@@ -105,7 +105,7 @@ static void a_stream_without_its_end_is_mended(void **state)
     assert_int_equal(truncate(to, st.st_size / 2), 0);
     refused(to, true, "cut off");
     mended(to);
-    d = open_image(to, true);
+    d = must_open(to, true);
     assert_int_equal(disk_read(d, 0, buf, GRAIN), 0);
     assert_int_equal(buf[100], 1);
     disk_close(d);
@@ -122,7 +122,7 @@ static void a_stream_without_a_place_for_grains_is_left_alone(void **state)
         uint8_t before[4096], after[4096], v[8];
         struct stat st;
 
-        make(path, "subformat=streamOptimized", BYTES);
+        make(path, BYTES, "subformat=streamOptimized", NULL);
         assert_int_equal(stat(path, &st), 0);
         le64_put(v, heads[i]);
         poke(path, 64, v, 8); /* overHead */
@@ -144,7 +144,7 @@ static void a_damaged_grain_is_an_error_and_not_zeroes(void **state)
     make_varied(from);
     copy_to_stream(from, to);
     poke(to, 128 * 512 + 40, "damage", 6); /* in the first grain */
-    d = open_image(to, true);
+    d = must_open(to, true);
     assert_int_equal(disk_read(d, 0, buf, GRAIN), -EIO);
     disk_close(d);
     assert_int_equal(check(to, false).errors, 1);
@@ -156,8 +156,8 @@ static void a_stream_takes_grains_in_order(void **state)
     struct disk *d;
 
     (void)state;
-    make(path, "subformat=streamOptimized", BYTES);
-    d = open_image(path, false);
+    make(path, BYTES, "subformat=streamOptimized", NULL);
+    d = must_open(path, false);
     memset(buf, 3, GRAIN);
     assert_int_equal(d->format->put(d, 5 * GRAIN, NULL, 0, buf), 0);
     assert_int_equal(disk_flush(d), 0);
@@ -166,10 +166,10 @@ static void a_stream_takes_grains_in_order(void **state)
     memset(buf, 4, GRAIN);
     assert_int_equal(d->format->put(d, 600 * GRAIN, NULL, 0, buf), 0); /* over the trailer */
     disk_close(d);
-    d = open_image(path, true);
-    holds(d, 4, 0);
-    holds(d, 5, 3);
-    holds(d, 600, 4);
+    d = must_open(path, true);
+    filled(d, 4, 0);
+    filled(d, 5, 3);
+    filled(d, 600, 4);
     disk_close(d);
     assert_int_equal(check(path, false).errors, 0);
 }
@@ -204,7 +204,7 @@ static void cowd_snapshots_are_read(void **state)
     write_text("base.vmdk", "RW 8192 VMFS \"base-flat.vmdk\"");
     write_text("s.vmdk", "parentCID=12345678\nparentFileNameHint=\"base.vmdk\"\n"
                          "RW 8192 VMFSSPARSE \"s-delta.vmdk\"");
-    d = open_image(scratch_path("s.vmdk"), true);
+    d = must_open(scratch_path("s.vmdk"), true);
     assert_int_equal(disk_read(d, 0, buf, 16 * 512), 0);
     assert_int_equal(buf[2 * 512], 1);
     assert_int_equal(buf[3 * 512], 0xa3);
@@ -214,7 +214,7 @@ static void cowd_snapshots_are_read(void **state)
     assert_int_equal(buf[0], 1);
     disk_close(d);
     refused(scratch_path("s.vmdk"), false, "can only be read");
-    d = open_image(scratch_path("s-delta.vmdk"), true); /* alone */
+    d = must_open(scratch_path("s-delta.vmdk"), true); /* alone */
     assert_int_equal(disk_read(d, 3 * 512, buf, 512), 0);
     assert_int_equal(buf[0], 0xa3);
     disk_close(d);
@@ -261,7 +261,7 @@ static void sesparse_snapshots_are_read(void **state)
     write_text("se-base.vmdk", "RW 98304 VMFS \"se-flat.vmdk\"");
     write_text("se.vmdk", "parentCID=12345678\nparentFileNameHint=\"se-base.vmdk\"\n"
                           "RW 98304 SESPARSE \"se-sesparse.vmdk\"");
-    d = open_image(scratch_path("se.vmdk"), true);
+    d = must_open(scratch_path("se.vmdk"), true);
     assert_int_equal(disk_read(d, 0, buf, 6 * 4096), 0);
     assert_int_equal(buf[4096], 1);
     assert_int_equal(buf[2 * 4096], 0xb1);
@@ -318,5 +318,5 @@ int main(void)
         cmocka_unit_test(sesparse_snapshots_are_read),
         cmocka_unit_test(a_stream_in_an_ova_is_read_in_its_place),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
