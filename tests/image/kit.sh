@@ -33,6 +33,7 @@ at_end()
 # serve OPTION... : hospes image serve in the background, at $uri
 serve()
 {
+    : >serve.log # the last one's words must not be taken for this one's
     "$hospes" image serve --nbd "unix=$work/socket" "$@" 2>serve.log &
     served=$!
     uri="nbd+unix:///?socket=$work/socket"

@@ -51,6 +51,7 @@ with_iperf()
 begin()
 {
     [ -p "$work/in" ] || mkfifo "$work/in"
+    : >"$work/out" # there before it is looked into
     run "$@" <"$work/in" >"$work/out" 2>"$work/err" &
     guest_pid=$!
     exec 9>"$work/in"
