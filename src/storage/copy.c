@@ -580,7 +580,7 @@ static void choose_sizes(struct copier *k)
 {
     uint64_t cluster = k->c->compress ? k->dst->pack : k->map ? k->map->cluster : PAGE;
 
-    k->unit = k->map ? max_u64(k->map->cluster, PAGE) : PAGE;
+    k->unit = k->map || k->c->compress ? max_u64(cluster, PAGE) : PAGE;
     k->chunk = max_u64(CHUNK, cluster);
     k->room = k->c->compress ? k->chunk : CHUNK;
 }

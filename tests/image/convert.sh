@@ -7,6 +7,8 @@ begin "$1" qemu-img qemu-io python3
 
 qemu-img create -q -f raw src.raw 21000192 # no whole MiB
 qemu-io -f raw -c 'write -q -P 5 1M 3M' -c 'write -q -P 6 19M 512k' src.raw
+# data that begins and ends inside clusters, and two pieces of it in one
+qemu-io -f raw -c 'write -q -P 7 10252k 8k' -c 'write -q -P 8 10276k 4k' -c 'write -q -P 9 12284k 8k' src.raw
 
 # to TARGET FORMAT QEMU'S-NAME BYTES
 to()
