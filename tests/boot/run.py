@@ -75,7 +75,7 @@ class Test:
         out = os.path.join(opts.work, "%s-%s-%08x.cpio" % (name, self.fields["kernel"], words))
         tool = os.path.join(TOP, "tools/mkinitramfs.py")
         kernel = os.path.join(opts.guests, self.fields["kernel"])
-        kits = [os.path.join(KIT, "guest-disks.sh")] + [os.path.join(KIT, "guest-%s.sh" % WITH[p]) for p in self.fields["programs"].split() if p in WITH]
+        kits = [os.path.join(KIT, "guest-common.sh")] + [os.path.join(KIT, "guest-%s.sh" % WITH[p]) for p in self.fields["programs"].split() if p in WITH]
         inputs = suite_files() + kits + [os.path.join(SUITES, "agent.sh"), self.path, tool, os.path.join(KIT, "guest-init.sh"), os.path.join(kernel, "vmlinuz")]
         if os.path.exists(out) and all(os.stat(i).st_mtime < os.stat(out).st_mtime for i in inputs):
             return out

@@ -20,7 +20,11 @@ run()
     if [ "$vmm" = qemu ]; then
         qemu_run "$line" ${args:-} "$@"
     else
-        "$hospes" run --host kvm --kernel "$kernel_image" --initrd "$initrd" --append "$line" ${args:-} "$@"
+        "$hospes" run --host kvm --log "$work/log" --kernel "$kernel_image" --initrd "$initrd" --append "$line" \
+            ${args:-} "$@" && return
+        set -- $?
+        tail -n 400 "$work/log" >&2 # a guest that crashes leaves its registers there
+        return "$1"
     fi
 }
 
@@ -124,6 +128,44 @@ answer()
     done
     wait "$pid" || code=$?
     return $code
+}
+
+# point PORT X Y: a VNC viewer points there, in hundredths of the screen, and clicks.
+point()
+{
+    python3 - "$@" <<'END'
+import socket, struct, sys, time
+port, x, y = map(int, sys.argv[1:])
+s = socket.create_connection(("127.0.0.1", port), 30)
+def get(n):
+    b = b""
+    while len(b) < n:
+        b += s.recv(n - len(b))
+    return b
+get(12)
+s.sendall(b"RFB 003.008\n")
+get(get(1)[0])
+s.sendall(b"\1")
+get(4)
+s.sendall(b"\1")
+head = get(24)
+w, h, depth = *struct.unpack(">HH", head[:4]), head[4] // 8
+get(struct.unpack(">I", head[20:])[0])
+s.sendall(struct.pack(">BBHii", 2, 0, 2, 0, -223))  # encodings: raw, and the screen's new size
+end = time.time() + 3
+while time.time() < end:
+    s.sendall(struct.pack(">BBHHHH", 3, 0, 0, 0, w, h))
+    for _ in range(struct.unpack(">xxH", get(4))[0]):
+        _, _, rw, rh, kind = struct.unpack(">HHHHi", get(12))
+        if kind == 0:
+            get(rw * rh * depth)
+        else:
+            w, h = rw, rh
+    time.sleep(0.3)
+for mask in (0, 1, 0):
+    s.sendall(struct.pack(">BBHH", 5, mask, w * x // 100, h * y // 100))
+    time.sleep(0.3)
+END
 }
 
 # colours FILE: size, pixels of the three most frequent colours, and how many colours there are. PNG with 8-bit RGB, as hospes writes it.

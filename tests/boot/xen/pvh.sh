@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034,SC2154 # set by or read by the runner
 # A kernel entered by Xen's PVH note, as an uncompressed ELF file, sees Xen and its disk.
 variants='host_kernel=6.1 host_kernel=6.12'
+kernel=6.1 # packed by xz, which Python reads
 modules='xen-blkfront'
 args="--persona xen --cpus 2 --nic none"
 timeout=400
