@@ -63,7 +63,7 @@ struct copier {
 struct worker {
     struct copier *k;
     uint8_t *in, *out;
-    size_t *sizes; /* of packed clusters, 0: plain, SIZE_MAX: zero */
+    struct packed *packed; /* clusters of a chunk; NULL: nothing is compressed */
     struct piece pieces[PIECES];
 };
 
@@ -481,23 +481,24 @@ static int copy_chunk(struct worker *w, const struct run *r, uint64_t ticket)
 static int pack_chunk(struct worker *w, const struct run *r, uint64_t ticket)
 {
     struct copier *k = w->k;
-    size_t unit = k->dst->pack, n = (r->len + unit - 1) / unit;
+    size_t unit = k->dst->pack, n = (r->len + unit - 1) / unit, count = 0;
+    uint8_t *out = w->out;
     int rc = disk_read(k->src, r->off, w->in, r->len);
 
     if (rc == 0 && r->len % unit)
         memset(w->in + r->len, 0, n * unit - r->len);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        if (all_zero(w->in + i * unit, unit))
-            w->sizes[i] = SIZE_MAX;
-        else
-            w->sizes[i] = k->dst->format->pack(k->dst, w->in + i * unit, w->out + i * unit, unit);
+        struct packed x = {.off = r->off + i * unit, .data = out, .plain = w->in + i * unit};
+
+        if (all_zero(x.plain, unit))
+            continue;
+        x.len = k->dst->format->pack(k->dst, x.plain, out, unit);
+        out += x.len;
+        w->packed[count++] = x;
     }
     wait_turn(k, ticket);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        if (w->sizes[i] != SIZE_MAX)
-            rc = k->dst->format->put(k->dst, r->off + i * unit, w->out + i * unit, w->sizes[i],
-                                     w->in + i * unit);
-    }
+    if (rc == 0)
+        rc = k->dst->format->put(k->dst, w->packed, count);
     end_turn(k, r->len, rc);
     return rc;
 }
@@ -525,7 +526,7 @@ static void *work(void *arg)
         if (r.zero)
             rc = zero_chunk(k, &r, ticket);
         else
-            rc = w->sizes ? pack_chunk(w, &r, ticket) : copy_chunk(w, &r, ticket);
+            rc = w->packed ? pack_chunk(w, &r, ticket) : copy_chunk(w, &r, ticket);
         if (rc < 0) {
             pthread_mutex_lock(&k->lock);
             k->failed = k->failed ? k->failed : rc;
@@ -545,8 +546,8 @@ static struct worker *make_workers(struct copier *k, unsigned n)
         v[i].k = k;
         v[i].in = aligned_alloc(PAGE, k->room);
         v[i].out = k->c->compress ? malloc(k->room) : NULL;
-        v[i].sizes = k->c->compress ? calloc(k->room / k->dst->pack, sizeof(size_t)) : NULL;
-        if (!v[i].in || (k->c->compress && (!v[i].out || !v[i].sizes)))
+        v[i].packed = k->c->compress ? calloc(k->room / k->dst->pack, sizeof(*v->packed)) : NULL;
+        if (!v[i].in || (k->c->compress && (!v[i].out || !v[i].packed)))
             k->failed = -ENOMEM;
     }
     if (!v)
@@ -570,7 +571,7 @@ static void run_workers(struct copier *k, unsigned n)
     for (unsigned i = 0; v && i < n; i++) {
         free(v[i].in);
         free(v[i].out);
-        free(v[i].sizes);
+        free(v[i].packed);
     }
     free(v);
 }

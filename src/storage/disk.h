@@ -218,6 +218,14 @@ struct format_option {
     const char *name, *about;
 };
 
+/* A compressed cluster. */
+struct packed {
+    uint64_t off; /* guest bytes */
+    const uint8_t *data;
+    size_t len;           /* of data; 0: it does not compress */
+    const uint8_t *plain; /* the cluster as it is */
+};
+
 struct format_ops {
     const char *name;     /* "vhdx": as in --disk FILE,format=vhdx */
     const char *suffixes; /* ".vhdx .avhdx" */
@@ -242,11 +250,10 @@ struct format_ops {
     /* Says what the image says of itself. */
     void (*facts)(struct disk *d, struct facts *f);
     /* Compressed writing. pack: compresses one cluster (d->pack bytes) into out; the length, or 0
-     * when that does not fit into `room`; any thread. put: stores the result at off (n == 0: the
-     * cluster as it is, from `plain`); one thread, in order of offsets. */
+     * when that does not fit into `room`; any thread. put: stores n results, in order of offsets;
+     * one thread. What lies one after the other in memory may be written at once. */
     size_t (*pack)(struct disk *d, const uint8_t *in, uint8_t *out, size_t room);
-    MUST int (*put)(struct disk *d, uint64_t off, const uint8_t *packed, size_t n,
-                    const uint8_t *plain);
+    MUST int (*put)(struct disk *d, const struct packed *v, size_t n);
 };
 extern const struct format_ops *const formats[];           /* storage/table.c, NULL at the end */
 const struct format_ops *format_by_name(const char *name); /* NULL: none */

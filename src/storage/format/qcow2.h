@@ -77,8 +77,7 @@ bool qcow2_punchable(struct map *m, uint64_t at);
 /* --- qcow2_pack.c --- */
 MUST int qcow2_unpack(struct map *m, const struct piece *x, uint8_t *buf);
 size_t qcow2_pack(struct disk *d, const uint8_t *in, uint8_t *out, size_t room);
-MUST int qcow2_put(struct disk *d, uint64_t off, const uint8_t *packed, size_t n,
-                   const uint8_t *plain);
+MUST int qcow2_put(struct disk *d, const struct packed *v, size_t n);
 
 /* --- qcow2_make.c, qcow2_check.c, qcow2_snap.c --- */
 extern const struct format_option qcow2_options[];

@@ -7,6 +7,8 @@
 #include "storage/format/qcow2.h"
 #include "storage/pack.h"
 
+enum { ROW = 64 };
+
 int qcow2_unpack(struct map *m, const struct piece *x, uint8_t *buf)
 {
     struct qcow2 *q = qcow2_of(m);
@@ -68,7 +70,7 @@ static int link_packed(struct qcow2 *q, uint64_t off, uint64_t at, size_t n)
 
     if (rc == 0)
         rc = meta_change(&q->m, q->m.file, l2 + i * q->entry, q->entry, QCOW2_LINKS, &p);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     old = be64_at(p);
     be64_put(p, QCOW2_COMPRESSED | sectors << bits | at);
@@ -77,26 +79,48 @@ static int link_packed(struct qcow2 *q, uint64_t off, uint64_t at, size_t n)
     return qcow2_drop_entry(q, old);
 }
 
-int qcow2_put(struct disk *d, uint64_t off, const uint8_t *packed, size_t n, const uint8_t *plain)
+/* Clusters that all compress, ROW at most: space, data, and then the links to it. What is adjacent
+ * in memory and in the file is one write. */
+static int put_row(struct qcow2 *q, const struct packed *v, size_t n)
 {
-    struct map *m = map_of(d);
-    struct qcow2 *q = qcow2_of(m);
-    uint64_t at = 0;
-    int rc;
+    struct map *m = &q->m;
+    uint64_t at[ROW];
+    int rc = 0;
 
-    if (n == 0)
-        return disk_write(d, off, plain, min_u64(m->cluster, d->shape.bytes - off));
     pthread_mutex_lock(&m->lock);
-    rc = packed_space(q, n, &at);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = packed_space(q, v[i].len, &at[i]);
     pthread_mutex_unlock(&m->lock);
-    if (rc == 0)
-        rc = disk_write(m->file, at, packed, n);
+    for (size_t i = 0, end; i < n && rc == 0; i = end) {
+        size_t len = v[i].len;
+
+        for (end = i + 1; end < n && at[end] == at[i] + len && v[end].data == v[i].data + len;)
+            len += v[end++].len;
+        rc = disk_write(m->file, at[i], v[i].data, len);
+    }
     __atomic_store_n(&m->wrote, true, __ATOMIC_RELEASE);
     pthread_mutex_lock(&m->lock);
-    if (rc == 0)
-        rc = link_packed(q, off, at, n);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = link_packed(q, v[i].off, at[i], v[i].len);
     pthread_mutex_unlock(&m->lock);
-    if (rc == 0 && meta_full(m->meta))
-        rc = map_flush(m);
+    return rc == 0 && meta_full(m->meta) ? map_flush(m) : rc;
+}
+
+int qcow2_put(struct disk *d, const struct packed *v, size_t n)
+{
+    struct map *m = map_of(d);
+    int rc = 0;
+
+    for (size_t i = 0, row; i < n && rc == 0; i += row) {
+        for (row = 0; i + row < n && row < ROW && v[i + row].len;)
+            row++;
+        if (row) {
+            rc = put_row(qcow2_of(m), v + i, row);
+        } else {
+            rc =
+                disk_write(d, v[i].off, v[i].plain, min_u64(m->cluster, d->shape.bytes - v[i].off));
+            row = 1;
+        }
+    }
     return rc;
 }

@@ -217,8 +217,7 @@ MUST int vmdk_stream_empty(struct disk *file, const struct sparse_extent_header 
 MUST int vmdk_stream_writer(struct disk *file, const struct vmdk_extent *x, const char *path,
                             struct loop *l, struct disk **out, struct err *e);
 size_t vmdk_pack(struct disk *d, const uint8_t *in, uint8_t *out, size_t room);
-MUST int vmdk_put(struct disk *d, uint64_t off, const uint8_t *packed, size_t n,
-                  const uint8_t *plain);
+MUST int vmdk_put(struct disk *d, const struct packed *v, size_t n);
 /* Rebuilds directory and footer from the grains; for check. */
 MUST int vmdk_stream_mend(struct vmdk_extent *x);
 

@@ -295,23 +295,22 @@ size_t vmdk_pack(struct disk *d, const uint8_t *in, uint8_t *out, size_t room)
     return pack_zlib(in, d->pack, out, room, d->pack_level);
 }
 
-int vmdk_put(struct disk *d, uint64_t off, const uint8_t *packed, size_t n, const uint8_t *plain)
+static int put_grain(struct stream *s, const struct packed *x)
 {
-    struct stream *s = stream_of(d);
-    struct grain_marker m = {.lba = le64_of(off / VMDK_SECTOR)};
-    size_t len;
+    struct grain_marker m = {.lba = le64_of(x->off / VMDK_SECTOR)};
+    size_t n = x->len, len;
     int rc;
 
-    if (off % s->grain || off < s->next)
+    if (x->off % s->grain || x->off < s->next)
         return -EINVAL;
     if (n == 0)
-        n = pack_zlib_stored(plain, s->grain, s->buf + sizeof(m), s->room - sizeof(m));
+        n = pack_zlib_stored(x->plain, s->grain, s->buf + sizeof(m), s->room - sizeof(m));
     else if (n <= s->room - sizeof(m))
-        memcpy(s->buf + sizeof(m), packed, n);
+        memcpy(s->buf + sizeof(m), x->data, n);
     else
         return -EINVAL;
     s->ended = false;
-    rc = enter(s, off);
+    rc = enter(s, x->off);
     m.size = le32_of((uint32_t)n);
     memcpy(s->buf, &m, sizeof(m));
     len = align_up(sizeof(m) + n, VMDK_SECTOR);
@@ -319,7 +318,16 @@ int vmdk_put(struct disk *d, uint64_t off, const uint8_t *packed, size_t n, cons
     if (rc == 0)
         rc = disk_write(s->file, s->pos, s->buf, len);
     s->pos += len;
-    s->next = off + s->grain;
+    s->next = x->off + s->grain;
+    return rc;
+}
+
+int vmdk_put(struct disk *d, const struct packed *v, size_t n)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = put_grain(stream_of(d), &v[i]);
     return rc;
 }
 
