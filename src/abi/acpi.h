@@ -144,11 +144,12 @@ struct acpi_madt {
 };
 WIRE_SIZE(struct acpi_madt, 44);
 
+enum { MADT_LAPIC_ENABLED = 1, MADT_LAPIC_ONLINE_CAPABLE = 2 };
 struct acpi_madt_lapic {
     uint8_t type, length; /* 0, 8 */
     uint8_t processor_uid;
     uint8_t apic_id;
-    le32 flags; /* bit 0: enabled */
+    le32 flags;
 };
 WIRE_SIZE(struct acpi_madt_lapic, 8);
 

@@ -130,11 +130,12 @@ static gpa_t put_madt(struct tables *t, const struct tables_cfg *c)
     struct bytes out = {.len = 0};
 
     add(&out, &head, sizeof(head));
-    for (unsigned i = 0; i < c->cpus && i < 255; i++) {
-        struct acpi_madt_lapic l = {.length = sizeof(l),
-                                    .processor_uid = (uint8_t)i,
-                                    .apic_id = (uint8_t)i,
-                                    .flags = le32_of(1)};
+    for (unsigned i = 0; (i < c->cpus || i < c->cpus_max) && i < 255; i++) {
+        struct acpi_madt_lapic l = {
+            .length = sizeof(l),
+            .processor_uid = (uint8_t)i,
+            .apic_id = (uint8_t)i,
+            .flags = le32_of(i < c->cpus ? MADT_LAPIC_ENABLED : MADT_LAPIC_ONLINE_CAPABLE)};
 
         add(&out, &l, sizeof(l));
     }

@@ -38,6 +38,7 @@ struct board {
     struct device *pm, *rtc, *dma;
     struct device *plug;       /* NULL: PCI functions neither come nor go */
     uint32_t plug_slots;       /* empty at the start */
+    struct device *cpuplug;    /* NULL: no processors come */
     struct device *floppy;     /* NULL: no drive */
     struct firmware *firmware; /* NULL: none runs */
     struct shadow shadow;
@@ -124,6 +125,21 @@ static int board_take(struct board *b, int rc, struct device *const *d)
     return rc;
 }
 
+/* What tells the guest of things that come. */
+static int board_plugs(struct board *b, const struct board_signal *sig, struct err *e)
+{
+    struct env env = b->env;
+    int rc = 0;
+
+    env.id = "pciplug";
+    if (b->cfg.pci_plug)
+        rc = board_take(b, pciplug_create(&env, sig, b->pm, &b->plug, e), &b->plug);
+    env.id = "cpuplug";
+    if (rc == 0 && b->cfg.cpus_max > b->cfg.cpus)
+        rc = board_take(b, cpuplug_create(&env, b->cfg.cpus, b->pm, &b->cpuplug, e), &b->cpuplug);
+    return rc;
+}
+
 static int board_chipset(struct board *b, struct err *e)
 {
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
@@ -149,9 +165,7 @@ static int board_chipset(struct board *b, struct err *e)
     b->pm = rtc.alarm_arg = b->devices;
     if (b->cfg.s3)
         pm_offer_s3(b->pm);
-    env.id = "pciplug";
-    if (b->cfg.pci_plug)
-        rc = board_take(b, pciplug_create(&env, &sig, b->pm, &b->plug, e), &b->plug);
+    rc = board_plugs(b, &sig, e);
     if (rc < 0)
         return rc;
     env.id = "com1";
@@ -326,7 +340,8 @@ static int board_tables(struct board *b, struct tables *block, const struct tabl
 
 static struct tables_cfg board_facts(const struct board *b)
 {
-    struct tables_cfg c = {.cpus = b->cfg.cpus,
+    struct tables_cfg c = {.cpus = b->cpuplug ? cpuplug_count(b->cpuplug) : b->cfg.cpus,
+                           .cpus_max = b->cfg.cpus_max,
                            .memory = b->cfg.memory,
                            .last_bus = BOARD_LAST_BUS,
                            .hpet = b->cfg.hpet,
@@ -392,6 +407,13 @@ int board_plug_came(struct board *b, const struct pci_dev *p)
 void board_plug_ask(struct board *b, const struct pci_dev *p)
 {
     pciplug_ask(b->plug, p->devfn >> 3);
+}
+
+/* Firmware waits for as many processors as the clock's memory says. */
+void board_cpus_came(struct board *b, unsigned cpus)
+{
+    rtc_cpus(b->rtc, cpus);
+    cpuplug_came(b->cpuplug, cpus);
 }
 
 int board_place(struct board *b, const struct board_tables *t, struct err *e)

@@ -37,9 +37,10 @@ enum board_event {
 
 struct board_cfg {
     unsigned cpus;
-    uint64_t memory;  /* bytes */
-    bool hugetlb;     /* RAM from the host's huge page pool */
-    struct gmem *mem; /* empty: the board adds RAM; else board_ram() did */
+    unsigned cpus_max; /* that board_cpus_came() may bring it to; 0: the same */
+    uint64_t memory;   /* bytes */
+    bool hugetlb;      /* RAM from the host's huge page pool */
+    struct gmem *mem;  /* empty: the board adds RAM; else board_ram() did */
     struct loop *loop;
     struct irqs *irqs;
     const struct doorbells *doorbells; /* NULL: every doorbell is an io() call */
@@ -120,6 +121,8 @@ uint32_t board_waking_vector(const struct board *b);
 /* Tells the guest of a function that pci_add() has put into a slot while it runs. -ENOTSUP: it
  * cannot be told of this one. */
 MUST int board_plug_came(struct board *b, const struct pci_dev *p);
+/* Tells the guest that it has `cpus` processors now, at most cpus_max. */
+void board_cpus_came(struct board *b, unsigned cpus);
 /* Asks the guest to give it up: BOARD_EJECT comes when it has. */
 void board_plug_ask(struct board *b, const struct pci_dev *p);
 

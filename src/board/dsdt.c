@@ -29,19 +29,6 @@ static void sleep_state(struct aml *a, const char *name, unsigned type)
     aml_end(a);
 }
 
-static void processors(struct aml *a, unsigned cpus)
-{
-    char name[5];
-
-    for (unsigned i = 0; i < cpus; i++) {
-        snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-        aml_device(a, name);
-        aml_name_string(a, "_HID", "ACPI0007");
-        aml_name_int(a, "_UID", i);
-        aml_end(a);
-    }
-}
-
 static void isa_device(struct aml *a, const char *name, const char *hid)
 {
     aml_device(a, name);
@@ -242,7 +229,7 @@ static void namespace(struct aml *a, const struct tables_cfg *c)
     if (c->s3)
         sleep_state(a, "\\_S3", 1);
     aml_scope(a, "\\_SB");
-    processors(a, c->cpus);
+    dsdt_cpus(a, c);
     root_bridge(a, c);
     motherboard(a, c);
     if (c->hpet)
@@ -251,6 +238,7 @@ static void namespace(struct aml *a, const struct tables_cfg *c)
         c->hooks.acpi(c->hooks.acpi_arg, a);
     aml_end(a);
     dsdt_plug_event(a, c->plug_slots);
+    dsdt_cpus_event(a, c);
 }
 
 struct acpi_header *dsdt_create(const struct tables_cfg *c, size_t *len)

@@ -35,6 +35,8 @@
 enum layout_port {
     LAYOUT_PCIPLUG = 0xae00, /* ACPI hot plug of PCI slots */
     LAYOUT_PCIPLUG_LEN = 16,
+    LAYOUT_CPUPLUG = 0xaf00, /* ACPI hot plug of processors */
+    LAYOUT_CPUPLUG_LEN = 2,
     LAYOUT_PM_BASE = 0x600, /* ACPI PM1 event, PM1 control, PM timer, GPE0 */
 };
 

@@ -19,14 +19,14 @@ struct tables {
 
 /* What the tables describe. */
 struct tables_cfg {
-    unsigned cpus;
+    unsigned cpus, cpus_max; /* that are there, that may be one day; max 0: the same */
     uint64_t memory;
     uint8_t uuid[16];
     uint8_t last_bus;
     bool hpet, pvpanic, floppy, s3;
     struct pci_extent pci; /* where firmware put PCI memory; zeroes: in the board's windows */
     bool mem64;            /* the 64-bit window is in use */
-    uint32_t plug_slots; /* bit 1: slot 1 of bus 0 may come and go */
+    uint32_t plug_slots;   /* bit 1: slot 1 of bus 0 may come and go */
     struct board_tables hooks;
 };
 

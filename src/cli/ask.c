@@ -2,6 +2,7 @@
 /* ask.c - `hospes ask`: what else than a shutdown a guest can be asked for. */
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -15,23 +16,46 @@ static const struct cli_option ask_options[] = {
     {NULL},
 };
 
+/* 0: no number. */
+static uint64_t ask_count(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    return *text < '0' || *text > '9' || *end ? 0 : n;
+}
+
+/* memory=SIZE and cpus=N, cut to the word; NULL: not so, or for nothing. */
+static const char *ask_value(const char *what, uint64_t *value)
+{
+    *value = 0;
+    if (strncmp(what, "memory=", 7) == 0)
+        return size_parse(what + 7, value) == 0 && *value ? "memory" : NULL;
+    if (strncmp(what, "cpus=", 5) == 0)
+        return (*value = ask_count(what + 5)) ? "cpus" : NULL;
+    return NULL;
+}
+
 static int ask_machine(const struct told *t, const char *name, const char *what, struct err *e)
 {
+    static const char *const not_alone[] = {"memory", "cpus", "shutdown"};
     struct json_object *req;
-    uint64_t bytes = 0;
+    uint64_t value;
+    const char *word = ask_value(what, &value);
+    bool alone = control_asks(what);
 
-    if (strncmp(what, "memory=", 7) == 0
-            ? size_parse(what + 7, &bytes) < 0 || bytes == 0
-            : !control_asks(what) || strcmp(what, "memory") == 0 || strcmp(what, "shutdown") == 0)
+    for (size_t i = 0; i < ARRAY_SIZE(not_alone); i++)
+        alone &= strcmp(what, not_alone[i]) != 0;
+    if (!word && !alone)
         return err_exit(
             e, EX_USAGE_, EINVAL,
             "a guest cannot be asked for '%s'; ask for reboot, freeze, thaw, time-sync, "
-            "wake or memory=SIZE",
+            "wake, memory=SIZE or cpus=N",
             what);
     req = json_object_new_object();
-    json_object_object_add(req, "what", json_object_new_string(bytes ? "memory" : what));
-    if (bytes)
-        json_object_object_add(req, "value", json_object_new_int64((int64_t)bytes));
+    json_object_object_add(req, "what", json_object_new_string(word ? word : what));
+    if (word)
+        json_object_object_add(req, "value", json_object_new_int64((int64_t)value));
     return told_call(t, name, "ask", req, e);
 }
 
@@ -52,9 +76,9 @@ static int ask_main(int argc, char **argv)
 
 const struct cli_command cli_ask = {
     .name = "ask",
-    .args = "[OPTION...] NAME reboot|freeze|thaw|time-sync|wake|memory=SIZE",
+    .args = "[OPTION...] NAME reboot|freeze|thaw|time-sync|wake|memory=SIZE|cpus=N",
     .about = "Asks a guest to restart, to freeze its file systems, to set its clock, to wake "
-             "from sleep or to give memory.",
+             "from sleep or to give memory, and gives it processors.",
     .more = "The guest is asked by its persona's own channel, and its answer is printed. Exit\n"
             "codes: 0 it obeyed, 66 no such machine, 74 it refused, has no such channel or did\n"
             "not answer.",

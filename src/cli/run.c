@@ -76,17 +76,32 @@ static int run_firmware(void *arg, const char *value, struct err *e)
     return rc < 0 ? rc : plan_set(&p->firmware_opts, opts ? opts + 1 : NULL, e);
 }
 
-static int run_cpus(void *arg, const char *value, struct err *e)
+/* A count of processors in front of `stop`; 0: none. */
+static unsigned run_count(const char *text, char **stop)
 {
-    char *end;
     unsigned long n;
 
     errno = 0;
-    n = strtoul(value, &end, 10);
-    if (errno || *value < '0' || *value > '9' || *end || n < 1 || n > PLAN_MAX_CPUS)
-        return err_exit(e, EX_USAGE_, EINVAL, "--cpus wants a number from 1 to %d, not %s",
+    n = strtoul(text, stop, 10);
+    return errno || *text < '0' || *text > '9' || n > PLAN_MAX_CPUS ? 0 : (unsigned)n;
+}
+
+static int run_cpus(void *arg, const char *value, struct err *e)
+{
+    struct plan *p = &((struct run *)arg)->plan;
+    char *stop;
+
+    p->cpus = run_count(value, &stop);
+    p->cpus_max = 0;
+    if (p->cpus && strncmp(stop, ",max=", 5) == 0) {
+        p->cpus_max = run_count(stop + 5, &stop);
+        if (p->cpus_max < p->cpus)
+            p->cpus = 0;
+    }
+    if (!p->cpus || *stop)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--cpus wants a number from 1 to %d, or two like 2,max=4, not %s",
                         PLAN_MAX_CPUS, value);
-    ((struct run *)arg)->plan.cpus = (unsigned)n;
     return 0;
 }
 
@@ -200,7 +215,8 @@ static int run_json(void *arg, const char *value, struct err *e)
 
 static const struct cli_option run_options[] = {
     {"persona", "NAME[,K=V]", "kvm, hyperv, xen, vmware, bare or auto (default)", run_persona},
-    {"cpus", "N", "processors (default 1)", run_cpus},
+    {"cpus", "N[,max=M]", "processors (default 1), and how many hospes ask may make of them",
+     run_cpus},
     {"memory", "SIZE", "memory: 512M, 2G (default 1G)", run_memory},
     {"hugepages", NULL, "memory from the pool of huge pages (vm.nr_hugepages)", run_hugepages},
     {"kernel", "FILE", "start this kernel without firmware: bzImage, vmlinux, PVH, multiboot",

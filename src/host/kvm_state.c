@@ -80,6 +80,11 @@ int kvm_state_take(struct kvm_vcpu *v, struct err *e)
                         v->base.index, strerror(errno));
     if (kvm_state_take_msrs(v, &s->msrs) < 0)
         return err_set(e, ENOMEM, "no memory for the MSRs of processor %u", v->base.index);
+    /* KVM looks for who has which APIC when one changes, and a processor that is just being made is
+     * not yet among those it finds. Those of the start are found when the guest sets up the first.
+     */
+    if (v->base.index >= v->h->cfg.cpus)
+        (void)ioctl(v->fd, KVM_SET_LAPIC, &s->lapic);
     return 0;
 }
 

@@ -210,7 +210,7 @@ static int do_state(struct client *k, struct json_object *req, struct err *e)
 bool control_asks(const char *what)
 {
     static const char *const words[] = {"shutdown", "reboot",    "freeze", "thaw",
-                                        "memory",   "time-sync", "wake"};
+                                        "memory",   "time-sync", "wake",   "cpus"};
 
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
         if (strcmp(words[i], what) == 0)
@@ -230,8 +230,8 @@ static int ask(struct client *k, struct json_object *req, const char *what, stru
         return err_exit(e, EX_USAGE_, EINVAL, "a guest cannot be asked for '%s'", what);
     if (json_object_object_get_ex(req, "value", &v))
         value = json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : -1;
-    if (value < 0 || (strcmp(what, "memory") == 0 && value == 0))
-        return err_exit(e, EX_USAGE_, EINVAL, "'value' is not a number of bytes");
+    if (value < 0 || (value == 0 && (strcmp(what, "memory") == 0 || strcmp(what, "cpus") == 0)))
+        return err_exit(e, EX_USAGE_, EINVAL, "'value' is not a number of bytes or processors");
     rc = k->c->ops->ask(k->c->arg, what, (uint64_t)value, &how, e);
     if (rc < 0)
         return rc;

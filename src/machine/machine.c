@@ -46,7 +46,7 @@ int machine_create(const struct plan *p, const struct host_ops *host, struct mac
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->go, NULL);
     pthread_cond_init(&m->done, NULL);
-    m->cpu = calloc(p->cpus, sizeof(*m->cpu));
+    m->cpu = calloc(machine_cpus_max(p), sizeof(*m->cpu));
     rc = m->cpu ? machine_build(m, e) : err_set(e, ENOMEM, "no memory for processors");
     if (rc == 0)
         rc = machine_watch_interrupt(m, e);
@@ -79,7 +79,7 @@ void machine_destroy(struct machine *m)
 
 int machine_run(struct machine *m, enum machine_end *end, struct err *e)
 {
-    int rc = machine_cpus_start(m, e);
+    int rc = machine_cpus_start(m, m->plan->cpus, e);
 
     if (rc < 0)
         return rc;
@@ -175,7 +175,7 @@ void machine_describe(struct machine *m, struct dump *out)
 
     dump_add(out, "persona", "%s", m->persona->ops->name);
     dump_add(out, "host", "%s", m->ops->name);
-    dump_add(out, "cpus", "%u", p->cpus);
+    dump_add(out, "cpus", "%u", m->cpus ? m->cpus : p->cpus);
     dump_add(out, "memory", "%llu MiB", (unsigned long long)(p->memory / MiB));
     if (p->kernel)
         dump_add(out, "kernel", "%s (%s)", p->kernel, m->boot ? boot_describe(m->boot) : "by UEFI");

@@ -50,11 +50,11 @@ static void info_processors(struct machine *m, struct info *out, uint64_t *exits
 {
     char key[32];
 
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    for (unsigned i = 0; i < m->cpus; i++) {
         uint64_t n = m->cpu[i].v ? m->ops->vcpu_exits(m->cpu[i].v) : 0;
 
         snprintf(key, sizeof(key), "exits of cpu %u", i);
-        if (m->plan->cpus > 1)
+        if (m->cpus > 1)
             info_number(out, key, n);
         *exits += n;
     }
@@ -76,7 +76,7 @@ void machine_info(struct machine *m, struct info *out)
     info_text(out, "persona", m->persona->ops->name);
     info_text(out, "why", p->persona_why);
     info_text(out, "host", m->ops->name);
-    info_number(out, "cpus", p->cpus);
+    info_number(out, "cpus", m->cpus);
     info_number(out, "memory", p->memory);
     info_text(out, "state", m->asleep ? "asleep" : "running");
     info_number(out, "uptime", info_uptime(m));
@@ -126,6 +126,10 @@ static int control_ask(void *arg, const char *what, uint64_t value, const char *
 
     if (strcmp(what, "shutdown") == 0)
         return machine_shutdown(m, how, e);
+    if (strcmp(what, "cpus") == 0) {
+        *how = "ACPI";
+        return machine_add_cpus(m, value, e);
+    }
     if (strcmp(what, "wake") == 0)
         return machine_wake_up(m, how, e);
     *how = m->persona->ops->name;

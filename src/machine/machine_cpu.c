@@ -58,6 +58,7 @@ static bool cpu_may_run(const struct cpu *c)
 
 static void cpu_run(struct cpu *c)
 {
+    c->fresh = false;
     while (cpu_may_run(c)) {
         c->rc = c->m->ops->vcpu_run(c->v, &c->m->sink, &c->err);
         if (c->rc < 0) {
@@ -91,6 +92,13 @@ static void *cpu_main(void *arg)
     struct machine *m = c->m;
 
     c->rc = cpu_set_up(c, &c->err);
+    if (c->rc < 0) {
+        pthread_mutex_lock(&m->lock);
+        c->idle = true;
+        pthread_cond_broadcast(&m->done);
+        pthread_mutex_unlock(&m->lock);
+        return NULL;
+    }
     for (;;) {
         switch (cpu_wait(c)) {
         case CPU_HOLD:
@@ -113,6 +121,8 @@ static void *cpu_main(void *arg)
             cpu_run(c);
             break;
         case CPU_RUN:
+            if (c->fresh && m->boot)
+                boot_prepare(c->v);
             cpu_run(c);
             break;
         case CPU_QUIT:
@@ -123,7 +133,7 @@ static void *cpu_main(void *arg)
 
 static bool cpus_idle(const struct machine *m)
 {
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    for (unsigned i = 0; i < m->cpus; i++) {
         const struct cpu *c = &m->cpu[i];
 
         if (c->started && (!c->idle || c->seen != m->order_no))
@@ -141,7 +151,7 @@ void machine_cpus_order(struct machine *m, enum cpu_order order)
         __atomic_store_n(&m->halt, false, __ATOMIC_RELEASE);
     m->order = order;
     __atomic_add_fetch(&m->order_no, 1, __ATOMIC_RELEASE);
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    for (unsigned i = 0; i < m->cpus; i++) {
         if (m->cpu[i].v && !m->cpu[i].idle)
             m->ops->vcpu_kick(m->cpu[i].v);
     }
@@ -155,16 +165,27 @@ void machine_cpus_halt(struct machine *m)
 {
     if (__atomic_exchange_n(&m->halt, true, __ATOMIC_ACQ_REL))
         return;
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    for (unsigned i = 0; i < m->cpus; i++) {
         if (m->cpu && m->cpu[i].v)
             m->ops->vcpu_kick(m->cpu[i].v);
     }
 }
 
-/* One after the other: KVM numbers processors in the order of their creation. */
-int machine_cpus_start(struct machine *m, struct err *e)
+/* The thread is on its way out. */
+static void cpu_end(struct cpu *c)
 {
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    pthread_join(c->thread, NULL);
+    c->started = false;
+    if (c->v)
+        c->m->ops->vcpu_destroy(c->v);
+    c->v = NULL;
+}
+
+/* One after the other: KVM numbers processors in the order of their creation. */
+int machine_cpus_start(struct machine *m, unsigned n, struct err *e)
+{
+    while (m->cpus < n) {
+        unsigned i = m->cpus;
         struct cpu *c = &m->cpu[i];
         char name[16];
         int rc;
@@ -172,6 +193,7 @@ int machine_cpus_start(struct machine *m, struct err *e)
         c->m = m;
         c->index = i;
         c->seen = m->order_no;
+        c->fresh = true;
         rc = pthread_create(&c->thread, NULL, cpu_main, c);
         if (rc)
             return err_exit(e, EX_NO_HOST, rc, "cannot start a thread for processor %u: %s", i,
@@ -185,8 +207,10 @@ int machine_cpus_start(struct machine *m, struct err *e)
         pthread_mutex_unlock(&m->lock);
         if (c->rc < 0) {
             *e = c->err;
+            cpu_end(c);
             return c->rc;
         }
+        __atomic_store_n(&m->cpus, i + 1, __ATOMIC_RELEASE);
     }
     return 0;
 }
@@ -197,14 +221,11 @@ void machine_cpus_join(struct machine *m)
         return;
     machine_cpus_halt(m);
     machine_cpus_order(m, CPU_QUIT);
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    for (unsigned i = 0; i < m->cpus; i++) {
         struct cpu *c = &m->cpu[i];
 
         if (c->started)
-            pthread_join(c->thread, NULL);
-        c->started = false;
-        if (c->v)
-            m->ops->vcpu_destroy(c->v);
-        c->v = NULL;
+            cpu_end(c);
     }
+    m->cpus = 0;
 }

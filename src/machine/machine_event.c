@@ -79,7 +79,7 @@ static uint64_t machine_exits(const struct machine *m)
 {
     uint64_t n = 0;
 
-    for (unsigned i = 0; i < m->plan->cpus; i++)
+    for (unsigned i = 0; i < m->cpus; i++)
         n += m->cpu[i].v ? m->ops->vcpu_exits(m->cpu[i].v) : 0;
     return n;
 }

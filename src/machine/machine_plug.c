@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine_plug.c - disks that come and go while the guest runs.
+ * machine_plug.c - disks that come and go, and processors that come, while the guest runs.
  *
  * A disk behind a controller goes at once; one that is a PCI function of its own is asked back, and
  * goes when the guest gives up its slot.
@@ -184,6 +184,36 @@ int machine_detach(struct machine *m, const char *id, struct err *e)
         }
     }
     return rc;
+}
+
+int machine_add_cpus(struct machine *m, uint64_t n, struct err *e)
+{
+    unsigned had = m->cpus, max = machine_cpus_max(m->plan);
+    char text[80];
+    int rc;
+
+    if (strcmp(m->persona->ops->name, "kvm") != 0)
+        return err_set(e, ENOTSUP, "persona %s gives no processors to a guest that runs",
+                       m->persona->ops->name);
+    if (n > max)
+        return err_set(e, ENOTSUP,
+                       "this machine can come to %u processors: start it with --cpus %u,max=%llu",
+                       max, m->plan->cpus, (unsigned long long)n);
+    if (n <= had)
+        return err_set(e, EINVAL, "it has %u already, and none is taken away", had);
+    if (!m->started_ns || m->ended || m->asleep)
+        return err_set(e, EBUSY, "the guest does not run now");
+    machine_cpus_order(m, CPU_HOLD);
+    rc = machine_cpus_start(m, (unsigned)n, e);
+    if (!__atomic_load_n(&m->halt, __ATOMIC_ACQUIRE))
+        machine_cpus_order(m, CPU_RUN);
+    if (m->cpus > had)
+        board_cpus_came(m->board, m->cpus);
+    if (rc < 0)
+        return rc;
+    snprintf(text, sizeof(text), "it was told that it has %u processors now", m->cpus);
+    machine_answered(m, true, text);
+    return 0;
 }
 
 void machine_unplug_all(struct machine *m)

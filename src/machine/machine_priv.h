@@ -34,6 +34,7 @@ struct cpu {
     struct vcpu *v; /* NULL until set up */
     unsigned seen;  /* last order_no that it obeyed */
     bool idle;      /* waits for the next order */
+    bool fresh;     /* has not run yet */
     int rc;         /* set-up or run failed: see err */
     struct err err;
 };
@@ -78,8 +79,9 @@ struct machine {
     pthread_cond_t go, done;
     enum cpu_order order;
     unsigned order_no;
-    bool halt; /* an event ended this life: vCPUs stop by themselves */
-    struct cpu *cpu;
+    bool halt;       /* an event ended this life: vCPUs stop by themselves */
+    struct cpu *cpu; /* plan->cpus_max of them */
+    unsigned cpus;   /* whose threads were started; grows while all are held */
 
     /* loop's thread */
     struct watch interrupt; /* fd -1 until made */
@@ -102,7 +104,9 @@ struct machine {
     size_t plugged_ever;
 };
 
-/* machine_build.c: a step each, in this order; machine_destroy() undoes what was done. */
+/* machine_build.c: what a plan's machine may come to. */
+unsigned machine_cpus_max(const struct plan *p);
+/* A step each, in this order; machine_destroy() undoes what was done. */
 MUST int machine_build(struct machine *m, struct err *e);
 void machine_unbuild(struct machine *m);
 MUST int machine_load(struct machine *m, struct err *e);
@@ -123,8 +127,12 @@ void machine_unplug_all(struct machine *m);
 /* The guest has given up a PCI slot: what was in it goes. */
 void machine_ejected(struct machine *m, unsigned slot);
 
+/* machine_plug.c: brings the running guest to n processors; loop's thread. */
+MUST int machine_add_cpus(struct machine *m, uint64_t n, struct err *e);
+
 /* machine_cpu.c */
-MUST int machine_cpus_start(struct machine *m, struct err *e);
+/* Brings the machine to n processors; those that could be had stay when one fails. */
+MUST int machine_cpus_start(struct machine *m, unsigned n, struct err *e);
 /* Tells all vCPUs and, except for START and RUN, waits until all have obeyed. */
 void machine_cpus_order(struct machine *m, enum cpu_order order);
 void machine_cpus_join(struct machine *m);

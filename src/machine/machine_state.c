@@ -54,7 +54,7 @@ void machine_state(struct machine *m, struct info *out)
     if (!m->started_ns || m->ended || m->asleep)
         return;
     machine_cpus_order(m, CPU_HOLD);
-    for (unsigned i = 0; i < m->plan->cpus; i++) {
+    for (unsigned i = 0; i < m->cpus; i++) {
         if (m->cpu[i].v)
             state_cpu(m, i, out);
     }

@@ -400,7 +400,10 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     plan_take(&p->serial, &over->serial);
     plan_take(&p->display, &over->display);
     plan_take(&p->log, &over->log);
-    p->cpus = over->cpus ? over->cpus : p->cpus;
+    if (over->cpus) {
+        p->cpus = over->cpus;
+        p->cpus_max = over->cpus_max;
+    }
     p->memory = over->memory ? over->memory : p->memory;
     p->testdev |= over->testdev;
     p->hugepages |= over->hugepages;
@@ -474,6 +477,10 @@ static int plan_check_sizes(const struct plan *p, struct err *e)
     if (p->cpus < 1 || p->cpus > PLAN_MAX_CPUS)
         return err_exit(e, EX_USAGE_, EINVAL, "a machine has 1 to %d processors, not %u",
                         PLAN_MAX_CPUS, p->cpus);
+    if (p->cpus_max && (p->cpus_max < p->cpus || p->cpus_max > PLAN_MAX_CPUS))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "a machine of %u processors can come to %u to %d, not %u", p->cpus, p->cpus,
+                        PLAN_MAX_CPUS, p->cpus_max);
     if (p->memory < PLAN_MEMORY_MIN || p->memory > PLAN_MEMORY_MAX)
         return err_exit(e, EX_USAGE_, EINVAL, "a machine has 4M to 4T of memory, not %llu bytes",
                         (unsigned long long)p->memory);

@@ -83,10 +83,10 @@ struct plan {
     char *hardware; /* version of the virtual hardware, likewise: "vmx-17" */
     char *persona;  /* NULL: auto */
     char *persona_opts;
-    char *persona_why; /* one line: how auto decided, or NULL */
-    unsigned cpus;
-    unsigned cores;  /* to a socket; 0: not said */
-    uint64_t memory; /* bytes */
+    char *persona_why;       /* one line: how auto decided, or NULL */
+    unsigned cpus, cpus_max; /* max: that hospes ask may bring it to; 0: as the persona has it */
+    unsigned cores;          /* to a socket; 0: not said */
+    uint64_t memory;         /* bytes */
     char *kernel, *initrd, *append;
     struct plan_module module[PLAN_MAX_MODULES];
     size_t modules;

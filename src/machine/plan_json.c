@@ -55,6 +55,7 @@ static const struct field plan_fields[] = {
     {"persona-options", FIELD_TEXT, offsetof(struct plan, persona_opts)},
     {"why", FIELD_TEXT, offsetof(struct plan, persona_why)},
     {"cpus", FIELD_NUMBER, offsetof(struct plan, cpus)},
+    {"cpus-max", FIELD_NUMBER, offsetof(struct plan, cpus_max)},
     {"cores", FIELD_ORDER, offsetof(struct plan, cores)},
     {"memory", FIELD_SIZE, offsetof(struct plan, memory)},
     {"kernel", FIELD_TEXT, offsetof(struct plan, kernel)},

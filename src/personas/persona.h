@@ -63,8 +63,8 @@ enum machine_event {
 struct persona_env {
     struct env dev; /* for its devices */
     struct host *host;
-    unsigned cpus;
-    uint64_t memory; /* bytes */
+    unsigned cpus, cpus_max; /* at the start, and that may be there one day */
+    uint64_t memory;         /* bytes */
     const char *name;
     uint8_t uuid[16];
     bool display;            /* somebody may look and point */

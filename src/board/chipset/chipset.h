@@ -43,6 +43,8 @@ MUST int rtc_create(const struct env *env, const struct rtc_cfg *c, struct devic
 void rtc_cmos_set(struct device *d, unsigned at, uint8_t v);
 /* Drives' types, as in the byte at 0x10, and the equipment byte with them. */
 void rtc_cmos_floppy(struct device *d, uint8_t types);
+/* How many processors firmware waits for. */
+void rtc_cpus(struct device *d, unsigned cpus);
 
 /* hpet.c: an event timer at LAYOUT_HPET. */
 MUST int hpet_create(const struct env *env, struct device **out, struct err *e);
@@ -76,6 +78,13 @@ MUST int pciplug_create(const struct env *env, const struct board_signal *sig, s
 /* Something came into a slot; the guest shall give it up again. */
 void pciplug_came(struct device *d, unsigned slot);
 void pciplug_ask(struct device *d, unsigned slot);
+
+/* cpuplug.c: ACPI hot plug of processors, `cpus` of which are there; pm is told of events. */
+MUST int cpuplug_create(const struct env *env, unsigned cpus, struct device *pm,
+                        struct device **out, struct err *e);
+/* There are `cpus` now, never fewer than before. */
+void cpuplug_came(struct device *d, unsigned cpus);
+unsigned cpuplug_count(struct device *d);
 
 /* pvpanic.c: panic notices at port 0x505. */
 MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, struct device **out,

@@ -401,6 +401,16 @@ void rtc_cmos_set(struct device *d, unsigned at, uint8_t v)
     device_unlock(d);
 }
 
+void rtc_cpus(struct device *d, unsigned cpus)
+{
+    struct rtc *r = (struct rtc *)d;
+
+    device_lock(d);
+    r->cfg.cpus = cpus;
+    r->s.cmos[0x5f] = (uint8_t)(cpus - 1);
+    device_unlock(d);
+}
+
 void rtc_cmos_floppy(struct device *d, uint8_t types)
 {
     struct rtc *r = (struct rtc *)d;

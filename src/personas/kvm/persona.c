@@ -161,6 +161,12 @@ static int device_options(const struct kvm_persona *k, struct cfg *opts, struct 
     return rc;
 }
 
+/* A queue for each processor that may be there. */
+static unsigned kvm_queues(const struct kvm_persona *k)
+{
+    return (unsigned)min_u64(max_u64(k->p.env.cpus, k->p.env.cpus_max), 16);
+}
+
 /* --- the SCSI controller --- */
 
 static int make_scsi(struct kvm_persona *k, struct err *e)
@@ -168,8 +174,7 @@ static int make_scsi(struct kvm_persona *k, struct err *e)
     struct env env = k->p.env.dev;
 
     env.id = "scsi0";
-    return k->scsi ? 0
-                   : vscsi_create(&env, &k->o, (unsigned)min_u64(k->p.env.cpus, 16), &k->scsi, e);
+    return k->scsi ? 0 : vscsi_create(&env, &k->o, kvm_queues(k), &k->scsi, e);
 }
 
 /* At lun=N, or at the lowest LUN that is free. The controller is there. */
@@ -247,7 +252,7 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     struct kvm_persona *k = kvm_of(p);
     struct env env = p->env.dev;
     struct virtio_options o;
-    uint64_t queues = s->queues ? s->queues : min_u64(p->env.cpus, 16);
+    uint64_t queues = s->queues ? s->queues : kvm_queues(k);
     int rc;
 
     if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {

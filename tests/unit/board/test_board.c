@@ -32,6 +32,7 @@ static void note(void *arg, enum board_event what, unsigned value, const char *t
 static void start(uint64_t memory, unsigned cpus, bool testdev)
 {
     struct board_cfg c = {.cpus = cpus,
+                          .cpus_max = cpus + 2,
                           .memory = memory,
                           .testdev = testdev,
                           .s3 = true,

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tables.sh TEST-BOARD : ACPI's own compiler reads every table, and takes the DSDT back without a remark.
+set -eu
+command -v iasl >/dev/null || {
+    echo 'iasl is not installed (acpica-tools)'
+    exit 77
+}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+HOSPES_TEST_TABLES=$dir "$1" >"$dir/log" 2>&1 || {
+    cat "$dir/log"
+    exit 1
+}
+cd "$dir"
+bad=0
+for table in APIC DSDT FACP FACS MCFG RSDT XSDT; do
+    file=$(find . -name "$table@*.dat" | head -n 1)
+    [ -n "$file" ] || { echo "$table was not left"; exit 1; }
+    mv "$file" $table.dat
+    iasl -d $table.dat >said 2>&1 || { echo "$table: "; cat said; bad=1; }
+    if grep -Ei 'invalid|incorrect|warning|error' said; then bad=1; fi
+done
+iasl -tc DSDT.dsl >said 2>&1 || bad=1
+grep -q '0 Errors, 0 Warnings, 0 Remarks' said || { cat said; bad=1; }
+exit $bad
