@@ -36,6 +36,7 @@ struct run {
     bool detach, json;
     bool named; /* it has a name that stays */
     enum sandbox_mode sandbox;
+    bool sandbox_said;
     bool persona_said; /* by the user, and so not to be decided */
     struct import_wish wish;
     struct import_report report; /* of FILE, when that was a description */
@@ -172,6 +173,7 @@ static int run_nic(void *arg, const char *value, struct err *e)
 
 static int run_sandbox(void *arg, const char *value, struct err *e)
 {
+    ((struct run *)arg)->sandbox_said = true;
     if (sandbox_parse(value, &((struct run *)arg)->sandbox) < 0)
         return err_exit(e, EX_USAGE_, EINVAL, "--sandbox is on, strict or off, not '%s'", value);
     return 0;
@@ -247,7 +249,7 @@ static const struct cli_option run_options[] = {
     {"pick", "NAME", "of several machines or configurations that FILE describes, this one",
      run_pick},
     {"trust", NULL, "disks that FILE names may lie anywhere: it is your own", run_trust},
-    {"sandbox", "on|strict|off", "what system calls the running machine is left with (default off)",
+    {"sandbox", "on|strict|off", "what system calls the running machine is left with (default on)",
      run_sandbox},
     {"testdev", NULL, "add the test devices of kvm-unit-tests", run_testdev},
     {NULL},
@@ -360,6 +362,16 @@ static int run_end(struct run *r, const struct machine *m, enum machine_end end)
     return code;
 }
 
+/* Who did not ask for a sandbox gets one where there is one. */
+static int run_sandbox_open(const struct run *r, struct err *e)
+{
+    bool there = r->sandbox_said || sandbox_there();
+
+    if (!there)
+        log_line(LOG_WARN, "sandbox", "this host has none: the machine runs without");
+    return sandbox_open(there ? r->sandbox : SANDBOX_OFF, console_restore_terminal, e);
+}
+
 static int run_plan(struct run *r, struct err *e)
 {
     enum machine_end end;
@@ -382,7 +394,7 @@ static int run_plan(struct run *r, struct err *e)
     run_banner(r, m);
     run_signals(m);
     detach_ready();
-    rc = sandbox_open(r->sandbox, console_restore_terminal, e);
+    rc = run_sandbox_open(r, e);
     if (rc == 0)
         rc = machine_run(m, &end, e);
     run_signals(NULL);
@@ -510,7 +522,7 @@ static int run_go(struct run *r, int argc, char *const *words, struct err *e)
 
 static int run_main(int argc, char **argv)
 {
-    struct run r = {0};
+    struct run r = {.sandbox = SANDBOX_ON};
     struct err e = {0};
     char **words = calloc((size_t)argc + 1, sizeof(*words));
     int n, rc;

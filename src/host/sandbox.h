@@ -25,6 +25,8 @@ enum sandbox_thread { SANDBOX_LOOP, SANDBOX_VCPU };
 
 /* "off", "on" or "strict". -EINVAL: none of these. */
 MUST int sandbox_parse(const char *text, enum sandbox_mode *out);
+/* false: this host has no such filters. */
+bool sandbox_there(void);
 /* No new privileges for this process from here on; before_end (may be NULL) is called before it
  * ends for a forbidden call, from a signal handler. */
 MUST int sandbox_open(enum sandbox_mode mode, void (*before_end)(void), struct err *e);

@@ -508,6 +508,7 @@ int rtc_create(const struct env *env, const struct rtc_cfg *c, struct device **o
     if (!r->cfg.wall)
         r->cfg.wall = rtc_host_clock;
     r->next.fire = rtc_fire;
+    tzset(); /* reads a file once: a processor in its sandbox may not open one */
     rc = chipset_line(env, RTC_GSI, &r->irq, e);
     if (rc == 0)
         rc = chipset_claim(env, RTC_PORT, 2, &r->d, 0, e);

@@ -11,8 +11,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -147,6 +150,53 @@ static int makes_a_raw_link(void)
     return socket(AF_PACKET, SOCK_RAW, 0) >= 0 ? FINE : REFUSED;
 }
 
+/* As for each raw image that is opened; whether the file system has such marks does not matter. */
+static int looks_for_a_mark(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    char mark[8];
+
+    (void)!fgetxattr(fd, "user.hospes", mark, sizeof(mark));
+    (void)!fsetxattr(fd, "user.hospes", mark, sizeof(mark), 0);
+    return FINE;
+}
+
+static int reads_its_limits(void)
+{
+    struct rlimit now, less = {1, 1};
+
+    if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+        return REFUSED;
+    return setrlimit(RLIMIT_CORE, &less) == 0 ? FINE : REFUSED;
+}
+
+static int timer = -1;
+
+static int arms_a_timer(void)
+{
+    const struct itimerspec soon = {.it_value.tv_sec = 100};
+
+    return timerfd_settime(timer, 0, &soon, NULL) == 0 ? FINE : REFUSED;
+}
+
+static void *takes_its_own_list(void *arg)
+{
+    struct err e;
+
+    return sandbox_enter(SANDBOX_VCPU, &e) == 0 ? arg : NULL;
+}
+
+static int starts_a_processor(void)
+{
+    void *got = NULL, *want = &got;
+    pthread_t t;
+
+    return pthread_create(&t, NULL, takes_its_own_list, want) == 0 && pthread_join(t, &got) == 0 &&
+                   got == want
+               ? FINE
+               : REFUSED;
+}
+
 static void the_loop_is_held_to_its_list(void **state)
 {
     static const struct {
@@ -157,6 +207,9 @@ static void the_loop_is_held_to_its_list(void **state)
         {starts_a_thread, FINE},
         {takes_memory, FINE},
         {makes_a_socket, FINE},
+        {looks_for_a_mark, FINE},
+        {arms_a_timer, FINE},
+        {reads_its_limits, EX_BUG}, /* and may not change them */
         {types_into_the_terminal, REFUSED},
         {types_with_high_bits, REFUSED},
         {runs_a_program, EX_BUG},
@@ -189,7 +242,9 @@ static void a_processor_opens_nothing(void **state)
     assert_int_equal(inside(SANDBOX_STRICT, SANDBOX_VCPU, takes_memory, said), FINE);
     assert_int_equal(inside(SANDBOX_STRICT, SANDBOX_VCPU, opens_a_file, said), EX_BUG);
     assert_int_equal(inside(SANDBOX_STRICT, SANDBOX_VCPU, makes_a_socket, said), EX_BUG);
+    assert_int_equal(inside(SANDBOX_STRICT, SANDBOX_VCPU, arms_a_timer, said), FINE);
     assert_int_equal(inside(SANDBOX_ON, SANDBOX_VCPU, opens_a_file, said), FINE);
+    assert_int_equal(inside(SANDBOX_STRICT, SANDBOX_LOOP, starts_a_processor, said), FINE);
 }
 
 static void a_forbidden_call_is_told_in_one_sentence(void **state)
@@ -232,5 +287,6 @@ int main(void)
         cmocka_unit_test(modes_have_names),
     };
 
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
