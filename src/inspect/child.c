@@ -16,6 +16,26 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/dl.h"
+#include "core/err.h"
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(seccomp_init);
+DL_DECLARE(seccomp_load);
+DL_DECLARE(seccomp_release);
+DL_DECLARE(seccomp_rule_add);
+static const struct dl_symbol libseccomp[] = {
+    DL_SYMBOL(seccomp_init),
+    DL_SYMBOL(seccomp_load),
+    DL_SYMBOL(seccomp_release),
+    DL_SYMBOL(seccomp_rule_add),
+    {NULL, NULL},
+};
+#define seccomp_init dl_seccomp_init
+#define seccomp_load dl_seccomp_load
+#define seccomp_release dl_seccomp_release
+#define seccomp_rule_add dl_seccomp_rule_add
+
 enum { CHILD_FILE_MAX = 64 << 20 };
 
 static int memory_fd = -1; /* of the child, made before it was locked in */
@@ -121,8 +141,11 @@ static int allow_some(scmp_filter_ctx f)
 void child_lock(void)
 {
     scmp_filter_ctx f;
+    struct err e;
     int rc;
 
+    if (dl_load("libseccomp.so.2", "libseccomp2", libseccomp, &e) < 0)
+        _exit(1);
     load_converters();
     memory_fd = memfd_create("hive", MFD_CLOEXEC);
     f = memory_fd >= 0 ? seccomp_init(SCMP_ACT_ERRNO(EPERM)) : NULL;

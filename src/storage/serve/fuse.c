@@ -24,8 +24,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dl.h"
 #include "core/err.h"
 #include "storage/serve/bytes.h"
+
+/* Loaded when it is first used: see core/dl.h. */
+DL_DECLARE(fuse_destroy);
+DL_DECLARE(fuse_get_context);
+DL_DECLARE(fuse_get_session);
+DL_DECLARE(fuse_loop_mt_31);
+DL_DECLARE(fuse_mount);
+DL_DECLARE(fuse_new);
+DL_DECLARE(fuse_opt_free_args);
+DL_DECLARE(fuse_session_exit);
+DL_DECLARE(fuse_set_log_func);
+DL_DECLARE(fuse_unmount);
+static const struct dl_symbol libfuse[] = {
+    DL_SYMBOL(fuse_destroy),
+    DL_SYMBOL(fuse_get_context),
+    DL_SYMBOL(fuse_get_session),
+    DL_SYMBOL(fuse_loop_mt_31),
+    DL_SYMBOL(fuse_mount),
+    DL_SYMBOL(fuse_new),
+    DL_SYMBOL(fuse_opt_free_args),
+    DL_SYMBOL(fuse_session_exit),
+    DL_SYMBOL(fuse_set_log_func),
+    DL_SYMBOL(fuse_unmount),
+    {NULL, NULL},
+};
+#define fuse_destroy dl_fuse_destroy
+#define fuse_get_context dl_fuse_get_context
+#define fuse_get_session dl_fuse_get_session
+#define fuse_loop_mt_31 dl_fuse_loop_mt_31
+#define fuse_mount dl_fuse_mount
+#define fuse_new dl_fuse_new
+#define fuse_opt_free_args dl_fuse_opt_free_args
+#define fuse_session_exit dl_fuse_session_exit
+#define fuse_set_log_func dl_fuse_set_log_func
+#define fuse_unmount dl_fuse_unmount
 
 struct mount {
     struct mount_cfg c;
@@ -256,6 +292,8 @@ int mount_create(const struct mount_cfg *c, struct mount **out, struct err *e)
     struct mount *m;
     int rc = check_dir(c, e);
 
+    if (rc == 0)
+        rc = dl_load("libfuse3.so.3", "libfuse3-3", libfuse, e);
     if (rc < 0)
         return rc;
     m = calloc(1, sizeof(*m));
