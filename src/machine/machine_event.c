@@ -7,9 +7,9 @@
  *
  * A notice of a panic lets the guest go on. After some of them nothing comes but last words: a
  * second is enough. After others a crash kernel may start and save the memory of the one that died,
- * so the machine runs on for as long as the guest shows signs of work, or without a limit once its
- * crash kernel has found its devices. Then, or when it resets or powers off before, the machine
- * ends as crashed.
+ * so the machine runs on for as long as the guest shows signs of work, or without a limit once it
+ * has handed its devices over or its crash kernel has found them. Then, or when it resets or powers
+ * off before, the machine ends as crashed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ enum told {
     TOLD_RENEW,
     TOLD_PANIC,  /* last words follow */
     TOLD_NOTICE, /* a crash kernel may follow */
-    TOLD_ALIVE,  /* the guest found its devices */
+    TOLD_ALIVE,  /* the guest found its devices, or leaves them to its next kernel */
     TOLD_CRASH,
     TOLD_TEST,
     TOLD_SLEEP,

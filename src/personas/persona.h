@@ -54,7 +54,8 @@ enum machine_event {
     MACHINE_RESET,
     MACHINE_RENEW,    /* a new kernel will start in the same machine, by its own hand (kexec) */
     MACHINE_CRASH,    /* text says how it was told */
-    MACHINE_ALIVE,    /* a kernel has found its devices: after a crash, the one that saves memory */
+    MACHINE_ALIVE,    /* a kernel found its devices, or left them to the next: after a crash, to the
+                       * one that saves memory */
     MACHINE_ASK_DONE, /* the guest obeyed or answered; text is what it said */
     MACHINE_ASK_FAILED,
 };

@@ -263,9 +263,13 @@ static enum verdict hyperv_hypercall(struct persona *p, struct vcpu *cpu, struct
     return VERDICT_DONE;
 }
 
+/* A kernel that panics leaves its SynIC on; one that hands over to a crash kernel switches it off.
+ */
 static void hyperv_synic(struct persona *p, struct vcpu *cpu, const struct host_event_info *info)
 {
     synic_changed(hyperv_of(p)->bus->synic, cpu, info);
+    if (info->data[0] == HV_X64_MSR_SCONTROL && !(info->data[1] & HV_SYNIC_ENABLE))
+        p->env.event(p->env.event_arg, MACHINE_ALIVE, NULL);
 }
 
 /* --- devices --- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "abi/hyperv.h"
 #include "board/pci.h"
 #include "boot/images.h"
 #include "core/err.h"
@@ -275,6 +276,38 @@ static void a_crash_notice_lets_the_guest_save_its_memory(void **state)
     machine_destroy(t->m);
 }
 
+static bool waited_for[2];
+
+/* Linux switches its SynIC off before it jumps into the crash kernel, which is long silent. */
+static void guest_hands_over(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    struct host_event_info crash = {{1, 2, 3, 4, 5}, {0}}, off = {{HV_X64_MSR_SCONTROL}, {0}};
+    struct bench *t = arg;
+
+    if (v->index != 0)
+        return;
+    s->event(s->arg, v, HOST_EVENT_CRASH, &crash);
+    usleep(20000);
+    waited_for[0] = t->m->grace.at;
+    s->event(s->arg, v, HOST_EVENT_SYNIC, &off);
+    usleep(20000);
+    waited_for[1] = t->m->grace.at;
+    power_off(s);
+}
+
+static void a_guest_that_hands_over_to_its_crash_kernel_is_let_be(void **state)
+{
+    struct bench *t = *state;
+    int rc;
+
+    assert_int_equal(plan_set(&t->plan.persona, "hyperv", &t->e), 0);
+    bench_script(t, guest_hands_over);
+    assert_int_equal(bench_run(t, &rc), END_CRASHED);
+    assert_true(waited_for[0]);
+    assert_false(waited_for[1]);
+    machine_destroy(t->m);
+}
+
 static void guest_panics(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
 {
     if (v->index == 0) {
@@ -501,6 +534,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_triple_fault_is_a_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_log_keeps_what_a_triple_fault_left, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_guest_that_hands_over_to_its_crash_kernel_is_let_be,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_notice_lets_the_guest_save_its_memory, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_panic_ends_the_run_even_if_the_guest_hangs, set_up,
