@@ -188,7 +188,7 @@ def main():
     p.add_argument("--out", default="build/bench", metavar="DIR")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--tries", type=int, default=3)
-    p.add_argument("--patience", type=float, default=120, help="seconds without output")
+    p.add_argument("--patience", type=float, default=120, help="seconds without output; processor time of the counted machine, wall time on real KVM")
     p.add_argument("groups", nargs="*", metavar="GROUP")
     args = p.parse_args()
 
