@@ -18,7 +18,7 @@
 #include "core/iov.h"
 
 enum {
-    STORVSP_TRANSFER = 512 << 10, /* bytes of one request */
+    STORVSP_TRANSFER = 1 << 20, /* bytes of one request */
     STORVSP_IOV = STORVSP_TRANSFER / VMBUS_PAGE + 2,
     STORVSP_FLYING = 2048, /* requests at once */
     STORVSP_PACKET = 16 << 10,
@@ -43,6 +43,7 @@ struct storvsp {
     struct vmbus *b;
     struct scsi_target *target;
     bool ide;
+    char *id; /* of its channels, too */
     unsigned channels;
     struct vmbus_channel channel[STORVSP_CHANNELS];
     uint64_t life[STORVSP_CHANNELS]; /* openings so far */
@@ -452,12 +453,12 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
                                                .max_transfer = STORVSP_TRANSFER};
     struct storvsp *s = calloc(1, sizeof(*s));
     struct scsi_events ev = {.changed = storvsp_changed, .arg = s};
-    char *name = strdup(id);
     int rc;
 
-    if (!s || !name) {
+    if (s)
+        s->id = strdup(id);
+    if (!s || !s->id) {
         free(s);
-        free(name);
         return err_set(e, ENOMEM, "no memory for a storage controller");
     }
     s->b = b;
@@ -466,13 +467,13 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
     rc = scsi_target_create(b->loop, &cfg, &s->target, e);
     if (rc == 0) {
         scsi_target_listen(s->target, &ev);
-        rc = storvsp_add_channels(s, name, ide, e);
+        rc = storvsp_add_channels(s, s->id, ide, e);
     }
     if (rc < 0) {
         for (unsigned i = 0; i < s->channels && s->channel[i].bus; i++)
             vmbus_remove(&s->channel[i]);
         scsi_target_destroy(s->target);
-        free(name);
+        free(s->id);
         free(s);
         return rc;
     }
@@ -482,8 +483,6 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
 
 void storvsp_destroy(struct storvsp *s)
 {
-    char *name = (char *)(uintptr_t)s->channel[0].id;
-
     for (unsigned i = 0; i < s->channels; i++)
         vmbus_remove(&s->channel[i]);
     /* What the disks still work on comes back here. */
@@ -496,7 +495,7 @@ void storvsp_destroy(struct storvsp *s)
         next = r->next;
         free(r);
     }
-    free(name);
+    free(s->id);
     free(s);
 }
 

@@ -143,14 +143,14 @@ static void data_goes_both_ways(void **state)
 
 static void a_large_request_is_served_whole(void **state)
 {
-    static const uint8_t read[10] = {0x28, 0, 0, 0, 0, 0, 0, 4, 0};
-    struct vstor_packet k = srb(read, 10, READ_TYPE, 512 << 10);
+    static const uint8_t read[10] = {0x28, 0, 0, 0, 0, 0, 0, 8, 0};
+    struct vstor_packet k = srb(read, 10, READ_TYPE, MiB);
 
     settle();
-    memset(disk->data, 0x77, 512 << 10);
-    k = go(&k, HV_DATA + 512, 512 << 10);
+    memset(disk->data, 0x77, MiB);
+    k = go(&k, HV_DATA + 512, MiB);
     assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_SUCCESS);
-    assert_int_equal(*(uint8_t *)hv_ram(&g, HV_DATA + 512 + (512 << 10) - 1, 1), 0x77);
+    assert_int_equal(*(uint8_t *)hv_ram(&g, HV_DATA + 512 + MiB - 1, 1), 0x77);
 }
 
 static void sense_data_comes_with_errors(void **state)

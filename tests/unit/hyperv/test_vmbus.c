@@ -344,6 +344,19 @@ static void many_messages_wait_for_their_slot(void **state)
     assert_int_equal(hv_message(&g, out), 1099);
 }
 
+/* As long as they are waited for, each end of an interrupt wakes the loop. */
+static void ends_of_messages_are_not_waited_for_long(void **state)
+{
+    connect();
+    assert_non_null(g.sint[0][1]);
+    loop_advance(g.f.env.loop, 25000000);
+    assert_true(loop_step(g.f.env.loop, 0) >= 0);
+    assert_null(g.sint[0][1]);
+    assert_non_null(g.sint[0][0]);
+    connect();
+    assert_non_null(g.sint[0][1]);
+}
+
 static void a_reset_forgets_everything(void **state)
 {
     connect();
@@ -393,6 +406,7 @@ int main(void)
         T(interrupts_follow_the_channel_to_its_processor),
         T(old_guests_share_one_doorbell),
         T(many_messages_wait_for_their_slot),
+        T(ends_of_messages_are_not_waited_for_long),
         T(a_reset_forgets_everything),
         T(any_message_is_taken),
     };
