@@ -22,6 +22,7 @@
 #include "cli/commands.h"
 #include "cli/detach.h"
 #include "core/cfg.h"
+#include "host/hold.h"
 #include "host/probe.h"
 #include "machine/runtime.h"
 #include "net/forward.h"
@@ -379,9 +380,11 @@ int soft_agent_main(int argc, char **argv)
     struct err e = {0};
     int rc;
 
-    if (argc == 3 && strcmp(argv[1], "connect") == 0)
+    if (argc == 3 && strcmp(argv[1], "connect") == 0) {
         rc = softhost_connect(argv[2], &e);
-    else
+    } else {
+        host_hold(); /* before anything else uses KVM */
         rc = softhost_agent(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0, &e);
+    }
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
