@@ -13,6 +13,7 @@
 #include "catalogue/serve.h"
 #include "catalogue/site.h"
 #include "cli/catalogue.h"
+#include "cli/line.h"
 #include "validation/text.h"
 #include "validation/vjson.h"
 
@@ -70,11 +71,15 @@ const struct cli_command catalogue_build = {
 
 /* --- why --- */
 
+enum { WHY_SEEN = 256 };
+
 struct why {
     struct catalogue *c;
     const char *guest;
     bool json;
     size_t cells;
+    char seen[WHY_SEEN][V_SHA_TEXT]; /* records that were shown */
+    size_t seens, again;             /* claims that rest on one of them once more */
 };
 
 static void why_note(const struct why *w, const struct index_row *r)
@@ -83,25 +88,49 @@ static void why_note(const struct why *w, const struct index_row *r)
 
     for (size_t i = 0; (n = index_note(w->c->ix, i)); i++) {
         if (index_note_concerns(w->c->ix, i, r))
-            printf("      %s %s: %s\n", n->erratum ? "erratum" : "note", n->id, n->text);
+            line_print(8, "      %s %s: %s", n->erratum ? "erratum" : "note", n->id, n->text);
     }
+}
+
+/* A bundle that holds what an older one held already says nothing new. */
+static bool why_seen(struct why *w, const char *record)
+{
+    for (size_t i = 0; i < w->seens; i++) {
+        if (strcmp(w->seen[i], record) == 0)
+            return true;
+    }
+    if (w->seens < WHY_SEEN)
+        snprintf(w->seen[w->seens++], V_SHA_TEXT, "%s", record);
+    return false;
+}
+
+static void why_test(const struct index_row *r)
+{
+    line_print(8, "  %6u  %-13s %.10s  %s%s on %s %s, %llu processor%s, %llu MiB%s%s", r->n,
+               claim_kind_words[r->kind], r->made, vstatus_word(r->verdict),
+               r->validated ? " (validated)" : "", r->host, r->host_version,
+               (unsigned long long)r->cpus, r->cpus == 1 ? "" : "s",
+               (unsigned long long)(r->memory / MiB), strcmp(r->firmware, "none") == 0 ? "" : ", ",
+               strcmp(r->firmware, "none") == 0 ? "" : r->firmware);
 }
 
 static int why_row(void *arg, const struct index_row *r)
 {
-    const struct why *w = arg;
+    struct why *w = arg;
 
-    printf("  %6u  %-13s %.10s", r->n, claim_kind_words[r->kind], r->made);
+    if (r->kind == CLAIM_TESTED && why_seen(w, r->record)) {
+        w->again++;
+        return 0;
+    }
     if (r->kind == CLAIM_TESTED)
-        printf("  %s%s on %s %s, %llu CPUs, %llu MiB, %s\n", vstatus_word(r->verdict),
-               r->validated ? " (validated)" : "", r->host, r->host_version,
-               (unsigned long long)r->cpus, (unsigned long long)(r->memory / MiB), r->firmware);
+        why_test(r);
     else
-        printf("  %s: %s\n", claim_level_words[r->level], r->evidence);
-    printf("      signed by %s%s%.16s\n", r->signer[0] ? r->who : "nobody who is trusted here",
-           r->signer[0] ? ", key " : "", r->signer);
+        line_print(8, "  %6u  %-13s %.10s  %s: %s", r->n, claim_kind_words[r->kind], r->made,
+                   claim_level_words[r->level], r->evidence);
+    line_print(8, "      signed by %s%s%.16s", r->signer[0] ? r->who : "nobody who is trusted here",
+               r->signer[0] ? ", key " : "", r->signer);
     if (r->kind == CLAIM_TESTED)
-        printf("      cell %s, record %.16s, bundle %s\n", r->cell, r->record, r->bundle);
+        line_print(8, "      cell %s, record %.16s, bundle %s", r->cell, r->record, r->bundle);
     why_note(w, r);
     return 0;
 }
@@ -142,7 +171,7 @@ static int why_cell(void *arg, const struct cell *c)
     }
     name_of(c, name, sizeof(name));
     cell_sentence(c, text, sizeof(text));
-    printf("%s %s: %s\n", cell_signs[c->state], name, text);
+    line_print(2, "%s %s: %s", cell_signs[c->state], name, text);
     return 0;
 }
 
@@ -162,6 +191,9 @@ static int why_main(int argc, char **argv)
         printf("\nWhat this rests on:\n");
         rc = index_rows(c.ix, argv[2], a.persona, why_row, &w, &e);
     }
+    if (rc == 0 && w.again)
+        line_print(2, "%zu more claim%s on the same records", w.again,
+                   w.again == 1 ? " rests" : "s rest");
     if (rc == 0 && w.cells == 0)
         rc = err_exit(&e, EX_MISSING, ENOENT,
                       "%s says nothing of \"%s\": not validated and not refused, simply unknown",
@@ -250,9 +282,9 @@ static void diff_line(char sign, const struct cell *c, const struct cell *was)
     cell_sentence(c, text, sizeof(text));
     if (was) {
         cell_sentence(was, before, sizeof(before));
-        printf("! %s: was %s; is %s\n", name, before, text);
+        line_print(2, "! %s: was %s; is %s", name, before, text);
     } else {
-        printf("%c %s: %s\n", sign, name, text);
+        line_print(2, "%c %s: %s", sign, name, text);
     }
 }
 
@@ -337,8 +369,8 @@ static int stale_cell(void *arg, const struct cell *c)
     if (w->json)
         why_json(c);
     else
-        printf("%s: tested on %s %s, %.10s (entry %u)\n", name, c->host, c->host_version, c->tested,
-               c->newest);
+        line_print(2, "%s: tested on %s %s, %.10s (entry %u)", name, c->host, c->host_version,
+                   c->tested, c->newest);
     return 0;
 }
 

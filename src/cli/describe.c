@@ -5,13 +5,15 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/line.h"
 #include "core/err.h"
 
-enum { PLAN_MAX = 1 << 20 };
+enum { PLAN_MAX = 1 << 20, REPORT_INDENT = 15 };
 
 static bool is_plan(const char *path)
 {
@@ -69,47 +71,100 @@ static void print_json(const struct import_line *l)
     json_object_put(j);
 }
 
-/* A value may hold anything; what would move the cursor does not reach the terminal. */
-static void print_plain(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
-}
-
 static void print_text(const struct import_line *l)
 {
-    printf("%-8s ", import_fate_name(l->fate));
+    char number[16] = "";
+
     if (l->line)
-        printf("%4u: ", l->line);
-    else
-        printf("      ");
-    print_plain(l->key);
-    printf(" = ");
-    print_plain(l->value ? l->value : "");
-    if (l->to) {
-        printf(" -> ");
-        print_plain(l->to);
-    }
-    if (l->why)
-        printf(" (%s)", l->why);
-    putchar('\n');
+        snprintf(number, sizeof(number), "%u:", l->line);
+    line_print(REPORT_INDENT, "%-8s %5s %s = %s%s%s%s%s%s", import_fate_name(l->fate), number,
+               l->key, l->value ? l->value : "", l->to ? " -> " : "", l->to ? l->to : "",
+               l->why ? " (" : "", l->why ? l->why : "", l->why ? ")" : "");
 }
 
-void describe_report(const struct import_report *r, bool json)
+/* What other files than the description said, or no line of it, comes last. */
+static unsigned place(const struct import_line *l)
 {
+    if (!l->line || strncmp(l->key, "manifest", 8) == 0 || strncmp(l->key, "vmsd: ", 6) == 0)
+        return UINT_MAX;
+    return l->line;
+}
+
+static int by_line(const void *a, const void *b)
+{
+    const struct import_line *const *x = a, *const *y = b;
+
+    if (place(*x) != place(*y))
+        return place(*x) < place(*y) ? -1 : 1;
+    return *x < *y ? -1 : *x > *y; /* as they were told */
+}
+
+int describe_report(const struct import_report *r, bool json, struct err *e)
+{
+    const struct import_line **order = calloc(r->count + 1, sizeof(*order));
     size_t fates[3] = {0};
 
+    if (!order)
+        return err_set(e, ENOMEM, "no memory for a report");
+    for (size_t k = 0; k < r->count; k++)
+        order[k] = &r->lines[k];
+    qsort(order, r->count, sizeof(order[0]), by_line);
     for (size_t k = 0; k < r->count; k++) {
-        fates[r->lines[k].fate]++;
+        fates[order[k]->fate]++;
         if (json)
-            print_json(&r->lines[k]);
+            print_json(order[k]);
         else
-            print_text(&r->lines[k]);
+            print_text(order[k]);
     }
+    free(order);
     if (!json && r->format)
         printf("%s: %zu kept, %zu changed, %zu dropped\n", r->format, fates[IMPORT_KEPT],
                fates[IMPORT_CHANGED], fates[IMPORT_DROPPED]);
+    return 0;
 }
+
+/* --- the machine --- */
+
+static void place_words(const char *bus, int controller, int unit, char *out, size_t room)
+{
+    size_t n = (size_t)snprintf(out, room, "%s", bus ? bus : "");
+
+    if (controller >= 0 && n < room)
+        n += (size_t)snprintf(out + n, room - n, " %d", controller);
+    if (unit >= 0 && n < room)
+        snprintf(out + n, room - n, "%s%d", controller >= 0 ? ":" : " ", unit);
+}
+
+void describe_machine(const struct plan *p)
+{
+    line_print(2, "machine %s: %u processor%s, %llu MiB%s%s%s%s",
+               p->name ? p->name : "without a name", p->cpus, p->cpus == 1 ? "" : "s",
+               (unsigned long long)(p->memory / MiB), p->firmware ? ", firmware " : "",
+               p->firmware ? p->firmware : "", p->persona ? ", persona " : "",
+               p->persona ? p->persona : "");
+    if (p->kernel)
+        line_print(4, "  kernel %s", p->kernel);
+    for (size_t i = 0; i < p->disks; i++) {
+        const struct plan_disk *d = &p->disk[i];
+        char at[80];
+
+        place_words(d->bus, d->controller, d->unit, at, sizeof(at));
+        line_print(4, "  %s %s%s%s", d->cdrom ? "disc" : "disk", at, at[0] ? ": " : "",
+                   d->path ? d->path : "");
+    }
+    for (size_t i = 0; i < p->nics; i++) {
+        const struct plan_nic *n = &p->nic[i];
+        char mac[24] = "";
+
+        if (n->mac_said)
+            snprintf(mac, sizeof(mac), " %02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1],
+                     n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+        line_print(4, "  card%s%s%s: network %s", mac, n->model ? " " : "",
+                   n->model ? n->model : "", n->backend ? n->backend : "user");
+    }
+}
+
+/* --- what it needs --- */
 
 /* Behind a bridge a card was called enp1s0; here all sit on bus 0. */
 static void other_bus(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg)

@@ -13,8 +13,10 @@ bool describe_is(const char *path);
 MUST int describe_read(const char *path, const struct import_wish *wish, struct plan *p,
                        struct import_report *r, struct err *e);
 
-/* The report on standard output, one key a line, as text or JSON. */
-void describe_report(const struct import_report *r, bool json);
+/* The report on standard output, one key a line, as text or JSON, in the order of the file. */
+MUST int describe_report(const struct import_report *r, bool json, struct err *e);
+/* The machine in a few lines of text: what the report's keys came to. */
+void describe_machine(const struct plan *p);
 
 /* What the machine expects and hospes cannot give: told one after another. */
 void describe_needs(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg);

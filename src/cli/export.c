@@ -127,7 +127,7 @@ static int export_go(const struct export_wish *w, const char *from, const char *
     if (rc == 0)
         rc = write_all(w, &x, e);
     if (rc == 0)
-        describe_report(&x.report, w->json);
+        rc = describe_report(&x.report, w->json, e);
     import_report_free(&read);
     export_free(&x);
     plan_free(&plan);

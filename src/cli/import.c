@@ -99,8 +99,11 @@ static int import_go(const struct import *i, const char *path, struct err *e)
         rc = plan_to_json(&plan, &text, e);
     if (rc == 0 && i->out)
         rc = import_save(i->out, text, e);
+    if (rc == 0)
+        rc = describe_report(&report, i->json, e);
     if (rc == 0) {
-        describe_report(&report, i->json);
+        if (!i->json)
+            describe_machine(&plan);
         describe_needs(&plan, import_need, NULL);
     }
     free(text);

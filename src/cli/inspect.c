@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/inspect.h"
+#include "cli/line.h"
 #include "inspect/auto.h"
 
 static int inspect_set_json(void *arg, const char *value, struct err *e)
@@ -53,6 +54,8 @@ static const struct cli_option inspect_options[] = {
 
 /* --- as text --- */
 
+enum { INSPECT_INDENT = 12, INSPECT_DEEP = 19 }; /* where a field's and a verdict's words begin */
+
 void inspect_size(uint64_t bytes, char *out)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -69,7 +72,7 @@ void inspect_size(uint64_t bytes, char *out)
 static void field(const char *name, const char *value)
 {
     if (value[0])
-        printf("%-11s %s\n", name, value);
+        line_print(INSPECT_INDENT, "%-11s %s", name, value);
 }
 
 static void print_images(const struct inspect *i)
@@ -78,9 +81,9 @@ static void print_images(const struct inspect *i)
         char size[24];
 
         inspect_size(i->image[k].bytes, size);
-        printf("%-11s %s (%s, %s%s%s)\n", k ? "  parent" : "image", i->image[k].path,
-               i->image[k].format, size, i->image[k].creator[0] ? ", made by " : "",
-               i->image[k].creator);
+        line_print(INSPECT_INDENT, "%-11s %s (%s, %s%s%s)", k ? "  parent" : "image",
+                   i->image[k].path, i->image[k].format, size,
+                   i->image[k].creator[0] ? ", made by " : "", i->image[k].creator);
     }
 }
 
@@ -98,39 +101,46 @@ static void print_parts(const struct inspect *i)
             snprintf(name, sizeof(name), "partition %u", p->number);
         else
             snprintf(name, sizeof(name), "%s", p->name[0] ? p->name : "whole disk");
-        printf("  %-13s %8s  %s%s%s%s%s%s\n", name, size, p->fs[0] ? p->fs : "-",
-               p->use[0] ? ", " : "", p->use, p->active ? ", active" : "",
-               p->label[0] ? ", label " : "", p->label);
+        line_print(INSPECT_DEEP, "  %-13s %8s  %s%s%s%s%s%s", name, size, p->fs[0] ? p->fs : "-",
+                   p->use[0] ? ", " : "", p->use, p->active ? ", active" : "",
+                   p->label[0] ? ", label " : "", p->label);
     }
 }
 
-static void print_kernel(const struct inspect_kernel *k)
+static void print_kernel(const struct inspect_system *s, const struct inspect_kernel *k)
 {
     char list[200];
 
-    printf("kernel%s    %s%s\n", k->first ? "*" : " ", k->version[0] ? k->version : k->path,
-           k->found ? "" : " (its file is not there)");
+    line_print(INSPECT_INDENT, "%-11s %s%s%s", "kernel", k->version[0] ? k->version : k->path,
+               k->first && s->kernels > 1 ? ", started unless another is chosen" : "",
+               k->found ? "" : " (its file is not there)");
     if (k->initrd[0]) {
         driver_list(GUEST_LINUX, k->initramfs, list, sizeof(list));
-        printf("  initrd    %s%s%s%s%s\n", list[0] ? list : "no driver of a hypervisor",
-               k->tool[0] ? " (by " : "", k->tool, k->tool[0] ? ")" : "",
-               k->why[0] ? "; not read to its end:" : "");
-        if (k->why[0])
-            printf("            %s\n", k->why);
+        line_print(INSPECT_INDENT, "%-11s %s%s%s%s%s%s", "  initrd",
+                   list[0] ? list : "no driver of a hypervisor", k->tool[0] ? " (by " : "", k->tool,
+                   k->tool[0] ? ")" : "", k->why[0] ? "; not read to its end: " : "", k->why);
     }
     driver_list(GUEST_LINUX, k->builtin, list, sizeof(list));
     if (k->builtin_known)
-        printf("  built in  %s\n", list[0] ? list : "no driver of a hypervisor");
+        line_print(INSPECT_INDENT, "%-11s %s", "  built in",
+                   list[0] ? list : "no driver of a hypervisor");
+}
+
+/* Debian's name ends in its version already. */
+static const char *more_version(const struct inspect_system *s)
+{
+    return strstr(s->name, s->version) ? "" : s->version;
 }
 
 static void print_system(const struct inspect_system *s)
 {
     char list[400] = "";
 
-    printf("%-11s %s%s%s%s%s%s, on %s\n", "system", s->name, s->version[0] ? ", version " : "",
-           s->version, s->arch[0] ? ", " : "", s->arch, "", s->root);
+    line_print(INSPECT_INDENT, "%-11s %s%s%s%s%s, on %s", "system", s->name,
+               more_version(s)[0] ? ", version " : "", more_version(s), s->arch[0] ? ", " : "",
+               s->arch, s->root);
     for (unsigned k = 0; k < s->kernels; k++)
-        print_kernel(&s->kernel[k]);
+        print_kernel(s, &s->kernel[k]);
     if (s->family != GUEST_LINUX && s->boot_known) {
         driver_list(s->family, s->boot, list, sizeof(list));
         field("at boot", list);
@@ -155,9 +165,9 @@ static void print_verdict(const struct inspect *i)
     for (unsigned p = 0; p < PERSONAS; p++) {
         const struct inspect_verdict *v = &i->verdict[p];
 
-        printf("%-8s %-9s %s\n", persona_names[p], sure_names[v->boots], v->why);
+        line_print(INSPECT_DEEP, "%-8s %-9s %s", persona_names[p], sure_names[v->boots], v->why);
         if (v->lacks[0])
-            printf("%-8s %-9s lacks %s\n", "", "", v->lacks);
+            line_print(INSPECT_DEEP, "%-8s %-9s lacks %s", "", "", v->lacks);
     }
 }
 
@@ -166,13 +176,13 @@ static void print_text(const struct inspect *i)
     print_images(i);
     print_parts(i);
     for (unsigned k = 0; k < i->loaders; k++)
-        printf("%-11s %s for %s (%s)\n", "loader", i->loader[k].name,
-               i->loader[k].uefi ? "UEFI" : "BIOS", i->loader[k].where);
+        line_print(INSPECT_INDENT, "%-11s %s for %s (%s)", "loader", i->loader[k].name,
+                   i->loader[k].uefi ? "UEFI" : "BIOS", i->loader[k].where);
     if (i->images)
         field("starts by", i->bios && i->uefi ? "BIOS and UEFI"
                            : i->bios          ? "BIOS"
                            : i->uefi          ? "UEFI"
-                                              : "no firmware that looks for itself");
+                                              : "neither BIOS nor UEFI: it has no boot code");
     for (unsigned k = 0; k < i->systems; k++)
         print_system(&i->system[k]);
     for (unsigned k = 0; k < i->notes; k++)
@@ -187,7 +197,8 @@ static int inspect_print(const struct inspect_args *a, const struct inspect *i,
 
     if (a->form != INSPECT_JSON) {
         print_text(i);
-        printf("\n`hospes run` takes %s\n", p->persona_why);
+        putchar('\n');
+        line_print(2, "`hospes run` takes %s", p->persona_why);
         return 0;
     }
     json = inspect_json(i, p->persona, p->persona_why);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "core/cfg.h"
 #include "machine/plan.h"
 #include "machine/remote.h"
@@ -173,15 +174,15 @@ static void who_text(void *arg, const struct route_answer *r)
     char text[256];
 
     (void)arg;
-    printf("%s\n", cover_words(r, text, sizeof(text)));
-    printf("  call first: %s\n  then: %s\n",
-           strcmp(r->first, "either") == 0 ? "either vendor" : r->first, r->then);
+    line_print(2, "%s", cover_words(r, text, sizeof(text)));
+    line_print(4, "  call first: %s", strcmp(r->first, "either") == 0 ? "either vendor" : r->first);
+    line_print(4, "  then: %s", r->then);
     if (*r->needs)
-        printf("  needed: %s\n", r->needs);
+        line_print(4, "  needed: %s", r->needs);
     if (r->max_cpus)
-        printf("  holds up to %u processors\n", r->max_cpus);
-    printf("  says: %s (%s)\n", r->source_title ? r->source_title : r->source,
-           r->source_date ? r->source_date : "no date");
+        line_print(4, "  holds up to %u processors", r->max_cpus);
+    line_print(4, "  says: %s (%s)", r->source_title ? r->source_title : r->source,
+               r->source_date ? r->source_date : "no date");
 }
 
 static void who_json(void *arg, const struct route_answer *r)
@@ -377,8 +378,8 @@ static int bundle(const struct support_args *a, const char *name, struct err *e)
         if (rc == 0)
             rc = case_write_map(c, a->map ? a->map : map, e);
         if (rc == 0)
-            printf("%s; what the names stand for is in %s, which stays with you\n", out,
-                   a->map ? a->map : map);
+            line_print(2, "%s; what the names stand for is in %s, which stays with you", out,
+                       a->map ? a->map : map);
     }
     case_free(c);
     return rc;
@@ -443,10 +444,11 @@ static void triage_print(const struct triage *t)
     enum triage_layer layer;
     unsigned sure;
 
-    for (size_t i = 0; i < t->n; i++)
-        printf("%3u %%  %-12s %s\n       %s: %s\n", t->found[i].sure,
-               triage_layers[t->found[i].layer], t->found[i].means, t->found[i].where,
-               t->found[i].evidence);
+    for (size_t i = 0; i < t->n; i++) {
+        line_print(20, "%3u %%  %-12s %s", t->found[i].sure, triage_layers[t->found[i].layer],
+                   t->found[i].means);
+        line_print(9, "       %s: %s", t->found[i].where, t->found[i].evidence);
+    }
     if (triage_verdict(t, &layer, &sure))
         printf("\nThe evidence points at: %s (%u %% sure)\n", triage_layers[layer], sure);
     else

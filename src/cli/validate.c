@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "validation/bundle.h"
 #include "validation/report.h"
 
@@ -134,8 +135,8 @@ static void validate_troubles(const struct vrecord *r)
         const struct vcheck *c = &r->check[i];
 
         if (c->status < V_FLAKY && c->status != V_MISS)
-            printf("     %-6s %s: %s%s%s\n", vstatus_word(c->status), c->id,
-                   c->issue ? c->issue : "", c->issue ? ": " : "", c->why ? c->why : "");
+            line_print(12, "     %-6s %s: %s%s%s", vstatus_word(c->status), c->id,
+                       c->issue ? c->issue : "", c->issue ? ": " : "", c->why ? c->why : "");
     }
 }
 
@@ -152,9 +153,9 @@ void validate_table(const struct vrecord *r, size_t n, bool json)
             continue;
         }
         report_counts(&r[i], &counts);
-        printf("%4u %-6s %-9s %5" PRIu64 " s  %-44s %.*s\n", r[i].number,
-               vstatus_word(r[i].verdict), r[i].validated ? "validated" : "-", r[i].ms / 1000,
-               r[i].cell, (int)counts.len, counts.data ? counts.data : "");
+        line_print(5, "%4u %-6s %-9s %5" PRIu64 " s  %-44s %.*s", r[i].number,
+                   vstatus_word(r[i].verdict), r[i].validated ? "validated" : "-", r[i].ms / 1000,
+                   r[i].cell, (int)counts.len, counts.data ? counts.data : "");
         vbuf_free(&counts);
         validate_troubles(&r[i]);
     }

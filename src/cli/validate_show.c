@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/line.h"
 #include "cli/validate.h"
 #include "validation/bundle.h"
 #include "validation/contract.h"
@@ -15,32 +16,36 @@
 
 /* --- show --- */
 
+enum { SHOW_INDENT = 9 }; /* where the id of a check begins */
+
 static void show_check(const struct vcheck *c)
 {
-    printf("  %-6s %-26s%s%s%s%s%s\n", vstatus_word(c->status), c->id,
-           c->mandatory ? " mandatory" : "", c->issue ? " " : "", c->issue ? c->issue : "",
-           c->why ? " " : "", c->why ? c->why : "");
+    line_print(SHOW_INDENT, "  %-6s %-24s %s%s%s%s%s", vstatus_word(c->status), c->id,
+               c->mandatory ? "mandatory" : "", c->issue ? " " : "", c->issue ? c->issue : "",
+               c->why ? " " : "", c->why ? c->why : "");
     for (size_t i = 0; c->attempts > 1 && i < c->attempts; i++)
-        printf("         attempt %zu: %s, %" PRIu64 " ms, lines %u to %u\n", i + 1,
-               vstatus_word(c->attempt[i].status), c->attempt[i].ms, c->attempt[i].from,
-               c->attempt[i].to);
+        line_print(SHOW_INDENT, "         attempt %zu: %s, %" PRIu64 " ms, lines %u to %u", i + 1,
+                   vstatus_word(c->attempt[i].status), c->attempt[i].ms, c->attempt[i].from,
+                   c->attempt[i].to);
 }
 
 static void show_record(const struct vrecord *r)
 {
-    printf("%s: %s%s\n", r->cell, vstatus_word(r->verdict), r->validated ? ", validated" : "");
-    printf("  started %s, %" PRIu64 " s, %u processors, %" PRIu64 " MiB, disk %s, network %s\n",
-           r->started, r->ms / 1000, r->cpus, r->memory / MiB, r->disk, r->network);
+    line_print(2, "%s: %s%s", r->cell, vstatus_word(r->verdict), r->validated ? ", validated" : "");
+    line_print(4,
+               "  started %s, %" PRIu64 " s, %u processor%s, %" PRIu64 " MiB, disk %s, network %s",
+               r->started, r->ms / 1000, r->cpus, r->cpus == 1 ? "" : "s", r->memory / MiB, r->disk,
+               r->network);
     for (size_t i = 0; i < r->guest.n; i++)
-        printf("  guest %s: %s\n", r->guest.fact[i].key, r->guest.fact[i].value);
+        line_print(4, "  guest %s: %s", r->guest.fact[i].key, r->guest.fact[i].value);
     for (size_t i = 0; i < r->host.n; i++)
-        printf("  host %s: %s\n", r->host.fact[i].key, r->host.fact[i].value);
+        line_print(4, "  host %s: %s", r->host.fact[i].key, r->host.fact[i].value);
     for (size_t i = 0; i < r->checks; i++)
         show_check(&r->check[i]);
     for (size_t i = 0; i < r->controls; i++)
-        printf("  on QEMU: %-6s %s %s\n", vstatus_word(r->control[i].status), r->control[i].id,
-               r->control[i].why ? r->control[i].why : "");
-    printf("  repeat: %s\n", r->command);
+        line_print(SHOW_INDENT, "  on QEMU: %-6s %s %s", vstatus_word(r->control[i].status),
+                   r->control[i].id, r->control[i].why ? r->control[i].why : "");
+    line_print(4, "  repeat: %s", r->command);
 }
 
 static int show_bundle(const struct validate_args *a, const struct bundle *b, struct err *e)
@@ -140,17 +145,13 @@ static void contract_line(void *arg, enum contract_change what, const struct con
 {
     const struct contract_use *u = a ? a : b;
 
-    switch (what) {
-    case CONTRACT_GONE:
-    case CONTRACT_NEW:
-        printf("%c %s %s%s%s\n", what == CONTRACT_GONE ? '-' : '+', u->kind, u->name,
-               u->detail ? ": " : "", u->detail ? u->detail : "");
-        break;
-    case CONTRACT_CHANGED:
-        printf("~ %s %s: %s -> %s\n", u->kind, u->name, a->detail ? a->detail : "-",
-               b->detail ? b->detail : "-");
-        break;
-    }
+    /* The one that changed is there on both sides. */
+    if (what == CONTRACT_CHANGED && a && b)
+        line_print(2, "~ %s %s: %s -> %s", u->kind, u->name, a->detail ? a->detail : "-",
+                   b->detail ? b->detail : "-");
+    else if (u)
+        line_print(2, "%c %s %s%s%s", what == CONTRACT_GONE ? '-' : '+', u->kind, u->name,
+                   u->detail ? ": " : "", u->detail ? u->detail : "");
 }
 
 static int contract_main(int argc, char **argv)

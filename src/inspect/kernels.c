@@ -342,6 +342,23 @@ static bool initrd_beside(const struct boot_scan *b, const char *version, char *
     return false;
 }
 
+/* Debian's /vmlinuz is a link to the newest kernel in /boot. */
+static bool kernel_is_known(const struct finder *f, const struct inspect_system *s,
+                            const char *path)
+{
+    struct fs_node n, have;
+    struct fs *fs, *its;
+
+    if (find_file(f, path, &fs, &n) < 0)
+        return false;
+    for (unsigned i = 0; i < s->kernels; i++) {
+        if (find_file(f, s->kernel[i].path, &its, &have) == 0 && its == fs && have.id == n.id &&
+            have.aux == n.aux)
+            return true;
+    }
+    return false;
+}
+
 static int boot_file(void *arg, const char *name, const struct fs_node *n)
 {
     struct boot_scan *b = arg;
@@ -356,6 +373,8 @@ static int boot_file(void *arg, const char *name, const struct fs_node *n)
     dash = strchr(name, '-');
     initrd_beside(b, dash ? dash + 1 : "", initrd, sizeof(initrd));
     snprintf(path, sizeof(path), "%s/%s", b->dir, name);
+    if (kernel_is_known(&f, b->s, path))
+        return 0;
     k = kernel_new(b->s, path, b->s->kernels ? NULL : initrd);
     if (!k)
         return 0;

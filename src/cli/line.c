@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* line.c - see line.h. */
+#define _GNU_SOURCE
+#include "cli/line.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/fold.h"
+
+enum { LINE_NARROW = 40 }; /* below, folding helps nobody */
+
+static unsigned line_width(void)
+{
+    struct winsize w;
+
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 ||
+        w.ws_col < LINE_NARROW)
+        return 0;
+    return w.ws_col;
+}
+
+void line_print(unsigned indent, const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    fold_line(stdout, text ? text : "", line_width(), indent);
+    free(text);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* line.h - lines of answers: folded on a terminal, one line each in a pipe or a file. */
+#ifndef HOSPES_CLI_LINE_H
+#define HOSPES_CLI_LINE_H
+
+#include "core/core.h"
+
+/* Prints a line to standard output as fold_line() does; without the line feed in `fmt`. */
+void line_print(unsigned indent, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif
