@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "support/route.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <json-c/json.h>
@@ -214,6 +215,30 @@ void agreements_free(struct agreements *a)
     free(a);
 }
 
+/* --- what someone has --- */
+
+enum { KIND_MAX = 32 };
+static const char until_word[] = " until ";
+
+/* "KIND" or "KIND until YYYY-MM-DD" in its parts; *until is NULL without one. false: neither. */
+static bool entitlement_parts(const char *text, char kind[KIND_MAX], const char **until)
+{
+    static const char form[] = "dddd-dd-dd";
+    const char *at = strstr(text, until_word);
+    size_t n = at ? (size_t)(at - text) : strlen(text), i = 0;
+
+    *until = at ? at + sizeof(until_word) - 1 : NULL;
+    if (n == 0 || n >= KIND_MAX)
+        return false;
+    memcpy(kind, text, n);
+    kind[n] = '\0';
+    if (!at)
+        return true;
+    while (form[i] && (form[i] == 'd' ? isdigit((unsigned char)(*until)[i]) : (*until)[i] == '-'))
+        i++;
+    return !form[i] && !(*until)[i];
+}
+
 int entitlement_read(const char *path, struct vfacts *out, struct err *e)
 {
     struct json_object *have;
@@ -229,8 +254,14 @@ int entitlement_read(const char *path, struct vfacts *out, struct err *e)
     if (have && j.rc == 0) {
         json_object_object_foreach(have, party, kind)
         {
-            if (j.rc == 0 && !json_object_is_type(kind, json_type_string))
-                vjson_bad(&j, "have", "an object of texts: \"Red Hat\": \"contract\"");
+            const char *until;
+            char word[KIND_MAX];
+
+            if (j.rc == 0 && (!json_object_is_type(kind, json_type_string) ||
+                              !entitlement_parts(json_object_get_string(kind), word, &until)))
+                vjson_bad(&j, "have",
+                          "an object of texts: \"Red Hat\": \"contract\" or \"contract until "
+                          "2027-01-31\"");
             else if (j.rc == 0)
                 j.rc = vfacts_set(out, party, json_object_get_string(kind), e);
         }
@@ -299,26 +330,36 @@ static enum route_cover cover_of(struct json_object *rule, const struct route_qu
     return r->max_cpus && q->cpus > r->max_cpus ? ROUTE_TOO_MANY : ROUTE_COVERED;
 }
 
-static void needs_of(struct json_object *rule, const struct route_question *q,
+/* One thing that is needed, and how it stands with it on that day. */
+static void need_of(struct json_object *need, const struct route_question *q, const char *on,
+                    struct route_answer *r, size_t *at)
+{
+    const char *party = text_of(need, "party"), *until = NULL;
+    const char *had = q->have ? vfacts_get(q->have, party) : NULL;
+    char kind[KIND_MAX], state[120] = "";
+    bool good = had && entitlement_parts(had, kind, &until) &&
+                among(member(need, "kinds", json_type_array), kind);
+    bool over = good && until && strcmp(on, until) > 0;
+
+    r->missing |= q->have && (!good || over);
+    if (over)
+        snprintf(state, sizeof(state), ", which ended on %s", until);
+    else if (good)
+        snprintf(state, sizeof(state), ", which you have as %s", had);
+    else if (q->have)
+        snprintf(state, sizeof(state), ", which is missing");
+    *at += (size_t)snprintf(r->needs + *at, sizeof(r->needs) - *at, "%s%s of %s%s", *at ? "; " : "",
+                            text_of(need, "what"), party, state);
+}
+
+static void needs_of(struct json_object *rule, const struct route_question *q, const char *on,
                      struct route_answer *r)
 {
     struct json_object *needs = member(rule, "needs", json_type_array);
     size_t at = 0;
 
-    for (size_t i = 0; i < items(needs) && at < sizeof(r->needs); i++) {
-        struct json_object *n = json_object_array_get_idx(needs, i);
-        const char *party = text_of(n, "party");
-        const char *had = q->have ? vfacts_get(q->have, party) : NULL;
-        bool good = had && among(member(n, "kinds", json_type_array), had);
-
-        r->missing |= q->have && !good;
-        at += (size_t)snprintf(r->needs + at, sizeof(r->needs) - at, "%s%s of %s%s%s",
-                               i ? "; " : "", text_of(n, "what"), party,
-                               !q->have ? ""
-                               : good   ? ", which you have as "
-                                        : ", which is missing",
-                               good ? had : "");
-    }
+    for (size_t i = 0; i < items(needs) && at < sizeof(r->needs); i++)
+        need_of(json_object_array_get_idx(needs, i), q, on, r, &at);
 }
 
 static void answer_of(struct json_object *file, struct json_object *rule,
@@ -336,7 +377,7 @@ static void answer_of(struct json_object *file, struct json_object *rule,
     r->source_title = source ? text_of(source, "title") : NULL;
     r->source_date = source ? text_of(source, "date") : NULL;
     r->cover = cover_of(rule, q, on, r);
-    needs_of(rule, q, r);
+    needs_of(rule, q, on, r);
 }
 
 size_t route_each(const struct agreements *a, const struct route_question *q,

@@ -20,7 +20,8 @@ MUST int agreements_parse(const char *text, size_t len, const char *name, struct
                           struct err *e);
 void agreements_free(struct agreements *a); /* NULL is fine */
 
-/* What someone has: texts "PARTY" = "contract" or "per-call". */
+/* What someone has: texts "PARTY" = "contract" or "per-call", each perhaps with " until
+ * YYYY-MM-DD", the last day. */
 MUST int entitlement_read(const char *path, struct vfacts *out, struct err *e);
 
 struct route_question {
@@ -44,7 +45,7 @@ struct route_answer {
     unsigned max_cpus;  /* 0: no limit is stated */
     char versions[160]; /* that are covered, for ROUTE_OTHER */
     char needs[400];    /* what is needed of whom, with what is missing */
-    bool missing;       /* something needed is not among what is had */
+    bool missing;       /* something needed is not among what is had, or ended before that day */
 };
 
 /* Calls each() for every rule about this pair of products, the covering ones first. Returns how

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "support/route.h"
@@ -106,6 +107,55 @@ static void what_is_needed_is_held_against_what_is_had(void **state)
     vfacts_free(&have);
 }
 
+static void what_is_had_may_end(void **state)
+{
+    struct vfacts have = {NULL, 0};
+    struct err e = {0};
+
+    put(&q.host, "microsoft", "hyper-v server", "1");
+    put(&q.guest, "red hat", "red hat enterprise linux", "5.2");
+    assert_int_equal(vfacts_set(&have, "Red Hat", "contract", &e), 0);
+    assert_int_equal(vfacts_set(&have, "Microsoft", "per-call until 2010-06-30", &e), 0);
+    q.have = &have;
+    q.on = "2010-06-30";
+    ask();
+    assert_false(got[0].missing);
+    assert_non_null(strstr(got[0].needs, "which you have as per-call until 2010-06-30"));
+    q.on = "2010-07-01";
+    ask();
+    assert_true(got[0].missing);
+    assert_non_null(strstr(got[0].needs, "agreement of Microsoft, which ended on 2010-06-30"));
+    vfacts_free(&have);
+}
+
+static void a_bad_entitlement_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "{\"have\":{\"A\":1}}",
+        "{\"have\":{\"A\":\"\"}}",
+        "{\"have\":{\"A\":\"contract until soon\"}}",
+        "{\"have\":{\"A\":\"contract until 2027-01-31x\"}}",
+        "{\"have\":{\"A\":\" until 2027-01-31\"}}",
+        "{\"have\":[]}",
+    };
+    char path[] = "/tmp/hospes-have-XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct vfacts have = {NULL, 0};
+        struct err e = {0};
+
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, bad[i], strlen(bad[i]), 0), (ssize_t)strlen(bad[i]));
+        assert_true(entitlement_read(path, &have, &e) < 0);
+        assert_non_null(strstr(e.msg, "have"));
+        vfacts_free(&have);
+    }
+    close(fd);
+    unlink(path);
+}
+
 static void what_nobody_agreed_on_is_not_known(void **state)
 {
     put(&q.host, "Citrix", "XenServer", "5");
@@ -199,6 +249,8 @@ int main(void)
         TEST(both_statements_on_one_pair_are_told),
         TEST(another_version_is_not_covered_and_the_others_are_named),
         TEST(what_is_needed_is_held_against_what_is_had),
+        TEST(what_is_had_may_end),
+        cmocka_unit_test(a_bad_entitlement_is_refused),
         TEST(what_nobody_agreed_on_is_not_known),
         TEST(the_other_direction_was_planned),
         TEST(a_bad_file_is_refused_with_the_reason),
