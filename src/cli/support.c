@@ -357,6 +357,26 @@ static int bundle_fill(struct support_case *c, const struct support_args *a, con
     return rc < 0 ? rc : bundle_logs(c, a, e);
 }
 
+/* A bundle without its map would be of no use: both take their places, or neither does. */
+static int bundle_write_both(struct support_case *c, const char *out, const char *map,
+                             struct err *e)
+{
+    char part[1024];
+    int rc;
+
+    snprintf(part, sizeof(part), "%.1000s.%d", out, (int)getpid());
+    rc = case_write(c, part, e);
+    if (rc == 0)
+        rc = case_write_map(c, map, e);
+    if (rc == 0 && rename(part, out) < 0)
+        rc = err_exit(e, EX_HOST_IO, errno, "cannot write %s: %s", out, strerror(errno));
+    if (rc < 0)
+        unlink(part);
+    else
+        line_print(2, "%s; what the names stand for is in %s, which stays with you", out, map);
+    return rc;
+}
+
 static int bundle(const struct support_args *a, const char *name, struct err *e)
 {
     const char *out = a->out ? a->out : "hospes-support.tar.zst";
@@ -369,18 +389,12 @@ static int bundle(const struct support_args *a, const char *name, struct err *e)
         rc = case_create(a->key ? key : NULL, &c, e);
     if (rc < 0 || !c)
         return rc;
+    snprintf(map, sizeof(map), "%.1000s.map", out);
     rc = bundle_fill(c, a, name, e);
     if (rc == 0)
         bundle_tell(c, case_redactor(c));
-    if (rc == 0 && !a->preview) {
-        rc = case_write(c, out, e);
-        snprintf(map, sizeof(map), "%s.map", out);
-        if (rc == 0)
-            rc = case_write_map(c, a->map ? a->map : map, e);
-        if (rc == 0)
-            line_print(2, "%s; what the names stand for is in %s, which stays with you", out,
-                       a->map ? a->map : map);
-    }
+    if (rc == 0 && !a->preview)
+        rc = bundle_write_both(c, out, a->map ? a->map : map, e);
     case_free(c);
     return rc;
 }
