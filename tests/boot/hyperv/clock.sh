@@ -4,33 +4,33 @@
 # The monitor stands still for a minute; soon after, the guest's clock is within 100 ms of the host's. The guest says its
 # time when it is asked to; of thirty questions the one that was answered soonest counts, half its time either way.
 modules='hv_vmbus hv_utils'
-programs='/usr/bin/date'
 timeout=500
 args="--persona hyperv --nic none"
 
 # apart NUMBER: how far guest and host are apart at least, in ms; thirty questions from that number on. Fails when one has no
-# answer in a minute.
+# answer in a minute. Neither side starts a program for a question: that would take longer than what is measured.
 apart()
 {
-    local asked=$1 last=$(($1 + 30)) from to said best=1000000 off=0
+    local asked=$1 last=$(($1 + 30)) from to form best=1000000000 off=0
     while [ "$asked" -lt $last ]; do
         asked=$((asked + 1))
-        from=$(date +%s%3N)
+        form="question $asked at ([0-9]+)\\.([0-9]{6})\\."
+        from=${EPOCHREALTIME/./}
         echo "$asked" >&9
-        until said=$(sed -n "s/.*question $asked at \([0-9]\{13\}\)\..*/\1/p" "$work/out") && [ -n "$said" ]; do
-            [ $(($(date +%s%3N) - from)) -lt 60000 ] && kill -0 "$guest_pid" && continue
+        until [[ $(<"$work/out") =~ $form ]]; do
+            [ $((${EPOCHREALTIME/./} - from)) -lt 60000000 ] && kill -0 "$guest_pid" && continue
             tail -n 2 "$work/out" >&2
             return 1
         done
-        to=$(date +%s%3N)
+        to=${EPOCHREALTIME/./}
         if [ $((to - from)) -lt $best ]; then
             best=$((to - from))
-            off=$((said - (from + to) / 2))
+            off=$((BASH_REMATCH[1] * 1000000 + 10#${BASH_REMATCH[2]} - (from + to) / 2))
         fi
     done
-    echo "the guest is $off ms ahead, known to $((best / 2)) ms" >&2
+    echo "the guest is $off us ahead, known to $((best / 2)) us" >&2
     off=$((${off#-} - best / 2))
-    echo $((off > 0 ? off : 0))
+    echo $((off > 0 ? off / 1000 : 0))
 }
 
 host()
@@ -65,7 +65,7 @@ guest()
 {
     echo "guest is ready"
     while read -r line && [ "$line" != end ]; do
-        echo "question $line at $(/bin/date +%s%3N)."
+        echo "question $line at $EPOCHREALTIME."
     done
     success
 }
