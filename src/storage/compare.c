@@ -10,15 +10,61 @@
 #include "core/err.h"
 #include "storage/image.h"
 
-enum { CHUNK = 1 << 20, THREADS_MAX = 8 };
+enum {
+    CHUNK = 1 << 18, /* two of them fit the second-level cache */
+    THREADS_MAX = 8,
+    AHEAD = 1 << 30 /* asked for at once, at most */
+};
+
+/* What is known of a disk from where the comparison is: up to `end` it is all zero, or all data. */
+struct side {
+    struct disk *d;
+    uint64_t end;
+    bool zero;
+};
 
 struct compare {
-    struct disk *a, *b;
+    struct side a, b;
     uint64_t end, next, done;
     const struct progress *p;
     pthread_mutex_t lock;
     uint64_t differs;
     int failed;
+};
+
+static int look_ahead(void *arg, const struct extent *x)
+{
+    struct side *s = arg;
+    bool zero = x->kind != EXTENT_DATA;
+
+    if (s->end == UINT64_MAX) /* the first one */
+        s->zero = zero;
+    else if (zero != s->zero)
+        return 1;
+    s->end = x->off + x->len;
+    return 0;
+}
+
+/* Is a chunk known to be zero? They are asked for in order, so that most are answered from what
+ * the one before has found: each question to a file costs system calls. */
+static bool known_zero(struct side *s, uint64_t off, size_t len)
+{
+    uint64_t bytes = s->d->shape.bytes, end = min_u64(off + len, bytes);
+
+    if (off >= bytes)
+        return true;
+    if (s->end < end) {
+        s->end = UINT64_MAX;
+        if (disk_extents(s->d, off, min_u64(AHEAD, bytes - off), look_ahead, s) < 0)
+            s->zero = false;
+    }
+    return s->zero && s->end >= end;
+}
+
+struct chunk {
+    uint64_t off;
+    size_t len;
+    bool a_zero, b_zero; /* known to be */
 };
 
 /* What lies past the end is zero. */
@@ -31,18 +77,19 @@ static int load(struct disk *d, uint64_t off, uint8_t *buf, size_t len)
     return n ? disk_read(d, off, buf, n) : 0;
 }
 
-static int compare_chunk(struct compare *k, uint64_t off, size_t len, uint8_t *x, uint8_t *y)
+static int compare_chunk(struct compare *k, const struct chunk *c, uint8_t *x, uint8_t *y)
 {
-    bool za = disk_known_zero(k->a, off, len), zb = disk_known_zero(k->b, off, len);
-    size_t i = 0;
+    bool za = c->a_zero, zb = c->b_zero;
+    uint64_t off = c->off;
+    size_t len = c->len, i = 0;
     int rc = 0;
 
     if (za && zb)
         return 0;
     if (!za)
-        rc = load(k->a, off, x, len);
+        rc = load(k->a.d, off, x, len);
     if (rc == 0 && !zb)
-        rc = load(k->b, off, y, len);
+        rc = load(k->b.d, off, y, len);
     if (rc < 0)
         return rc;
     if (za || zb) {
@@ -60,16 +107,18 @@ static int compare_chunk(struct compare *k, uint64_t off, size_t len, uint8_t *x
     return 0;
 }
 
-static bool take(struct compare *k, uint64_t *off, size_t *len)
+static bool take(struct compare *k, struct chunk *c)
 {
     bool more;
 
     pthread_mutex_lock(&k->lock);
-    *off = k->next;
+    *c = (struct chunk){.off = k->next, .len = min_u64(CHUNK, k->end - k->next)};
     more = k->failed == 0 && k->next < k->end && k->next < k->differs;
-    *len = min_u64(CHUNK, k->end - *off);
-    if (more)
-        k->next += *len;
+    if (more) {
+        k->next += c->len;
+        c->a_zero = known_zero(&k->a, c->off, c->len);
+        c->b_zero = known_zero(&k->b, c->off, c->len);
+    }
     if (more && k->p->step)
         k->p->step(k->p->arg, k->next, k->end);
     pthread_mutex_unlock(&k->lock);
@@ -80,11 +129,10 @@ static void *work(void *arg)
 {
     struct compare *k = arg;
     uint8_t *x = malloc(CHUNK), *y = malloc(CHUNK);
-    uint64_t off;
-    size_t len;
+    struct chunk c;
 
-    while (take(k, &off, &len)) {
-        int rc = x && y ? compare_chunk(k, off, len, x, y) : -ENOMEM;
+    while (take(k, &c)) {
+        int rc = x && y ? compare_chunk(k, &c, x, y) : -ENOMEM;
 
         if (rc < 0) {
             pthread_mutex_lock(&k->lock);
@@ -100,7 +148,7 @@ static void *work(void *arg)
 int image_compare(struct disk *a, struct disk *b, const struct progress *p, uint64_t *differs,
                   struct err *e)
 {
-    struct compare k = {.a = a, .b = b, .p = p, .differs = UINT64_MAX};
+    struct compare k = {.a = {.d = a}, .b = {.d = b}, .p = p, .differs = UINT64_MAX};
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     pthread_t t[THREADS_MAX];
     int n = 0;
