@@ -33,6 +33,7 @@ esac
 
 # Each level is a stream that others read, higher ones are smaller, and there is none beyond the last.
 head -c 3000000 "$hospes" >code.raw
+head -c 250000 /dev/urandom | dd of=code.raw bs=1M seek=1 conv=notrunc status=none # clusters that do not pack
 truncate -s 3M code.raw
 # level NAME OPTIONS LEVEL...: sizes fall
 level()
