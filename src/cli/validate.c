@@ -140,24 +140,30 @@ static void validate_troubles(const struct vrecord *r)
     }
 }
 
+static void validate_line(const struct vrecord *r, int width)
+{
+    struct vbuf counts = {0};
+
+    report_counts(r, &counts);
+    line_print(5, "%4u %-6s %-9s %5" PRIu64 " s  %-*s  %.*s", r->number, vstatus_word(r->verdict),
+               r->validated ? "validated" : "-", r->ms / 1000, width, r->cell, (int)counts.len,
+               counts.data ? counts.data : "");
+    vbuf_free(&counts);
+    validate_troubles(r);
+}
+
 void validate_table(const struct vrecord *r, size_t n, bool json)
 {
-    size_t validated = 0;
+    size_t validated = 0, width = 0;
 
+    for (size_t i = 0; i < n; i++)
+        width = max_u64(width, strlen(r[i].cell));
     for (size_t i = 0; i < n; i++) {
-        struct vbuf counts = {0};
-
         validated += r[i].validated;
-        if (json) {
+        if (json)
             validate_json_line(&r[i]);
-            continue;
-        }
-        report_counts(&r[i], &counts);
-        line_print(5, "%4u %-6s %-9s %5" PRIu64 " s  %-44s %.*s", r[i].number,
-                   vstatus_word(r[i].verdict), r[i].validated ? "validated" : "-", r[i].ms / 1000,
-                   r[i].cell, (int)counts.len, counts.data ? counts.data : "");
-        vbuf_free(&counts);
-        validate_troubles(&r[i]);
+        else
+            validate_line(&r[i], (int)width);
     }
     if (!json)
         printf("%zu cells, %zu validated\n", n, validated);

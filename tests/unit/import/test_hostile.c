@@ -200,6 +200,41 @@ static void binary_descriptions_may_be_damaged(void **state)
     refused("a.vmcx");
 }
 
+/* A header of ustar for one.ovf of that size, in octal. */
+static void tar_head(char h[512], const char *size)
+{
+    unsigned sum = 0;
+
+    memset(h, 0, 512);
+    memcpy(h, "one.ovf", 7);
+    memcpy(h + 100, "0000644", 7);
+    memcpy(h + 124, size, 11);
+    memset(h + 148, ' ', 8);
+    h[156] = '0';
+    memcpy(h + 257, "ustar\00000", 8);
+    for (size_t i = 0; i < 512; i++)
+        sum += (unsigned char)h[i];
+    snprintf(h + 148, 8, "%06o", sum);
+}
+
+static void archives_may_be_cut_off(void **state)
+{
+    char b[1536];
+
+    (void)state;
+    memset(b, ' ', sizeof(b));
+    tar_head(b, "00000001000");
+    put_bytes("cut.ova", b, 700);
+    refused("cut.ova");
+    assert_non_null(strstr(e.msg, "cut off"));
+    put_bytes("head.ova", b, 300);
+    refused("head.ova");
+    tar_head(b, "77777777777"); /* 8 GiB, which are not there */
+    put_bytes("long.ova", b, sizeof(b));
+    refused("long.ova");
+    assert_non_null(strstr(e.msg, "cut off"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
@@ -207,7 +242,7 @@ int main(void)
         T(entities_are_refused), T(nesting_has_an_end),
         T(sizes_have_an_end),    T(names_and_links_do_not_lead_out),
         T(chains_have_an_end),   T(binary_descriptions_may_be_damaged),
-        T(texts_become_utf8),
+        T(texts_become_utf8),    T(archives_may_be_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
