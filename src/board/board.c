@@ -21,7 +21,7 @@
 #include "host/host.h"
 #include "storage/disk.h"
 
-enum { BOARD_LAST_BUS = 0 };
+enum { BOARD_LAST_BUS = 0, BOARD_ISA = 1 << 3 /* its bridge's devfn */ };
 /* Where firmware reads why the machine was reset. */
 enum { CMOS_SHUTDOWN = 0x0f, CMOS_SHUTDOWN_S3 = 0xfe };
 
@@ -43,9 +43,11 @@ struct board {
     struct firmware *firmware; /* NULL: none runs */
     struct shadow shadow;
     gpa_t rsdp;
-    const struct board_tables *said; /* board_place()'s */
-    struct pci_extent told;          /* what the tables say of PCI memory */
-    bool awake;                      /* UEFI has asked for something since power-on */
+    const struct board_tables *said;     /* board_place()'s */
+    struct pci_extent told;              /* what the tables say of PCI memory */
+    struct board_boot boot[BOARD_BOOTS]; /* what firmware tries, in that order */
+    size_t boots;
+    bool awake; /* UEFI has asked for something since power-on */
 };
 
 /* --- parts --- */
@@ -182,7 +184,7 @@ static int board_chipset(struct board *b, struct err *e)
     if (rc < 0)
         return rc;
     if (b->cfg.firmware)
-        firmware_cmos(b->rtc, false);
+        firmware_cmos(b->rtc, false, NULL, 0);
     env.id = "i8042";
     rc = board_take(b, i8042_create(&env, &sig, b->cfg.hub, &d, e), &d);
     if (rc < 0)
@@ -295,9 +297,18 @@ int board_floppy(struct board *b, struct disk *disk, const char *id, struct err 
         return rc;
     }
     rtc_cmos_floppy(b->rtc, floppy_cmos(b->floppy));
+    pci_boots(pci_at(b->env.pci, BOARD_ISA), id, "isa", "fdc@03f0/floppy@%x", (unsigned)rc);
     if (b->cfg.firmware)
-        firmware_cmos(b->rtc, true);
+        firmware_cmos(b->rtc, true, NULL, 0);
     return 0;
+}
+
+void board_boot_order(struct board *b, const struct board_boot *order, size_t n)
+{
+    b->boots = (size_t)min_u64(n, BOARD_BOOTS);
+    memcpy(b->boot, order, b->boots * sizeof(*order));
+    if (b->cfg.firmware)
+        firmware_cmos(b->rtc, b->floppy != NULL, b->boot, b->boots);
 }
 
 void board_add(struct board *b, struct device *d)
@@ -335,6 +346,8 @@ static int board_tables(struct board *b, struct tables *block, const struct tabl
         rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
     if (rc == 0 && b->firmware)
         rc = firmware_place(b->firmware, b, c, block, &r, e);
+    if (rc == 0 && b->firmware && b->boots)
+        rc = firmware_order(b->firmware, b->env.pci, b->boot, b->boots, e);
     return rc;
 }
 

@@ -104,6 +104,21 @@ struct bus *board_bus(const struct board *b, enum bus_kind kind);
  * failure. */
 MUST int board_floppy(struct board *b, struct disk *disk, const char *id, struct err *e);
 
+/* What firmware tries first, and then; the rest follows as it likes. order[0] is the first. Before
+ * board_place(), when all devices are there; ids live as long as the board. */
+enum board_boot_kind { /* as CMOS has them */
+                       BOARD_BOOT_FLOPPY = 1,
+                       BOARD_BOOT_DISK,
+                       BOARD_BOOT_CDROM,
+                       BOARD_BOOT_NETWORK,
+};
+struct board_boot {
+    const char *id; /* "disk0", "nic0" */
+    enum board_boot_kind kind;
+};
+enum { BOARD_BOOTS = 80 };
+void board_boot_order(struct board *b, const struct board_boot *order, size_t n);
+
 /* d is reset, described and destroyed with the board. Not for PCI functions: see pci_add(). */
 void board_add(struct board *b, struct device *d);
 

@@ -26,12 +26,13 @@
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
 #include "board/loader.h"
+#include "board/pci.h"
 #include "board/uefi.h"
 #include "core/err.h"
 #include "core/gmem.h"
 
 enum { FIRMWARE_MIN = 64 << 10, FIRMWARE_MAX = 8 << 20, FIRMWARE_RANGES = 16 };
-enum { CMOS_BOOT_1 = 0x38, CMOS_BOOT_2 = 0x3d };
+enum { CMOS_BOOT_1 = 0x38, CMOS_BOOT_2 = 0x3d, CMOS_BOOTS = 3 };
 #define FIRMWARE_TOP UINT64_C(0x100000000)
 #define FIRMWARE_SHADOW UINT64_C(0x40000) /* bytes of it that Xen has below 1 MiB */
 
@@ -148,11 +149,40 @@ bool firmware_uefi(const struct firmware *fw)
     return fw->uefi != NULL;
 }
 
-void firmware_cmos(struct device *rtc, bool floppy)
+void firmware_cmos(struct device *rtc, bool floppy, const struct board_boot *order, size_t n)
 {
-    /* Three half bytes: 1 floppy, 2 disk, 3 CD-ROM. Bit 0 of the first: any floppy boots. */
-    rtc_cmos_set(rtc, CMOS_BOOT_1, floppy ? 0x31 : 0x01);
-    rtc_cmos_set(rtc, CMOS_BOOT_2, floppy ? 0x21 : 0x32);
+    static const enum board_boot_kind usual[] = {BOARD_BOOT_FLOPPY, BOARD_BOOT_DISK,
+                                                 BOARD_BOOT_CDROM};
+    uint8_t kind[CMOS_BOOTS] = {0};
+    size_t have = 0;
+
+    for (size_t i = 0; i < n + ARRAY_SIZE(usual) && have < CMOS_BOOTS; i++) {
+        uint8_t k = (uint8_t)(i < n ? order[i].kind : usual[i - n]);
+
+        if (!memchr(kind, k, have) && (k != BOARD_BOOT_FLOPPY || floppy))
+            kind[have++] = k;
+    }
+    /* Three half bytes, the third one in another place. Bit 0 there: any floppy boots. */
+    rtc_cmos_set(rtc, CMOS_BOOT_1, (uint8_t)(kind[2] << 4 | 1));
+    rtc_cmos_set(rtc, CMOS_BOOT_2, (uint8_t)(kind[1] << 4 | kind[0]));
+}
+
+int firmware_order(struct firmware *fw, struct pci_bus *pci, const struct board_boot *order,
+                   size_t n, struct err *e)
+{
+    const char *id[BOARD_BOOTS];
+    char *text;
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++)
+        id[i] = order[i].id;
+    text = pci_boot_order(pci, id, n);
+    if (!text)
+        return err_set(e, ENOMEM, "no memory for the boot order");
+    if (*text)
+        rc = fwcfg_set_file(fw->fwcfg, "bootorder", text, strlen(text) + 1, e);
+    free(text);
+    return rc;
 }
 
 /* --- fw_cfg --- */

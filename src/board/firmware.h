@@ -27,8 +27,12 @@ MUST int firmware_create(struct board *b, const struct env *env, const struct bo
 void firmware_destroy(struct firmware *fw);
 /* The image's bytes, which end at 4 GiB for the guest. */
 const uint8_t *firmware_image(const struct firmware *fw, size_t *size);
-/* CMOS: boots disks first, then CD-ROMs; floppies before them if there are any. */
-void firmware_cmos(struct device *rtc, bool floppy);
+/* CMOS: boots what order says by its kinds, then disks, then CD-ROMs; floppies before them if there
+ * are any. */
+void firmware_cmos(struct device *rtc, bool floppy, const struct board_boot *order, size_t n);
+/* The same device by device. */
+MUST int firmware_order(struct firmware *fw, struct pci_bus *pci, const struct board_boot *order,
+                        size_t n, struct err *e);
 
 /* As after power-on, after the bridges' reset. Tables are in place already. */
 MUST int firmware_place(struct firmware *fw, struct board *b, const struct tables_cfg *c,

@@ -211,6 +211,7 @@ void pci_remove(struct pci_dev *p)
     if (b) {
         device_lock(&b->host);
         pci_bar_unmap_all(p);
+        pci_boots_forget(b, p);
         b->fn[p->devfn] = NULL;
         device_unlock(&b->host);
         bus_doorbells_drop(b->host.env.pio, &p->dev);

@@ -132,6 +132,13 @@ struct irq *pci_msix_irq(struct pci_dev *p, unsigned v);
 /* The model's INTx pin; under the device's lock. */
 void pci_intx(struct pci_dev *p, bool up);
 
+/* Firmware can start from `id` ("disk0"), which is behind p on its bus: by the names of Open
+ * Firmware p is a `node` (a literal), and `tail` is what follows. A device may have several faces,
+ * each with the same id. Forgotten with p; nothing happens when memory is out, or for a p that is
+ * NULL or on no bus. */
+void pci_boots(struct pci_dev *p, const char *id, const char *node, const char *tail, ...)
+    PRINTF_LIKE(4, 5);
+
 /* Register accessors for models. */
 static inline void pci_config_set16(struct pci_dev *p, unsigned off, uint16_t v)
 {
@@ -170,6 +177,9 @@ unsigned pci_gsi(unsigned slot, unsigned pin);
 void pci_route(struct pci_bus *b, unsigned wire, int gsi);
 int pci_route_default(unsigned wire);
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn);
+/* The lines of firmware's boot order for these n ids, malloc()ed; what cannot be started from is
+ * left out. NULL: no memory. */
+char *pci_boot_order(struct pci_bus *b, const char *const *id, size_t n);
 /* Where memory BARs are, by their registers, whether decoded or not; 0: none there. */
 struct pci_extent {
     uint64_t low;            /* the lowest below 4 GiB */

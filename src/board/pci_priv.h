@@ -24,7 +24,11 @@ struct pci_bus {
     bool line_up[PCI_LINES];
     void (*cf9)(void *arg, enum access dir, uint64_t *val);
     void *cf9_arg;
+    struct pci_boot *boots; /* bootorder.c's */
 };
+
+/* bootorder.c: p goes. Under the bus's lock. */
+void pci_boots_forget(struct pci_bus *b, const struct pci_dev *p);
 
 /* pci_bar.c. Under the bus's lock. */
 void pci_bar_init(struct pci_dev *p);   /* registers and their writable bits */

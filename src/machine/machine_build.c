@@ -258,6 +258,38 @@ static void build_acpi(void *arg, struct aml *out)
     place_acpi(m, out);
 }
 
+/* What firmware tries, by the numbers of the plan. Of two with one number the later is first: what
+ * the command line adds to a description comes last. */
+static void build_boot_order(struct machine *m)
+{
+    const struct plan *p = m->plan;
+    struct board_boot order[BOARD_BOOTS];
+    unsigned number[BOARD_BOOTS];
+    size_t n = 0;
+
+    _Static_assert((int)PLAN_MAX_DISKS + (int)PLAN_MAX_NICS <= (int)BOARD_BOOTS, "room for all");
+    for (size_t i = 0; i < p->disks + p->nics; i++) {
+        const struct plan_disk *d = i < p->disks ? &p->disk[i] : NULL;
+        unsigned boot = d ? d->boot : p->nic[i - p->disks].boot;
+        size_t at = n;
+
+        if (boot == 0)
+            continue;
+        for (; at > 0 && number[at - 1] >= boot; at--) {
+            number[at] = number[at - 1];
+            order[at] = order[at - 1];
+        }
+        number[at] = boot;
+        order[at].id = d ? m->disk_id[i] : m->nic_id[i - p->disks];
+        order[at].kind = !d                                        ? BOARD_BOOT_NETWORK
+                         : d->cdrom                                ? BOARD_BOOT_CDROM
+                         : d->bus && strcmp(d->bus, "floppy") == 0 ? BOARD_BOOT_FLOPPY
+                                                                   : BOARD_BOOT_DISK;
+        n++;
+    }
+    board_boot_order(m->board, order, n);
+}
+
 static int build_devices(struct machine *m, struct err *e)
 {
     const struct persona_ops *ops = m->persona->ops;
@@ -276,6 +308,7 @@ static int build_devices(struct machine *m, struct err *e)
     place_names(m->plan, &m->tables.smbios);
     m->tables.acpi = build_acpi;
     m->tables.acpi_arg = m;
+    build_boot_order(m);
     return 0;
 }
 

@@ -175,9 +175,9 @@ static int plan_disk_mode(struct cfg *c, struct plan_disk *d, struct err *e)
 static int plan_disk_fill(struct plan_disk *d, struct cfg *c, struct err *e)
 {
     static const char *const taken[] = {"file", "format", "bus",  "snapshot",   "write", "readonly",
-                                        "loop", "cdrom",  "unit", "controller", NULL};
+                                        "loop", "cdrom",  "unit", "controller", "boot",  NULL};
     const char *file = cfg_get(c, "file");
-    uint64_t loop = 0, controller = UINT64_MAX, unit = UINT64_MAX;
+    uint64_t loop = 0, controller = UINT64_MAX, unit = UINT64_MAX, boot = 0;
     int rc;
 
     if (!file || !*file)
@@ -196,9 +196,12 @@ static int plan_disk_fill(struct plan_disk *d, struct cfg *c, struct err *e)
     if (rc == 0)
         rc = cfg_u64(c, "unit", 0, 255, &unit, e);
     if (rc == 0)
+        rc = cfg_u64(c, "boot", 1, PLAN_MAX_BOOT, &boot, e);
+    if (rc == 0)
         rc = plan_rest(c, taken, &d->opts, e);
     d->cdrom = cfg_flag(c, "cdrom");
     d->loop = (unsigned)loop;
+    d->boot = (unsigned)boot;
     d->controller = controller == UINT64_MAX ? -1 : (int)controller;
     d->unit = unit == UINT64_MAX ? -1 : (int)unit;
     return rc;
@@ -242,8 +245,9 @@ static int plan_mac(const char *text, uint8_t mac[6], struct err *e)
 
 static int plan_nic_fill(struct plan_nic *n, struct cfg *c, struct err *e)
 {
-    static const char *const taken[] = {"mac", "model", NULL};
+    static const char *const taken[] = {"mac", "model", "boot", NULL};
     const char *mac = cfg_get(c, "mac");
+    uint64_t boot = 0;
     int rc = plan_rest(c, taken, &n->backend, e);
 
     if (rc == 0 && !n->backend)
@@ -251,6 +255,9 @@ static int plan_nic_fill(struct plan_nic *n, struct cfg *c, struct err *e)
                       "--nic wants a network: user, tap=NAME, socket=PATH or none");
     if (rc == 0)
         rc = plan_set(&n->model, cfg_get(c, "model"), e);
+    if (rc == 0)
+        rc = cfg_u64(c, "boot", 1, PLAN_MAX_BOOT, &boot, e);
+    n->boot = (unsigned)boot;
     if (rc == 0 && mac) {
         n->mac_said = true;
         rc = plan_mac(mac, n->mac, e);
@@ -337,6 +344,7 @@ static int plan_merge_nics(struct plan *p, struct plan *over, struct err *e)
         if (from->mac_said)
             memcpy(to->mac, from->mac, sizeof(to->mac));
         to->mac_said |= from->mac_said;
+        to->boot = from->boot ? from->boot : to->boot;
     }
     p->nics_said |= over->nics_said;
     return 0;

@@ -11,7 +11,7 @@
 #include "core/core.h"
 
 enum { PLAN_MAX_DISKS = 64, PLAN_MAX_NICS = 16, PLAN_MAX_CPUS = 255, PLAN_MAX_CONTROLLERS = 32 };
-enum { PLAN_MAX_MODULES = 31 };
+enum { PLAN_MAX_MODULES = 31, PLAN_MAX_BOOT = 999 };
 
 enum plan_write { PLAN_SNAPSHOT, PLAN_WRITE, PLAN_READONLY };
 
@@ -41,7 +41,7 @@ struct plan_disk {
     unsigned loop;
     int controller, unit;    /* place on a controller of `bus`, -1 not said */
     char *serial;            /* what the disk calls itself */
-    unsigned boot;           /* 1: tried first; 0: not tried, or not said */
+    unsigned boot;           /* 1: tried first; 0: not said */
     struct plan_place place; /* of a disk that is a PCI device itself */
 };
 

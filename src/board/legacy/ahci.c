@@ -515,7 +515,9 @@ int ahci_add(const struct env *env, struct ahci **a, const struct ahci_port_cfg 
         return rc;
     }
     rc = attach(&(*a)->port[n], c, e);
-    if (rc == 0)
-        port_power_on(&(*a)->port[n]);
-    return rc;
+    if (rc < 0)
+        return rc;
+    port_power_on(&(*a)->port[n]);
+    pci_boots(&(*a)->pci, c->id, "pci8086,2922", "drive@%x/disk@0", n);
+    return 0;
 }

@@ -412,6 +412,7 @@ int ide_attach(struct ide *i, int unit, const struct ide_unit_cfg *c, struct err
     snprintf(u->serial, sizeof(u->serial), "%s%s", c->serial ? "" : "hospes-",
              c->serial ? c->serial : c->id);
     ide_unit_power_on(u);
+    pci_boots(&i->pci, c->id, "ide", "drive@%x/disk@%x", (unsigned)at / 2, (unsigned)at % 2);
     return at;
 }
 

@@ -270,6 +270,7 @@ int nic_create(const struct env *env, const struct nic_cfg *c, struct err *e)
     if (n->netif->ops->set_caps)
         n->netif->ops->set_caps(n->netif, n->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6),
                                 n->caps.rx & NET_CSUM);
+    pci_boots(&n->pci, env->id, "ethernet", "ethernet-phy@0");
     n->netif->ops->listen(n->netif, &events, n);
     return 0;
 }

@@ -589,5 +589,6 @@ int nvme_add(const struct env *env, struct nvme **n, const struct nvme_cfg *c, s
     s->blocks = c->disk->shape.bytes >> s->shift;
     snprintf(s->serial, sizeof(s->serial), "%s%s", c->serial ? "" : "hospes-",
              c->serial ? c->serial : c->id);
+    pci_boots(&(*n)->pci, c->id, "pci8086,5845", "namespace@%x,0", (*n)->namespaces);
     return 0;
 }

@@ -537,6 +537,8 @@ int blk_create(const struct env *env, const struct virtio_options *o, const stru
         blk_fill_config(b, queues);
         rc = virtio_attach(&b->v, o, e);
     }
+    if (rc == 0)
+        pci_boots(&b->v.pci, env->id, "scsi", "disk@0,0");
     if (rc < 0) {
         virtio_fini(&b->v);
         blk_free(b);

@@ -614,6 +614,7 @@ int net_create(const struct env *env, const struct virtio_options *o, const stru
         free(n);
         return rc;
     }
+    pci_boots(&n->v.pci, env->id, "ethernet", "ethernet-phy@0");
     n->netif->ops->listen(n->netif, &net_events, n);
     return 0;
 }

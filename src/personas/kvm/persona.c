@@ -202,6 +202,7 @@ static int attach_unit(struct kvm_persona *k, const struct disk_spec *s, struct 
         free(id);
         return rc;
     }
+    vscsi_boots(k->scsi, (unsigned)lun, s->id);
     free(k->unit[lun]);
     k->unit[lun] = id;
     return 0;

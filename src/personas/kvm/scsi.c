@@ -638,3 +638,8 @@ struct scsi_target *vscsi_target(struct vscsi *s)
 {
     return s->t;
 }
+
+void vscsi_boots(struct vscsi *s, unsigned lun, const char *id)
+{
+    pci_boots(&s->v.pci, id, "scsi", "channel@0/disk@0,%x", lun);
+}

@@ -14,5 +14,7 @@ MUST int vscsi_create(const struct env *env, const struct virtio_options *o, uns
 /* Where units are attached and detached, on the loop, before or while the guest runs; the guest is
  * told. */
 struct scsi_target *vscsi_target(struct vscsi *s);
+/* Firmware can start from this unit, which is the disk `id`. */
+void vscsi_boots(struct vscsi *s, unsigned lun, const char *id);
 
 #endif

@@ -475,6 +475,8 @@ int mpt_attach(struct mpt *p, unsigned target, const struct scsi_lun_cfg *c, str
     if (rc == 0)
         mpt_tell(p, target, true);
     device_unlock(&p->pci.dev);
+    if (rc == 0)
+        pci_boots(&p->pci, c->id, "scsi", "channel@0/disk@%x,0", target);
     return rc;
 }
 

@@ -385,6 +385,8 @@ int pvscsi_attach(struct pvscsi *p, unsigned target, const struct scsi_lun_cfg *
     if (rc == 0)
         pvscsi_message(p, PVSCSI_MSG_DEV_ADDED, target);
     device_unlock(&p->pci.dev);
+    if (rc == 0)
+        pci_boots(&p->pci, c->id, "scsi", "channel@0/disk@%x,0", target);
     return rc;
 }
 

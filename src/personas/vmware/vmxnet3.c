@@ -606,6 +606,7 @@ int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6],
     }
     bells(x);
     offloads(x, 0);
+    pci_boots(&x->pci, env->id, "ethernet", "ethernet-phy@0");
     n->ops->listen(n, &events, x);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "abi/smbios.h"
 #include "board/board.h"
 #include "board/chipset/chipset.h"
+#include "board/pci.h"
 #include "core/err.h"
 #include "core/gmem.h"
 #include "core/loop.h"
@@ -276,6 +277,90 @@ static void firmware_is_told_of_memory_and_tables(void **state)
     unlink(path);
 }
 
+static uint8_t cmos(struct board *b, uint8_t at)
+{
+    uint64_t v = at;
+
+    bus_access(board_bus(b, BUS_PIO), 0x70, 1, ACC_WRITE, &v);
+    bus_access(board_bus(b, BUS_PIO), 0x71, 1, ACC_READ, &v);
+    return (uint8_t)v;
+}
+
+/* A file of the board's fw_cfg; its size, 0: there is none. */
+static size_t board_file(struct board *b, const char *name, char *to, size_t room)
+{
+    uint64_t v = FW_CFG_FILE_DIR;
+    struct fw_cfg_file file = {.select = be16_of(0)};
+    uint8_t at[4] = {0};
+    size_t n;
+
+    bus_access(board_bus(b, BUS_PIO), FW_CFG_PORT_SEL, 2, ACC_WRITE, &v);
+#define GET(p, len)                                                                                \
+    for (size_t get = 0; get < (len); get++) {                                                     \
+        bus_access(board_bus(b, BUS_PIO), FW_CFG_PORT_DATA, 1, ACC_READ, &v);                      \
+        ((uint8_t *)(p))[get] = (uint8_t)v;                                                        \
+    }
+    GET(at, 4);
+    for (unsigned i = 0; i < at[3]; i++) {
+        GET(&file, sizeof(file));
+        if (strcmp(file.name, name) != 0)
+            continue;
+        v = be16_get(file.select);
+        bus_access(board_bus(b, BUS_PIO), FW_CFG_PORT_SEL, 2, ACC_WRITE, &v);
+        n = be32_get(file.size);
+        assert_true(n <= room);
+        GET(to, n);
+        return n;
+    }
+    return 0;
+}
+
+/* What has several faces is named by all of them, what cannot be started from by none. */
+static void firmware_is_told_the_boot_order(void **state)
+{
+    static const char want[] = "/pci@i0cf8/ethernet@2/ethernet-phy@0\n"
+                               "/pci@i0cf8/ide@2/drive@1/disk@0\n/pci@i0cf8/scsi@2/disk@0,0";
+    static const struct board_boot order[] = {
+        {"nic0", BOARD_BOOT_NETWORK}, {"disk7", BOARD_BOOT_CDROM}, {"disk1", BOARD_BOOT_DISK}};
+    char path[] = "/tmp/test-fwcfg-XXXXXX", got[256];
+    struct fake_irqs irqs;
+    struct board_tables t = {.acpi = NULL};
+    struct board_cfg c = {
+        .cpus = 1, .memory = BOARD_RAM, .event = ignore, .firmware = true, .bios = path};
+    struct board *b;
+    struct pci_dev *vga;
+    struct err e = {0};
+
+    (void)state;
+    write_bios(path);
+    fake_irqs_init(&irqs);
+    assert_int_equal(gmem_create(&c.mem, &e), 0);
+    assert_int_equal(loop_create_fake(&c.loop, &e), 0);
+    c.irqs = &irqs.irqs;
+    assert_int_equal(board_create(&c, &b, &e), 0);
+    assert_int_equal(cmos(b, 0x3d), 0x32);
+    vga = pci_at(board_env(b)->pci, 2 << 3);
+    pci_boots(vga, "disk1", "ide", "drive@%x/disk@%x", 1, 0);
+    pci_boots(vga, "disk0", "scsi", "disk@9,0");
+    pci_boots(vga, "disk1", "scsi", "disk@0,0");
+    pci_boots(vga, "nic0", "ethernet", "ethernet-phy@0");
+    pci_boots(NULL, "disk7", "scsi", "disk@0,0");
+    assert_int_equal(board_place(b, &t, &e), 0);
+    assert_int_equal(board_file(b, "bootorder", got, sizeof(got)), 0);
+    board_boot_order(b, order, ARRAY_SIZE(order));
+    board_reset(b);
+    assert_int_equal(board_place(b, &t, &e), 0);
+    assert_int_equal(board_file(b, "bootorder", got, sizeof(got)), sizeof(want));
+    assert_memory_equal(got, want, sizeof(want));
+    assert_int_equal(cmos(b, 0x3d), 0x34);
+    assert_int_equal(cmos(b, 0x38), 0x21);
+    board_destroy(b);
+    loop_destroy(c.loop);
+    gmem_destroy(c.mem);
+    assert_int_equal(fake_irqs_fini(&irqs), 0);
+    unlink(path);
+}
+
 static void what_is_no_bios_is_refused(void **state)
 {
     struct fake_irqs irqs;
@@ -304,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dma_that_cannot_be_done_is_an_error, set_up, tear_down),
         cmocka_unit_test(a_reset_brings_the_bios_back),
         cmocka_unit_test(firmware_is_told_of_memory_and_tables),
+        cmocka_unit_test(firmware_is_told_the_boot_order),
         cmocka_unit_test(what_is_no_bios_is_refused),
     };
 

@@ -43,6 +43,19 @@ static void a_disk_is_a_snapshot_unless_said(void **state)
     assert_int_equal(plan.disk[1].unit, 3);
 }
 
+static void disks_and_nics_have_a_place_in_the_boot_order(void **state)
+{
+    assert_int_equal(plan_add_disk(&plan, "a,boot=2", &e), 0);
+    assert_int_equal(plan_add_nic(&plan, "user,boot=1,forward=tcp::1-:2", &e), 0);
+    assert_int_equal(plan.disk[0].boot, 2);
+    assert_null(plan.disk[0].opts);
+    assert_int_equal(plan.nic[0].boot, 1);
+    assert_string_equal(plan.nic[0].backend, "user,forward=tcp::1-:2");
+    assert_int_equal(plan_add_disk(&plan, "a,boot=0", &e), -EINVAL);
+    assert_int_equal(plan_add_disk(&plan, "a,boot=first", &e), -EINVAL);
+    assert_int_equal(plan_add_nic(&plan, "user,boot=1000", &e), -EINVAL);
+}
+
 static void contradicting_disk_words_are_refused(void **state)
 {
     assert_int_equal(plan_add_disk(&plan, "a,write,readonly", &e), -EINVAL);
@@ -293,6 +306,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_disk_is_a_snapshot_unless_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disks_and_nics_have_a_place_in_the_boot_order, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(contradicting_disk_words_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_module_has_a_file_and_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_nic_keeps_what_its_network_reads, set_up, tear_down),
