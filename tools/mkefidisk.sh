@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# mkefidisk.sh OUT KERNEL INITRD APPEND - writes a raw disk that UEFI starts: an MBR with one EFI system
-# partition, GRUB as the fallback loader \EFI\BOOT\BOOTX64.EFI, the kernel and its initial RAM disk.
-# Needs no root.
+# mkefidisk.sh OUT KERNEL INITRD APPEND [signed] - writes a raw disk that UEFI starts: an MBR with one EFI
+# system partition, GRUB as the fallback loader \EFI\BOOT\BOOTX64.EFI, the kernel and its initial RAM disk.
+# signed: shim and GRUB as Debian signs them, instead of one made here. Needs no root.
 set -eu
 
-out=$1 kernel=$2 initrd=$3 append=$4
+out=$1 kernel=$2 initrd=$3 append=$4 signed=${5:-}
 sectors=$((($(stat -Lc %s "$kernel") + $(stat -Lc %s "$initrd")) / 512 + 98304))
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -38,10 +38,17 @@ linux /vmlinuz $append
 initrd /initrd
 boot
 END
+loader=$tmp/boot.efi
+[ -z "$signed" ] || loader=/usr/lib/shim/shimx64.efi.signed
 grub-mkimage -O x86_64-efi -o "$tmp/boot.efi" -p '(memdisk)' -c "$tmp/grub.cfg" \
     part_msdos part_gpt fat search search_fs_file linux serial terminal echo boot configfile normal
 mformat -i "$out@@1M" -T $sectors -h 16 -s 63 -H 2048 -v ESP ::
 mmd -i "$out@@1M" ::EFI ::EFI/BOOT
-mcopy -i "$out@@1M" "$tmp/boot.efi" ::EFI/BOOT/BOOTX64.EFI
+mcopy -i "$out@@1M" "$loader" ::EFI/BOOT/BOOTX64.EFI
+if [ -n "$signed" ]; then
+    mmd -i "$out@@1M" ::EFI/debian
+    mcopy -i "$out@@1M" /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed ::EFI/BOOT/grubx64.efi
+    mcopy -i "$out@@1M" "$tmp/grub.cfg" ::EFI/debian/grub.cfg
+fi
 mcopy -i "$out@@1M" "$kernel" ::vmlinuz
 mcopy -i "$out@@1M" "$initrd" ::initrd

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.6, FACS, MADT, MCFG, HPET.
+ * acpi.c - ACPI tables of the board: RSDP, RSDT, XSDT, FADT revision 6.6, FACS, MADT, MCFG, HPET,
+ * TPM2.
  *
  * ACPI 6.3 chapter 5.2. The DSDT is dsdt.c's. Every pointer has its 32-bit form, so that ACPI 1.0
  * guests find everything.
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "abi/acpi.h"
+#include "abi/tpm.h"
 #include "board/dsdt.h"
 #include "board/layout.h"
 #include "board/tables.h"
@@ -163,6 +165,14 @@ static gpa_t put_hpet(struct tables *t)
     return put_table(t, &h, "HPET", 1, sizeof(h));
 }
 
+static gpa_t put_tpm2(struct tables *t)
+{
+    struct acpi_tpm2 m = {.control_area = le64_of(LAYOUT_TPM + TPM_CRB_CTRL_REQ),
+                          .start_method = le32_of(ACPI_TPM2_START_CRB)};
+
+    return put_table(t, &m, "TPM2", 4, sizeof(m));
+}
+
 /* --- roots --- */
 
 static gpa_t put_root(struct tables *t, const gpa_t *table, size_t n, bool wide)
@@ -200,7 +210,7 @@ static gpa_t put_rsdp(struct tables *t, gpa_t rsdt, gpa_t xsdt)
 int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct err *e)
 {
     struct acpi_header *dsdt;
-    gpa_t table[4], facs, dsdt_at, rsdt, xsdt;
+    gpa_t table[5], facs, dsdt_at, rsdt, xsdt;
     size_t len, n = 3;
 
     dsdt = dsdt_create(c, &len);
@@ -214,6 +224,8 @@ int acpi_build(struct tables *t, const struct tables_cfg *c, gpa_t *rsdp, struct
     table[2] = put_mcfg(t, c);
     if (c->hpet)
         table[n++] = put_hpet(t);
+    if (c->tpm)
+        table[n++] = put_tpm2(t);
     rsdt = put_root(t, table, n, false);
     xsdt = put_root(t, table, n, true);
     *rsdp = put_rsdp(t, rsdt, xsdt);

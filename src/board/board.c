@@ -142,6 +142,22 @@ static int board_plugs(struct board *b, const struct board_signal *sig, struct e
     return rc;
 }
 
+/* What not every machine has. */
+static int board_extras(struct board *b, struct err *e)
+{
+    struct env env = b->env;
+    struct device *d = NULL;
+    int rc = 0;
+
+    env.id = "tpm";
+    if (b->cfg.tpm)
+        rc = board_take(b, tpm_create(&env, b->cfg.tpm, &d, e), &d);
+    env.id = "hpet";
+    if (rc == 0 && b->cfg.hpet)
+        rc = board_take(b, hpet_create(&env, &d, e), &d);
+    return rc;
+}
+
 static int board_chipset(struct board *b, struct err *e)
 {
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
@@ -189,8 +205,7 @@ static int board_chipset(struct board *b, struct err *e)
     rc = board_take(b, i8042_create(&env, &sig, b->cfg.hub, &d, e), &d);
     if (rc < 0)
         return rc;
-    if (rc == 0 && b->cfg.hpet)
-        rc = board_take(b, hpet_create(&env, &d, e), &d);
+    rc = board_extras(b, e);
     if (rc < 0)
         return rc;
     env.id = "pvpanic";
@@ -358,6 +373,7 @@ static struct tables_cfg board_facts(const struct board *b)
                            .memory = b->cfg.memory,
                            .last_bus = BOARD_LAST_BUS,
                            .hpet = b->cfg.hpet,
+                           .tpm = b->cfg.tpm != NULL,
                            .pvpanic = !b->cfg.no_pvpanic,
                            .floppy = b->floppy != NULL,
                            .s3 = b->cfg.s3,

@@ -57,6 +57,7 @@ struct board_cfg {
     bool firmware;                     /* a BIOS starts the machine and places its devices */
     bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
     const char *bios;                  /* its image; NULL: the installed SeaBIOS */
+    const struct board_tpm *tpm;       /* read by board_create() alone; NULL: none */
     const struct board_uefi *uefi; /* with firmware; read by board_create() alone; NULL: a BIOS */
     /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
      * NULL. */
@@ -64,9 +65,15 @@ struct board_cfg {
     void *event_arg;
 };
 
+/* A TPM: connected sockets of an swtpm, which outlive the board. */
+struct board_tpm {
+    int data, ctrl;
+};
+
 /* UEFI instead of a BIOS. NULL: what is usual. */
 struct board_uefi {
     const char *code, *vars; /* the firmware's two files: both or none; the installed OVMF */
+    bool secure;             /* of the installed ones those with Secure Boot, keys and all */
     const char *nvram;       /* where its variables are kept; nowhere */
     bool nested_tcg;         /* it runs on KVM inside QEMU's TCG: see uefi_tame() */
     /* A kernel that it shall start as an EFI program; initrd and append may be NULL. */

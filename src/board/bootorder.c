@@ -66,8 +66,7 @@ static size_t line(const struct pci_boot *boot, char *out, size_t room)
 
     if (fn)
         snprintf(unit, sizeof(unit), ",%x", fn);
-    return (size_t)snprintf(out, room, "/pci@i0cf8/%s@%x%s/%s", boot->node, slot, unit,
-                            boot->tail);
+    return (size_t)snprintf(out, room, "/pci@i0cf8/%s@%x%s/%s", boot->node, slot, unit, boot->tail);
 }
 
 char *pci_boot_order(struct pci_bus *b, const char *const *id, size_t n)

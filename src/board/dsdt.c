@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/tpm.h"
 #include "board/aml.h"
 #include "board/layout.h"
 #include "board/pci.h"
@@ -223,6 +224,18 @@ static void event_timer(struct aml *a)
     aml_end(a);
 }
 
+static void tpm(struct aml *a)
+{
+    aml_device(a, "TPM0");
+    aml_name_string(a, "_HID", "MSFT0101");
+    aml_name_int(a, "_UID", 0);
+    aml_name_int(a, "_STA", 0x0f);
+    aml_resources(a, "_CRS");
+    aml_res_memory32(a, (uint32_t)LAYOUT_TPM, TPM_CRB_SIZE, true);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
 static void namespace(struct aml *a, const struct tables_cfg *c)
 {
     sleep_state(a, "\\_S5", 0);
@@ -234,6 +247,8 @@ static void namespace(struct aml *a, const struct tables_cfg *c)
     motherboard(a, c);
     if (c->hpet)
         event_timer(a);
+    if (c->tpm)
+        tpm(a);
     if (c->hooks.acpi)
         c->hooks.acpi(c->hooks.acpi_arg, a);
     aml_end(a);

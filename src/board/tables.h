@@ -23,7 +23,7 @@ struct tables_cfg {
     uint64_t memory;
     uint8_t uuid[16];
     uint8_t last_bus;
-    bool hpet, pvpanic, floppy, s3;
+    bool hpet, tpm, pvpanic, floppy, s3;
     struct pci_extent pci; /* where firmware put PCI memory; zeroes: in the board's windows */
     bool mem64;            /* the 64-bit window is in use */
     uint32_t plug_slots;   /* bit 1: slot 1 of bus 0 may come and go */

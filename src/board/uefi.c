@@ -3,7 +3,9 @@
  * uefi.c - see uefi.h. OvmfPkg's README and flash map of EDK II, QEMU docs/specs/fw_cfg.
  *
  * OVMF comes as two files: the code, which ends at 4 GiB and is read-only, and right below it the
- * variables, which are a flash chip (pflash.c) that a file keeps (varstore.c).
+ * variables, which are a flash chip (pflash.c) that a file keeps (varstore.c). Secure Boot is the
+ * same code with variables that have keys: Debian builds it so that it checks signatures and needs
+ * no SMM, which is not modelled. So a guest's kernel can write to the chip past the firmware.
  *
  * A kernel is handed over as its two parts, setup and the rest; firmware puts them together again
  * and starts the result as an EFI program. That is why it must have an EFI stub.
@@ -32,13 +34,18 @@
 enum { UEFI_CODE_MIN = 64 << 10, UEFI_CODE_MAX = 12 << 20, UEFI_PAGE = 4096 };
 
 /* Where distributions put the pair. */
-static const struct {
+struct uefi_pair {
     const char *code, *vars;
-} uefi_known[] = {
+};
+static const struct uefi_pair uefi_known[] = {
     {"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
     {"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
     {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
     {"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+};
+/* Code that checks signatures and does without SMM, and variables with keys in them. */
+static const struct uefi_pair uefi_secure[] = {
+    {"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
 };
 
 struct uefi {
@@ -90,11 +97,36 @@ static int uefi_read(const char *path, const char *what, size_t min, size_t max,
 
 /* --- flash --- */
 
+static bool uefi_installed(const struct uefi_pair *pair, size_t n, const char **code,
+                           const char **vars)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (access(pair[i].code, R_OK) == 0 && access(pair[i].vars, R_OK) == 0) {
+            *code = pair[i].code;
+            *vars = pair[i].vars;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool uefi_available(bool secure)
+{
+    const char *code, *vars;
+
+    return secure ? uefi_installed(uefi_secure, ARRAY_SIZE(uefi_secure), &code, &vars)
+                  : uefi_installed(uefi_known, ARRAY_SIZE(uefi_known), &code, &vars);
+}
+
 static int uefi_choose(const struct board_uefi *c, const char **code, const char **vars,
                        struct err *e)
 {
     *code = c->code;
     *vars = c->vars;
+    if ((c->code || c->vars) && c->secure)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "secure chooses the firmware's code and variables itself: leave code= and "
+                        "vars= out, or give variables that have keys and no secure");
     if (c->code && c->vars)
         return 0;
     if (c->code || c->vars)
@@ -102,13 +134,13 @@ static int uefi_choose(const struct board_uefi *c, const char **code, const char
             e, EX_USAGE_, EINVAL,
             "the firmware's code and variables belong together: give both code=FILE and "
             "vars=FILE");
-    for (size_t i = 0; i < ARRAY_SIZE(uefi_known); i++) {
-        if (access(uefi_known[i].code, R_OK) == 0 && access(uefi_known[i].vars, R_OK) == 0) {
-            *code = uefi_known[i].code;
-            *vars = uefi_known[i].vars;
-            return 0;
-        }
-    }
+    if (c->secure && !uefi_installed(uefi_secure, ARRAY_SIZE(uefi_secure), code, vars))
+        return err_exit(e, EX_MISSING, ENOENT,
+                        "there is no UEFI firmware with Secure Boot (%s and %s): install Debian's "
+                        "package ovmf, or start without it by --firmware uefi,secure=off",
+                        uefi_secure[0].code, uefi_secure[0].vars);
+    if (c->secure || uefi_installed(uefi_known, ARRAY_SIZE(uefi_known), code, vars))
+        return 0;
     return err_exit(e, EX_MISSING, ENOENT,
                     "there is no UEFI firmware in /usr/share: install the package ovmf, or use "
                     "--firmware bios");

@@ -17,6 +17,8 @@ MUST int uefi_create(struct board *b, const struct env *env, const struct board_
                      struct device *fwcfg, struct uefi **out, struct err *e);
 /* After the board's devices. NULL is fine. */
 void uefi_destroy(struct uefi *u);
+/* Are the files installed that it takes when none are named? Any thread. */
+bool uefi_available(bool secure);
 /* The code, which ends at 4 GiB. */
 const uint8_t *uefi_image(const struct uefi *u, size_t *size);
 

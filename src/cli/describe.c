@@ -185,12 +185,22 @@ static void other_bus(const struct plan *p, void (*tell)(void *arg, const char *
     }
 }
 
-void describe_needs(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg)
+void describe_needs(const struct plan *p, bool old_tpm, void (*tell)(void *arg, const char *text),
+                    void *arg)
 {
-    if (p->tpm)
-        tell(arg, "the machine has a TPM and here it finds none: what is sealed to it (BitLocker, "
-                  "LUKS) asks for its recovery key");
-    if (p->secure_boot)
+    bool lost = old_tpm && p->tpm && !p->tpm_state && strcmp(p->tpm, "none") != 0;
+
+    if (lost && plan_tpm(p))
+        tell(arg, "the machine has a TPM and here it finds another: what is sealed to the old one "
+                  "(BitLocker, LUKS) asks for its recovery key once");
+    else if (lost)
+        tell(arg, "the machine has a TPM of an older kind and here it finds none: what is sealed "
+                  "to it (BitLocker, LUKS) asks for its recovery key");
+    if (p->secure_boot && plan_uefi(p))
+        tell(arg, "the machine starts with Secure Boot, here with the keys of the installed "
+                  "firmware: keys of its own are not brought along (off: --firmware "
+                  "uefi,secure=off)");
+    else if (p->secure_boot)
         tell(arg,
              "the machine starts with Secure Boot and here it starts without: what is bound to "
              "it (BitLocker, lockdown) may ask");

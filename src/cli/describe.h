@@ -18,7 +18,9 @@ MUST int describe_report(const struct import_report *r, bool json, struct err *e
 /* The machine in a few lines of text: what the report's keys came to. */
 void describe_machine(const struct plan *p);
 
-/* What the machine expects and hospes cannot give: told one after another. */
-void describe_needs(const struct plan *p, void (*tell)(void *arg, const char *text), void *arg);
+/* What the machine expects and hospes cannot give: told one after another. old_tpm: what it says of
+ * a TPM is about the one that it had. */
+void describe_needs(const struct plan *p, bool old_tpm, void (*tell)(void *arg, const char *text),
+                    void *arg);
 
 #endif

@@ -22,10 +22,12 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 
+#include "board/uefi.h"
 #include "cli/commands.h"
 #include "host/host.h"
 #include "host/probe.h"
 #include "machine/runtime.h"
+#include "machine/tpm.h"
 
 enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_BAD };
 
@@ -196,6 +198,25 @@ static void doctor_personas(struct doctor *d)
                    "kvm.enable_vmware_backdoor is off: drivers work, vmtoolsd does not");
 }
 
+static void doctor_firmware(struct doctor *d)
+{
+    if (!uefi_available(false))
+        doctor_say(d, DOCTOR_NOTE, "uefi", "apt install ovmf",
+                   "there is no OVMF in /usr/share: --firmware uefi does not start");
+    else if (uefi_available(true))
+        doctor_say(d, DOCTOR_OK, "uefi", NULL,
+                   "OVMF is installed, with keys for Secure Boot; without SMM a guest's kernel can "
+                   "change them");
+    else
+        doctor_say(d, DOCTOR_NOTE, "uefi", "use Debian's package ovmf, or give code= and vars=",
+                   "OVMF is installed, without Secure Boot that does without SMM");
+    if (tpm_available())
+        doctor_say(d, DOCTOR_OK, "tpm", NULL, "swtpm is installed");
+    else
+        doctor_say(d, DOCTOR_NOTE, "tpm", "apt install swtpm",
+                   "swtpm is not installed: --tpm does not start");
+}
+
 /* --- memory and limits --- */
 
 static void doctor_hugepages(struct doctor *d)
@@ -352,6 +373,7 @@ static int doctor_main(int argc, char **argv)
     doctor_kvm(&d);
     doctor_soft(&d);
     doctor_personas(&d);
+    doctor_firmware(&d);
     doctor_clock(&d);
     doctor_memory(&d);
     doctor_hugepages(&d);

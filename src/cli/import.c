@@ -104,7 +104,7 @@ static int import_go(const struct import *i, const char *path, struct err *e)
     if (rc == 0) {
         if (!i->json)
             describe_machine(&plan);
-        describe_needs(&plan, import_need, NULL);
+        describe_needs(&plan, true, import_need, NULL);
     }
     free(text);
     import_report_free(&report);

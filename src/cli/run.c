@@ -29,6 +29,7 @@
 #include "inspect/auto.h"
 #include "machine/machine.h"
 #include "machine/runtime.h"
+#include "machine/tpm.h"
 
 struct run {
     struct plan plan;
@@ -37,6 +38,7 @@ struct run {
     bool named; /* it has a name that stays */
     enum sandbox_mode sandbox;
     bool sandbox_said;
+    bool tpm_said;     /* by the user, who knows that it is another one */
     bool persona_said; /* by the user, and so not to be decided */
     struct import_wish wish;
     struct import_report report; /* of FILE, when that was a description */
@@ -171,6 +173,12 @@ static int run_nic(void *arg, const char *value, struct err *e)
     return plan_add_nic(&((struct run *)arg)->plan, value, e);
 }
 
+static int run_tpm(void *arg, const char *value, struct err *e)
+{
+    ((struct run *)arg)->tpm_said = true;
+    return plan_set_tpm(&((struct run *)arg)->plan, value, e);
+}
+
 static int run_sandbox(void *arg, const char *value, struct err *e)
 {
     ((struct run *)arg)->sandbox_said = true;
@@ -229,9 +237,12 @@ static const struct cli_option run_options[] = {
      run_module},
     {"append", "TEXT", "command line of the kernel", run_append},
     {"firmware", "bios|uefi[,K=V]",
-     "firmware to start (default bios without --kernel); uefi: code=FILE, vars=FILE", run_firmware},
+     "firmware to start (default bios without --kernel); uefi: secure, or code=FILE, vars=FILE",
+     run_firmware},
     {"nvram", "FILE|none", "where UEFI keeps its variables (default: by the machine's name)",
      run_nvram},
+    {"tpm", "2.0[,state=DIR]|none",
+     "a TPM by swtpm, and where its state is (default: by the machine's name)", run_tpm},
     {"disk", "FILE[,K=V]",
      "add a disk: format=F, snapshot (default) or write or readonly, bus=B, loop=N, boot=N",
      run_disk},
@@ -308,6 +319,8 @@ static void run_banner(struct run *r, struct machine *m)
     run_fact(r, "console", machine_console(m)->where);
     if (plan_uefi(&r->plan) && strcmp(r->plan.nvram, "none") != 0)
         run_fact(r, "nvram", r->plan.nvram);
+    if (plan_tpm(&r->plan) && strcmp(r->plan.tpm_state, "none") != 0)
+        run_fact(r, "tpm", r->plan.tpm_state);
     run_fact(r, "control", r->control);
     if (r->plan.log)
         run_fact(r, "log", r->plan.log);
@@ -460,7 +473,7 @@ static void run_imported(struct run *r)
                  fates[IMPORT_DROPPED]);
         run_fact(r, "description", text);
     }
-    describe_needs(&r->plan, run_need, r);
+    describe_needs(&r->plan, !r->tpm_said, run_need, r);
 }
 
 /* Does the machine run here, or in a software host? 1: there; said in one line. */
@@ -505,6 +518,23 @@ static int run_nvram_default(struct run *r, struct err *e)
     if (rc == 0)
         rc = plan_set(&r->plan.nvram, file ? file : "none", e);
     free(file);
+    return rc;
+}
+
+/* The TPM's state likewise. */
+static int run_tpm_default(struct run *r, struct err *e)
+{
+    char *folder = NULL;
+    int rc;
+
+    if (!plan_tpm(&r->plan) || r->plan.tpm_state)
+        return 0;
+    rc = runtime_check_name(r->plan.name, e);
+    if (rc == 0 && r->named)
+        rc = tpm_default(r->plan.name, &folder, e);
+    if (rc == 0)
+        rc = plan_set(&r->plan.tpm_state, folder ? folder : "none", e);
+    free(folder);
     return rc;
 }
 
@@ -553,6 +583,8 @@ static int run_main(int argc, char **argv)
         rc = plan_check(&r.plan, &e);
     if (rc == 0)
         rc = run_nvram_default(&r, &e);
+    if (rc == 0)
+        rc = run_tpm_default(&r, &e);
     if (rc == 0)
         rc = run_go(&r, argc, words, &e);
     if (rc < 0)

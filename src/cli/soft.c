@@ -152,7 +152,7 @@ static int soft_locks(const struct plan *p, struct err *e)
  * environment of this process. */
 static char **soft_words(const struct plan *p, int argc, char *const *argv)
 {
-    char **out = calloc((size_t)argc + 11, sizeof(*out)), self[SOFTHOST_PATH];
+    char **out = calloc((size_t)argc + 12, sizeof(*out)), self[SOFTHOST_PATH];
     ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     size_t n = 0;
     int i = 1;
@@ -181,6 +181,8 @@ static char **soft_words(const struct plan *p, int argc, char *const *argv)
                  p->firmware_opts ? p->firmware_opts : "") >= 0)
         n++;
     if (p->nvram && asprintf(&out[n], "--nvram=%s", p->nvram) >= 0)
+        n++;
+    if (plan_tpm(p) && asprintf(&out[n], "--tpm=2.0,state=%s", p->tpm_state) >= 0)
         n++;
     for (; i < argc; i++)
         out[n++] = strdup(argv[i]);

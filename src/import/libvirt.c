@@ -290,7 +290,7 @@ static const struct read_rule rules[] = {
     {"domain/devices/rng", "the source of randomness is the persona's"},
     {"domain/devices/panic", "the panic notice is the board's"},
     {"domain/devices/vsock", "sockets to the host are the persona's"},
-    {"domain/devices/tpm", "there is no TPM"},
+    {"domain/devices/tpm", "the TPM is one of its own, with new state"},
     {"domain/devices/filesystem", "folders of the other host are not here"},
     {"domain/devices/shmem", "memory is not shared between machines"},
     {"domain/devices/iommu", "there is no IOMMU"},

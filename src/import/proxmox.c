@@ -209,7 +209,7 @@ static void take_firmware(struct reading *r)
     version = node_first(tpm, "version");
     if (tpm) {
         read_tpm(r, version ? version : tpm->child, node_is(version, "v1.2") ? "1.2" : "2.0");
-        read_drop_all(r, tpm, "there is no TPM, so its state is not used");
+        read_drop_all(r, tpm, "the TPM is a new one, so its state is not used");
     }
 }
 

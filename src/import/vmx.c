@@ -565,7 +565,7 @@ static const struct read_rule rules[] = {
     {"vcpu.hotadd", "processors are not added to a running guest"},
     {"mem.hotadd", "memory is not added to a running guest"},
     {"disk.EnableUUID", "disks always tell their identity"},
-    {"vtpm.", "there is no TPM"},
+    {"vtpm.", "the TPM is one of its own, with new state"},
     {"managedVM.", "the state of the TPM is encrypted by VMware"},
     {"efi.", "firmware settings are hospes' own"},
     {"bios.", "firmware settings are hospes' own"},

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "host/probe.h"
 #include "machine/machine_priv.h"
+#include "machine/tpm.h"
 #include "net/netif.h"
 #include "storage/disk.h"
 
@@ -97,7 +98,18 @@ static int build_host(struct machine *m, const struct persona_ops *ops, struct e
     return m->ops->open(&c, m->mem, m->loop, &m->host, e);
 }
 
-/* --firmware uefi,code=FILE,vars=FILE. The words live as long as *opts. */
+/* secure, or secure=on or off; when it is not said, the plan does. */
+static int build_secure(const struct plan *p, struct cfg *opts, bool *out, struct err *e)
+{
+    const char *said = cfg_get(opts, "secure");
+
+    *out = said ? strcmp(said, "off") != 0 : p->secure_boot;
+    if (said && *said && strcmp(said, "on") != 0 && strcmp(said, "off") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--firmware uefi,secure= is on or off, not %s", said);
+    return 0;
+}
+
+/* --firmware uefi,code=FILE,vars=FILE,secure. The words live as long as *opts. */
 static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct board_uefi *out,
                                struct err *e)
 {
@@ -105,12 +117,13 @@ static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct b
 
     if (rc == 0 && p->firmware_opts)
         rc = cfg_parse(*opts, p->firmware_opts, NULL, e);
-    if (rc < 0)
-        return rc;
-    if (plan_uefi(p)) {
+    if (rc == 0 && plan_uefi(p)) {
         out->code = cfg_get(*opts, "code");
         out->vars = cfg_get(*opts, "vars");
+        rc = build_secure(p, *opts, &out->secure, e);
     }
+    if (rc < 0)
+        return rc;
     return cfg_finish(*opts, "--firmware", e);
 }
 
@@ -129,6 +142,7 @@ static int build_board(struct machine *m, struct err *e)
                               .kernel = p->kernel,
                               .initrd = p->initrd,
                               .append = p->append};
+    struct board_tpm tpm;
     struct cfg *opts = NULL;
     struct board_cfg c = {
         .cpus = p->cpus,
@@ -155,6 +169,10 @@ static int build_board(struct machine *m, struct err *e)
     int rc;
 
     rc = build_firmware_opts(p, &opts, &uefi, e);
+    if (rc == 0 && plan_tpm(p)) {
+        rc = tpm_process_start(p->tpm_state ? p->tpm_state : "none", &tpm, &m->tpm, e);
+        c.tpm = &tpm;
+    }
     memcpy(c.uuid, p->uuid, sizeof(c.uuid));
     if (rc == 0)
         rc = board_create(&c, &m->board, e);
@@ -423,6 +441,7 @@ void machine_unbuild(struct machine *m)
     if (m->persona)
         m->persona->ops->destroy(m->persona);
     board_destroy(m->board);
+    tpm_process_end(m->tpm);
     hub_destroy(m->hub);
     if (m->host)
         m->ops->close(m->host);

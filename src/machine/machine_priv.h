@@ -66,6 +66,7 @@ struct machine {
     struct web *web;         /* likewise, by a browser */
     struct control *control; /* NULL: nobody can reach it */
     struct board *board;
+    struct tpm_process *tpm; /* NULL: there is no TPM */
     struct persona *persona;
     struct cfg *persona_opts;
     struct boot *boot;

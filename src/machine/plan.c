@@ -27,11 +27,12 @@ void plan_free(struct plan *p)
 {
     const struct plan_smbios *s = &p->smbios;
     char *const own[] = {
-        p->name,         p->title,          p->notes,    p->guest_os,      p->hardware, p->persona,
-        p->persona_opts, p->persona_why,    p->kernel,   p->initrd,        p->append,   p->firmware,
-        p->serial,       p->display,        p->log,      p->firmware_opts, p->nvram,    p->tpm,
-        s->vendor,       s->product,        s->version,  s->serial,        s->sku,      s->family,
-        s->board_serial, s->chassis_serial, s->asset_tag};
+        p->name,          p->title,          p->notes,       p->guest_os,  p->hardware,
+        p->persona,       p->persona_opts,   p->persona_why, p->kernel,    p->initrd,
+        p->append,        p->firmware,       p->serial,      p->display,   p->log,
+        p->firmware_opts, p->nvram,          p->tpm,         p->tpm_state, s->vendor,
+        s->product,       s->version,        s->serial,      s->sku,       s->family,
+        s->board_serial,  s->chassis_serial, s->asset_tag};
 
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         free(own[i]);
@@ -405,6 +406,8 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     plan_take(&p->firmware, &over->firmware);
     plan_take(&p->firmware_opts, &over->firmware_opts);
     plan_take(&p->nvram, &over->nvram);
+    plan_take(&p->tpm, &over->tpm);
+    plan_take(&p->tpm_state, &over->tpm_state);
     plan_take(&p->serial, &over->serial);
     plan_take(&p->display, &over->display);
     plan_take(&p->log, &over->log);
@@ -519,6 +522,34 @@ bool plan_firmware(const struct plan *p)
 bool plan_uefi(const struct plan *p)
 {
     return p->firmware && strcmp(p->firmware, "uefi") == 0;
+}
+
+bool plan_tpm(const struct plan *p)
+{
+    return p->tpm && strcmp(p->tpm, "2.0") == 0;
+}
+
+int plan_set_tpm(struct plan *p, const char *spec, struct err *e)
+{
+    struct cfg *c;
+    const char *version;
+    int rc = cfg_create(&c, e);
+
+    if (rc < 0)
+        return rc;
+    rc = cfg_parse(c, spec, "version", e);
+    version = cfg_get(c, "version");
+    if (rc == 0 && (!version || (strcmp(version, "2.0") != 0 && strcmp(version, "none") != 0)))
+        rc = err_exit(e, EX_USAGE_, EINVAL, "--tpm is 2.0[,state=FOLDER|none] or none, not \"%s\"",
+                      spec);
+    if (rc == 0)
+        rc = plan_set(&p->tpm, version, e);
+    if (rc == 0)
+        rc = plan_set(&p->tpm_state, cfg_get(c, "state"), e);
+    if (rc == 0)
+        rc = cfg_finish(c, "--tpm", e);
+    cfg_destroy(c);
+    return rc;
 }
 
 static int plan_check_boot(const struct plan *p, struct err *e)

@@ -100,7 +100,8 @@ struct plan {
     bool uuid_said;
     bool rtc_local;         /* the RTC holds local time */
     bool secure_boot;       /* the guest expects its firmware to check signatures */
-    char *tpm;              /* the version of the TPM it expects, or NULL */
+    char *tpm;              /* the version of the TPM it expects, "none", or NULL */
+    char *tpm_state;        /* where that keeps its state: a folder, or "none"; NULL: not said */
     struct plan_guid genid; /* the generation id, in the order of the UUID that is printed */
     struct plan_smbios smbios;
     struct plan_controller ctl[PLAN_MAX_CONTROLLERS];
@@ -126,6 +127,10 @@ MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
 /* Does firmware start the machine, and is it UEFI? */
 bool plan_firmware(const struct plan *p);
 bool plan_uefi(const struct plan *p);
+/* Has the machine a TPM? */
+bool plan_tpm(const struct plan *p);
+/* --tpm 2.0[,state=FOLDER|none] or none. */
+MUST int plan_set_tpm(struct plan *p, const char *spec, struct err *e);
 
 /* Replaces an owned string by a copy of value, which may be NULL. */
 MUST int plan_set(char **at, const char *value, struct err *e);

@@ -70,6 +70,7 @@ static const struct field plan_fields[] = {
     {"rtc-local", FIELD_FLAG, offsetof(struct plan, rtc_local)},
     {"secure-boot", FIELD_FLAG, offsetof(struct plan, secure_boot)},
     {"tpm", FIELD_TEXT, offsetof(struct plan, tpm)},
+    {"tpm-state", FIELD_TEXT, offsetof(struct plan, tpm_state)},
     {"generation-id", FIELD_GUID, offsetof(struct plan, genid)},
     {"testdev", FIELD_FLAG, offsetof(struct plan, testdev)},
     {"hugepages", FIELD_FLAG, offsetof(struct plan, hugepages)},

@@ -127,6 +127,11 @@ struct pflash_cfg {
 MUST int pflash_create(const struct env *env, const struct pflash_cfg *c, struct device **out,
                        struct err *e);
 
+/* tpm.c: a TPM 2.0 at LAYOUT_TPM. Powers swtpm on, and down at the end; c's sockets stay the
+ * caller's and outlive it. */
+MUST int tpm_create(const struct env *env, const struct board_tpm *c, struct device **out,
+                    struct err *e);
+
 /* testdev.c: the test devices of kvm-unit-tests. */
 MUST int testdev_create(const struct env *env, const struct board_signal *sig, struct device **out,
                         struct err *e);

@@ -408,6 +408,9 @@ static void bad_files_are_refused(void **state)
     uefi.code = NULL;
     refused(-EINVAL, EX_USAGE_);
     uefi.code = code;
+    uefi.secure = true;
+    refused(-EINVAL, EX_USAGE_);
+    uefi.secure = false;
     uefi.kernel = vars;
     refused(-EINVAL, EX_BAD_INPUT);
 }

@@ -56,6 +56,19 @@ static void disks_and_nics_have_a_place_in_the_boot_order(void **state)
     assert_int_equal(plan_add_nic(&plan, "user,boot=1000", &e), -EINVAL);
 }
 
+static void a_tpm_has_a_version_and_a_place(void **state)
+{
+    assert_false(plan_tpm(&plan));
+    assert_int_equal(plan_set_tpm(&plan, "2.0,state=/var/a,,b", &e), 0);
+    assert_true(plan_tpm(&plan));
+    assert_string_equal(plan.tpm_state, "/var/a,b");
+    assert_int_equal(plan_set_tpm(&plan, "none", &e), 0);
+    assert_false(plan_tpm(&plan));
+    assert_int_equal(plan_set_tpm(&plan, "1.2", &e), -EINVAL);
+    assert_int_equal(e.exit, EX_USAGE_);
+    assert_int_equal(plan_set_tpm(&plan, "2.0,crb", &e), -EINVAL);
+}
+
 static void contradicting_disk_words_are_refused(void **state)
 {
     assert_int_equal(plan_add_disk(&plan, "a,write,readonly", &e), -EINVAL);
@@ -308,6 +321,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_disk_is_a_snapshot_unless_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disks_and_nics_have_a_place_in_the_boot_order, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_tpm_has_a_version_and_a_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(contradicting_disk_words_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_module_has_a_file_and_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_nic_keeps_what_its_network_reads, set_up, tear_down),
