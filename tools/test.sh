@@ -98,6 +98,9 @@ if step build built; then
             for p in kvm hyperv xen vmware bare; do
                 [ -e "build/disks/$p.img" ] || step "disk-$p" tools/mkdebian.sh build/disks "$p"
             done
+            for p in kvm hyperv vmware; do
+                [ -e "build/disks/$p-efi.img" ] || step "disk-$p-efi" tools/mkdebian.sh build/disks "$p" efi
+            done
             step disks-inspect tests/inspect/run.py --boots
             boot disks/ inspect/
             ;;

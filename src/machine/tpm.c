@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tpm.c - see tpm.h. swtpm(8): it is given one end of two pairs of sockets, for commands and for its
- * control, and ends when the other ends are closed, so it does not outlive this process.
+ * tpm.c - see tpm.h. swtpm(8): it is given one end of two pairs of sockets, for commands and for
+ * its control, and ends when the other ends are closed, so it does not outlive this process.
  */
 #define _GNU_SOURCE
 #include "machine/tpm.h"
@@ -132,7 +132,7 @@ static _Noreturn void tpm_exec(const char *program, char *const *words, pid_t pa
 static int tpm_spawn(struct tpm_process *t, int data, int ctrl, struct err *e)
 {
     char program[512], state[4200], control[64], fd[16];
-    char *words[] = {program, "socket", "--tpm2", "--tpmstate", state,      "--ctrl",
+    char *words[] = {program, "socket", "--tpm2", "--tpmstate", state,    "--ctrl",
                      control, "--fd",   fd,       "--log",      "file=-", NULL};
     pid_t self = getpid();
 
@@ -217,7 +217,7 @@ void tpm_process_end(struct tpm_process *t)
     }
     if (t->pidfd >= 0)
         close(t->pidfd);
-    if (t->forget)
+    if (t->forget && t->folder)
         tpm_forget(t->folder);
     free(t->folder);
     free(t);

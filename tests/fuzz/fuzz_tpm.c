@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The TPM: register and buffer accesses of any width, answers and ends of swtpm at any time. What it
- * sends to swtpm is always one whole command.
+ * The TPM: register and buffer accesses of any width, answers and ends of swtpm at any time. What
+ * it sends to swtpm is always one whole command.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tpm.c - a TPM 2.0 behind the command response buffer interface (TCG PC Client Platform TPM Profile
- * 1.05, 6.5.3), in front of swtpm: commands go to it over one socket, power over another.
+ * tpm.c - a TPM 2.0 behind the command response buffer interface (TCG PC Client Platform TPM
+ * Profile 1.05, 6.5.3), in front of swtpm: commands go to it over one socket, power over another.
  *
  * The guest's bytes are in one page: registers, then a buffer for command and answer. A command is
  * copied out when the guest starts it, and swtpm alone looks into it.

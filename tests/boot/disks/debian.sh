@@ -4,8 +4,10 @@
 # A Debian 12 as its installer leaves it, with the drivers of one persona alone in its initial RAM disk: its own loader
 # starts it from an image file, it finds its root by the persona's disk driver and its network by its card, it can be
 # logged into by the screen and the keyboard, it shuts down when asked, and its image is as it was.
+# With boot=uefi it is a GPT disk with shim and GRUB, which OVMF starts; uefi-secure: with Secure Boot.
 # The images are made by tools/mkdebian.sh; `./dev test disks` does that.
 variants='persona=kvm persona=hyperv persona=xen persona=vmware persona=bare
+    persona=kvm,boot=uefi persona=hyperv,boot=uefi persona=vmware,boot=uefi persona=kvm,boot=uefi-secure
     persona=kvm,format=qcow2 persona=hyperv,format=vhd persona=xen,format=vhd persona=vmware,format=vdi'
 timeout=1500
 args="--persona ${persona:-kvm}"
@@ -49,7 +51,14 @@ log_in()
 
 host()
 {
-    local image="$top/build/disks/$persona.img" vm code=0 before nic=user
+    local image="$top/build/disks/$persona.img" vm code=0 before nic=user firmware="--firmware bios" part=1 secure=
+    case ${boot:-} in
+    uefi*)
+        image=$top/build/disks/$persona-efi.img part=2
+        firmware='--firmware uefi --nvram none' secure=0
+        ;;
+    esac
+    [ "${boot:-}" != uefi-secure ] || firmware='--firmware uefi,secure --nvram none' secure=1
     [ -e "$image" ] || {
         echo "verdict: skip there is no $image: tools/mkdebian.sh makes it"
         return 0
@@ -62,7 +71,9 @@ host()
     fi
     before=$(sha256sum <"$image")
     [ "$persona" != bare ] || nic=none
-    "$hospes" run --host kvm --persona "$persona" --name debian --nic $nic --disk "$image,format=${format:-raw},snapshot" \
+    # shellcheck disable=SC2086 # words
+    "$hospes" run --host kvm --persona "$persona" --name debian --nic $nic $firmware \
+        --disk "$image,format=${format:-raw},snapshot" \
         </dev/null >console.txt &
     vm=$!
     await "$persona login:" $vm 600 || { kill $vm; return 1; }
@@ -74,14 +85,14 @@ host()
     wait $vm || code=$?
     tr -d '\r' <console.txt | grep "fact "
     case $persona in
-    kvm) expect root '/dev/vda1' && expect driver virtio_blk && expect virt kvm && expect nic virtio_net ;;
+    kvm) expect root "/dev/vda$part" && expect driver virtio_blk && expect virt kvm && expect nic virtio_net ;;
     hyperv) expect path '*MSFT1000*' && expect virt microsoft && expect nic hv_netvsc ;;
-    xen) expect root '/dev/xvda1' && expect virt xen && expect nic vif ;;
+    xen) expect root "/dev/xvda$part" && expect virt xen && expect nic vif ;;
     vmware) expect path '*pci*host*' && expect virt vmware && expect nic vmxnet3 ;;
     bare) expect path '*pci*ata*' && expect virt none ;;
     esac || return 1
     [ "$persona" = bare ] || expect address '10.0.2.15/24' || return 1
-    expect disks 1 || return 1
+    expect disks 1 && expect secure "$secure" || return 1
     if [ "$before" = "$(sha256sum <"$image")" ]; then
         echo "verdict: success"
     else

@@ -21,8 +21,8 @@ static const uint8_t answer[] = {0x80, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 4, 'h', 'o
 
 static struct fake_env f;
 static struct device *dev;
-static int data, ctrl;  /* swtpm's ends */
-static int ours[2];     /* the device's */
+static int data, ctrl; /* swtpm's ends */
+static int ours[2];    /* the device's */
 
 static void power_answers(unsigned n, uint32_t result)
 {
@@ -226,7 +226,8 @@ static void state_that_it_cannot_use_is_refused(void **state)
     (void)state;
     power_answers(1, 9);
     assert_int_equal(
-        tpm_create(&f.env, &(struct board_tpm){.data = ours[0], .ctrl = ours[1]}, &other, &e), -EIO);
+        tpm_create(&f.env, &(struct board_tpm){.data = ours[0], .ctrl = ours[1]}, &other, &e),
+        -EIO);
     assert_int_equal(e.exit, EX_BAD_INPUT);
 }
 
