@@ -151,7 +151,7 @@ static int board_extras(struct board *b, struct err *e)
 
     env.id = "tpm";
     if (b->cfg.tpm)
-        rc = board_take(b, tpm_create(&env, b->cfg.tpm, &d, e), &d);
+        rc = board_take(b, tpm_create(&env, b->cfg.tpm, !b->cfg.uefi, &d, e), &d);
     env.id = "hpet";
     if (rc == 0 && b->cfg.hpet)
         rc = board_take(b, hpet_create(&env, &d, e), &d);

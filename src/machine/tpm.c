@@ -122,6 +122,7 @@ static int tpm_folder(struct tpm_process *t, const char *state, struct err *e)
 /* In the child; only calls that are safe after fork(). */
 static _Noreturn void tpm_exec(const char *program, char *const *words, pid_t parent)
 {
+    (void)setsid(); /* Ctrl-C is for the machine alone */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent)
         execv(program, words);

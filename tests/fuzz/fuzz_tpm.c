@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     rc = socketpair(AF_UNIX, SOCK_STREAM, 0, data) | socketpair(AF_UNIX, SOCK_STREAM, 0, ctrl);
     assert(rc == 0);
     power_answers(1);
-    rc = tpm_create(&f.env, &(struct board_tpm){.data = data[0], .ctrl = ctrl[0]}, &dev, &e);
+    rc = tpm_create(&f.env, &(struct board_tpm){.data = data[0], .ctrl = ctrl[0]}, false, &dev, &e);
     assert(rc == 0);
     for (size_t at = 0; at + STEP <= size && at < (size_t)STEP * OPS_MAX; at += STEP)
         step(dev, input + at);

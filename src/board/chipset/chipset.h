@@ -128,9 +128,10 @@ MUST int pflash_create(const struct env *env, const struct pflash_cfg *c, struct
                        struct err *e);
 
 /* tpm.c: a TPM 2.0 at LAYOUT_TPM. Powers swtpm on, and down at the end; c's sockets stay the
- * caller's and outlive it. */
-MUST int tpm_create(const struct env *env, const struct board_tpm *c, struct device **out,
-                    struct err *e);
+ * caller's and outlive it. startup: no firmware will start it up (TPM2_Startup), so that is done,
+ * too. */
+MUST int tpm_create(const struct env *env, const struct board_tpm *c, bool startup,
+                    struct device **out, struct err *e);
 
 /* testdev.c: the test devices of kvm-unit-tests. */
 MUST int testdev_create(const struct env *env, const struct board_signal *sig, struct device **out,

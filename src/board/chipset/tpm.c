@@ -44,7 +44,8 @@ struct tpm {
     struct watch data;
     int ctrl;
     bool watched, claimed;
-    bool dead; /* swtpm is gone: every command fails */
+    bool startup; /* no firmware sends TPM2_Startup */
+    bool dead;    /* swtpm is gone: every command fails */
     uint64_t commands;
 };
 
@@ -93,11 +94,24 @@ static int tpm_control(struct tpm *t, enum swtpm_command command, uint32_t *resu
     return rc;
 }
 
+/* As firmware would, which has more patience than a kernel. */
+static int tpm_startup(struct tpm *t)
+{
+    static const uint8_t clear[] = {0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0};
+    struct tpm_header h;
+
+    if (send(t->data.fd, clear, sizeof(clear), MSG_NOSIGNAL) != (ssize_t)sizeof(clear))
+        return -EPIPE;
+    return tpm_receive(t->data.fd, &h, sizeof(h)); /* has nothing behind it */
+}
+
 static int tpm_power_on(struct tpm *t, struct err *e)
 {
     uint32_t result = 0;
     int rc = tpm_control(t, SWTPM_CMD_INIT, &result);
 
+    if (rc == 0 && !result && t->startup)
+        rc = tpm_startup(t);
     if (rc < 0)
         return err_exit(e, EX_NO_HOST, -rc,
                         "swtpm does not start (%s): is another machine using the TPM's state, or "
@@ -350,7 +364,8 @@ static const struct device_ops tpm_ops = {
     .describe = tpm_describe,
 };
 
-int tpm_create(const struct env *env, const struct board_tpm *c, struct device **out, struct err *e)
+int tpm_create(const struct env *env, const struct board_tpm *c, bool startup, struct device **out,
+               struct err *e)
 {
     struct tpm *t = calloc(1, sizeof(*t));
     int rc;
@@ -360,6 +375,7 @@ int tpm_create(const struct env *env, const struct board_tpm *c, struct device *
     device_init(&t->d, &tpm_ops, env);
     t->data = (struct watch){.fd = c->data, .want = EPOLLIN, .ready = tpm_ready};
     t->ctrl = c->ctrl;
+    t->startup = startup;
     t->s.idle = true;
     rc = tpm_power_on(t, e);
     t->dead = rc < 0;

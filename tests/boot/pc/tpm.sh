@@ -5,7 +5,6 @@
 # the second one, and what it defines in its memory is there. With UEFI, firmware has measured the start.
 variants='persona=kvm persona=hyperv firmware=uefi'
 kernel=6.1
-modules=efivarfs
 timeout=400
 
 host()

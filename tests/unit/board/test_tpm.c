@@ -19,6 +19,8 @@ enum { RAM = 1 << 20, BUFFER = TPM_CRB_SIZE - TPM_CRB_DATA_BUFFER };
 static const uint8_t command[] = {0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x7b, 0, 4};
 static const uint8_t answer[] = {0x80, 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 4, 'h', 'o', 's', 't'};
 
+static const uint8_t done[] = {0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0};
+
 static struct fake_env f;
 static struct device *dev;
 static int data, ctrl; /* swtpm's ends */
@@ -62,18 +64,26 @@ static void set_reg(unsigned at, uint32_t v)
     fake_env_write(&f, LAYOUT_TPM + at, 4, v);
 }
 
-static int begin(void **state)
+static void make(bool startup)
 {
     struct err e = {0};
 
-    (void)state;
     fake_env_create(&f, RAM);
     sockets();
     power_answers(1, 0);
-    assert_int_equal(
-        tpm_create(&f.env, &(struct board_tpm){.data = ours[0], .ctrl = ours[1]}, &dev, &e), 0);
+    if (startup)
+        assert_int_equal(write(data, done, sizeof(done)), sizeof(done));
+    assert_int_equal(tpm_create(&f.env, &(struct board_tpm){.data = ours[0], .ctrl = ours[1]},
+                                startup, &dev, &e),
+                     0);
     assert_int_equal(power_asked(), SWTPM_CMD_INIT);
     assert_int_equal(power_asked(), 0);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    make(false);
     return 0;
 }
 
@@ -218,6 +228,18 @@ static void a_reset_powers_it_off_and_on(void **state)
     assert_int_equal(reg(TPM_CRB_CTRL_STS), TPM_CRB_CTRL_STS_IDLE);
 }
 
+static void without_firmware_it_is_started_up(void **state)
+{
+    static const uint8_t want[] = {0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0};
+    uint8_t got[16];
+
+    end(state);
+    make(true);
+    assert_int_equal(recv(data, got, sizeof(got), MSG_DONTWAIT), sizeof(want));
+    assert_memory_equal(got, want, sizeof(want));
+    assert_int_equal(reg(TPM_CRB_CTRL_STS), TPM_CRB_CTRL_STS_IDLE);
+}
+
 static void state_that_it_cannot_use_is_refused(void **state)
 {
     struct device *other;
@@ -225,9 +247,9 @@ static void state_that_it_cannot_use_is_refused(void **state)
 
     (void)state;
     power_answers(1, 9);
-    assert_int_equal(
-        tpm_create(&f.env, &(struct board_tpm){.data = ours[0], .ctrl = ours[1]}, &other, &e),
-        -EIO);
+    assert_int_equal(tpm_create(&f.env, &(struct board_tpm){.data = ours[0], .ctrl = ours[1]},
+                                false, &other, &e),
+                     -EIO);
     assert_int_equal(e.exit, EX_BAD_INPUT);
 }
 
@@ -241,6 +263,7 @@ int main(void)
         TPM(a_lost_swtpm_fails_commands),
         TPM(an_answer_that_makes_no_sense_ends_it),
         TPM(a_reset_powers_it_off_and_on),
+        TPM(without_firmware_it_is_started_up),
         TPM(state_that_it_cannot_use_is_refused),
     };
 
