@@ -35,6 +35,7 @@ struct client {
     size_t in_len;
     char *out; /* unsent */
     size_t out_len, out_at;
+    struct json_object *resize; /* the request that is answered when it is done; NULL: none */
 };
 
 struct control {
@@ -56,6 +57,7 @@ static void client_free(struct client *k)
     loop_unwatch(k->c->loop, &k->w);
     if (k->w.fd >= 0)
         close(k->w.fd);
+    json_object_put(k->resize);
     free(k->in);
     free(k->out);
     free(k);
@@ -397,6 +399,25 @@ static int do_detach(struct client *k, struct json_object *req, struct err *e)
     return rc < 0 ? rc : 0;
 }
 
+static int do_resize(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *disk = text_of(req, "disk");
+    struct json_object *v;
+    int64_t bytes = 0;
+    int rc;
+
+    if (!disk)
+        return err_exit(e, EX_USAGE_, EINVAL, "the id of the 'disk' to resize is missing");
+    if (json_object_object_get_ex(req, "bytes", &v) && json_object_is_type(v, json_type_int))
+        bytes = json_object_get_int64(v);
+    if (bytes <= 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "'bytes' is not a number of bytes");
+    rc = k->c->ops->resize(k->c->arg, disk, (uint64_t)bytes, e);
+    if (rc == 0)
+        k->resize = json_object_get(req);
+    return rc;
+}
+
 static int do_watch(struct client *k, struct json_object *req, struct err *e)
 {
     (void)e;
@@ -442,6 +463,7 @@ static const struct {
     {"type", do_type},
     {"attach", do_attach},
     {"detach", do_detach},
+    {"resize", do_resize},
 };
 
 static int dispatch(struct client *k, struct json_object *req, struct err *e)
@@ -582,6 +604,27 @@ void control_event(struct control *c, const char *event, const char *text)
 const char *control_path(const struct control *c)
 {
     return c->path;
+}
+
+void control_resized(struct control *c, bool told, const struct err *e)
+{
+    struct client *k = c ? c->first : NULL;
+    struct json_object *req, *o;
+
+    while (k && !k->resize)
+        k = k->next;
+    if (!k)
+        return; /* who asked has left */
+    req = k->resize;
+    k->resize = NULL;
+    if (e) {
+        client_refuse(k, req, e);
+    } else {
+        o = answer_to(req, true);
+        add_text(o, "result", told ? "told" : "later");
+        client_tell(k, o);
+    }
+    json_object_put(req);
 }
 
 int control_open(const char *name, struct loop *l, const struct control_ops *ops, void *arg,

@@ -35,11 +35,13 @@ struct control_ops {
     MUST int (*data_set)(void *arg, const char *key, const char *value, struct err *e);
     MUST int (*data_list)(void *arg, const char *prefix, control_data_fn *fn, void *fn_arg,
                           struct err *e);
-    /* Copies the host's file into the guest; the end comes by control_event(). */
     /* A disk comes, in the words of --disk, and gets an id; or one goes. */
     MUST int (*attach)(void *arg, const char *disk, const char **id, struct err *e);
     /* 1: the guest is asked to give it up. */
     MUST int (*detach)(void *arg, const char *id, struct err *e);
+    /* A disk gets more bytes. 0: begun, and control_resized() tells how it ended. */
+    MUST int (*resize)(void *arg, const char *id, uint64_t bytes, struct err *e);
+    /* Copies the host's file into the guest; the end comes by control_event(). */
     MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
     /* As hub_text(). */
     MUST int (*screen_text)(void *arg, char **out, struct err *e);
@@ -63,6 +65,10 @@ const char *control_path(const struct control *c);
 
 /* Tells all who wait: event "obeyed" or "refused", text from the guest or NULL. */
 void control_event(struct control *c, const char *event, const char *text);
+
+/* The disk of the one resize that was begun has its new size, and the guest is told or not; or e
+ * says why not. Not from inside control_ops.resize(). c may be NULL. */
+void control_resized(struct control *c, bool told, const struct err *e);
 
 /* --- filling in `info` --- */
 

@@ -230,6 +230,8 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
         rc = m->persona->ops->add_disk(m->persona, &s, e);
     if (rc == 0)
         rc = cfg_finish(s.opts, "--disk", e);
+    if (rc == 0)
+        m->disk[i] = s.disk;
     cfg_destroy(s.opts);
     return rc;
 }
@@ -438,6 +440,8 @@ void machine_unbuild(struct machine *m)
 {
     machine_display_close(m);
     machine_unplug_all(m);
+    if (m->loop)
+        loop_disarm(m->loop, &m->resizing.alarm);
     if (m->persona)
         m->persona->ops->destroy(m->persona);
     board_destroy(m->board);

@@ -219,6 +219,11 @@ static int control_detach(void *arg, const char *id, struct err *e)
     return machine_detach(arg, id, e);
 }
 
+static int control_resize(void *arg, const char *id, uint64_t bytes, struct err *e)
+{
+    return machine_resize(arg, id, bytes, e);
+}
+
 static void control_state(void *arg, struct info *out)
 {
     machine_state(arg, out);
@@ -243,6 +248,7 @@ static const struct control_ops machine_ops = {
     .copy = control_copy,
     .attach = control_attach,
     .detach = control_detach,
+    .resize = control_resize,
     .screenshot = control_screenshot,
     .screen_text = control_screen_text,
     .type = control_type,

@@ -129,6 +129,8 @@ static int plug(struct machine *m, const struct plan_disk *d, struct plugged *k,
     rc = m->persona->ops->plug_disk(m->persona, &s, e);
     if (rc < 0)
         disk_close(s.disk);
+    else
+        k->disk = s.disk;
     cfg_destroy(s.opts);
     return rc < 0 ? rc : plug_function(m, k, e);
 }
@@ -182,6 +184,8 @@ int machine_detach(struct machine *m, const char *id, struct err *e)
             free(m->plugged[i].path);
             m->plugged[i].path = NULL;
         }
+        if (strcmp(m->disk_id[i], id) == 0)
+            m->disk[i] = NULL;
     }
     return rc;
 }

@@ -48,10 +48,18 @@ struct resets {
 
 /* A disk that came while the guest ran. */
 struct plugged {
-    char *path; /* NULL: none */
+    char *path;        /* NULL: none */
+    struct disk *disk; /* the persona's */
     char id[32];
     char about[MACHINE_ABOUT];
     int slot; /* of its own PCI function; 0: it is behind a controller */
+};
+
+/* A disk that grows; see machine_resize.c. */
+struct resizing {
+    struct alarm alarm;
+    char id[MACHINE_ID]; /* empty: none does */
+    uint64_t bytes;
 };
 
 struct machine {
@@ -98,6 +106,8 @@ struct machine {
     struct err err;
     char why[256];
     unsigned test_value;
+    struct disk *disk[PLAN_MAX_DISKS]; /* the devices'; NULL: gone */
+    struct resizing resizing;
     char disk_about[PLAN_MAX_DISKS][MACHINE_ABOUT];
     /* Devices keep these: they live as long as the machine. */
     char disk_id[PLAN_MAX_DISKS][MACHINE_ID], nic_id[PLAN_MAX_NICS][MACHINE_ID];
@@ -130,6 +140,8 @@ void machine_ejected(struct machine *m, unsigned slot);
 
 /* machine_plug.c: brings the running guest to n processors; loop's thread. */
 MUST int machine_add_cpus(struct machine *m, uint64_t n, struct err *e);
+/* machine_resize.c: 0: begun, and control_resized() tells how it ended. Loop's thread. */
+MUST int machine_resize(struct machine *m, const char *id, uint64_t bytes, struct err *e);
 
 /* machine_cpu.c */
 /* Brings the machine to n processors; those that could be had stay when one fails. */

@@ -485,3 +485,15 @@ int file_resize(struct disk *d, uint64_t bytes)
     __atomic_store_n(&d->shape.bytes, bytes, __ATOMIC_RELAXED);
     return 0;
 }
+
+uint64_t file_device_bytes(const struct disk *d)
+{
+    const struct file *f = container_of(d, const struct file, d);
+    struct stat st;
+    off_t end;
+
+    if (d->ops != &file_ops || fstat(f->fd, &st) < 0 || !S_ISBLK(st.st_mode))
+        return 0;
+    end = lseek(f->fd, 0, SEEK_END); /* no ioctl: one that the sandbox need not know */
+    return end < 0 ? 0 : (uint64_t)end;
+}

@@ -35,5 +35,7 @@ int file_fd(const struct disk *d);
 
 /* Cuts or lengthens a regular file. No request may be in flight past `bytes`. */
 MUST int file_resize(struct disk *d, uint64_t bytes);
+/* Is d a block device, and how long is that now? 0: it is none. */
+uint64_t file_device_bytes(const struct disk *d);
 
 #endif

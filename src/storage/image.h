@@ -23,7 +23,9 @@ struct image_make {
  * k->path is where; overwrite: it may exist, as something that nobody uses. */
 MUST int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
                       struct err *e);
-/* Changes the size and makes what is new read as zeroes, whatever a parent holds there. */
+/* Changes the size and makes what is new read as zeroes, whatever a parent holds there. Nothing
+ * else may be under way on the disk. On failure it has its old size, as far as its format can go
+ * back. */
 MUST int image_resize(struct disk *d, uint64_t bytes, struct err *e);
 /* Opens the file and has its format's check look at it, or mend it. -ENOTSUP: that format has
  * nothing to check. */

@@ -36,10 +36,26 @@ int image_create(const struct format_ops *f, const struct image_make *k, bool ov
     return rc;
 }
 
+/* What the last cluster holds past the old end, and what a longer parent has there. */
+static int clear_new(struct disk *d, uint64_t old, uint64_t bytes)
+{
+    struct map *m = map_of(d);
+    uint64_t end = bytes;
+    int rc = 0;
+
+    if (m)
+        end = m->parent ? max_u64(align_up(old, m->cluster), m->parent->shape.bytes)
+                        : align_up(old, m->cluster);
+    end = min_u64(end, bytes);
+    if (m && end > old)
+        rc = disk_zero(d, old, end - old, true);
+    return rc < 0 ? rc : disk_flush(d);
+}
+
 int image_resize(struct disk *d, uint64_t bytes, struct err *e)
 {
-    uint64_t old = d->shape.bytes, end = bytes;
-    struct map *m = map_of(d);
+    uint64_t old = d->shape.bytes;
+    struct err ignored;
     int rc;
 
     if (!d->format || !d->format->resize)
@@ -48,16 +64,12 @@ int image_resize(struct disk *d, uint64_t bytes, struct err *e)
     rc = d->format->resize(d, bytes, e);
     if (rc < 0 || bytes <= old)
         return rc;
-    /* What the last cluster holds past the old end, and what a longer parent has there. */
-    if (m)
-        end = m->parent ? max_u64(align_up(old, m->cluster), m->parent->shape.bytes)
-                        : align_up(old, m->cluster);
-    end = min_u64(end, bytes);
-    if (m && end > old)
-        rc = disk_zero(d, old, end - old, true);
+    rc = clear_new(d, old, bytes);
     if (rc == 0)
-        rc = disk_flush(d);
-    return rc < 0 ? err_set(e, -rc, "cannot clear the new part: %s", strerror(-rc)) : 0;
+        return 0;
+    if (d->format->resize(d, old, &ignored) < 0) /* it grows only: nobody may see the rest */
+        d->shape.bytes = old;
+    return err_set(e, -rc, "cannot clear the new part: %s", strerror(-rc));
 }
 
 static int image_check_file(struct disk *file, const struct disk_cfg *c, bool repair,

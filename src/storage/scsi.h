@@ -78,6 +78,8 @@ MUST int scsi_attach(struct scsi_target *t, unsigned lun, const struct scsi_lun_
 MUST int scsi_detach(struct scsi_target *t, unsigned lun, struct err *e);
 /* The disk grew: unit attention, and changed(). */
 void scsi_resized(struct scsi_target *t, unsigned lun);
+/* The same for the unit that is this disk; false: none of the target's is. */
+bool scsi_grew(struct scsi_target *t, const struct disk *disk);
 /* Changes the disc in a CD-ROM drive; disk may be NULL. Ignores the guest's lock when forced. */
 MUST int scsi_load_disc(struct scsi_target *t, unsigned lun, struct disk *disk, bool force,
                         struct err *e);

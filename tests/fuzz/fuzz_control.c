@@ -69,10 +69,17 @@ static int detach(void *arg, const char *id, struct err *e)
     return strlen(id) % 2 ? 0 : err_set(e, ENOENT, "no %s", id);
 }
 
+static int resize(void *arg, const char *id, uint64_t bytes, struct err *e)
+{
+    (void)arg;
+    return bytes % 2 ? 0 : err_set(e, ENOENT, "no %s", id);
+}
+
 static void stop(void *arg)
 {
     (void)arg;
     control_event(ctl, "obeyed", NULL);
+    control_resized(ctl, true, NULL);
 }
 
 static struct console *console(void *arg)
@@ -99,6 +106,7 @@ static void start(void)
         .copy = copy,
         .attach = attach,
         .detach = detach,
+        .resize = resize,
         .stop = stop,
         .console = console,
     };

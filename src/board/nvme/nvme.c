@@ -24,6 +24,7 @@
 
 enum { BAR_REGISTERS = 0, BAR_SIZE = 0x4000, BAR_MSIX = 4, SQES = 6, CQES = 4, TIMEOUT = 30 };
 enum { EVENT_ERROR = 0, BAD_DOORBELL = 0, BAD_DOORBELL_VALUE = 1 };
+enum { EVENT_NOTICE = 2, NAMESPACE_CHANGED = 0 };
 
 /* --- completions --- */
 
@@ -339,6 +340,7 @@ static void forget(struct nvme *n)
     n->s.events = 0;
     memset(n->s.told, 0, sizeof(n->s.told));
     memset(n->s.unread, 0, sizeof(n->s.unread));
+    n->s.changed = 0;
     n->flushes = 0;
 }
 
@@ -591,4 +593,26 @@ int nvme_add(const struct env *env, struct nvme **n, const struct nvme_cfg *c, s
              c->serial ? c->serial : c->id);
     pci_boots(&(*n)->pci, c->id, "pci8086,5845", "namespace@%x,0", (*n)->namespaces);
     return 0;
+}
+
+bool nvme_grew(struct nvme *n, const struct disk *disk)
+{
+    bool told = false;
+
+    for (unsigned i = 0; n && i < n->namespaces; i++) {
+        struct nvme_namespace *s = &n->ns[i];
+
+        if (s->disk != disk)
+            continue;
+        device_lock(&n->pci.dev);
+        s->blocks = disk->shape.bytes >> s->shift;
+        told = n->s.csts & NVME_CSTS_RDY && n->s.feature[NVME_FEAT_EVENTS] & NVME_NS_EVENTS;
+        if (told) {
+            n->s.changed |= UINT32_C(1) << i;
+            nvme_event(n, EVENT_NOTICE, NAMESPACE_CHANGED, NVME_LOG_CHANGED);
+            nvme_interrupts(n);
+        }
+        device_unlock(&n->pci.dev);
+    }
+    return told;
 }

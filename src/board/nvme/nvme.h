@@ -24,5 +24,8 @@ struct nvme_cfg {
 /* Attaches as the next namespace, and makes the controller with the first one (*n NULL until
  * then). The disk is taken over, also on failure. */
 MUST int nvme_add(const struct env *env, struct nvme **n, const struct nvme_cfg *c, struct err *e);
+/* The disk grew, with every vCPU at rest. true: the guest wants such events and is told; false: it
+ * did not ask for them, or no namespace is this disk. n may be NULL. */
+bool nvme_grew(struct nvme *n, const struct disk *disk);
 
 #endif

@@ -116,9 +116,9 @@ static void identify_controller(struct nvme *n, uint8_t *p)
     le32_put(p + 80, NVME_VERSION);
     le32_put(p + 84, 500000);  /* how long to become ready, in microseconds */
     le32_put(p + 88, 5000000); /* and to shut down */
-    le32_put(p + 92, 1u << 8); /* notices of changed namespaces */
-    p[111] = 1;                /* an I/O controller */
-    p[258] = 3;                /* aborts at once, less one */
+    le32_put(p + 92, NVME_NS_EVENTS);
+    p[111] = 1; /* an I/O controller */
+    p[258] = 3; /* aborts at once, less one */
     p[259] = NVME_EVENTS - 1;
     p[260] = 3;                /* one firmware slot, not to be written */
     p[261] = 2;                /* a log of commands' effects */
@@ -211,6 +211,16 @@ static void log_smart(const struct nvme *n, uint8_t *p)
     le64_put(p + 80, n->count.writes);
 }
 
+static void log_changed(struct nvme *n, uint8_t *p)
+{
+    for (uint32_t i = 0, at = 0; i < NVME_NAMESPACES; i++) {
+        if (n->s.changed >> i & 1) {
+            le32_put(p + at, i + 1);
+            at += 4;
+        }
+    }
+}
+
 static void log_effects(uint8_t *p)
 {
     static const uint8_t admin[] = {0, 1, 2, 4, 5, 6, 8, 9, 10, 12};
@@ -246,6 +256,7 @@ static uint16_t get_log(struct nvme_request *r, const struct nvme_sqe *c)
         break;
     case NVME_LOG_CHANGED:
         have = sizeof(p);
+        log_changed(r->ctl, p);
         break;
     case NVME_LOG_EFFECTS:
         have = sizeof(p);
@@ -256,8 +267,11 @@ static uint16_t get_log(struct nvme_request *r, const struct nvme_sqe *c)
     }
     if (from % 4 || from > have || len > NVME_DATA)
         return NVME_INVALID_FIELD | NVME_DNR;
-    if (!(cdw10 & 0x8000)) /* keep the event */
+    if (!(cdw10 & 0x8000)) { /* keep the event */
         r->ctl->s.unread[type] = false;
+        if ((cdw10 & 0xff) == NVME_LOG_CHANGED)
+            r->ctl->s.changed = 0;
+    }
     return answer(r, c, p, have, from, (uint32_t)len);
 }
 

@@ -14,10 +14,11 @@ enum {
     NVME_MDTS = 8,       /* at most 2^8 pages of data */
     NVME_DATA = NVME_PAGE << NVME_MDTS,
     NVME_IOV = (1 << NVME_MDTS) + 1,
-    NVME_REQUESTS = 256, /* in flight at most */
-    NVME_EVENTS = 4,     /* event requests that wait */
-    NVME_RANGES = 256,   /* of a DSM command */
-    NVME_ANSWER = 4096,  /* bytes that admin commands give at most */
+    NVME_REQUESTS = 256,     /* in flight at most */
+    NVME_EVENTS = 4,         /* event requests that wait */
+    NVME_RANGES = 256,       /* of a DSM command */
+    NVME_ANSWER = 4096,      /* bytes that admin commands give at most */
+    NVME_NS_EVENTS = 1 << 8, /* of the feature: tell of namespaces that changed */
 };
 
 /* Plain data. */
@@ -46,6 +47,7 @@ struct nvme_state {
     unsigned events;
     uint32_t told[3]; /* events that wait for a request, by type; 0: none */
     bool unread[3];   /* its log page was not read yet */
+    uint32_t changed; /* namespaces that did since their log was read, by number less one */
 };
 
 /* A command on its way, or one that waits for room in its completion queue. */

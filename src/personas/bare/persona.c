@@ -112,6 +112,11 @@ static void bare_smbios(struct persona *p, struct smbios_id *out)
     /* the board's own */
 }
 
+static bool bare_grew(struct persona *p, const struct disk *disk)
+{
+    return nvme_grew(container_of(p, struct bare, p)->nvme, disk);
+}
+
 static int bare_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
 {
     return err_set(e, ENOTSUP, "a plain PC has no channel to its guest; use the power button");
@@ -130,6 +135,7 @@ const struct persona_ops persona_bare = {
     .reset = bare_reset,
     .cpuid = bare_cpuid,
     .add_disk = bare_add_disk,
+    .grew = bare_grew,
     .add_nic = bare_add_nic,
     .finish = bare_finish,
     .smbios = bare_smbios,

@@ -445,6 +445,17 @@ static int hyperv_unplug_disk(struct persona *p, const char *id, struct err *e)
     return 0;
 }
 
+static bool hyperv_grew(struct persona *p, const struct disk *disk)
+{
+    struct hyperv *v = hyperv_of(p);
+
+    for (unsigned i = 0; i < v->ide_units; i++) {
+        if (v->ide[i] && storvsp_grew(v->ide[i], disk))
+            return true;
+    }
+    return v->scsi && storvsp_grew(v->scsi, disk);
+}
+
 static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
     struct hyperv *v = hyperv_of(p);
@@ -598,6 +609,7 @@ const struct persona_ops persona_hyperv = {
     .add_disk = hyperv_add_disk,
     .plug_disk = hyperv_plug_disk,
     .unplug_disk = hyperv_unplug_disk,
+    .grew = hyperv_grew,
     .add_nic = hyperv_add_nic,
     .finish = hyperv_finish,
     .acpi = hyperv_acpi,

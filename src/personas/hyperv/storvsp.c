@@ -515,3 +515,8 @@ int storvsp_detach(struct storvsp *s, unsigned lun, struct err *e)
 {
     return scsi_detach(s->target, lun, e);
 }
+
+bool storvsp_grew(struct storvsp *s, const struct disk *disk)
+{
+    return scsi_grew(s->target, disk);
+}

@@ -25,5 +25,7 @@ void storvsp_instance(struct storvsp *s, const uint8_t instance[16]);
 MUST int storvsp_attach(struct storvsp *s, unsigned lun, const struct scsi_lun_cfg *c,
                         struct err *e);
 MUST int storvsp_detach(struct storvsp *s, unsigned lun, struct err *e);
+/* A unit's disk grew: unit attention, and the guest is told to look. false: no unit's. */
+bool storvsp_grew(struct storvsp *s, const struct disk *disk);
 
 #endif

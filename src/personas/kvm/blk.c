@@ -546,3 +546,22 @@ int blk_create(const struct env *env, const struct virtio_options *o, const stru
     }
     return rc;
 }
+
+bool blk_grew(struct pci_dev *p, const struct disk *disk)
+{
+    struct virtio_blk_config *c;
+    struct blk *b;
+
+    if (p->dev.ops != &blk_class.ops)
+        return false;
+    b = blk_of(container_of(p, struct virtio, pci));
+    if (b->disk != disk)
+        return false;
+    device_lock(&p->dev);
+    disk_shape(disk, &b->shape);
+    c = (void *)b->v.config;
+    c->capacity = le64_of(b->shape.bytes / DISK_SECTOR);
+    virtio_config_changed(&b->v);
+    device_unlock(&p->dev);
+    return true;
+}

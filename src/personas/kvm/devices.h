@@ -7,6 +7,9 @@
 
 MUST int blk_create(const struct env *env, const struct virtio_options *o,
                     const struct disk_spec *s, unsigned queues, struct err *e);
+/* The disk grew, with every vCPU at rest: if p is its device, the guest is told. false: it is not.
+ */
+bool blk_grew(struct pci_dev *p, const struct disk *disk);
 /* pairs of queues: 1 to NET_PAIRS_MAX. */
 enum { NET_PAIRS_MAX = 16 };
 MUST int net_create(const struct env *env, const struct virtio_options *o, const struct nic_spec *s,

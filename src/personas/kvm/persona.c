@@ -29,6 +29,8 @@
 #include "personas/nics.h"
 #include "scsi.h"
 
+enum { PCI_FUNCTIONS = 256 };
+
 extern const struct persona_ops persona_kvm;
 
 struct kvm_persona {
@@ -248,6 +250,19 @@ static int kvm_unplug_disk(struct persona *p, const char *id, struct err *e)
                     "there is no disk %.32s on bus=scsi; others stay until the machine ends", id);
 }
 
+static bool kvm_grew(struct persona *p, const struct disk *disk)
+{
+    struct kvm_persona *k = kvm_of(p);
+
+    for (unsigned devfn = 0; devfn < PCI_FUNCTIONS; devfn++) {
+        struct pci_dev *f = pci_at(p->env.dev.pci, devfn);
+
+        if (f && blk_grew(f, disk))
+            return true;
+    }
+    return (k->scsi && scsi_grew(vscsi_target(k->scsi), disk)) || nvme_grew(k->nvme, disk);
+}
+
 static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 {
     struct kvm_persona *k = kvm_of(p);
@@ -388,6 +403,7 @@ const struct persona_ops persona_kvm = {
     .add_disk = kvm_add_disk,
     .plug_disk = kvm_plug_disk,
     .unplug_disk = kvm_unplug_disk,
+    .grew = kvm_grew,
     .add_nic = kvm_add_nic,
     .finish = kvm_finish,
     .smbios = kvm_smbios,

@@ -214,3 +214,16 @@ int vmware_unplug_disk(struct persona *p, const char *id, struct err *e)
     }
     return err_set(e, ENOENT, "no disk %s that could go", id);
 }
+
+bool vmware_grew(struct persona *p, const struct disk *disk)
+{
+    struct vmware *w = vmware_of(p);
+
+    for (unsigned i = 0; i < w->adapters; i++) {
+        struct vmware_adapter *a = &w->adapter[i];
+
+        if (a->kind == ADAPTER_PVSCSI ? pvscsi_grew(a->pvscsi, disk) : mpt_grew(a->mpt, disk))
+            return true;
+    }
+    return nvme_grew(w->nvme, disk);
+}

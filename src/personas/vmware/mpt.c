@@ -494,3 +494,12 @@ int mpt_detach(struct mpt *p, unsigned target, struct err *e)
     device_unlock(&p->pci.dev);
     return 0;
 }
+
+bool mpt_grew(struct mpt *p, const struct disk *disk)
+{
+    for (unsigned i = 0; i < MPT_TARGETS; i++) {
+        if (scsi_grew(p->target[i], disk))
+            return true;
+    }
+    return false;
+}

@@ -23,5 +23,7 @@ struct pci_dev *mpt_pci(struct mpt *p);
  * caller's. */
 MUST int mpt_attach(struct mpt *p, unsigned target, const struct scsi_lun_cfg *c, struct err *e);
 MUST int mpt_detach(struct mpt *p, unsigned target, struct err *e);
+/* A target's disk grew: unit attention. false: no target's. */
+bool mpt_grew(struct mpt *p, const struct disk *disk);
 
 #endif

@@ -358,6 +358,7 @@ const struct persona_ops persona_vmware = {
     .add_disk = vmware_add_disk,
     .plug_disk = vmware_plug_disk,
     .unplug_disk = vmware_unplug_disk,
+    .grew = vmware_grew,
     .add_nic = vmware_add_nic,
     .nic_slot = vmware_nic_slot,
     .smbios = vmware_smbios,

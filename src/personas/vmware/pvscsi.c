@@ -406,8 +406,11 @@ int pvscsi_detach(struct pvscsi *p, unsigned target, struct err *e)
     return 0;
 }
 
-void pvscsi_resized(struct pvscsi *p, unsigned target)
+bool pvscsi_grew(struct pvscsi *p, const struct disk *disk)
 {
-    if (target < PVSCSI_TARGETS && p->target[target])
-        scsi_resized(p->target[target], 0);
+    for (unsigned i = 0; i < PVSCSI_TARGETS; i++) {
+        if (scsi_grew(p->target[i], disk))
+            return true;
+    }
+    return false;
 }

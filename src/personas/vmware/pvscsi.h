@@ -20,6 +20,7 @@ struct pci_dev *pvscsi_pci(struct pvscsi *p);
 MUST int pvscsi_attach(struct pvscsi *p, unsigned target, const struct scsi_lun_cfg *c,
                        struct err *e);
 MUST int pvscsi_detach(struct pvscsi *p, unsigned target, struct err *e);
-void pvscsi_resized(struct pvscsi *p, unsigned target);
+/* A target's disk grew: unit attention. false: no target's. */
+bool pvscsi_grew(struct pvscsi *p, const struct disk *disk);
 
 #endif

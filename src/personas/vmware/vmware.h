@@ -94,6 +94,7 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
 MUST int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e);
 MUST int vmware_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e);
 MUST int vmware_unplug_disk(struct persona *p, const char *id, struct err *e);
+bool vmware_grew(struct persona *p, const struct disk *disk);
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);

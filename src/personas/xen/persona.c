@@ -397,6 +397,11 @@ static int xen_add_disk(struct persona *p, const struct disk_spec *s, struct err
     return rc == 0 && p->env.firmware && x->disks <= IDE_HEADS ? add_ide(x, s, e) : rc;
 }
 
+static bool xen_grew(struct persona *p, const struct disk *disk)
+{
+    return vbd_grew(xen_of(p), disk);
+}
+
 static int xen_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)
 {
     struct xen *x = xen_of(p);
@@ -532,6 +537,7 @@ const struct persona_ops persona_xen = {
     .port = xen_port,
     .attend = xen_attend,
     .add_disk = xen_add_disk,
+    .grew = xen_grew,
     .add_nic = xen_add_nic,
     .finish = xen_finish,
     .smbios = xen_smbios,

@@ -259,3 +259,15 @@ int vbd_add(struct xen *x, const struct disk_spec *s, unsigned n, struct err *e)
     }
     return rc;
 }
+
+bool vbd_grew(struct xen *x, const struct disk *disk)
+{
+    for (struct xenbus_dev *d = xenbus_first(x); d; d = d->next) {
+        if (d->ops != &vbd_ops || vbd_of(d)->disk != disk)
+            continue;
+        xenbus_write(d, "sectors", "%llu", (unsigned long long)(disk->shape.bytes / 512));
+        xenbus_again(d);
+        return true;
+    }
+    return false;
+}

@@ -46,6 +46,12 @@ void xenbus_write(struct xenbus_dev *d, const char *key, const char *fmt, ...)
     (void)xs_put(d->x->store, path, "%s", value);
 }
 
+void xenbus_again(struct xenbus_dev *d)
+{
+    if (d->state == XenbusStateConnected)
+        xenbus_write(d, "state", "%u", d->state);
+}
+
 void xenbus_set_state(struct xenbus_dev *d, enum xenbus_state state)
 {
     if (d->state == state)

@@ -67,5 +67,8 @@ uint64_t xenbus_read(struct xenbus_dev *d, const char *key, uint64_t otherwise);
 bool xenbus_read_text(struct xenbus_dev *d, const char *key, char *buf, size_t size);
 void xenbus_write(struct xenbus_dev *d, const char *key, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void xenbus_set_state(struct xenbus_dev *d, enum xenbus_state state);
+/* Keys of a device that is connected changed: its state is written again, as it is, which the front
+ * end watches. */
+void xenbus_again(struct xenbus_dev *d);
 
 #endif

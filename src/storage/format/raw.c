@@ -50,12 +50,26 @@ static int raw_create(struct disk *file, const struct image_make *k, struct err 
                   : 0;
 }
 
+/* The device's owner makes it longer; here its new size is taken over. */
+static int device_resize(struct disk *d, uint64_t bytes, uint64_t there, struct err *e)
+{
+    if (bytes > there)
+        return err_exit(e, EX_USAGE_, ENOSPC,
+                        "the block device has %llu bytes: make it larger first",
+                        (unsigned long long)there);
+    __atomic_store_n(&d->shape.bytes, bytes, __ATOMIC_RELAXED);
+    return 0;
+}
+
 static int raw_resize(struct disk *d, uint64_t bytes, struct err *e)
 {
+    uint64_t device = file_device_bytes(d);
     int rc;
 
     if (bytes % DISK_SECTOR)
         return err_exit(e, EX_USAGE_, EINVAL, "a disk has whole sectors of 512 bytes");
+    if (device)
+        return device_resize(d, bytes, device, e);
     d->shape.grows = true;
     rc = file_resize(d, bytes);
     d->shape.grows = false;

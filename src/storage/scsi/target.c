@@ -204,6 +204,17 @@ void scsi_resized(struct scsi_target *t, unsigned lun)
     tell(t, lun, true);
 }
 
+bool scsi_grew(struct scsi_target *t, const struct disk *disk)
+{
+    for (unsigned i = 0; t && i < SCSI_MAX_LUNS; i++) {
+        if (t->lun[i] && t->lun[i]->disk == disk) {
+            scsi_resized(t, i);
+            return true;
+        }
+    }
+    return false;
+}
+
 int scsi_load_disc(struct scsi_target *t, unsigned lun, struct disk *disk, bool force,
                    struct err *e)
 {

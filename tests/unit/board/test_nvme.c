@@ -406,6 +406,39 @@ static void events_wait_for_requests(void **state)
     assert_int_equal(v, 1 << 8 | NVME_LOG_ERROR << 16);
 }
 
+static void a_namespace_that_grew_is_told_to_who_asked(void **state)
+{
+    struct nvme_sqe aer = admin(NVME_ASYNC_EVENT_REQUEST, 0, 0, 0);
+    struct nvme_sqe log = admin(NVME_GET_LOG_PAGE, 0, NVME_LOG_CHANGED | 1023 << 16, 0);
+    struct nvme_sqe id = admin(NVME_IDENTIFY, 1, NVME_CNS_NAMESPACE, 0);
+    unsigned cid = 0;
+    uint32_t v = 0;
+
+    (void)state;
+    disk->disk.shape.bytes /= 2; /* as before it grew */
+    assert_false(nvme_grew(nvme, &disk->disk));
+    assert_int_equal(run(0, admin(NVME_SET_FEATURES, 0, NVME_FEAT_EVENTS, 1 << 8), NULL),
+                     NVME_SUCCESS);
+    aer.cid = le16_of(7);
+    put(0, &aer);
+    ring(0);
+    disk->disk.shape.bytes *= 2;
+    assert_true(nvme_grew(nvme, &disk->disk));
+    assert_int_equal(reap(0, &v, &cid), NVME_SUCCESS);
+    assert_int_equal(cid, 7);
+    assert_int_equal(v, 2 | NVME_LOG_CHANGED << 16);
+    log.prp1 = le64_of(DATA);
+    assert_int_equal(run(0, log, NULL), NVME_SUCCESS);
+    assert_int_equal(le32_at(ram(DATA, 8)), 1);
+    assert_int_equal(le32_at(ram(DATA, 8) + 4), 0);
+    assert_int_equal(run(0, log, NULL), NVME_SUCCESS);
+    assert_int_equal(le32_at(ram(DATA, 8)), 0); /* it was read */
+    id.prp1 = le64_of(DATA);
+    assert_int_equal(run(0, id, NULL), NVME_SUCCESS);
+    assert_int_equal(le64_at(ram(DATA, 8)), disk->disk.shape.bytes / 512);
+    assert_false(nvme_grew(NULL, &disk->disk));
+}
+
 static void a_reset_waits_for_what_is_in_flight(void **state)
 {
     struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
@@ -468,6 +501,7 @@ int main(void)
         TEST(a_queue_goes_after_its_commands),
         TEST(features),
         TEST(events_wait_for_requests),
+        TEST(a_namespace_that_grew_is_told_to_who_asked),
         TEST(a_reset_waits_for_what_is_in_flight),
         TEST(a_shutdown_flushes),
         TEST(settings_that_it_has_not_stop_it),

@@ -202,7 +202,7 @@ static void units_come_and_go(void **state)
 {
     struct mem_disk *more = mem_disk_create(g.f.env.loop, MiB);
     struct scsi_lun_cfg c = {.disk = &more->disk, .id = "disk1"};
-    struct vstor_packet k = srb(tur, 6, UNKNOWN_TYPE, 0);
+    struct vstor_packet k = srb(tur, 6, UNKNOWN_TYPE, 0), p2;
     struct err e = {0};
 
     assert_int_equal(storvsp_attach(dut, 5, &c, &e), 0);
@@ -212,6 +212,15 @@ static void units_come_and_go(void **state)
     assert_int_equal(le32_at(p.data), VSTOR_OPERATION_ENUMERATE_BUS);
     k.vm_srb.lun = 5;
     assert_int_not_equal(go(&k, 0, 0).vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+    assert_int_equal(go(&k, 0, 0).vm_srb.scsi_status, SCSI_GOOD);
+    assert_false(storvsp_grew(dut, NULL));
+    assert_true(storvsp_grew(dut, &more->disk));
+    fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.data), VSTOR_OPERATION_ENUMERATE_BUS);
+    p2 = go(&k, 0, 0);
+    assert_int_equal(p2.vm_srb.scsi_status, SCSI_CHECK_CONDITION);
+    assert_int_equal(p2.vm_srb.cdb[12] << 8 | p2.vm_srb.cdb[13], 0x2a09);
     assert_int_equal(storvsp_detach(dut, 5, &e), 0);
     fake_env_run(&g.f);
     assert_true(hv_get(&g, relid, &p));

@@ -98,6 +98,13 @@ static int fake_detach(void *arg, const char *id, struct err *e)
     return strcmp(id, "disk0") ? 0 : err_exit(e, EX_USAGE_, ENOENT, "no %s", id);
 }
 
+static int fake_resize(void *arg, const char *id, uint64_t bytes, struct err *e)
+{
+    (void)arg;
+    snprintf(asked, sizeof(asked), "%s=%llu", id, (unsigned long long)bytes);
+    return strcmp(id, "disk0") ? 0 : err_exit(e, EX_USAGE_, ENOENT, "no %s", id);
+}
+
 static int fake_copy(void *arg, const char *file, const char *to, struct err *e)
 {
     (void)arg;
@@ -137,6 +144,7 @@ static const struct control_ops ops = {
     .copy = fake_copy,
     .attach = fake_attach,
     .detach = fake_detach,
+    .resize = fake_resize,
     .screenshot = fake_screenshot,
     .screen_text = fake_screen_text,
     .type = fake_type,
@@ -261,6 +269,9 @@ static void requests_that_mean_nothing_are_refused(void **state)
         "{\"do\":\"data-set\",\"key\":\"auto/x\",\"value\":\"y\"}\n",
         "{\"do\":\"copy\",\"file\":\"/x\"}\n",
         "{\"do\":\"attach\"}\n",
+        "{\"do\":\"resize\",\"bytes\":5}\n",
+        "{\"do\":\"resize\",\"disk\":\"disk1\"}\n",
+        "{\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":-5}\n",
         "{\"do\":\"detach\",\"disk\":7}\n",
         "{\"do\":\"detach\",\"disk\":\"disk0\"}\n",
         "{\"do\":\"screenshot\"}\n",
@@ -367,6 +378,33 @@ static void disks_come_and_go(void **state)
     assert_non_null(strstr(hear(fd), "\"ok\":true"));
     assert_string_equal(asked, "-disk3");
     close(fd);
+}
+
+static void who_asked_hears_when_the_disk_has_grown(void **state)
+{
+    int fd = join(), other = join();
+    struct err e;
+
+    (void)state;
+    say(fd, "{\"do\":\"resize\",\"disk\":\"disk0\",\"bytes\":4096}\n");
+    assert_non_null(strstr(hear(fd), "\"exit\":64"));
+    say(fd, "{\"id\":3,\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":9999999999}\n");
+    assert_string_equal(hear(fd), "");
+    assert_string_equal(asked, "disk1=9999999999");
+    control_resized(ctl, true, NULL);
+    assert_string_equal(hear(fd), "{\"id\":3,\"ok\":true,\"result\":\"told\"}\n");
+    say(fd, "{\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":512}\n");
+    turn(3);
+    (void)err_exit(&e, EX_HOST_IO, ENOSPC, "the disk is full");
+    control_resized(ctl, false, &e);
+    assert_non_null(strstr(hear(fd), "\"error\":\"the disk is full\""));
+    say(fd, "{\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":512}\n");
+    turn(3);
+    close(fd);
+    turn(3);
+    control_resized(ctl, false, NULL); /* nobody is there any more */
+    assert_string_equal(hear(other), "");
+    close(other);
 }
 
 static void lines_may_come_in_pieces_and_together(void **state)
@@ -517,6 +555,7 @@ int main(void)
         TEST(data_are_listed_and_set),
         TEST(a_file_is_copied_and_its_end_told),
         TEST(disks_come_and_go),
+        TEST(who_asked_hears_when_the_disk_has_grown),
         TEST(the_screen_is_taken_and_text_is_typed),
         TEST(lines_may_come_in_pieces_and_together),
         TEST(a_line_too_long_ends_the_connection),

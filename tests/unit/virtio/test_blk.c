@@ -99,6 +99,33 @@ static void read_and_write(struct bench *b, bool indirect)
     }
 }
 
+static void a_disk_that_grew_changes_its_configuration(void **state)
+{
+    struct bench b;
+    uint32_t used;
+    struct pci_dev *p;
+
+    (void)state;
+    for (unsigned legacy = 0; legacy < 2; legacy++) {
+        bench_open_with(&b, 1, false, false);
+        p = pci_at(b.g.f.env.pci, b.g.devfn);
+        b.disk->d.shape.bytes = DISK / 2;
+        assert_true(blk_grew(p, &b.disk->d)); /* no driver: no interrupt */
+        assert_int_equal(guest_isr(&b.g), 0);
+        guest_start(&b.g, legacy, SPLIT, 1);
+        assert_int_equal(guest_config(&b.g, 0, 8), DISK / 2 / 512);
+        assert_int_equal(request(&b, VIRTIO_BLK_T_IN, DISK / 512 - 8, 4096, false, &used), 1);
+        guest_isr(&b.g);
+        b.disk->d.shape.bytes = DISK;
+        assert_true(blk_grew(p, &b.disk->d));
+        assert_int_equal(guest_isr(&b.g), VIRTIO_PCI_ISR_CONFIG);
+        assert_int_equal(guest_config(&b.g, 0, 8), DISK / 512);
+        assert_int_equal(request(&b, VIRTIO_BLK_T_IN, DISK / 512 - 8, 4096, false, &used), 0);
+        assert_false(blk_grew(p, NULL)); /* another disk's */
+        guest_close(&b.g);
+    }
+}
+
 static void every_ring_moves_data(void **state)
 {
     static const struct {
@@ -508,6 +535,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_ring_moves_data),
+        cmocka_unit_test(a_disk_that_grew_changes_its_configuration),
         cmocka_unit_test(a_cached_request_is_done_inside_the_doorbell),
         cmocka_unit_test(a_slow_disk_gets_an_ioeventfd_and_loses_it_again),
         cmocka_unit_test(errors_become_status_bytes),

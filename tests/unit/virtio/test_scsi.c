@@ -341,6 +341,7 @@ static void units_that_come_and_go_are_told(void **state)
     assert_int_equal(event(&b, 0, &lun),
                      VIRTIO_SCSI_T_TRANSPORT_RESET | (uint64_t)VIRTIO_SCSI_EVT_RESET_RESCAN << 32);
     assert_int_equal(lun, 3);
+    assert_false(scsi_grew(vscsi_target(b.s), NULL));
     scsi_resized(vscsi_target(b.s), 3);
     assert_int_equal(event(&b, 1, &lun), VIRTIO_SCSI_T_PARAM_CHANGE | UINT64_C(0x092a) << 32);
     assert_int_equal(scsi_detach(vscsi_target(b.s), 3, &e), 0);

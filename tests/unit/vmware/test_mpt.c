@@ -582,6 +582,8 @@ static void disks_come_and_go_with_events(void **s)
     assert_int_equal(le32_get(ev.event), MPI_EVENT_SAS_DEVICE_STATUS_CHANGE);
     assert_int_equal(ev.data[0], 9);
     assert_int_equal(ev.data[2], MPI_EVENT_SAS_DEV_STAT_RC_ADDED);
+    assert_true(mpt_grew(dut, c.disk));
+    assert_false(mpt_grew(dut, NULL));
     assert_int_equal(mpt_detach(dut, 9, &e), 0);
     assert_int_equal(reap(&ev, sizeof(ev)), 0x1c + 12);
     assert_int_equal(reap(&ev, sizeof(ev)), 0x40);

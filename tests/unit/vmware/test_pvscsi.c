@@ -290,6 +290,8 @@ static void plug_and_unplug_send_messages(void **state)
     assert_int_equal(le32_get(state_page()->msg_prod_idx), 1);
     assert_int_equal(le32_get(msg[0].type), PVSCSI_MSG_DEV_ADDED);
     assert_int_equal(le32_get(msg[0].target), 7);
+    assert_true(pvscsi_grew(dut, &more->disk));
+    assert_false(pvscsi_grew(dut, NULL));
     assert_int_equal(pvscsi_detach(dut, 7, &e), 0);
     assert_int_equal(le32_get(msg[1].type), PVSCSI_MSG_DEV_REMOVED);
     assert_true(get(PVSCSI_REG_OFFSET_INTR_STATUS) & PVSCSI_INTR_MSG_0);

@@ -21,6 +21,7 @@ enum { DATA = 0x20000, REF_A = 8, REF_B = 9, REF_DATA = 16 };
 #define VIF "/local/domain/1/device/vif/0/"
 #define VIF_BACK "/local/domain/0/backend/vif/1/0/state"
 #define VBD "/local/domain/1/device/vbd/51712/"
+#define VBD_SECTORS "/local/domain/0/backend/vbd/1/51712/sectors"
 #define VBD_BACK "/local/domain/0/backend/vbd/1/51712/state"
 
 static struct fake_env f;
@@ -395,6 +396,35 @@ static void what_was_written_is_read(void **state)
     assert_int_equal(grant_flags(REF_DATA + 1), GTF_permit_access);
 }
 
+static void count_watch(void *arg, const char *path)
+{
+    (void)path;
+    ++*(unsigned *)arg;
+}
+
+static void a_disk_that_grew_writes_its_state_again(void **state)
+{
+    unsigned watched = 0;
+    struct xs_watch *w;
+
+    (void)state;
+    add_disk();
+    w = xs_watch(x->store, VBD_BACK, count_watch, &watched);
+    run();
+    watched = 0;
+    disk->d.shape.bytes = 96 * KiB;
+    assert_true(vbd_grew(x, &disk->d));
+    assert_int_equal(xs_get_u64(x->store, VBD_SECTORS, 0), 192);
+    assert_int_equal(xs_get_u64(x->store, VBD_BACK, 0), XenbusStateConnected);
+    run();
+    assert_int_equal(watched, 1);
+    assert_false(vbd_grew(x, NULL));
+    run();
+    assert_int_equal(watched, 1);
+    xs_unwatch(x->store, w);
+    disk->d.shape.bytes = 64 * KiB;
+}
+
 static void bad_requests_are_answered_with_an_error(void **state)
 {
     (void)state;
@@ -504,6 +534,7 @@ int main(void)
         TEST(a_long_frame_is_received_over_pages),
         TEST(wrong_keys_do_not_connect),
         TEST(what_was_written_is_read),
+        TEST(a_disk_that_grew_writes_its_state_again),
         TEST(bad_requests_are_answered_with_an_error),
         TEST(an_indirect_request_is_answered_by_its_inner_operation),
         TEST(a_disk_reconnects_while_requests_are_out),
