@@ -13,6 +13,7 @@ host()
     begin --name hvvideo
     wait_said 'guest is ready'
     "$hospes" info hvvideo | tee "$work/info"
+    echo >&9
     ended || code=$?
     if [ $code != 0 ]; then
         echo "verdict: failure exit code $code"
@@ -33,6 +34,6 @@ guest()
     cat /sys/class/graphics/fb0/name /sys/class/graphics/fb0/virtual_size
     dd if=/dev/urandom of=/dev/fb0 bs=1M count=1 2>/dev/null || failure "cannot draw"
     echo "guest is ready"
-    sleep 5
+    read -r _
     success
 }

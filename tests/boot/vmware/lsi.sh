@@ -8,7 +8,7 @@ case ${bus:-lsilogic} in
 lsilogic) driver=mptspi ;;
 *) driver=mptsas ;;
 esac
-modules="$driver sd_mod ext4"
+modules="$driver sd_mod crc32c_generic ext4"
 programs='/usr/sbin/mkfs.ext4'
 args="--cpus ${cpus:-1}"
 timeout=400
@@ -17,7 +17,7 @@ host()
 {
     cd "$work" || exit # a path with a comma would need two
     truncate -s 256M disk.img
-    truncate -s 64M other.img
+    truncate -s 192M other.img
     run --persona vmware --nic none --disk "disk.img,format=raw,write,bus=$bus" \
         --disk "other.img,format=raw,write,bus=$bus,unit=9" </dev/null
 }
@@ -30,8 +30,8 @@ guest()
         sleep 1
         n=$((n + 1))
     done
-    [ "$(cat /sys/block/sdb/size)" = 131072 ] || small=sda
-    want "the other disk's size" "$(cat /sys/block/$small/size)" 131072
+    [ "$(cat /sys/block/sdb/size)" = 393216 ] || small=sda
+    want "the other disk's size" "$(cat /sys/block/$small/size)" 393216
     want "the disk's maker" "$(tr -d ' ' </sys/block/sda/device/vendor)" VMware
     dmesg | grep -q "ioc0: LSI.* FwRev=01032920h, Ports=1, MaxQ=128" || failure "not introduced: $(dmesg | grep ioc0)"
     if [ -d /sys/bus/pci/drivers/mptspi ]; then

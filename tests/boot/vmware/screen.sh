@@ -14,6 +14,7 @@ host()
     wait_said 'guest is ready'
     "$hospes" screenshot vmscreen "$work/screen.png" || code=1
     "$hospes" info vmscreen | tee "$work/info"
+    echo >&9
     ended || code=$?
     if [ $code != 0 ]; then
         echo "verdict: failure exit code $code"
@@ -37,6 +38,6 @@ guest()
     dd if=/dev/urandom of=/dev/fb0 bs=1M count=1 2>/dev/null || failure "cannot draw"
     sleep 1 # the driver copies what was drawn after a while
     echo "guest is ready"
-    sleep 10
+    read -r _
     success
 }
