@@ -423,6 +423,7 @@ static void vscsi_event(struct vscsi *s, uint32_t event, unsigned lun, uint32_t 
     s->missed = false;
     if (event != VIRTIO_SCSI_T_NO_EVENT)
         lun_put(ev.lun, lun);
+    ev.lun[2] &= 0x3f; /* as REPORT LUNS has it: Linux takes both bytes for the number */
     vq_push(&q->vq, &c, (uint32_t)iov_write(iov + c.out, c.in, 0, &ev, sizeof(ev)));
     virtio_flush(q);
 }

@@ -322,7 +322,8 @@ static uint64_t event(struct bench *b, unsigned i, unsigned *lun)
     if (!guest_used(&b->g, VIRTIO_SCSI_EVENTQ, &id, &len))
         return 0;
     assert_int_equal(len, 16);
-    *lun = (unsigned)guest_peek(&b->g, b->event[i] + 7, 1);
+    *lun = (unsigned)(guest_peek(&b->g, b->event[i] + 6, 1) << 8 |
+                      guest_peek(&b->g, b->event[i] + 7, 1));
     return guest_peek(&b->g, b->event[i], 4) | guest_peek(&b->g, b->event[i] + 12, 4) << 32;
 }
 
