@@ -24,7 +24,10 @@ export PATH=/bin:/sbin
 agent_mounts
 refused='' # modules that do not load: an error, unless the test sets may_refuse and looks itself
 while read -r module; do
-    insmod "$module" || refused="$refused ${module##*/}"
+    # NAME.PARAMETER=VALUE on the kernel's command line, as modprobe would; names are written with _ there.
+    name=$(basename "$module" .ko | tr - _)
+    # shellcheck disable=SC2046 # a list of words
+    insmod "$module" $(tr ' ' '\n' </proc/cmdline | sed -n "s/^$name\.//p") || refused="$refused ${module##*/}"
 done </modules
 
 for part in /suites/*.sh /kit/*.sh; do
