@@ -267,7 +267,8 @@ bool vbd_grew(struct xen *x, const struct disk *disk)
             continue;
         xenbus_write(d, "sectors", "%llu", (unsigned long long)(disk->shape.bytes / 512));
         xenbus_again(d);
-        return true;
+        xenstore_run(x->store); /* no event is under way that would */
+        return d->state == XenbusStateConnected;
     }
     return false;
 }

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # A disk grows while the guest writes to it: the guest sees the new size, what it wrote stays, and the new part can be
 # written. Linux's drivers of VMware's controllers are told, and wait until a user has them look.
-variants='bus=virtio bus=nvme'
+variants='bus=virtio bus=scsi bus=nvme bus=xvd bus=vmbus bus=pvscsi bus=lsisas1068'
 kernel=6.1
 persona=kvm
 case ${bus:-virtio} in
