@@ -31,6 +31,8 @@ enum {
 struct zstd_work {
     struct matches m;
     ZSTD_Sequence v[MATCHES_MOST];
+    /* libzstd 1.5.4 writes past the end of a smaller buffer when it takes sequences. */
+    uint8_t out[ZSTD_COMPRESSBOUND(MATCHES_BLOCK) + 64];
 };
 
 struct tools {
@@ -219,8 +221,12 @@ static size_t zstd_matches(struct tools *t, const uint8_t *in, size_t n, uint8_t
     if (!t->zstd_work)
         return 0;
     len = matches_find(&t->zstd_work->m, in, n, t->zstd_work->v);
-    len = ZSTD_compressSequences(t->zstd, out, room, t->zstd_work->v, len, in, n);
-    return ZSTD_isError(len) ? 0 : len;
+    len = ZSTD_compressSequences(t->zstd, t->zstd_work->out, sizeof(t->zstd_work->out),
+                                 t->zstd_work->v, len, in, n);
+    if (ZSTD_isError(len) || len > room)
+        return 0;
+    memcpy(out, t->zstd_work->out, len);
+    return len;
 }
 
 size_t pack_zstd(const uint8_t *in, size_t n, uint8_t *out, size_t room, unsigned level)
