@@ -5,7 +5,7 @@
 # clock is set, its file systems freeze and thaw with their scripts, and it is shut down through its tools.
 lib=/usr/lib/x86_64-linux-gnu/open-vm-tools/plugins
 kernel=6.1
-modules='vmxnet3 vmw_pvscsi sd_mod ext4'
+modules='vmxnet3 vmw_pvscsi sd_mod crc32c_generic ext4'
 programs="/usr/bin/vmtoolsd /usr/bin/vmware-checkvm /usr/bin/vmware-rpctool /usr/bin/vmware-toolbox-cmd
 $lib/vmsvc/libguestInfo.so $lib/vmsvc/libpowerOps.so $lib/vmsvc/libtimeSync.so $lib/vmsvc/libvmbackup.so"
 timeout=500
@@ -44,7 +44,7 @@ host()
     mkfs.ext4 -q "$work/disk.img"
     begin --name vmt --cpus 2 --nic user --persona vmware,guestinfo.metadata=from-the-start \
         --disk "$work/disk.img,format=raw,write"
-    wait_said 'guest is ready'
+    wait_said 'guest is ready' || { ended; return; }
     until_has 10.0.2.15 100 "$hospes" info vmt || said="$said; no address in info"
     "$hospes" info vmt
     say set "$hospes" data vmt guestinfo.colour=blue
