@@ -128,7 +128,7 @@ static bool take(struct compare *k, struct chunk *c)
 static void *work(void *arg)
 {
     struct compare *k = arg;
-    uint8_t *x = malloc(CHUNK), *y = malloc(CHUNK);
+    uint8_t *x = calloc(1, CHUNK), *y = calloc(1, CHUNK);
     struct chunk c;
 
     while (take(k, &c)) {
