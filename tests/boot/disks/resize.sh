@@ -40,8 +40,7 @@ host()
 
 guest()
 {
-    bus=$(grep -o 'bus=[a-z0-9]*' /proc/cmdline)
-    bus=${bus#bus=}
+    bus=$(word bus)
     there()
     {
         for disk in sda sdb vda xvda nvme0n1; do

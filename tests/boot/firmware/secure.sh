@@ -56,7 +56,6 @@ host()
 guest()
 {
     local v=/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
-    modprobe efivarfs
     mount -t efivarfs none /sys/firmware/efi/efivars || failure "no variables"
     dmesg | grep -iE 'secure ?boot|lockdown'
     want "the variable SecureBoot" "$(tail -c 1 $v | od -An -tu1 | tr -d ' ')" 1
