@@ -277,9 +277,9 @@ static void submit_all(void *arg)
     struct nvme_request *r;
 
     device_lock(&n->pci.dev);
-    r = n->todo;
-    n->todo = NULL;
-    n->todo_end = &n->todo;
+    r = n->waiting;
+    n->waiting = NULL;
+    n->wait_end = &n->waiting;
     n->posted = false;
     device_unlock(&n->pci.dev);
     while (r) {
@@ -295,8 +295,8 @@ void nvme_later(struct nvme_request *r)
     struct nvme *n = r->ctl;
 
     r->next = NULL;
-    *n->todo_end = r;
-    n->todo_end = &r->next;
+    *n->wait_end = r;
+    n->wait_end = &r->next;
     if (!n->posted)
         loop_post(n->pci.dev.env.loop, submit_all, n);
     n->posted = true;
@@ -548,7 +548,7 @@ static int nvme_create(const struct env *env, const struct nvme_cfg *c, struct n
         free(n);
         return err_set(e, ENOMEM, "no memory for an NVMe controller");
     }
-    n->todo_end = &n->todo;
+    n->wait_end = &n->waiting;
     n->full_end = &n->full;
     for (unsigned i = 0; i < NVME_REQUESTS; i++) {
         n->request[i].ctl = n;

@@ -86,10 +86,10 @@ struct nvme {
     struct nvme_state s;
     struct nvme_request *request; /* NVME_REQUESTS */
     struct nvme_request *spare;
-    struct nvme_request *todo, **todo_end;     /* for the loop to submit */
+    struct nvme_request *waiting, **wait_end;  /* for the loop to submit */
     struct nvme_request *full, **full_end;     /* ended, and the completion queue has no room */
     struct nvme_request *deleter[NVME_QUEUES]; /* commands that wait for their queue */
-    bool posted;                               /* the loop will look at todo */
+    bool posted;                               /* the loop will look at waiting */
     bool by_pin;                               /* interrupts are no messages */
     bool starved;                              /* of requests: commands wait in their queues */
     struct {
