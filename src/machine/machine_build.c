@@ -69,11 +69,16 @@ static bool build_is_kvm(const struct plan *p)
     return !p->persona || strcmp(p->persona, "kvm") == 0;
 }
 
+bool machine_adds_cpus(const struct plan *p)
+{
+    return build_is_kvm(p);
+}
+
 /* A guest with one processor that may get a second has a queue for each, and no I/O scheduler in
  * front of one queue: a third less to do for each read of a Linux guest. */
 unsigned machine_cpus_max(const struct plan *p)
 {
-    unsigned usual = p->cpus == 1 && build_is_kvm(p) ? 2 : p->cpus;
+    unsigned usual = p->cpus == 1 && machine_adds_cpus(p) ? 2 : p->cpus;
 
     return p->cpus_max ? p->cpus_max : usual;
 }
@@ -84,7 +89,7 @@ static int build_host(struct machine *m, const struct persona_ops *ops, struct e
     struct host_cfg c = {.cpus = p->cpus, .keep_regs = log_on(LOG_TRACE)};
     int rc = cfg_create(&m->persona_opts, e);
 
-    if (rc == 0 && machine_cpus_max(p) > p->cpus && !build_is_kvm(p))
+    if (rc == 0 && machine_cpus_max(p) > p->cpus && !machine_adds_cpus(p))
         rc = err_exit(
             e, EX_USAGE_, ENOTSUP,
             "persona %s gives no processors to a guest that runs: leave max= out of --cpus",

@@ -196,7 +196,7 @@ int machine_add_cpus(struct machine *m, uint64_t n, struct err *e)
     char text[80];
     int rc;
 
-    if (strcmp(m->persona->ops->name, "kvm") != 0)
+    if (!machine_adds_cpus(m->plan))
         return err_set(e, ENOTSUP, "persona %s gives no processors to a guest that runs",
                        m->persona->ops->name);
     if (n > max)

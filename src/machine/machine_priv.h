@@ -117,6 +117,8 @@ struct machine {
 
 /* machine_build.c: what a plan's machine may come to. */
 unsigned machine_cpus_max(const struct plan *p);
+/* Does its persona give processors to a guest that runs? */
+bool machine_adds_cpus(const struct plan *p);
 /* A step each, in this order; machine_destroy() undoes what was done. */
 MUST int machine_build(struct machine *m, struct err *e);
 void machine_unbuild(struct machine *m);
