@@ -201,6 +201,21 @@ static void pam(struct board *b, unsigned reg, uint8_t v)
     bus_access(board_bus(b, BUS_PIO), 0xcfc + (reg & 3), 1, ACC_WRITE, &val);
 }
 
+/* A board whose firmware is a file of ours; path is its template. */
+static struct board *bios_board(struct board_cfg *c, char *path, struct fake_irqs *irqs)
+{
+    struct board *b;
+    struct err e = {0};
+
+    write_bios(path);
+    fake_irqs_init(irqs);
+    assert_int_equal(gmem_create(&c->mem, &e), 0);
+    assert_int_equal(loop_create_fake(&c->loop, &e), 0);
+    c->irqs = &irqs->irqs;
+    assert_int_equal(board_create(c, &b, &e), 0);
+    return b;
+}
+
 static void a_reset_brings_the_bios_back(void **state)
 {
     char path[] = "/tmp/test-fwcfg-XXXXXX";
@@ -212,12 +227,7 @@ static void a_reset_brings_the_bios_back(void **state)
     struct err e = {0};
 
     (void)state;
-    write_bios(path);
-    fake_irqs_init(&irqs);
-    assert_int_equal(gmem_create(&c.mem, &e), 0);
-    assert_int_equal(loop_create_fake(&c.loop, &e), 0);
-    c.irqs = &irqs.irqs;
-    assert_int_equal(board_create(&c, &b, &e), 0);
+    b = bios_board(&c, path, &irqs);
     assert_int_equal(board_place(b, &t, &e), 0);
     bios_is_at_both_places(c.mem);
     assert_true(gmem_write(c.mem, 0xfffffff0, "x", 1) < 0);
@@ -252,12 +262,7 @@ static void firmware_is_told_of_memory_and_tables(void **state)
     struct err e = {0};
 
     (void)state;
-    write_bios(path);
-    fake_irqs_init(&irqs);
-    assert_int_equal(gmem_create(&c.mem, &e), 0);
-    assert_int_equal(loop_create_fake(&c.loop, &e), 0);
-    c.irqs = &irqs.irqs;
-    assert_int_equal(board_create(&c, &b, &e), 0);
+    b = bios_board(&c, path, &irqs);
     assert_int_equal(board_place(b, &t, &e), 0);
     assert_true(board_ranges(b, range, 16) >= 2);
     assert_int_equal(range[0].base, 0);
@@ -332,12 +337,7 @@ static void firmware_is_told_the_boot_order(void **state)
     struct err e = {0};
 
     (void)state;
-    write_bios(path);
-    fake_irqs_init(&irqs);
-    assert_int_equal(gmem_create(&c.mem, &e), 0);
-    assert_int_equal(loop_create_fake(&c.loop, &e), 0);
-    c.irqs = &irqs.irqs;
-    assert_int_equal(board_create(&c, &b, &e), 0);
+    b = bios_board(&c, path, &irqs);
     assert_int_equal(cmos(b, 0x3d), 0x32);
     vga = pci_at(board_env(b)->pci, 2 << 3);
     pci_boots(vga, "disk1", "ide", "drive@%x/disk@%x", 1, 0);
