@@ -249,40 +249,21 @@ bool varstore_write(struct varstore *v, size_t off, const uint8_t *p, size_t n)
 
 /* --- where it is when nobody says --- */
 
-static int make_folders(char *path, struct err *e)
-{
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        int rc;
-
-        *p = '\0';
-        rc = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-        if (rc < 0)
-            (void)err_set(e, -rc, "cannot make the folder %s for firmware variables: %s", path,
-                          strerror(-rc));
-        *p = '/';
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 int varstore_default(const char *name, bool make, char **out, struct err *e)
 {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    int n, rc;
+    size_t n;
+    int rc = file_state(name, "nvram", out);
 
-    if (state && *state == '/')
-        n = asprintf(out, "%s/hospes/%s.nvram", state, name);
-    else if (home && *home == '/')
-        n = asprintf(out, "%s/.local/state/hospes/%s.nvram", home, name);
-    else
+    if (rc == -ENOENT)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "there is no $HOME to keep the firmware's variables in: say where by "
                         "--nvram FILE, or --nvram none");
-    if (n < 0)
-        return err_set(e, ENOMEM, "no memory for a file's name");
-    rc = make ? make_folders(*out, e) : 0;
+    if (rc < 0)
+        return err_set(e, -rc, "no memory for a file's name");
+    rc = make ? file_folders(*out, (size_t)(strrchr(*out, '/') - *out), 0700, &n) : 0;
     if (rc < 0) {
+        (void)err_set(e, -rc, "cannot make the folder %.*s for firmware variables: %s", (int)n,
+                      *out, strerror(-rc));
         free(*out);
         *out = NULL;
     }

@@ -24,6 +24,7 @@
 
 #include "board/uefi.h"
 #include "cli/commands.h"
+#include "core/file.h"
 #include "host/host.h"
 #include "host/probe.h"
 #include "machine/runtime.h"
@@ -95,18 +96,9 @@ static uint64_t doctor_number(const char *path)
 
 static bool doctor_program(const char *name)
 {
-    const char *path = getenv("PATH"), *at = path ? path : "/usr/bin:/bin";
     char file[512];
 
-    while (*at) {
-        size_t n = strcspn(at, ":");
-
-        snprintf(file, sizeof(file), "%.*s/%s", (int)n, at, name);
-        if (access(file, X_OK) == 0)
-            return true;
-        at += n + (at[n] == ':');
-    }
-    return false;
+    return file_program(name, file, sizeof(file));
 }
 
 /* --- processors --- */

@@ -78,3 +78,54 @@ int file_replace(const char *path, const void *data, size_t len, mode_t mode)
     free(beside);
     return rc;
 }
+
+int file_folders(const char *path, size_t n, mode_t mode, size_t *bad)
+{
+    char *part = strndup(path, n);
+    int rc = 0;
+
+    *bad = n;
+    if (!part)
+        return -ENOMEM;
+    for (size_t i = 1; i <= n && rc == 0; i++) {
+        if (i < n && path[i] != '/')
+            continue;
+        part[i] = '\0';
+        if (mkdir(part, mode) < 0 && errno != EEXIST) {
+            rc = -errno;
+            *bad = i;
+        }
+        part[i] = i < n ? '/' : '\0';
+    }
+    free(part);
+    return rc;
+}
+
+int file_state(const char *name, const char *kind, char **out)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int n;
+
+    if (state && *state == '/')
+        n = asprintf(out, "%s/hospes/%s.%s", state, name, kind);
+    else if (home && *home == '/')
+        n = asprintf(out, "%s/.local/state/hospes/%s.%s", home, name, kind);
+    else
+        return -ENOENT;
+    return n < 0 ? -ENOMEM : 0;
+}
+
+bool file_program(const char *name, char *out, size_t room)
+{
+    const char *path = getenv("PATH"), *at = path ? path : "/usr/bin:/bin";
+
+    while (*at) {
+        size_t n = strcspn(at, ":");
+
+        snprintf(out, room, "%.*s/%s", (int)n, at, name);
+        if (n && access(out, X_OK) == 0)
+            return true;
+        at += n + (at[n] == ':');
+    }
+    return false;
+}

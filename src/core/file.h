@@ -15,4 +15,16 @@ MUST int file_write(int fd, const void *data, size_t len);
  * that is there keeps its mode; a new one gets mode, less the umask. 0 or -errno. Any thread. */
 MUST int file_replace(const char *path, const void *data, size_t len, mode_t mode);
 
+/* Makes the folders of the first n bytes of path, one in the other, unless they are there. -errno:
+ * that of the first *bad bytes could not be made. */
+MUST int file_folders(const char *path, size_t n, mode_t mode, size_t *bad);
+
+/* Where what belongs to machine `name` is kept when nobody says: $XDG_STATE_HOME/hospes/NAME.KIND,
+ * else
+ * ~/.local/state/hospes/NAME.KIND. malloc()ed. -ENOENT: there is neither variable; -ENOMEM. */
+MUST int file_state(const char *name, const char *kind, char **out);
+
+/* Is there a program of that name in $PATH, and where? */
+MUST bool file_program(const char *name, char *out, size_t room);
+
 #endif

@@ -21,6 +21,7 @@
 
 #include "board/board.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/log.h"
 
 enum { TPM_END_MS = 10000 };
@@ -35,33 +36,20 @@ struct tpm_process {
 
 int tpm_default(const char *name, char **out, struct err *e)
 {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    int n;
+    int rc = file_state(name, "tpm", out);
 
-    if (state && *state == '/')
-        n = asprintf(out, "%s/hospes/%s.tpm", state, name);
-    else if (home && *home == '/')
-        n = asprintf(out, "%s/.local/state/hospes/%s.tpm", home, name);
-    else
+    if (rc == -ENOENT)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "there is no $HOME to keep the TPM's state in: say where by --tpm "
                         "2.0,state=FOLDER, or state=none");
-    return n < 0 ? err_set(e, ENOMEM, "no memory for a folder's name") : 0;
+    return rc < 0 ? err_set(e, -rc, "no memory for a folder's name") : 0;
 }
 
 /* Where swtpm is, by $PATH and where Debian has it. */
 static bool tpm_program(char *out, size_t room)
 {
-    const char *path = getenv("PATH"), *at = path ? path : "";
-
-    while (*at) {
-        size_t n = strcspn(at, ":");
-
-        snprintf(out, room, "%.*s/swtpm", (int)n, at);
-        if (n && access(out, X_OK) == 0)
-            return true;
-        at += n + (at[n] == ':');
-    }
+    if (file_program("swtpm", out, room))
+        return true;
     snprintf(out, room, "/usr/bin/swtpm");
     return access(out, X_OK) == 0;
 }
@@ -76,22 +64,10 @@ bool tpm_available(void)
 /* The folder and all above it. */
 static int tpm_make_folder(const char *path, struct err *e)
 {
-    char *copy = strdup(path);
     struct stat st;
-    int rc = 0;
+    size_t bad;
+    int rc = file_folders(path, strlen(path), 0700, &bad);
 
-    if (!copy)
-        return err_set(e, ENOMEM, "no memory for a folder's name");
-    for (char *at = copy + 1; rc == 0 && *at; at++) {
-        if (*at != '/')
-            continue;
-        *at = '\0';
-        rc = mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
-        *at = '/';
-    }
-    free(copy);
-    if (rc == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
-        rc = -errno;
     if (rc == 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
         rc = -ENOTDIR;
     return rc < 0 ? err_set(e, -rc, "cannot make the folder %s for the TPM's state: %s", path,

@@ -55,21 +55,15 @@ int vtext_write(const char *path, const void *data, size_t len, struct err *e)
 
 int vtext_mkdir(const char *path, struct err *e)
 {
-    char part[V_PATH];
-    size_t n = strlen(path);
+    size_t n = strlen(path), bad;
+    int rc;
 
-    if (n == 0 || n >= sizeof(part))
+    if (n == 0 || n >= V_PATH)
         return err_set(e, ENAMETOOLONG, "the name of the folder %s is too long", path);
-    for (size_t i = 1; i <= n; i++) {
-        if (i < n && path[i] != '/')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0777) < 0 && errno != EEXIST)
-            return err_exit(e, EX_HOST_IO, errno, "cannot make the folder %s: %s", part,
-                            strerror(errno));
-    }
-    return 0;
+    rc = file_folders(path, n, 0777, &bad);
+    return rc < 0 ? err_exit(e, EX_HOST_IO, -rc, "cannot make the folder %.*s: %s", (int)bad, path,
+                             strerror(-rc))
+                  : 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)

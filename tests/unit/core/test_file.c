@@ -83,12 +83,51 @@ static void full_device_is_told(void **state)
     close(fd);
 }
 
+static void folders_are_made_in_each_other(void **state)
+{
+    char deep[96];
+    size_t bad;
+
+    (void)state;
+    snprintf(deep, sizeof(deep), "%s/a/b/c", dir);
+    assert_int_equal(file_folders(deep, strlen(deep), 0700, &bad), 0);
+    assert_int_equal(file_folders(deep, strlen(deep), 0700, &bad), 0);
+    assert_int_equal(rmdir(deep), 0);
+    assert_int_equal(file_folders(deep, strlen(deep) - 2, 0700, &bad), 0);
+    assert_int_equal(access(deep, F_OK), -1);
+    deep[strlen(deep) - 2] = '\0';
+    assert_int_equal(rmdir(deep), 0);
+    assert_int_equal(file_replace(deep, "", 0, 0600), 0); /* now a file is in the way */
+    snprintf(deep, sizeof(deep), "%s/a/b/c", dir);
+    assert_int_equal(file_folders(deep, strlen(deep), 0700, &bad), -ENOTDIR);
+    assert_int_equal(bad, strlen(deep));
+    deep[strlen(deep) - 2] = '\0';
+    assert_int_equal(unlink(deep), 0);
+    deep[strlen(deep) - 2] = '\0';
+    assert_int_equal(rmdir(deep), 0);
+}
+
+static void programs_are_looked_for_in_order(void **state)
+{
+    char out[128], here[128];
+
+    (void)state;
+    snprintf(here, sizeof(here), ":%s", dir);
+    setenv("PATH", here, 1);
+    assert_false(file_program("it", out, sizeof(out)));
+    assert_int_equal(file_replace(path, "", 0, 0700), 0);
+    assert_true(file_program("it", out, sizeof(out)));
+    assert_string_equal(out, path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(makes_and_replaces, set_up, clean_up),
         cmocka_unit_test_setup_teardown(failure_leaves_the_old_one, set_up, clean_up),
         cmocka_unit_test(full_device_is_told),
+        cmocka_unit_test_setup_teardown(folders_are_made_in_each_other, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(programs_are_looked_for_in_order, set_up, clean_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
