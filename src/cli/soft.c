@@ -22,7 +22,6 @@
 #include "cli/commands.h"
 #include "cli/detach.h"
 #include "core/cfg.h"
-#include "host/hold.h"
 #include "host/probe.h"
 #include "machine/runtime.h"
 #include "net/forward.h"
@@ -284,6 +283,19 @@ static int soft_host_kernel(void *arg, const char *value, struct err *e)
     return h->kernel ? 0 : err_set(e, ENOMEM, "no memory for an option");
 }
 
+static int soft_host_cpus(void *arg, const char *value, struct err *e)
+{
+    struct soft_host *h = arg;
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (*end || n < 1 || n > SOFTHOST_CPUS)
+        return err_exit(e, EX_USAGE_, EINVAL, "--cpus %s: give a number from 1 to %d", value,
+                        SOFTHOST_CPUS);
+    h->cfg.cpus = (unsigned)n;
+    return 0;
+}
+
 static int soft_host_stop(void *arg, const char *value, struct err *e)
 {
     ((struct soft_host *)arg)->stop = true;
@@ -294,6 +306,7 @@ static const struct cli_option soft_host_options[] = {
     {"dir", "DIR", "folder of the software host (default softhost in the runtime folder)",
      soft_host_dir},
     {"kernel", "DIR", "its kernel: a folder with vmlinuz and lib/modules", soft_host_kernel},
+    {"cpus", "N", "its processors (default 1: more are less reliable)", soft_host_cpus},
     {"stop", NULL, "end the software host", soft_host_stop},
     {NULL},
 };
@@ -382,11 +395,9 @@ int soft_agent_main(int argc, char **argv)
     struct err e = {0};
     int rc;
 
-    if (argc == 3 && strcmp(argv[1], "connect") == 0) {
+    if (argc == 3 && strcmp(argv[1], "connect") == 0)
         rc = softhost_connect(argv[2], &e);
-    } else {
-        host_hold(); /* before anything else uses KVM */
+    else
         rc = softhost_agent(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0, &e);
-    }
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }

@@ -29,7 +29,6 @@
 
 enum {
     QEMU_ARGS = 160,
-    QEMU_CPUS_MAX = 8,
     QEMU_STOP_MS = 5000,
 };
 static const int64_t qemu_swap = 32 * (int64_t)GiB;
@@ -171,17 +170,16 @@ static void qemu_devices(struct qemu_args *a, const struct softhost_cfg *c)
 static void qemu_machine(struct qemu_args *a, const struct softhost_cfg *c,
                          const struct soft_kernel *k, const char *self)
 {
-    long page = sysconf(_SC_PAGESIZE), online = sysconf(_SC_NPROCESSORS_ONLN);
+    long page = sysconf(_SC_PAGESIZE);
     uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)page;
     uint64_t memory = c->memory ? c->memory : total / 2;
-    unsigned cpus = c->cpus ? c->cpus : (unsigned)(online > 1 ? online : 2);
 
     memory = max_u64(min_u64(memory, c->memory ? memory : qemu_memory_max), qemu_memory_min);
     qemu_arg(a, "qemu-system-x86_64");
     qemu_arg2(a, "-accel", "tcg,thread=multi");
     qemu_arg2(a, "-cpu", "max,+svm");
     qemu_arg(a, "-smp");
-    qemu_arg(a, "%u", (unsigned)min_u64(cpus, QEMU_CPUS_MAX));
+    qemu_arg(a, "%u", c->cpus ? c->cpus : 1);
     qemu_arg(a, "-m");
     qemu_arg(a, "%" PRIu64 "M", memory / MiB);
     qemu_arg(a, "-nodefaults");

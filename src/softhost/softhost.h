@@ -15,7 +15,7 @@
 
 #include "core/core.h"
 
-enum { SOFTHOST_PATH = 512, SOFTHOST_FORWARDS = 32 };
+enum { SOFTHOST_PATH = 512, SOFTHOST_FORWARDS = 32, SOFTHOST_CPUS = 8 };
 
 /* A port of this machine that leads to the same address and port inside. */
 struct softhost_forward {
@@ -27,7 +27,7 @@ struct softhost_forward {
 struct softhost_cfg {
     const char *dir;    /* its sockets and files; made when missing */
     const char *kernel; /* folder with vmlinuz and lib/modules; NULL: look for one */
-    unsigned cpus;      /* 0: those of this machine */
+    unsigned cpus;      /* up to SOFTHOST_CPUS; 0: 1, for more are less reliable */
     uint64_t memory;    /* bytes; 0: half of this machine's */
     unsigned idle;      /* seconds without a command after which it powers itself off */
     struct softhost_forward forward[SOFTHOST_FORWARDS];

@@ -14,6 +14,7 @@ slow and nothing about the guest.
 import argparse
 import concurrent.futures
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -101,6 +102,13 @@ class Test:
                 ["bash", "-c", script, "boot-test", os.path.join(KIT, "host-kit.sh"), self.path])
 
     def run(self, opts):
+        slot = opts.slots.get()
+        try:
+            self.run_in(opts, slot)
+        finally:
+            opts.slots.put(slot)
+
+    def run_in(self, opts, slot):
         start = time.monotonic()
         log = os.path.join(opts.work, self.full.replace("/", "-") + ".log")
         limit = float(self.fields["timeout"]) * opts.slow
@@ -110,7 +118,7 @@ class Test:
                 if left < limit and (left <= 0 or self.attempt):
                     code, out = None, ""
                 else:
-                    code, out = run_limited(self.command(opts), min(limit, left), log)
+                    code, out = run_limited(self.command(opts), slot, min(limit, left), log)
                 if code is None and left < limit and "verdict: " not in out:
                     self.verdict, self.reason = "skip", "no time was left for it"
                     return
@@ -137,13 +145,13 @@ class Test:
             self.verdict, self.reason = "failure", "exit code %d, not %s" % (code, self.fields["exit"])
 
 
-def run_limited(cmd, seconds, log):
+def run_limited(cmd, slot, seconds, log):
     """The exit code (None when time ran out) and standard output, with the log on the way."""
     chunks = []
     with open(log, "wb", buffering=0) as f:
         f.write((" ".join(cmd) + "\n").encode())
         p = subprocess.Popen(cmd, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=f,
-                             start_new_session=True)
+                             start_new_session=True, env={**os.environ, "HOSPES_HOST_SLOT": slot})
 
         def pump():
             for data in iter(lambda: p.stdout.read1(65536), b""):
@@ -218,7 +226,10 @@ def main():
         subprocess.run([os.path.join(TOP, "tools/fetch-kernel.sh"), kernel, opts.guests], check=True)
     for t in tests:
         t.initrd(opts)
-    # By host kernel, so that at most one software host works at a time.
+    opts.slots = queue.SimpleQueue()
+    for slot in range(opts.j):
+        opts.slots.put(str(slot))
+    # By host kernel, so that at most J software hosts work at a time.
     for kernel in sorted({t.fields["host_kernel"] for t in tests}):
         with concurrent.futures.ThreadPoolExecutor(opts.j) as pool:
             group = [t for t in tests if t.fields["host_kernel"] == kernel]
