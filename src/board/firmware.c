@@ -39,6 +39,7 @@ enum { CMOS_BOOT_1 = 0x38, CMOS_BOOT_2 = 0x3d, CMOS_BOOTS = 3 };
 struct firmware {
     struct gmem *mem;
     bool xen;             /* it is told by a structure in memory, not by fw_cfg */
+    unsigned menu_ms;     /* as in board_cfg */
     struct device *fwcfg; /* the board's */
     uint8_t *image;       /* anonymous mapping of size bytes */
     size_t size;
@@ -115,6 +116,7 @@ int firmware_create(struct board *b, const struct env *env, const struct board_c
         return err_set(e, ENOMEM, "no memory for the firmware");
     fw->mem = env->mem;
     fw->xen = c->xen_firmware;
+    fw->menu_ms = c->menu_ms;
     *out = fw;
     rc = fwcfg_create(env, &fw->fwcfg, e);
     if (rc < 0)
@@ -207,7 +209,7 @@ static int firmware_tell_numbers(struct firmware *fw, const struct tables_cfg *c
         size_t size;
     } item[] = {
         {FW_CFG_RAM_SIZE, c->memory, 8}, {FW_CFG_NB_CPUS, c->cpus, 2},
-        {FW_CFG_MAX_CPUS, c->cpus, 2},   {FW_CFG_BOOT_MENU, 0, 2},
+        {FW_CFG_MAX_CPUS, c->cpus, 2},   {FW_CFG_BOOT_MENU, fw->menu_ms != 0, 2},
         {FW_CFG_IRQ0_OVERRIDE, 1, 1},
     };
     const struct {
@@ -215,10 +217,12 @@ static int firmware_tell_numbers(struct firmware *fw, const struct tables_cfg *c
         uint64_t v;
         size_t size;
     } file[] = {
-        {"etc/sercon-port", 0x3f8, 2},         /* the screen is a terminal on COM1 */
-        {"etc/show-boot-menu", 0, 1},          /* start without a pause for keys */
-        {"etc/boot-fail-wait", UINT32_MAX, 4}, /* nothing boots: say so and stay */
+        {"etc/sercon-port", 0x3f8, 2},               /* the screen is a terminal on COM1 */
+        {"etc/show-boot-menu", fw->menu_ms != 0, 1}, /* else it starts without a pause for keys */
+        {"etc/boot-fail-wait", UINT32_MAX, 4},       /* nothing boots: say so and stay */
+        {"etc/boot-menu-wait", fw->menu_ms, 2},      /* the last: there with a menu alone */
     };
+    size_t files = fw->menu_ms ? ARRAY_SIZE(file) : ARRAY_SIZE(file) - 1;
     int rc = fwcfg_set(fw->fwcfg, FW_CFG_UUID, c->uuid, sizeof(c->uuid), e);
     uint8_t v[8];
 
@@ -226,7 +230,7 @@ static int firmware_tell_numbers(struct firmware *fw, const struct tables_cfg *c
         le64_put(v, item[i].v);
         rc = fwcfg_set(fw->fwcfg, item[i].key, v, item[i].size, e);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(file) && rc == 0; i++) {
+    for (size_t i = 0; i < files && rc == 0; i++) {
         le64_put(v, file[i].v);
         rc = fwcfg_set_file(fw->fwcfg, file[i].name, v, file[i].size, e);
     }

@@ -237,7 +237,8 @@ static const struct cli_option run_options[] = {
      run_module},
     {"append", "TEXT", "command line of the kernel", run_append},
     {"firmware", "bios|uefi[,K=V]",
-     "firmware to start (default bios without --kernel); uefi: secure, or code=FILE, vars=FILE",
+     "firmware to start (default bios without --kernel): menu[=SECONDS] for its boot menu; uefi: "
+     "secure, or code=FILE, vars=FILE",
      run_firmware},
     {"nvram", "FILE|none", "where UEFI keeps its variables (default: by the machine's name)",
      run_nvram},

@@ -122,6 +122,24 @@ static void take_firmware(struct reading *r, struct node *os)
     }
 }
 
+/* Who wants the firmware's menu has so many milliseconds; Xen's cannot be told how many. */
+static void take_menu(struct reading *r, struct node *menu)
+{
+    struct node *enable = node_get(menu, "@enable"), *timeout = node_get(menu, "@timeout");
+    char words[32] = "menu";
+    uint64_t ms;
+
+    if (r->p->kernel || !node_is(enable, "yes"))
+        return;
+    read_keep(r, enable);
+    if (timeout && !(r->p->persona && strcmp(r->p->persona, "xen") == 0)) {
+        ms = read_number(r, timeout, 0, UINT16_MAX, 0);
+        snprintf(words, sizeof(words), "menu=%u",
+                 (unsigned)min_u64(max_u64((ms + 999) / 1000, 1), UINT16_MAX / 1000));
+    }
+    read_set(r, &r->p->firmware_opts, words);
+}
+
 static void take_own_file(struct reading *r, struct node *n, char **at)
 {
     struct plan_disk none = {0};
@@ -232,6 +250,7 @@ static void take_machine(struct reading *r, struct node *domain)
     take_memory(r, domain);
     take_kernel(r, os);
     take_firmware(r, os);
+    take_menu(r, node_first(os, "bootmenu"));
     take_sysinfo(r, domain);
     take_clock(r, domain);
     read_keep(r, node_get(os, "type"));

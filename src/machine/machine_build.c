@@ -22,7 +22,7 @@
 #include "net/netif.h"
 #include "storage/disk.h"
 
-enum { MACHINE_RANGES = 32 };
+enum { MACHINE_RANGES = 32, MACHINE_MENU = 5 /* seconds */ };
 #define MACHINE_UEFI_MIN (128 * MiB)
 
 static int build_limits(const struct plan *p, struct err *e)
@@ -103,6 +103,12 @@ static int build_host(struct machine *m, const struct persona_ops *ops, struct e
     return m->ops->open(&c, m->mem, m->loop, &m->host, e);
 }
 
+/* SeaBIOS finds Xen and takes its settings from there. */
+static bool build_xen_firmware(const struct plan *p)
+{
+    return !plan_uefi(p) && !p->kernel && p->persona && strcmp(p->persona, "xen") == 0;
+}
+
 /* secure, or secure=on or off; when it is not said, the plan does. */
 static int build_secure(const struct plan *p, struct cfg *opts, bool *out, struct err *e)
 {
@@ -114,9 +120,30 @@ static int build_secure(const struct plan *p, struct cfg *opts, bool *out, struc
     return 0;
 }
 
-/* --firmware uefi,code=FILE,vars=FILE,secure. The words live as long as *opts. */
+/* menu, or menu=SECONDS. Firmware keeps milliseconds in 16 bits. */
+static int build_menu(const struct plan *p, struct cfg *opts, unsigned *ms, struct err *e)
+{
+    const char *said = cfg_get(opts, "menu");
+    uint64_t seconds = MACHINE_MENU;
+    int rc = said && *said ? cfg_u64(opts, "menu", 1, UINT16_MAX / 1000, &seconds, e) : 0;
+
+    if (rc < 0 || !said)
+        return rc;
+    if (p->kernel)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "a kernel that is given starts at once: leave menu out of --firmware");
+    if (build_xen_firmware(p) && *said)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "under the xen persona SeaBIOS waits 2.5 seconds for who wants its menu: "
+                        "leave menu= out of --firmware");
+    *ms = (unsigned)seconds * 1000;
+    return 0;
+}
+
+/* --firmware bios|uefi,menu=SECONDS, uefi,code=FILE,vars=FILE,secure. The words live as long as
+ * *opts. */
 static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct board_uefi *out,
-                               struct err *e)
+                               unsigned *menu_ms, struct err *e)
 {
     int rc = cfg_create(opts, e);
 
@@ -127,6 +154,8 @@ static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct b
         out->vars = cfg_get(*opts, "vars");
         rc = build_secure(p, *opts, &out->secure, e);
     }
+    if (rc == 0)
+        rc = build_menu(p, *opts, menu_ms, e);
     if (rc < 0)
         return rc;
     return cfg_finish(*opts, "--firmware", e);
@@ -167,13 +196,13 @@ static int build_board(struct machine *m, struct err *e)
         .pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug"),
         .firmware = plan_firmware(p),
         .uefi = plan_uefi(p) ? &uefi : NULL,
-        .xen_firmware = !plan_uefi(p) && !p->kernel && p->persona && strcmp(p->persona, "xen") == 0,
+        .xen_firmware = build_xen_firmware(p),
         .event = machine_board_event,
         .event_arg = m,
     };
     int rc;
 
-    rc = build_firmware_opts(p, &opts, &uefi, e);
+    rc = build_firmware_opts(p, &opts, &uefi, &c.menu_ms, e);
     if (rc == 0 && plan_tpm(p)) {
         rc = tpm_process_start(p->tpm_state ? p->tpm_state : "none", &tpm, &m->tpm, e);
         c.tpm = &tpm;

@@ -4,11 +4,15 @@
 # A Debian 12 as its installer leaves it, with the drivers of one persona alone in its initial RAM disk: its own loader
 # starts it from an image file, it finds its root by the persona's disk driver and its network by its card, it can be
 # logged into by the screen and the keyboard, it shuts down when asked, and its image is as it was.
-# With boot=uefi it is a GPT disk with shim and GRUB, which OVMF starts; uefi-secure: with Secure Boot.
+# With choice=auto nobody says which persona that is. With boot=uefi it is a GPT disk with shim and GRUB, which OVMF
+# starts; uefi-secure: with Secure Boot.
 # The images are made by tools/mkdebian.sh; `./dev test disks` does that.
 variants='persona=kvm persona=hyperv persona=xen persona=vmware persona=bare
     persona=kvm,boot=uefi persona=hyperv,boot=uefi persona=vmware,boot=uefi persona=kvm,boot=uefi-secure
-    persona=kvm,format=qcow2 persona=hyperv,format=vhd persona=xen,format=vhd persona=vmware,format=vdi'
+    persona=kvm,format=qcow2 persona=hyperv,format=vhd persona=hyperv,format=vhdx persona=xen,format=vhd
+    persona=vmware,format=vmdk persona=vmware,format=vdi
+    persona=kvm,choice=auto persona=hyperv,choice=auto persona=xen,choice=auto persona=vmware,choice=auto
+    persona=bare,choice=auto'
 timeout=1500
 args="--persona ${persona:-kvm}"
 
@@ -18,7 +22,7 @@ await()
     local n=0
     while ! grep -q "$1" console.txt; do
         if [ $n -ge $(($3 * 5)) ] || ! kill -0 "$2" 2>/dev/null; then
-            tail -n 40 console.txt
+            tail -n 40 console.txt banner.txt
             echo "verdict: failure the serial console never said '$1'"
             return 1
         fi
@@ -71,10 +75,11 @@ host()
     fi
     before=$(sha256sum <"$image")
     [ "$persona" != bare ] || nic=none
+    set -- --persona "$persona" --nic $nic --disk "$image,format=${format:-raw},snapshot"
+    # The name and the host are for this test.
+    [ "${choice:-}" != auto ] || { set -- --persona auto "$image" && firmware=; }
     # shellcheck disable=SC2086 # words
-    "$hospes" run --host kvm --persona "$persona" --name debian --nic $nic $firmware \
-        --disk "$image,format=${format:-raw},snapshot" \
-        </dev/null >console.txt &
+    "$hospes" run --host kvm --name debian $firmware "$@" </dev/null >console.txt 2>banner.txt &
     vm=$!
     await "$persona login:" $vm 600 || { kill $vm; return 1; }
     # The same prompt is on the screen.
@@ -83,7 +88,12 @@ host()
     "$hospes" screenshot debian "$top/build/boot/debian-$persona.png"
     "$hospes" stop --timeout 300 debian || { kill $vm; return 1; }
     wait $vm || code=$?
+    cat banner.txt >&2
     tr -d '\r' <console.txt | grep "fact "
+    if [ "${choice:-}" = auto ] && ! { grep -q "^persona: $persona" banner.txt && grep -q '^why: ' banner.txt; }; then
+        echo "verdict: failure the persona that was chosen is not $persona, or nobody said why"
+        return 1
+    fi
     case $persona in
     kvm) expect root "/dev/vda$part" && expect driver virtio_blk && expect virt kvm && expect nic virtio_net ;;
     hyperv) expect path '*MSFT1000*' && expect virt microsoft && expect nic hv_netvsc ;;

@@ -361,6 +361,39 @@ static void firmware_is_told_the_boot_order(void **state)
     unlink(path);
 }
 
+static void firmware_waits_for_its_menu_when_that_is_asked_for(void **state)
+{
+    (void)state;
+    for (unsigned ms = 0; ms <= 5000; ms += 5000) {
+        char path[] = "/tmp/test-fwcfg-XXXXXX", got[8] = {0};
+        struct board_tables t = {.acpi = NULL};
+        struct board_cfg c = {.cpus = 1,
+                              .memory = BOARD_RAM,
+                              .event = ignore,
+                              .firmware = true,
+                              .menu_ms = ms,
+                              .bios = path};
+        struct fake_irqs irqs;
+        struct err e = {0};
+        struct board *b = bios_board(&c, path, &irqs);
+        uint64_t v = FW_CFG_BOOT_MENU;
+
+        assert_int_equal(board_place(b, &t, &e), 0);
+        assert_int_equal(board_file(b, "etc/show-boot-menu", got, sizeof(got)), 1);
+        assert_int_equal(got[0], ms != 0);
+        assert_int_equal(board_file(b, "etc/boot-menu-wait", got, sizeof(got)), ms ? 2 : 0);
+        assert_int_equal(ms ? le16_at(got) : 0, ms);
+        bus_access(board_bus(b, BUS_PIO), FW_CFG_PORT_SEL, 2, ACC_WRITE, &v);
+        bus_access(board_bus(b, BUS_PIO), FW_CFG_PORT_DATA, 1, ACC_READ, &v);
+        assert_int_equal(v, ms != 0);
+        board_destroy(b);
+        loop_destroy(c.loop);
+        gmem_destroy(c.mem);
+        assert_int_equal(fake_irqs_fini(&irqs), 0);
+        unlink(path);
+    }
+}
+
 static void what_is_no_bios_is_refused(void **state)
 {
     struct fake_irqs irqs;
@@ -390,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_reset_brings_the_bios_back),
         cmocka_unit_test(firmware_is_told_of_memory_and_tables),
         cmocka_unit_test(firmware_is_told_the_boot_order),
+        cmocka_unit_test(firmware_waits_for_its_menu_when_that_is_asked_for),
         cmocka_unit_test(what_is_no_bios_is_refused),
     };
 

@@ -272,7 +272,8 @@ static void a_libvirt_domain_is_read(void **state)
     static const char text[] =
         "<domain type='qemu'><name>a</name><memory unit='MiB'>64</memory><os firmware='efi'>"
         "<type machine='q35'>hvm</type><firmware><feature enabled='yes' name='secure-boot'/>"
-        "</firmware></os><clock offset='localtime'/><devices>"
+        "</firmware><bootmenu enable='yes' timeout='2500'/></os><clock "
+        "offset='localtime'/><devices>"
         "<disk type='file' device='disk'><source file='/x/b.img'/><target dev='vdb' "
         "bus='virtio'/></disk><disk type='file' device='disk'><source file='a.img'/>"
         "<target dev='vda' bus='virtio'/><serial>s</serial><address type='pci' bus='0x00' "
@@ -284,6 +285,7 @@ static void a_libvirt_domain_is_read(void **state)
     assert_int_equal(take_text("a.xml", text), 0);
     assert_string_equal(plan.persona, "kvm");
     assert_true(plan.secure_boot && plan.rtc_local);
+    assert_string_equal(plan.firmware_opts, "menu=3");
     assert_int_equal(plan.disks, 2);
     assert_true(ends(plan.disk[0].path, "/a.img"));
     assert_string_equal(plan.disk[0].serial, "s");
