@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,7 +34,11 @@
 
 static const uint64_t soft_own_memory = 768 * MiB;
 
-enum { SOFT_RUN_IDLE = 20, SOFT_HOST_IDLE = 600 };
+enum {
+    SOFT_RUN_IDLE = 20, /* seconds */
+    SOFT_HOST_IDLE = 600,
+    SOFT_ALONE_MAX = 64, /* commands at a time that want a software host of their own */
+};
 
 /* --- what a plan needs from outside --- */
 
@@ -307,14 +312,14 @@ static const struct cli_option soft_host_options[] = {
      soft_host_dir},
     {"kernel", "DIR", "its kernel: a folder with vmlinuz and lib/modules", soft_host_kernel},
     {"cpus", "N", "its processors (default 1: more are less reliable)", soft_host_cpus},
-    {"stop", NULL, "end the software host", soft_host_stop},
+    {"stop", NULL, "end the software host of DIR, or without --dir all of them", soft_host_stop},
     {NULL},
 };
 
-static int soft_host_command(struct soft_host *h, char *const *words, struct err *e)
+static int soft_host_command(struct soft_host *h, char *const *words, int out, struct err *e)
 {
     struct softhost_command cmd = {
-        .argv = words, .in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO};
+        .argv = words, .in = STDIN_FILENO, .out = out, .err = STDERR_FILENO};
     int code = 0, rc;
 
     h->cfg.dir = h->dir;
@@ -337,12 +342,75 @@ static int soft_host_default(struct soft_host *h, struct err *e)
     return rc;
 }
 
-int soft_command(char *const *words, struct err *e)
+static void soft_alone_dir(char out[SOFTHOST_PATH], const char *runtime, int number)
+{
+    snprintf(out, SOFTHOST_PATH, "%s/soft-%d", runtime, number);
+}
+
+/* The first software host that no other command has for itself; *lock keeps it so. */
+static int soft_alone(struct soft_host *h, int *lock, struct err *e)
+{
+    char runtime[RUNTIME_PATH_MAX];
+    int rc = runtime_dir(true, runtime, e);
+
+    for (int i = 1; rc == 0 && i <= SOFT_ALONE_MAX; i++) {
+        soft_alone_dir(h->dir, runtime, i);
+        if (mkdir(h->dir, 0700) < 0 && errno != EEXIST)
+            return err_exit(e, EX_HOST_IO, errno, "cannot make %s: %s", h->dir, strerror(errno));
+        *lock = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*lock < 0)
+            return err_exit(e, EX_HOST_IO, errno, "cannot open %s: %s", h->dir, strerror(errno));
+        if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        close(*lock);
+        *lock = -1;
+    }
+    return rc < 0 ? rc
+                  : err_exit(e, EX_IN_USE, EBUSY,
+                             "%d software hosts are in use already: wait for one to end",
+                             SOFT_ALONE_MAX);
+}
+
+int soft_command(char *const *words, int out, struct err *e)
 {
     struct soft_host h = {.stop = false};
-    int rc = soft_host_default(&h, e);
+    const char *was = getenv("HOSPES_RUNTIME");
+    char *outer = was ? strdup(was) : NULL;
+    int lock = -1, rc = soft_alone(&h, &lock, e);
 
-    return rc < 0 ? rc : soft_host_command(&h, words, e);
+    if (rc == 0)
+        rc = soft_host_command(&h, words, out, e);
+    if (lock >= 0)
+        close(lock);
+    /* The next call looks for its software host where this one did. */
+    if (outer)
+        setenv("HOSPES_RUNTIME", outer, 1);
+    else
+        unsetenv("HOSPES_RUNTIME");
+    free(outer);
+    return rc;
+}
+
+/* The one in the folder that was named, or all that commands have started. */
+static int soft_host_stop_them(struct soft_host *h, struct err *e)
+{
+    char runtime[RUNTIME_PATH_MAX];
+    int rc;
+
+    if (h->dir[0]) {
+        softhost_stop(h->dir);
+        return 0;
+    }
+    rc = runtime_dir(true, runtime, e);
+    if (rc == 0)
+        rc = soft_host_default(h, e);
+    if (rc == 0)
+        softhost_stop(h->dir);
+    for (int i = 1; rc == 0 && i <= SOFT_ALONE_MAX; i++) {
+        soft_alone_dir(h->dir, runtime, i);
+        softhost_stop(h->dir);
+    }
+    return rc;
 }
 
 /* Here if KVM will do, else there. */
@@ -352,7 +420,7 @@ static int soft_host_or_here(struct soft_host *h, char **words, struct err *e)
 
     host_probe(&probe);
     if (!probe.usable)
-        return soft_host_command(h, words, e);
+        return soft_host_command(h, words, STDOUT_FILENO, e);
     execvp(words[0], words);
     return err_set(e, errno, "cannot run %s: %s", words[0], strerror(errno));
 }
@@ -365,15 +433,17 @@ static int soft_host_main(int argc, char **argv)
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && !h.dir[0])
-        rc = soft_host_default(&h, &e);
     argv[n + 1] = NULL;
-    if (rc == 0 && h.stop)
-        softhost_stop(h.dir);
-    else if (rc == 0 && n == 0)
-        rc = err_exit(&e, EX_USAGE_, EINVAL, "host wants a command: hospes host -- COMMAND");
-    else if (rc == 0)
-        rc = soft_host_or_here(&h, argv + 1, &e);
+    if (rc == 0 && h.stop) {
+        rc = soft_host_stop_them(&h, &e);
+    } else if (rc == 0) {
+        if (!h.dir[0])
+            rc = soft_host_default(&h, &e);
+        if (rc == 0 && n == 0)
+            rc = err_exit(&e, EX_USAGE_, EINVAL, "host wants a command: hospes host -- COMMAND");
+        if (rc == 0)
+            rc = soft_host_or_here(&h, argv + 1, &e);
+    }
     free(h.kernel);
     return rc < 0 ? cli_fail(&e) : rc;
 }

@@ -12,8 +12,10 @@
  * Calls detach_ready() when the guest runs. Returns the exit code, or -errno with e filled. */
 MUST int soft_run(const struct plan *p, int argc, char *const *argv, struct err *e);
 
-/* Runs a command (words[0] is its path, NULL at the end) in the software host that `hospes host`
- * keeps, which is started if need be. Returns its exit code, or -errno with e filled. */
-MUST int soft_command(char *const *words, struct err *e);
+/* Runs a command (words[0] is its path, NULL at the end) in a software host that no other such call
+ * uses meanwhile; it is started if need be and stays for a while. The command writes to `out`;
+ * input and errors are ours. Returns its exit code, or -errno with e filled (EPIPE: the host died).
+ */
+MUST int soft_command(char *const *words, int out, struct err *e);
 
 #endif

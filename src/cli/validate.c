@@ -41,6 +41,7 @@ VALIDATE_TEXT(trust)
 VALIDATE_TEXT(role)
 VALIDATE_TEXT(base)
 VALIDATE_TEXT(cell)
+VALIDATE_TEXT(suite_dir)
 
 #define VALIDATE_FLAG(name)                                                                        \
     int validate_set_##name(void *arg, const char *value, struct err *e)                           \

@@ -15,7 +15,8 @@ struct validate_args {
     size_t keys;
     unsigned jobs; /* 0: decide */
     bool again, json, suites;
-    const char *suite_dir; /* of vplan_read(); no option */
+    bool soft;             /* cells run in software hosts; see validate_soft() */
+    const char *suite_dir; /* of vplan_read() */
 };
 
 /* Rows of option tables. */
@@ -27,6 +28,7 @@ int validate_set_trust(void *arg, const char *value, struct err *e);
 int validate_set_role(void *arg, const char *value, struct err *e);
 int validate_set_base(void *arg, const char *value, struct err *e);
 int validate_set_cell(void *arg, const char *value, struct err *e);
+int validate_set_suite_dir(void *arg, const char *value, struct err *e);
 int validate_set_key(void *arg, const char *value, struct err *e);
 int validate_set_jobs(void *arg, const char *value, struct err *e);
 int validate_set_again(void *arg, const char *value, struct err *e);
@@ -50,10 +52,8 @@ MUST int validate_job_open(struct validate_job *j, const struct validate_args *a
 void validate_job_free(struct validate_job *j);
 /* Runs all cells, `jobs` at a time, with progress on a terminal; returns the exit code. */
 MUST int validate_run_cells(struct validate_job *j, const struct validate_args *a, struct err *e);
-/* Does this machine run guests itself? 0: yes. 1: no, and the same words were run in a software
- * host: *code is their exit code. */
-MUST int validate_elsewhere(const struct validate_args *a, int argc, char *const *argv, int *code,
-                            struct err *e);
+/* Does it take a software host to run guests? Says why, once. */
+bool validate_soft(const struct validate_args *a);
 
 /* Packs and signs out with the keys of a; tells where. */
 MUST int validate_bundle(const struct validate_args *a, const char *out, struct err *e);

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "validation/bundle.h"
 #include "validation/text.h"
 
-enum { VALIDATE_HOSTS = 3 }; /* software hosts more than one in a run */
+enum { VALIDATE_HOSTS = 3 }; /* software hosts more than one for a cell */
 
 /* --- where --- */
 
@@ -37,43 +38,74 @@ static bool in_soft_host(void)
     return soft;
 }
 
-int validate_elsewhere(const struct validate_args *a, int argc, char *const *argv, int *code,
-                       struct err *e)
+bool validate_soft(const struct validate_args *a)
 {
     const char *said = a->host ? a->host : getenv("HOSPES_HOST");
-    char self[PATH_MAX], **words;
     struct host_probe probe;
-    ssize_t len;
-    int n = 0;
 
     if (said && strcmp(said, "kvm") == 0)
-        return 0;
-    if (!said || strcmp(said, "soft") != 0) {
-        host_probe(&probe);
-        if (probe.usable)
-            return 0;
-        fprintf(stderr, "hospes: the run goes into a software host, because %.*s\n",
+        return false;
+    if (said && strcmp(said, "soft") == 0)
+        return true;
+    host_probe(&probe);
+    if (!probe.usable)
+        fprintf(stderr, "hospes: each cell runs in a software host, because %.*s\n",
                 (int)strcspn(probe.why, ";"), probe.why);
+    return !probe.usable;
+}
+
+struct soft_words {
+    char self[PATH_MAX], out[PATH_MAX + 8], suites[PATH_MAX + 16], number[24];
+    char *word[16];
+};
+
+/* `validate run-cell` of the same cell, inside. */
+static void soft_cell_words(struct soft_words *w, const struct validate_args *a, const char *out,
+                            const char *plan, size_t number)
+{
+    ssize_t len = readlink("/proc/self/exe", w->self, sizeof(w->self) - 1);
+    int n = 0;
+
+    w->self[len > 0 ? len : 0] = '\0';
+    snprintf(w->out, sizeof(w->out), "--out=%s", out ? out : "");
+    snprintf(w->suites, sizeof(w->suites), "--suite-dir=%s", a->suite_dir ? a->suite_dir : "");
+    snprintf(w->number, sizeof(w->number), "%zu", number);
+    w->word[n++] = w->self;
+    w->word[n++] = (char *)"validate";
+    w->word[n++] = (char *)"run-cell";
+    w->word[n++] = (char *)"--host=kvm";
+    if (out)
+        w->word[n++] = w->out;
+    if (a->suite_dir)
+        w->word[n++] = w->suites;
+    if (a->control)
+        w->word[n++] = (char *)"--control=qemu";
+    if (a->again)
+        w->word[n++] = (char *)"--again";
+    if (a->json)
+        w->word[n++] = (char *)"--json";
+    w->word[n++] = (char *)plan;
+    w->word[n++] = w->number;
+    w->word[n] = NULL;
+}
+
+/* One cell in a software host of its own. out: NULL for the default folder. Its table goes to the
+ * descriptor `to`. */
+static int soft_cell(const struct validate_args *a, const char *out, const char *plan,
+                     size_t number, int to, struct err *e)
+{
+    struct soft_words w;
+    int code;
+
+    soft_cell_words(&w, a, out, plan, number);
+    code = soft_command(w.word, to, e);
+    /* An emulated host can be brought down by what runs in it: that says nothing about the guest.
+     */
+    for (int again = 0; code < 0 && e->code == EPIPE && again < VALIDATE_HOSTS; again++) {
+        fprintf(stderr, "hospes: cell %zu: %s; it is done again in another one\n", number, e->msg);
+        code = soft_command(w.word, to, e);
     }
-    len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    self[len > 0 ? len : 0] = '\0';
-    words = calloc((size_t)argc + 4, sizeof(*words));
-    if (!words)
-        return err_set(e, ENOMEM, "no memory for a command");
-    words[n++] = self;
-    words[n++] = (char *)"validate";
-    words[n++] = argv[0];
-    words[n++] = (char *)"--host=kvm";
-    for (int i = 1; i < argc; i++)
-        words[n++] = argv[i];
-    *code = soft_command(words, e);
-    /* An emulated host can be brought down by what runs in it. What has a result is kept. */
-    for (int again = 0; *code < 0 && e->code == EPIPE && again < VALIDATE_HOSTS; again++) {
-        fprintf(stderr, "hospes: %s; another one goes on with what is left\n", e->msg);
-        *code = soft_command(words, e);
-    }
-    free(words);
-    return *code < 0 ? *code : 1;
+    return code;
 }
 
 /* --- a job --- */
@@ -144,6 +176,19 @@ struct pool {
     size_t started, running, done;
 };
 
+static int pool_soft(const struct validate_job *j, const struct validate_args *a, size_t i)
+{
+    struct err e = {0};
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), rc;
+
+    rc = null < 0 ? err_set(&e, errno, "cannot open /dev/null: %s", strerror(errno))
+                  : soft_cell(a, j->out, j->cfg.plan_path, i + 1, null, &e);
+    if (rc >= 0)
+        return rc;
+    (void)cli_fail(&e);
+    return VALIDATE_ERROR;
+}
+
 /* In a process of its own: the result is the folder, the exit code says the rest. */
 static int pool_cell(struct validate_job *j, size_t i)
 {
@@ -170,7 +215,7 @@ static int pool_start(struct pool *p, struct err *e)
     fflush(stdout);
     pid = fork();
     if (pid == 0)
-        _exit(pool_cell(p->j, i));
+        _exit(p->a->soft ? pool_soft(p->j, p->a, i) : pool_cell(p->j, i));
     if (pid < 0)
         return err_exit(e, EX_HOST_IO, errno, "cannot start a process: %s", strerror(errno));
     p->pid[i] = pid;
@@ -216,6 +261,9 @@ static unsigned pool_jobs(const struct validate_args *a)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
 
+    /* A software host has one processor. */
+    if (a->soft && !a->jobs)
+        return (unsigned)max_u64((uint64_t)n, 1);
     return a->jobs ? a->jobs : n > 2 ? (unsigned)n / 2 : 2;
 }
 
@@ -321,39 +369,26 @@ static int run_keys(const struct validate_args *a, struct err *e)
     return rc;
 }
 
-static char **run_words(int argc, char **argv)
-{
-    char **words = calloc((size_t)argc + 1, sizeof(*words));
-
-    if (words)
-        memcpy(words, argv, (size_t)argc * sizeof(*words));
-    return words;
-}
-
 static int run_main(int argc, char **argv)
 {
     struct validate_args a = {0};
     struct err e = {0};
-    char **words = run_words(argc, argv);
     struct vplan plan;
-    int code = 0, rc = validate_parse(&validate_run, argc, argv, &a, 1, 1, &e);
+    int rc = validate_parse(&validate_run, argc, argv, &a, 1, 1, &e);
 
-    if (rc > 0 || !words) {
-        free(words);
+    if (rc > 0)
         return EX_OK;
-    }
     memset(&plan, 0, sizeof(plan));
     if (rc == 0)
         rc = vplan_read(&plan, argv[1], NULL, &e); /* a broken plan needs no software host */
     vplan_free(&plan);
     if (rc == 0)
         rc = run_keys(&a, &e);
-    if (rc == 0)
-        rc = validate_elsewhere(&a, argc, words, &code, &e);
-    if (rc == 0)
-        code = rc = run_here(&a, argv[1], &e);
-    free(words);
-    return rc < 0 ? run_failed(&e) : code;
+    if (rc == 0) {
+        a.soft = validate_soft(&a);
+        rc = run_here(&a, argv[1], &e);
+    }
+    return rc < 0 ? run_failed(&e) : rc;
 }
 
 static const struct cli_option run_options[] = {
@@ -375,8 +410,8 @@ const struct cli_command validate_run = {
     .name = "validate run",
     .args = "[OPTION...] PLAN",
     .about = "Runs all cells of a plan here, and signs the results.",
-    .more = "Cells that have a result are not run again. Without usable KVM the whole run goes\n"
-            "into one software host.",
+    .more = "Cells that have a result are not run again. Without usable KVM each cell runs in a\n"
+            "software host that no other one uses meanwhile; `hospes host --stop` ends them.",
     .options = run_options,
     .run = run_main,
 };
@@ -401,7 +436,8 @@ static int cell_there(const struct validate_args *a, const char *path, const cha
     struct validate_job *j = calloc(1, sizeof(*j));
     struct vrecord r;
     size_t i = 0;
-    int rc = j ? vplan_read(&j->plan, path, NULL, e) : err_set(e, ENOMEM, "no memory for a plan");
+    int rc = j ? vplan_read(&j->plan, path, a->suite_dir, e)
+               : err_set(e, ENOMEM, "no memory for a plan");
 
     vrecord_init(&r);
     if (rc == 0)
@@ -452,21 +488,19 @@ static int run_cell_main(int argc, char **argv)
 {
     struct validate_args a = {0};
     struct err e = {0};
-    char **words = run_words(argc, argv);
     int code = 0, rc = validate_parse(&validate_run_cell, argc, argv, &a, 2, 2, &e);
 
-    if (rc > 0 || !words) {
-        free(words);
+    if (rc > 0)
         return EX_OK;
-    }
     if (rc == 0)
         rc = cell_there(&a, argv[1], argv[2], &code, &e);
-    if (rc == 0)
-        rc = validate_elsewhere(&a, argc, words, &code, &e);
-    if (rc == 0)
-        code = rc = cell_here(&a, argv[1], argv[2], &e);
-    free(words);
-    return rc < 0 ? run_failed(&e) : code;
+    if (rc > 0)
+        return code;
+    if (rc == 0 && validate_soft(&a))
+        rc = soft_cell(&a, a.out, argv[1], strtoul(argv[2], NULL, 10), STDOUT_FILENO, &e);
+    else if (rc == 0)
+        rc = cell_here(&a, argv[1], argv[2], &e);
+    return rc < 0 ? run_failed(&e) : rc;
 }
 
 static const struct cli_option run_cell_options[] = {
@@ -474,6 +508,8 @@ static const struct cli_option run_cell_options[] = {
      validate_set_out},
     {"control", "qemu", "run the checks of the guest on plain QEMU, too", validate_set_control},
     {"again", NULL, "run it though it has a result", validate_set_again},
+    {"suite-dir", "DIR", "where the suites are (default: those of this program)",
+     validate_set_suite_dir},
     {"host", "kvm|soft|auto", "what runs the guest (default auto, or $HOSPES_HOST)",
      validate_set_host},
     {"json", NULL, "print JSON", validate_set_json},

@@ -326,25 +326,17 @@ static int replay_main(int argc, char **argv)
 {
     struct validate_args a = {0};
     struct err e = {0};
-    char **words = calloc((size_t)argc + 1, sizeof(*words));
-    int code = 0, rc = 1;
+    int rc = validate_parse(&validate_replay, argc, argv, &a, 1, 1, &e);
 
-    if (words) {
-        memcpy(words, argv, (size_t)argc * sizeof(*words));
-        rc = validate_parse(&validate_replay, argc, argv, &a, 1, 1, &e);
-    }
-    if (rc > 0) {
-        free(words);
+    if (rc > 0)
         return EX_OK;
+    if (rc == 0) {
+        a.soft = validate_soft(&a);
+        rc = replay_here(&a, argv[1], &e);
     }
-    if (rc == 0)
-        rc = validate_elsewhere(&a, argc, words, &code, &e);
-    if (rc == 0)
-        code = rc = replay_here(&a, argv[1], &e);
-    free(words);
     if (rc < 0)
-        code = cli_fail(&e) == EX_USAGE_ ? (int)EX_USAGE_ : VALIDATE_ERROR;
-    return code;
+        rc = cli_fail(&e) == EX_USAGE_ ? (int)EX_USAGE_ : VALIDATE_ERROR;
+    return rc;
 }
 
 static const struct cli_option replay_options[] = {
