@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,6 @@ DL_DECLARE(sqlite3_column_count);
 DL_DECLARE(sqlite3_column_text);
 DL_DECLARE(sqlite3_errcode);
 DL_DECLARE(sqlite3_errmsg);
-DL_DECLARE(sqlite3_exec);
 DL_DECLARE(sqlite3_finalize);
 DL_DECLARE(sqlite3_open);
 DL_DECLARE(sqlite3_prepare_v2);
@@ -28,11 +28,13 @@ DL_DECLARE(sqlite3_reset);
 DL_DECLARE(sqlite3_sql);
 DL_DECLARE(sqlite3_step);
 static const struct dl_symbol libsqlite3[] = {
-    DL_SYMBOL(sqlite3_bind_text),    DL_SYMBOL(sqlite3_busy_timeout), DL_SYMBOL(sqlite3_close),
-    DL_SYMBOL(sqlite3_column_count), DL_SYMBOL(sqlite3_column_text),  DL_SYMBOL(sqlite3_errcode),
-    DL_SYMBOL(sqlite3_errmsg),       DL_SYMBOL(sqlite3_exec),         DL_SYMBOL(sqlite3_finalize),
-    DL_SYMBOL(sqlite3_open),         DL_SYMBOL(sqlite3_prepare_v2),   DL_SYMBOL(sqlite3_reset),
-    DL_SYMBOL(sqlite3_sql),          DL_SYMBOL(sqlite3_step),         {NULL, NULL},
+    DL_SYMBOL(sqlite3_bind_text),   DL_SYMBOL(sqlite3_busy_timeout),
+    DL_SYMBOL(sqlite3_close),       DL_SYMBOL(sqlite3_column_count),
+    DL_SYMBOL(sqlite3_column_text), DL_SYMBOL(sqlite3_errcode),
+    DL_SYMBOL(sqlite3_errmsg),      DL_SYMBOL(sqlite3_finalize),
+    DL_SYMBOL(sqlite3_open),        DL_SYMBOL(sqlite3_prepare_v2),
+    DL_SYMBOL(sqlite3_reset),       DL_SYMBOL(sqlite3_sql),
+    DL_SYMBOL(sqlite3_step),        {NULL, NULL},
 };
 #define sqlite3_bind_text dl_sqlite3_bind_text
 #define sqlite3_busy_timeout dl_sqlite3_busy_timeout
@@ -41,7 +43,6 @@ static const struct dl_symbol libsqlite3[] = {
 #define sqlite3_column_text dl_sqlite3_column_text
 #define sqlite3_errcode dl_sqlite3_errcode
 #define sqlite3_errmsg dl_sqlite3_errmsg
-#define sqlite3_exec dl_sqlite3_exec
 #define sqlite3_finalize dl_sqlite3_finalize
 #define sqlite3_open dl_sqlite3_open
 #define sqlite3_prepare_v2 dl_sqlite3_prepare_v2
@@ -102,8 +103,6 @@ static int sqlite_db_open(const char *where, struct db **out, struct err *e)
         return rc;
     }
     sqlite3_busy_timeout(q->s, DB_BUSY_MS);
-    sqlite3_exec(q->s, "PRAGMA mmap_size = 268435456", NULL, NULL,
-                 NULL); /* fewer calls; optional */
     *out = &q->d;
     return 0;
 }
@@ -157,10 +156,18 @@ static int sqlite_run(struct db *d, const char *sql, const char *const *param, u
     return rc;
 }
 
+static void sqlite_guard(const char *table, const char *event, char out[DB_GUARD])
+{
+    snprintf(out, DB_GUARD,
+             "CREATE TRIGGER %.16s_%.16s AFTER %.16s ON %.16s BEGIN DELETE FROM state; END", table,
+             event, event, table);
+}
+
 const struct db_ops db_sqlite = {
     .name = "SQLite",
     .by_bytes = "",
     .begin = {"BEGIN IMMEDIATE"},
+    .guard = sqlite_guard,
     .open = sqlite_db_open,
     .close = sqlite_db_close,
     .run = sqlite_run,

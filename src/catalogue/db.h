@@ -16,13 +16,16 @@ struct db;
 /* Called for each row; value[i] is NULL for NULL. Nonzero ends the query and is returned by it. */
 typedef int db_row_fn(void *arg, const char *const *value, unsigned columns);
 
-enum { DB_BEGIN = 2 };
+enum { DB_BEGIN = 2, DB_GUARD = 200 };
 
 struct db_ops {
     const char *name;
     const char *by_bytes; /* behind a text in ORDER BY: in the order of strcmp() */
     /* Statements that begin a transaction which one writer has at a time; NULL behind the last. */
     const char *begin[DB_BEGIN];
+    /* The statement after which each `event` (INSERT, UPDATE, DELETE) on `table` empties the table
+     * `state`. out is not cut short. */
+    void (*guard)(const char *table, const char *event, char out[DB_GUARD]);
     MUST int (*open)(const char *where, struct db **out, struct err *e);
     void (*close)(struct db *d);
     /* Runs one statement. The same text is prepared once as long as it is used again and again. fn

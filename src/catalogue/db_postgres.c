@@ -155,11 +155,19 @@ static int postgres_run(struct db *d, const char *sql, const char *const *param,
     return rc;
 }
 
+static void postgres_guard(const char *table, const char *event, char out[DB_GUARD])
+{
+    snprintf(out, DB_GUARD,
+             "CREATE RULE %.16s_%.16s AS ON %.16s TO %.16s DO ALSO DELETE FROM state", table, event,
+             event, table);
+}
+
 const struct db_ops db_postgres = {
     .name = "PostgreSQL",
     .by_bytes = " COLLATE \"C\"",
     /* The number is ours; it stands for the tables of this module, made or not. */
     .begin = {"BEGIN", "SELECT pg_advisory_xact_lock(7305512348)"},
+    .guard = postgres_guard,
     .open = postgres_open,
     .close = postgres_close,
     .run = postgres_run,

@@ -14,7 +14,7 @@
 #include "validation/key.h"
 #include "validation/text.h"
 
-enum { HOSTS_MAX = 256, SCHEMA = 2, COLUMNS = 28, WORDS_MAX = 8, NUMBER_TEXT = 24 };
+enum { HOSTS_MAX = 256, SCHEMA = 3, COLUMNS = 28, WORDS_MAX = 8, NUMBER_TEXT = 24 };
 
 struct index {
     const struct store *s;
@@ -25,6 +25,7 @@ struct index {
         char *name, newest[64];
     } host[HOSTS_MAX];
     size_t hosts;
+    bool remade;
 };
 
 /* --- the tables --- */
@@ -202,8 +203,32 @@ static int state_row(void *arg, const char *const *value, unsigned columns)
     return 0;
 }
 
-/* What rows up to entry n rest on: the chain so far, and whose keys count. */
-static int state_link(const struct index *ix, uint32_t n, char out[V_SHA_TEXT], struct err *e)
+static int number_row(void *arg, const char *const *value, unsigned columns)
+{
+    if (columns && value[0])
+        *(uint64_t *)arg = strtoull(value[0], NULL, 10);
+    return 0;
+}
+
+/* The last claims and notes that have rows; 0: none has. */
+struct last {
+    uint64_t claim, note;
+};
+
+static int rows_last(struct index *ix, struct last *out, struct err *e)
+{
+    int rc;
+
+    *out = (struct last){.claim = 0};
+    rc = db_run(ix->db, "SELECT max(n) FROM claims", NULL, 0, number_row, &out->claim, e);
+    return rc < 0 ? rc
+                  : db_run(ix->db, "SELECT max(n) FROM notes", NULL, 0, number_row, &out->note, e);
+}
+
+/* What rows up to entry n rest on: the chain so far, and whose keys count. A table that went as a
+ * whole shows in `last`. */
+static int state_link(const struct index *ix, uint32_t n, const struct last *last,
+                      char out[V_SHA_TEXT], struct err *e)
 {
     struct vbuf b = {0};
     char *trust;
@@ -212,7 +237,8 @@ static int state_link(const struct index *ix, uint32_t n, char out[V_SHA_TEXT], 
     if (rc < 0)
         return rc;
     store_link(ix->s, n, out);
-    vbuf_print(&b, "%s %s", out, trust);
+    vbuf_print(&b, "%s %llu %llu %s", out, (unsigned long long)last->claim,
+               (unsigned long long)last->note, trust);
     free(trust);
     if (b.failed)
         rc = err_set(e, ENOMEM, "no memory for the catalogue's index");
@@ -226,8 +252,11 @@ static int state_write(struct index *ix, struct err *e)
 {
     char link[V_SHA_TEXT], n[NUMBER_TEXT], version[NUMBER_TEXT];
     const char *param[] = {number(version, SCHEMA), number(n, ix->s->count), link};
-    int rc = state_link(ix, ix->s->count, link, e);
+    struct last last;
+    int rc = rows_last(ix, &last, e);
 
+    if (rc == 0)
+        rc = state_link(ix, ix->s->count, &last, link, e);
     if (rc == 0)
         rc = run(ix, "DELETE FROM state", e);
     return rc < 0
@@ -243,6 +272,21 @@ static int tables_make(struct index *ix, struct err *e)
 
     for (size_t i = 0; i < ARRAY_SIZE(schema) && rc == 0; i++)
         rc = run(ix, schema[i], e);
+    return rc;
+}
+
+/* So that nobody has to count the rows of a large index to see that somebody else changed them. */
+static int guards_make(struct index *ix, struct err *e)
+{
+    static const char *const tables[] = {"claims", "notes"};
+    static const char *const events[] = {"INSERT", "UPDATE", "DELETE"};
+    char sql[DB_GUARD];
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(tables) * ARRAY_SIZE(events) && rc == 0; i++) {
+        ix->db->ops->guard(tables[i / ARRAY_SIZE(events)], events[i % ARRAY_SIZE(events)], sql);
+        rc = run(ix, sql, e);
+    }
     return rc;
 }
 
@@ -267,29 +311,22 @@ static int fill(struct index *ix, uint32_t from, struct err *e)
     return rc < 0 ? rc : state_write(ix, e);
 }
 
-static int count_row(void *arg, const char *const *value, unsigned columns)
-{
-    if (columns && value[0])
-        *(uint64_t *)arg = strtoull(value[0], NULL, 10);
-    return 0;
-}
-
-/* Is there a row for each entry that the index says to hold, and does it rest on this catalogue? */
+/* Does the index rest on this catalogue? Whoever changes a row takes `state` away: see
+ * guards_make(). */
 static int state_fits(struct index *ix, const struct state *t, bool *fits, struct err *e)
 {
-    static const char count[] =
-        "SELECT (SELECT count(*) FROM claims) + (SELECT count(*) FROM notes)";
     char link[V_SHA_TEXT];
-    uint64_t rows = 0;
+    struct last last;
     int rc;
 
     *fits = false;
     if (t->rows != 1 || t->schema != SCHEMA || t->n > ix->s->count)
         return 0;
-    rc = state_link(ix, t->n, link, e);
+    rc = rows_last(ix, &last, e);
     if (rc == 0)
-        rc = db_run(ix->db, count, NULL, 0, count_row, &rows, e);
-    *fits = strcmp(link, t->link) == 0 && rows == t->n;
+        rc = state_link(ix, t->n, &last, link, e);
+    if (rc == 0)
+        *fits = strcmp(link, t->link) == 0;
     return rc;
 }
 
@@ -306,6 +343,7 @@ static int state_read(struct index *ix, struct state *t, bool *fits, struct err 
 static int update(struct index *ix, bool anew, struct err *e)
 {
     struct state t = {.rows = 0};
+    struct last last;
     bool fits = false;
     int rc = tables_make(ix, e);
 
@@ -315,9 +353,14 @@ static int update(struct index *ix, bool anew, struct err *e)
         return rc;
     if (!anew && fits)
         return t.n == ix->s->count ? 0 : fill(ix, t.n, e);
-    rc = tables_drop(ix, e);
+    rc = rows_last(ix, &last, e);
+    ix->remade = !anew && rc == 0 && (last.claim || last.note || t.rows);
+    if (rc == 0)
+        rc = tables_drop(ix, e);
     if (rc == 0)
         rc = tables_make(ix, e);
+    if (rc == 0)
+        rc = guards_make(ix, e);
     return rc < 0 ? rc : fill(ix, 0, e);
 }
 
@@ -341,6 +384,11 @@ static int update_alone(struct index *ix, bool anew, struct err *e)
 int index_rebuild(struct index *ix, struct err *e)
 {
     return update_alone(ix, true, e);
+}
+
+bool index_remade(const struct index *ix)
+{
+    return ix->remade;
 }
 
 /* Most of the time nothing is behind, and nobody is kept waiting to find that. */

@@ -33,6 +33,8 @@ struct index_row {
 /* where: a file or a PostgreSQL connection string; NULL: index.sqlite in the catalogue. */
 MUST int index_open(const struct store *s, const char *where, struct index **out, struct err *e);
 void index_close(struct index *ix); /* NULL is fine */
+/* Had somebody else changed it, so that index_open() made it again? */
+bool index_remade(const struct index *ix);
 /* Forgets everything and reads all entries again. */
 MUST int index_rebuild(struct index *ix, struct err *e);
 

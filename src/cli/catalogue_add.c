@@ -473,6 +473,10 @@ static int verify_index(const struct catalogue_args *a, struct store *s, struct 
     rc = index_open(s, a->db, &ix, e);
     if (rc < 0)
         return rc;
+    if (index_remade(ix))
+        fprintf(stderr,
+                "hospes: the index did not fit, because somebody changed it, or other keys are "
+                "trusted now, or an older hospes made it: it was made again\n");
     rc = index_verify(ix, verify_fault, NULL, e);
     index_close(ix);
     if (rc > 0)
