@@ -124,6 +124,22 @@ int case_add(struct support_case *c, const char *name, const char *about, const 
     return 0;
 }
 
+/* Where a text begins that was cut off: with a whole line, for half a word may be a secret that
+ * nothing names, and behind a key whose head is gone. */
+static size_t cut_start(const char *text, size_t len)
+{
+    static const char head[] = "-----BEGIN ", foot[] = "-----END ";
+    const char *end = text + len, *at = memchr(text, '\n', len), *tail, *first;
+
+    if (!at)
+        return len;
+    tail = memmem(at, (size_t)(end - at), foot, sizeof(foot) - 1);
+    first = memmem(at, (size_t)(end - at), head, sizeof(head) - 1);
+    if (tail && (!first || first > tail))
+        at = memchr(tail, '\n', (size_t)(end - tail));
+    return at ? (size_t)(at + 1 - text) : len;
+}
+
 int case_add_file(struct support_case *c, const char *name, const char *about, const char *path,
                   size_t most, struct err *e)
 {
@@ -131,7 +147,7 @@ int case_add_file(struct support_case *c, const char *name, const char *about, c
     struct stat st;
     off_t from = 0;
     char *text, note[600];
-    size_t len = 0;
+    size_t len = 0, skip;
     ssize_t n;
 
     if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
@@ -147,7 +163,8 @@ int case_add_file(struct support_case *c, const char *name, const char *about, c
     while (text && len < most && (n = pread(fd, text + len, most - len, from + (off_t)len)) > 0)
         len += (size_t)n;
     close(fd);
-    rc = text ? case_add(c, name, about, text, len, e)
+    skip = text && from ? cut_start(text, len) : 0;
+    rc = text ? case_add(c, name, about, text + skip, len - skip, e)
               : err_set(e, ENOMEM, "no memory for %s", name);
     free(text);
     return rc;

@@ -24,7 +24,8 @@ struct redactor *case_redactor(struct support_case *c);
 /* name as a bundle may hold it; about says in a few words what it is for. */
 MUST int case_add(struct support_case *c, const char *name, const char *about, const char *text,
                   size_t len, struct err *e);
-/* The last `most` bytes of a file of text. A file that is not there is noted and is no error. */
+/* The whole lines in the last `most` bytes of a file of text. A file that is not there is noted and
+ * is no error. */
 MUST int case_add_file(struct support_case *c, const char *name, const char *about,
                        const char *path, size_t most, struct err *e);
 /* System, kernel and its command line, processor, KVM's parameters, limits. */
@@ -33,7 +34,7 @@ MUST int case_add_host(struct support_case *c, struct err *e);
 /* The i-th part, for a preview: false past the last. */
 bool case_part(const struct support_case *c, size_t i, const char **name, const char **about,
                size_t *size);
-/* A deterministic tar.zst with MANIFEST.json, by rename. */
+/* A deterministic tar.zst with manifest.json, by rename. */
 MUST int case_write(struct support_case *c, const char *path, struct err *e);
 /* What the false names stand for, mode 0600: it is not for sending. */
 MUST int case_write_map(const struct support_case *c, const char *path, struct err *e);
