@@ -211,8 +211,8 @@ static int port_new(struct evtchn *x, uint8_t state)
 {
     for (unsigned i = 1; i < port_limit(x); i++) {
         if (x->port[i].state == EVTCHNSTAT_closed) {
-            x->port[i] =
-                (struct evtchn_port){.state = state, .priority = EVTCHN_FIFO_PRIORITY_DEFAULT};
+            x->port[i].state = state;
+            x->port[i].priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
             return (int)i;
         }
     }
@@ -240,7 +240,8 @@ static void port_detach(struct evtchn *x, struct evtchn_port *p)
 static void port_close(struct evtchn *x, struct evtchn_port *p)
 {
     port_detach(x, p);
-    *p = (struct evtchn_port){0};
+    /* A queue may still have it as its tail. */
+    *p = (struct evtchn_port){.last_cpu = p->last_cpu, .last_priority = p->last_priority};
 }
 
 unsigned evtchn_alloc(struct evtchn *x)

@@ -46,12 +46,18 @@ static void enqueue(struct evtchn *x, unsigned port, uint32_t *w)
 {
     struct evtchn_port *p = &x->port[port];
     struct evtchn_fifo_control_block *block = x->fifo_block[p->cpu];
+    uint32_t *old = &x->fifo_tail[p->last_cpu][p->last_priority];
     uint32_t *tail = &x->fifo_tail[p->cpu][p->priority];
-    uint32_t *last = *tail && *tail != port ? word_of(x, *tail) : NULL;
+    uint32_t *last;
 
     if (__atomic_fetch_or(w, FIFO_BIT(EVTCHN_FIFO_LINKED), __ATOMIC_SEQ_CST) &
         FIFO_BIT(EVTCHN_FIFO_LINKED))
         return;
+    /* It was not linked, so a queue that it is the tail of is empty: the next event there must not
+     * be linked behind it, for it may now be in another queue. */
+    if (*old == port)
+        *old = 0;
+    last = *tail && *tail != port ? word_of(x, *tail) : NULL;
     __atomic_fetch_and(w, ~(uint32_t)EVTCHN_FIFO_LINK_MASK, __ATOMIC_SEQ_CST);
     if (!last || !link_after(last, port))
         __atomic_store_n(&block->head[p->priority], port, __ATOMIC_SEQ_CST);

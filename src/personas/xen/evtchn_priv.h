@@ -20,7 +20,7 @@ struct evtchn_port {
     bool routed;   /* the kernel knows what to do when the guest sends on it */
     bool looped;   /* interdomain with another port of the same guest */
     uint16_t peer; /* that port */
-    /* FIFO: the queue the event was last linked to. */
+    /* FIFO: the queue the event was last linked to; outlives the port. */
     uint16_t last_cpu;
     uint8_t last_priority;
 };

@@ -159,7 +159,7 @@ static int make_store(struct xen *x, struct err *e)
     if (rc < 0)
         return err_set(e, -rc, "cannot watch xenstore's doorbell: %s", strerror(-rc));
     return xs_ring_create(
-        x->store,
+        x->store, l,
         (struct xenstore_domain_interface *)((uint8_t *)x->special +
                                              (XEN_STORE_PFN - XEN_SPECIAL_PFN) * PAGE),
         store_notify, x, &x->ring, e);

@@ -68,9 +68,11 @@ void xs_client_reset(struct xs_client *c);
 
 struct xs_ring;
 struct xenstore_domain_interface;
-/* page is guest memory, in place. notify(arg) signals the guest's event channel. */
-MUST int xs_ring_create(struct xenstore *s, struct xenstore_domain_interface *page,
-                        void (*notify)(void *arg), void *arg, struct xs_ring **out, struct err *e);
+/* page is guest memory, in place. notify(arg) signals the guest's event channel. All on the loop.
+ */
+MUST int xs_ring_create(struct xenstore *s, struct loop *loop,
+                        struct xenstore_domain_interface *page, void (*notify)(void *arg),
+                        void *arg, struct xs_ring **out, struct err *e);
 void xs_ring_destroy(struct xs_ring *r);
 /* The guest signalled: serves what it wrote and takes what it freed. */
 void xs_ring_kick(struct xs_ring *r);

@@ -4,6 +4,12 @@
  *
  * Two byte rings of 1024 bytes. Indices are the guest's; a distance beyond the ring's size or a
  * payload beyond 4096 bytes breaks the connection, which the error field tells, until it is reset.
+ *
+ * A guest sends an event only when it finds that all it had written before was taken, or that it
+ * has just made room in a full ring. So what is stored here must be seen before the guest's index
+ * is read again. Linux has no such barrier on its side (xb_write() and xb_read() of
+ * xenbus_comms.c): its processor may look first, and miss that we have just taken all there was,
+ * while we miss what it has just written. So the ring is looked at once more a while later.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,9 +18,14 @@
 #include "abi/xenstore.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/loop.h"
 #include "personas/xen/xenstore.h"
 
+enum { LOOK_NS = 10 * 1000 * 1000 };
+
 struct xs_ring {
+    struct loop *loop;
+    struct alarm look;
     struct xenstore_domain_interface *page;
     struct xs_client *client;
     void (*notify)(void *arg);
@@ -46,65 +57,28 @@ static void fail(struct xs_ring *r, uint32_t why)
 static bool ring_send(void *arg, const uint8_t *msg, size_t n)
 {
     struct xs_ring *r = arg;
-    uint32_t prod = shared_load32(&r->page->rsp_prod), cons = shared_load32(&r->page->rsp_cons);
-    uint32_t room = XENSTORE_RING_SIZE - (prod - cons);
+    uint32_t prod = shared_load32(&r->page->rsp_prod), room = 1;
 
     if (r->broken)
         return true; /* nobody will read it */
-    if (prod - cons > XENSTORE_RING_SIZE) {
-        fail(r, XENSTORE_ERROR_RINGIDX);
-        return true;
+    while (r->sent < n && room) {
+        uint32_t used = prod - shared_load32(&r->page->rsp_cons);
+
+        if (used > XENSTORE_RING_SIZE) {
+            fail(r, XENSTORE_ERROR_RINGIDX);
+            return true;
+        }
+        room = (uint32_t)min_u64(XENSTORE_RING_SIZE - used, n - r->sent);
+        for (uint32_t i = 0; i < room; i++)
+            r->page->rsp[prod++ % XENSTORE_RING_SIZE] = msg[r->sent++];
+        shared_store32(&r->page->rsp_prod, prod);
+        shared_barrier(); /* a guest that made room meanwhile has not seen that the ring is full */
     }
-    for (; room && r->sent < n; room--, r->sent++)
-        r->page->rsp[prod++ % XENSTORE_RING_SIZE] = msg[r->sent];
-    shared_store32(&r->page->rsp_prod, prod);
     tell(r);
     if (r->sent < n)
         return false;
     r->sent = 0;
     return true;
-}
-
-int xs_ring_create(struct xenstore *s, struct xenstore_domain_interface *page,
-                   void (*notify)(void *arg), void *arg, struct xs_ring **out, struct err *e)
-{
-    struct xs_ring *r = calloc(1, sizeof(*r));
-    int rc;
-
-    if (!r)
-        return err_set(e, ENOMEM, "no memory for the xenstore ring");
-    r->page = page;
-    r->notify = notify;
-    r->arg = arg;
-    rc = xs_client_create(s, XS_GUEST, ring_send, r, &r->client, e);
-    if (rc < 0) {
-        free(r);
-        return rc;
-    }
-    xs_ring_reset(r);
-    *out = r;
-    return 0;
-}
-
-void xs_ring_destroy(struct xs_ring *r)
-{
-    if (!r)
-        return;
-    r->broken = true; /* a last event must not touch the page */
-    xs_client_destroy(r->client);
-    free(r);
-}
-
-void xs_ring_reset(struct xs_ring *r)
-{
-    r->broken = true;
-    xs_client_flush(r->client); /* what was meant for the old guest goes nowhere */
-    xs_client_reset(r->client);
-    r->have = r->sent = 0;
-    memset(r->page, 0, sizeof(*r->page));
-    r->page->server_features =
-        le32_of(XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
-    r->broken = false;
 }
 
 /* Bytes still missing from the message that is being collected. */
@@ -145,6 +119,7 @@ static bool receive(struct xs_ring *r)
             fail(r, XENSTORE_ERROR_PROTO);
     }
     shared_store32(&r->page->req_cons, cons);
+    shared_barrier(); /* a guest that wrote more meanwhile has not seen that this was taken */
     tell(r);
     if (!r->broken && missing(r) == 0) {
         n = (uint32_t)r->have;
@@ -154,6 +129,18 @@ static bool receive(struct xs_ring *r)
     return !r->broken;
 }
 
+void xs_ring_reset(struct xs_ring *r)
+{
+    r->broken = true;
+    xs_client_flush(r->client); /* what was meant for the old guest goes nowhere */
+    xs_client_reset(r->client);
+    r->have = r->sent = 0;
+    memset(r->page, 0, sizeof(*r->page));
+    r->page->server_features =
+        le32_of(XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
+    r->broken = false;
+}
+
 static void reconnect(struct xs_ring *r)
 {
     xs_ring_reset(r);
@@ -161,8 +148,11 @@ static void reconnect(struct xs_ring *r)
     tell(r);
 }
 
-void xs_ring_kick(struct xs_ring *r)
+/* Serves what there is; true: there was something. */
+static bool serve(struct xs_ring *r)
 {
+    bool any;
+
     r->kicked = true;
     if (shared_load32(&r->page->connection) == XENSTORE_RECONNECT)
         reconnect(r);
@@ -170,7 +160,58 @@ void xs_ring_kick(struct xs_ring *r)
     while (!r->broken && receive(r))
         ;
     r->kicked = false;
-    if (r->told)
-        r->notify(r->arg);
+    any = r->told;
     r->told = false;
+    if (any)
+        r->notify(r->arg);
+    return any;
+}
+
+void xs_ring_kick(struct xs_ring *r)
+{
+    (void)serve(r);
+    loop_arm(r->loop, &r->look, loop_now(r->loop) + LOOK_NS);
+}
+
+static void look(struct alarm *a)
+{
+    struct xs_ring *r = container_of(a, struct xs_ring, look);
+
+    if (serve(r))
+        loop_arm(r->loop, a, loop_now(r->loop) + LOOK_NS);
+}
+
+/* --- life --- */
+
+int xs_ring_create(struct xenstore *s, struct loop *loop, struct xenstore_domain_interface *page,
+                   void (*notify)(void *arg), void *arg, struct xs_ring **out, struct err *e)
+{
+    struct xs_ring *r = calloc(1, sizeof(*r));
+    int rc;
+
+    if (!r)
+        return err_set(e, ENOMEM, "no memory for the xenstore ring");
+    r->loop = loop;
+    r->look.fire = look;
+    r->page = page;
+    r->notify = notify;
+    r->arg = arg;
+    rc = xs_client_create(s, XS_GUEST, ring_send, r, &r->client, e);
+    if (rc < 0) {
+        free(r);
+        return rc;
+    }
+    xs_ring_reset(r);
+    *out = r;
+    return 0;
+}
+
+void xs_ring_destroy(struct xs_ring *r)
+{
+    if (!r)
+        return;
+    loop_disarm(r->loop, &r->look);
+    r->broken = true; /* a last event must not touch the page */
+    xs_client_destroy(r->client);
+    free(r);
 }

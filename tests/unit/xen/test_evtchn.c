@@ -198,6 +198,43 @@ static void fifo_links_events_in_order(void **state)
     assert_int_equal(word[b] >> 29, 6); /* pending and masked, not linked */
 }
 
+static void fifo_queues_stay_apart_when_events_move(void **state)
+{
+    struct evtchn_init_control ic = {.control_gfn = BLOCK >> 12, .vcpu = 0};
+    struct evtchn_expand_array ea = {.array_gfn = ARRAY >> 12};
+    uint32_t *word = (uint32_t *)ram(ARRAY), *block = (uint32_t *)ram(BLOCK);
+    unsigned a = unbound(), b = unbound(), c = unbound();
+    struct evtchn_bind_vcpu bind = {.port = a, .vcpu = 1};
+    struct evtchn_close cl = {.port = a};
+
+    (void)state;
+    assert_int_equal(OP(EVTCHNOP_init_control, ic), 0);
+    ic.vcpu = 1;
+    ic.offset = 1024;
+    assert_int_equal(OP(EVTCHNOP_init_control, ic), 0);
+    assert_int_equal(OP(EVTCHNOP_expand_array, ea), 0);
+    evtchn_notify(x, a);
+    assert_int_equal(block[2 + 7], a);
+    word[a] = 0; /* taken */
+    assert_int_equal(OP(EVTCHNOP_bind_vcpu, bind), 0);
+    evtchn_notify(x, a);
+    assert_int_equal(block[256 + 2 + 7], a);
+    evtchn_notify(x, b); /* to vCPU 0, where a was the last: not behind a, which is vCPU 1's now */
+    assert_int_equal(block[2 + 7], b);
+    assert_int_equal(word[a] & 0x1ffff, 0);
+    /* Nor behind a port that was closed and made anew. */
+    word[a] = word[b] = 0;
+    assert_int_equal(OP(EVTCHNOP_close, cl), 0);
+    assert_int_equal(unbound(), a);
+    evtchn_notify(x, a);
+    assert_int_equal(block[2 + 7], a);
+    bind.port = c;
+    assert_int_equal(OP(EVTCHNOP_bind_vcpu, bind), 0);
+    evtchn_notify(x, c);
+    assert_int_equal(block[256 + 2 + 7], c);
+    assert_int_equal(word[a] & 0x1ffff, 0);
+}
+
 static void grants_are_checked_and_pinned(void **state)
 {
     grant_entry_v1_t *e = (grant_entry_v1_t *)ram(GRANTS);
@@ -257,10 +294,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(two_levels_raise_once),          T(masked_events_wait_for_the_unmask),
-        T(virqs_and_ipis_go_to_their_cpu), T(vcpu_info_moves_and_nothing_is_lost),
-        T(ports_run_out_politely),         T(fifo_links_events_in_order),
-        T(grants_are_checked_and_pinned),  T(version_two_has_parts_of_pages),
+        T(two_levels_raise_once),
+        T(masked_events_wait_for_the_unmask),
+        T(virqs_and_ipis_go_to_their_cpu),
+        T(vcpu_info_moves_and_nothing_is_lost),
+        T(ports_run_out_politely),
+        T(fifo_links_events_in_order),
+        T(fifo_queues_stay_apart_when_events_move),
+        T(grants_are_checked_and_pinned),
+        T(version_two_has_parts_of_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,9 +7,11 @@
 
 #include "abi/xenstore.h"
 #include "core/err.h"
+#include "fakes/fake_env.h"
 #include "personas/xen/xenstore.h"
 #include "personas/xen/xs_tree.h"
 
+static struct fake_env f;
 static struct xenstore *store;
 static struct xs_client *guest;
 static uint8_t got[64][sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
@@ -30,6 +32,7 @@ static int setup(void **state)
 
     (void)state;
     count = taken = 0;
+    fake_env_create(&f, 4096);
     assert_int_equal(xenstore_create(&store, &e), 0);
     assert_int_equal(xs_client_create(store, XS_GUEST, collect, NULL, &guest, &e), 0);
     assert_int_equal(xs_put(store, "/local/domain/1/name", "vm"), 0);
@@ -45,6 +48,7 @@ static int teardown(void **state)
 {
     (void)state;
     xenstore_destroy(store);
+    fake_env_destroy(&f);
     return 0;
 }
 
@@ -334,7 +338,7 @@ static void the_ring_carries_messages_in_pieces(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(xs_ring_create(store, &page, note, &notified, &r, &e), 0);
+    assert_int_equal(xs_ring_create(store, f.env.loop, &page, note, &notified, &r, &e), 0);
     for (size_t i = 0; i < sizeof(msg); i++) {
         assert_int_equal(ring_take(out), 0);
         ring_put(msg + i, 1);
@@ -352,6 +356,38 @@ static void the_ring_carries_messages_in_pieces(void **state)
     xs_ring_destroy(r);
 }
 
+/* A guest that looked at our index too early sends no event for what it has written, or has freed.
+ */
+static void what_no_event_told_is_found_a_while_later(void **state)
+{
+    static const uint8_t msg[] = {2, 0, 0, 0, 5, 0,   0,   0,   0,   0, 0,
+                                  0, 5, 0, 0, 0, 'n', 'a', 'm', 'e', 0};
+    uint8_t out[4096];
+    struct xs_ring *r;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(xs_ring_create(store, f.env.loop, &page, note, &notified, &r, &e), 0);
+    ring_put(msg, 16);
+    xs_ring_kick(r);
+    ring_put(msg + 16, sizeof(msg) - 16);
+    assert_int_equal(ring_take(out), 0);
+    notified = 0;
+    fake_env_advance(&f, 20 * 1000 * 1000);
+    assert_int_equal(ring_take(out), 18);
+    assert_int_equal(notified, 1);
+    xs_put(store, "/local/domain/1/name", "%01500d", 7);
+    ring_put(msg, sizeof(msg));
+    xs_ring_kick(r);
+    assert_int_equal(ring_take(out), 1024);
+    fake_env_advance(&f, 20 * 1000 * 1000);
+    assert_int_equal(ring_take(out), 1516 - 1024);
+    notified = 0;
+    fake_env_advance(&f, 1000 * 1000 * 1000); /* and then it rests */
+    assert_int_equal(notified, 0);
+    xs_ring_destroy(r);
+}
+
 static void a_broken_ring_says_so_and_reconnects(void **state)
 {
     struct xsd_sockmsg head = {.len = le32_of(5000)};
@@ -360,7 +396,7 @@ static void a_broken_ring_says_so_and_reconnects(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(xs_ring_create(store, &page, note, &notified, &r, &e), 0);
+    assert_int_equal(xs_ring_create(store, f.env.loop, &page, note, &notified, &r, &e), 0);
     ring_put(&head, sizeof(head));
     xs_ring_kick(r);
     assert_int_equal(le32_get(page.error), XENSTORE_ERROR_PROTO);
@@ -409,6 +445,7 @@ int main(void)
         T(quotas_bound_a_guest),
         T(big_directories_come_in_parts),
         T(the_ring_carries_messages_in_pieces),
+        T(what_no_event_told_is_found_a_while_later),
         T(a_broken_ring_says_so_and_reconnects),
         T(any_message_gets_one_answer),
     };
