@@ -8,41 +8,24 @@ programs='/usr/sbin/hv_kvp_daemon /usr/sbin/hv_vss_daemon /usr/sbin/hv_fcopy_dae
 timeout=400
 args="--persona hyperv"
 
-said=
-
-# say WHAT COMMAND...: runs COMMAND and keeps what it printed, or the fact that it failed.
-say()
-{
-    local what=$1
-    shift
-    if out=$("$@" 2>&1); then
-        echo "$what: $out"
-    else
-        said="$said; $what: $out"
-    fi
-}
-
 host()
 {
-    local n=0 code=0 pairs
+    local code=0 pairs
     truncate -s 64M "$work/disk.img"
     mkfs.ext4 -q "$work/disk.img"
     begin --name hvd --disk "$work/disk.img,format=raw,write"
     wait_said 'guest is ready'
-    while ! "$hospes" data hvd auto/ 2>/dev/null | grep -q OSName && [ $n -lt 120 ]; do
-        sleep 0.5
-        n=$((n + 1))
-    done
+    wait_printed OSName 60 "$hospes" data hvd auto/ || said="$said; no pairs from the guest"
     pairs=$("$hospes" data hvd)
     echo "$pairs"
     echo "$pairs" | grep -q '^auto/FullyQualifiedDomainName=' || said="$said; no name among the pairs"
-    say set "$hospes" data hvd colour=blue
-    say address "$hospes" data hvd address/nic0=10.0.2.77/24,gateway=10.0.2.2
+    try set "$hospes" data hvd colour=blue
+    try address "$hospes" data hvd address/nic0=10.0.2.77/24,gateway=10.0.2.2
     head -c 100000 /dev/urandom >"$work/file"
-    say copy "$hospes" copy hvd "$work/file" /tmp/folder/file
-    say freeze "$hospes" ask hvd freeze
-    say thaw "$hospes" ask hvd thaw
-    say time "$hospes" ask hvd time-sync
+    try copy "$hospes" copy hvd "$work/file" /tmp/folder/file
+    try freeze "$hospes" ask hvd freeze
+    try thaw "$hospes" ask hvd thaw
+    try time "$hospes" ask hvd time-sync
     "$hospes" info hvd
     sha256sum <"$work/file"
     "$hospes" data hvd "finish=$(sha256sum <"$work/file" | cut -c1-64)" || code=1
@@ -58,6 +41,7 @@ guest()
     printf 'PRETTY_NAME="Test guest"\nNAME="Test guest"\n' >/etc/os-release
     echo root:x:0:0:root:/:/bin/sh >/etc/passwd
     # What a distribution does with an address: the daemon hands a file over.
+    # shellcheck disable=SC2016 # for the script
     printf '#!/bin/sh\ncat "$1" >/tmp/ifcfg\n' >/usr/libexec/hypervkvpd/hv_set_ifconfig
     chmod +x /usr/libexec/hypervkvpd/hv_set_ifconfig
     n=0

@@ -72,6 +72,31 @@ wait_said()
     done
 }
 
+# wait_printed TEXT SECONDS COMMAND...: until what COMMAND prints has TEXT.
+wait_printed()
+{
+    local text=$1 end=$((SECONDS + $2))
+    shift 2
+    until "$@" 2>/dev/null | grep -- "$text" >/dev/null; do # not -q: who writes must come to its end
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.5
+    done
+}
+
+# try WHAT COMMAND...: runs COMMAND and tells what it printed; a failure is added to $said, of which the test makes its verdict.
+said=
+try()
+{
+    local what=$1 out
+    shift
+    if out=$("$@" 2>&1); then
+        echo "$what: $out"
+    else
+        echo "$what failed: $out"
+        said="$said; $what: $out"
+    fi
+}
+
 # ended: waits until the guest has ended, shows what it said and returns its exit code.
 ended()
 {

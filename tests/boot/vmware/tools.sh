@@ -10,33 +10,6 @@ programs="/usr/bin/vmtoolsd /usr/bin/vmware-checkvm /usr/bin/vmware-rpctool /usr
 $lib/vmsvc/libguestInfo.so $lib/vmsvc/libpowerOps.so $lib/vmsvc/libtimeSync.so $lib/vmsvc/libvmbackup.so"
 timeout=500
 
-said=
-
-# say WHAT COMMAND...: runs COMMAND and keeps what it printed, or the fact that it failed.
-say()
-{
-    local what=$1
-    shift
-    if out=$("$@" 2>&1); then
-        echo "$what: $out"
-    else
-        echo "$what failed: $out"
-        said="$said; $what: $out"
-    fi
-}
-
-# until_has TEXT SECONDS COMMAND...: until what COMMAND prints has TEXT.
-until_has()
-{
-    local text=$1 n=$(($2 * 2))
-    shift 2
-    while ! "$@" 2>/dev/null | grep -q "$text"; do
-        [ $n -gt 0 ] || return 1
-        sleep 0.5
-        n=$((n - 1))
-    done
-}
-
 host()
 {
     local code=0 begun
@@ -45,26 +18,28 @@ host()
     begin --name vmt --cpus 2 --nic user --persona vmware,guestinfo.metadata=from-the-start \
         --disk "$work/disk.img,format=raw,write"
     wait_said 'guest is ready' || { ended; return; }
-    until_has 10.0.2.15 100 "$hospes" info vmt || said="$said; no address in info"
+    wait_printed 10.0.2.15 100 "$hospes" info vmt || said="$said; no address in info"
     "$hospes" info vmt
-    say set "$hospes" data vmt guestinfo.colour=blue
-    until_has 'guestinfo.answer=blue' 60 "$hospes" data vmt guestinfo. || said="$said; the guest set no answer"
+    try set "$hospes" data vmt guestinfo.colour=blue
+    wait_printed 'guestinfo.answer=blue' 60 "$hospes" data vmt guestinfo. || said="$said; the guest set no answer"
     "$hospes" data vmt
-    say time "$hospes" ask vmt time-sync
-    say freeze "$hospes" ask vmt freeze
-    "$hospes" info vmt | grep -i 'file systems'
-    say thaw "$hospes" ask vmt thaw
+    try time "$hospes" ask vmt time-sync
+    try freeze "$hospes" ask vmt freeze
+    wait_printed 'file systems.*frozen' 10 "$hospes" info vmt || said="$said; info does not say that they are frozen"
+    try thaw "$hospes" ask vmt thaw
     begun=$(date +%s%N)
-    say stop "$hospes" stop vmt
+    try stop "$hospes" stop vmt
     ended || code=$?
     echo "stopped after $((($(date +%s%N) - begun) / 1000000)) ms"
     [ -z "$said" ] || echo "verdict: failure ${said#; }"
     [ $code = 0 ] || echo "verdict: failure exit code $code"
 }
 
+# The guest has been told to shut down, or the tools have ended.
+told_or_gone() { [ -e /tmp/shutdown ] || ! kill -0 "$pid"; }
+
 guest()
 {
-    local n=0
     mkdir -p /mnt /sbin /etc/vmware-tools/backupScripts.d /tmp /var/run /var/log /plugins/vmsvc /plugins/common
     mv /bin/lib*.so /plugins/vmsvc
     printf 'PRETTY_NAME="Test guest"\nNAME="Test guest"\nID=test\n' >/etc/os-release
@@ -75,10 +50,8 @@ guest()
     printf '#!/bin/sh\necho $1 >>/tmp/script\n' >/etc/vmware-tools/backupScripts.d/10-test
     printf '#!/bin/sh\necho "$@" >/tmp/shutdown\n' >/sbin/shutdown
     chmod +x /etc/vmware-tools/poweroff-vm-default /etc/vmware-tools/backupScripts.d/10-test /sbin/shutdown
-    while [ ! -b /dev/sda ] && [ $n -lt 100 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
+    ln -s /proc/self/mounts /etc/mtab # as Debian has it: the tools look there for what to freeze
+    wait_for 50 test -b /dev/sda
     mount -t ext4 /dev/sda /mnt || failure "no disk"
     card_up
     hostname debian-guest
@@ -88,19 +61,10 @@ guest()
     want "the variable from the start" "$(vmware-rpctool 'info-get guestinfo.metadata')" from-the-start
     vmware-toolbox-cmd stat speed | grep -q '^[1-9][0-9]* MHz' || failure "speed: $(vmware-toolbox-cmd stat speed 2>&1)"
     echo "guest is ready"
-    n=0
-    until vmware-rpctool 'info-get guestinfo.colour' >/tmp/colour 2>/dev/null; do
-        [ $n -lt 200 ] || failure "no colour"
-        n=$((n + 1))
-        sleep 1
-    done
-    vmware-rpctool "info-set guestinfo.answer $(cat /tmp/colour)" || failure "cannot set a variable"
-    n=0
-    while [ ! -e /tmp/shutdown ] && [ $n -lt 200 ]; do
-        n=$((n + 1))
-        sleep 0.5
-        kill -0 $pid 2>/dev/null || failure "vmtoolsd is gone: $(tail -n 3 /tmp/out /tmp/tools.log)"
-    done
+    wait_for 200 vmware-rpctool 'info-get guestinfo.colour' || failure "no colour"
+    vmware-rpctool "info-set guestinfo.answer $(vmware-rpctool 'info-get guestinfo.colour')" || failure "cannot set a variable"
+    wait_for 200 told_or_gone
+    kill -0 $pid 2>/dev/null || failure "vmtoolsd is gone: $(tail -n 3 /tmp/out /tmp/tools.log)"
     tail -n 40 /tmp/tools.log | grep -v debug
     cat /tmp/script
     want "what shutdown was told" "$(cat /tmp/shutdown)" "-h now"
