@@ -239,7 +239,14 @@ static void port_detach(struct evtchn *x, struct evtchn_port *p)
 
 static void port_close(struct evtchn *x, struct evtchn_port *p)
 {
+    unsigned port = (unsigned)(p - x->port);
+
     port_detach(x, p);
+    /* As Xen does: what was pending is nothing to whoever gets the port next. */
+    if (x->fifo)
+        evtchn_fifo_clear_pending(x, port);
+    else if (x->shared && port < port_limit(x))
+        (void)bit_test_and_clear(x->shared + SI_PENDING, port);
     /* A queue may still have it as its tail. */
     *p = (struct evtchn_port){.last_cpu = p->last_cpu, .last_priority = p->last_priority};
 }

@@ -81,6 +81,14 @@ void evtchn_fifo_set_pending(struct evtchn *x, unsigned port)
         enqueue(x, port, w);
 }
 
+void evtchn_fifo_clear_pending(struct evtchn *x, unsigned port)
+{
+    uint32_t *w = word_of(x, port);
+
+    if (w)
+        (void)__atomic_fetch_and(w, ~FIFO_BIT(EVTCHN_FIFO_PENDING), __ATOMIC_SEQ_CST);
+}
+
 int evtchn_fifo_unmask(struct evtchn *x, unsigned port)
 {
     uint32_t *w = word_of(x, port), old;

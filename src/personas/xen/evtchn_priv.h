@@ -60,6 +60,7 @@ bool evtchn_kernel_raise(struct evtchn *x, unsigned port);
 
 /* Under the lock. */
 void evtchn_fifo_set_pending(struct evtchn *x, unsigned port);
+void evtchn_fifo_clear_pending(struct evtchn *x, unsigned port);
 int evtchn_fifo_unmask(struct evtchn *x, unsigned port);
 int evtchn_fifo_init(struct evtchn *x, struct evtchn_init_control *op);
 int evtchn_fifo_expand(struct evtchn *x, const struct evtchn_expand_array *op);

@@ -102,6 +102,21 @@ static void two_levels_raise_once(void **state)
     assert_int_equal(sends, 1);
 }
 
+static void a_closed_port_is_not_pending(void **state)
+{
+    unsigned a = unbound();
+    struct evtchn_close cl = {.port = a};
+
+    (void)state;
+    evtchn_notify(x, a);
+    assert_int_equal(OP(EVTCHNOP_close, cl), 0);
+    assert_int_equal(unbound(), a);
+    upcalls[0] = 0;
+    memset(ram(SHARED), 0, 64); /* the upcall was taken, and found nothing */
+    evtchn_notify(x, a);
+    assert_int_equal(upcalls[0], 1);
+}
+
 static void masked_events_wait_for_the_unmask(void **state)
 {
     unsigned port = unbound();
@@ -223,8 +238,11 @@ static void fifo_queues_stay_apart_when_events_move(void **state)
     assert_int_equal(block[2 + 7], b);
     assert_int_equal(word[a] & 0x1ffff, 0);
     /* Nor behind a port that was closed and made anew. */
-    word[a] = word[b] = 0;
+    word[b] = 0;
+    word[a] &= ~(UINT32_C(1) << EVTCHN_FIFO_LINKED);
+    assert_int_equal(word[a], UINT32_C(1) << EVTCHN_FIFO_PENDING);
     assert_int_equal(OP(EVTCHNOP_close, cl), 0);
+    assert_int_equal(word[a], 0);
     assert_int_equal(unbound(), a);
     evtchn_notify(x, a);
     assert_int_equal(block[2 + 7], a);
@@ -295,6 +313,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(two_levels_raise_once),
+        T(a_closed_port_is_not_pending),
         T(masked_events_wait_for_the_unmask),
         T(virqs_and_ipis_go_to_their_cpu),
         T(vcpu_info_moves_and_nothing_is_lost),
