@@ -27,6 +27,7 @@ stop()
             sleep 0.1
         done
     done
+    HOSPES_RUNTIME=$d/runtime "$hospes" host --stop
     rm -rf "$d"
 }
 trap stop EXIT
@@ -40,6 +41,8 @@ fail()
 
 chmod 755 "$d"
 mkdir -p "$d/state" "$d/spool"
+# The jobs get it from here.
+export HOSPES_RUNTIME=$d/runtime HOSPES_SOFT_KERNEL=${HOSPES_SOFT_KERNEL:-$top/build/guests/6.1}
 dd if=/dev/urandom of="$d/key" bs=1 count=128 2>/dev/null
 chmod 400 "$d/key"
 munged --key-file="$d/key" --socket="$d/munge.sock" --pid-file="$d/munged.pid" --log-file="$d/munged.log" \

@@ -3,7 +3,7 @@
 #
 # run.sh [HOSPES] - validation with real guests: every status that a check can have, the control run on plain QEMU, a guest
 # in which nothing is installed, two guests of different personas beside each other, what two kernels use of their
-# hypervisor, and a bundle run again. Where KVM is not usable, in one software host.
+# hypervisor, and a bundle run again. Where KVM is not usable, in software hosts that end with it.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 hospes=$(realpath "${1:-$top/build/hospes}")
@@ -11,7 +11,14 @@ guests=$top/build/guests here=$top/tests/validation
 export HOSPES_SOFT_KERNEL=${HOSPES_SOFT_KERNEL:-$guests/6.1}
 # Where the software host sees the same files: not in a memory of this machine's own.
 work=$(mktemp -d "$top/build/validation-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+HOSPES_RUNTIME=$(mktemp -dt hospes-XXXXXX)
+export HOSPES_RUNTIME
+end()
+{
+    "$hospes" host --stop
+    rm -rf "$work" "$HOSPES_RUNTIME"
+}
+trap end EXIT
 cloud="kernel=$guests/6.1-cloud/vmlinuz,modules=$guests/6.1-cloud,vendor=Debian,product=linux,version=6.1"
 new="kernel=$guests/6.12/vmlinuz,modules=$guests/6.12,vendor=Debian,product=linux,version=6.12"
 closed="kernel=$guests/6.1-cloud/vmlinuz,initrd=$work/closed.cpio,mode=outside,marker=closed login:,vendor=Nobody"
