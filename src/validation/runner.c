@@ -686,6 +686,9 @@ static int cell_folders(struct cell_run *c, struct err *e)
 
     snprintf(name, sizeof(name), "cells/.%s.%d", c->id, (int)getpid());
     rc = vpath(c->dir, c->cfg->out, name, e);
+    /* In each software host the same numbers come again: what one that died left is not ours. */
+    if (rc == 0)
+        vtext_remove(c->dir);
     if (rc == 0)
         rc = vtext_mkdir(c->dir, e);
     if (rc == 0)

@@ -216,6 +216,20 @@ static void a_full_disk_leaves_nothing_half_written(void **state)
     assert_true(vtext_write("/dev/full/x", "x", 1, &e) < 0);
 }
 
+static void what_a_dead_host_left_is_not_taken(void **state)
+{
+    struct err e = {0};
+    char dir[500], path[600];
+
+    snprintf(dir, sizeof(dir), "%s/cells/.linux.kvm.c1.m256.raw.user.%d", lab.out, (int)getpid());
+    assert_int_equal(vtext_mkdir(dir, &e), 0);
+    snprintf(path, sizeof(path), "%s/stray", dir);
+    assert_int_equal(vtext_write(path, "x", 1, &e), 0);
+    lab_run(&lab, 0, &r);
+    snprintf(path, sizeof(path), "%s/cells/%s/stray", lab.out, r.cell);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void rules_look_at_facts(void **state)
 {
     struct json_object *info = NULL;
@@ -290,6 +304,7 @@ int main(void)
         TEST(exceptions_know_their_cells),
         TEST(another_plan_needs_another_folder),
         TEST(a_full_disk_leaves_nothing_half_written),
+        TEST(what_a_dead_host_left_is_not_taken),
         TEST(rules_look_at_facts),
         TEST(clocks_are_compared_since_the_start),
     };
