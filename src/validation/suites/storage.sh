@@ -5,7 +5,7 @@
 #: name: storage
 #: version: 2
 #: owner: hospes
-#: modules: ext4
+#: modules: crc32c_generic ext4
 
 #: check: storage.verify
 #: purpose: what is written is read back, past every cache of the guest
