@@ -145,13 +145,17 @@ static void one_machine_has_it(void **state)
 
 static void other_files_are_refused_and_kept(void **state)
 {
+    char folder[72];
+
     (void)state;
     write_file(file, SIZE - 4096, "_FVH");
     refused(file, blank, EINVAL, EX_BAD_INPUT);
     write_file(file, SIZE, "ABCD");
     refused(file, blank, EINVAL, EX_BAD_INPUT);
     assert_int_equal(byte_of(file, 0x28), 'A');
-    refused(dir, blank, EINVAL, EX_BAD_INPUT);
+    snprintf(folder, sizeof(folder), "%s/folder", dir);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    refused(folder, blank, EINVAL, EX_BAD_INPUT);
     refused(NULL, "/nonexistent/vars", ENOENT, EX_MISSING);
 }
 
