@@ -371,7 +371,10 @@ static void ahci_io(struct device *d, unsigned region, uint64_t off, unsigned si
 
 static void ahci_reset(struct device *d)
 {
-    hba_reset((struct ahci *)d);
+    struct ahci *a = (struct ahci *)d;
+
+    hba_reset(a);
+    __atomic_store_n(&a->used, false, __ATOMIC_RELAXED);
 }
 
 static void ahci_destroy(struct device *d)
@@ -398,6 +401,11 @@ void ahci_detach(struct ahci *a, unsigned port)
     p->disk = NULL;
     p->target = NULL;
     p->slot = NULL;
+}
+
+bool ahci_used(const struct ahci *a)
+{
+    return __atomic_load_n(&a->used, __ATOMIC_RELAXED);
 }
 
 void ahci_hide(struct ahci *a)

@@ -56,6 +56,7 @@ struct ahci_unit {
 struct ahci {
     struct pci_dev pci; /* first */
     uint32_t ghc;
+    bool used; /* atomic */
     struct ahci_unit port[AHCI_PORTS];
 };
 

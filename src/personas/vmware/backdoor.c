@@ -272,6 +272,7 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
         return VERDICT_NOT_MINE;
     b = (struct backdoor){(uint32_t)r.rax, (uint32_t)r.rbx, (uint32_t)r.rcx,
                           (uint32_t)r.rdx, (uint32_t)r.rsi, (uint32_t)r.rdi};
+    vmware_meet(w); /* firmware does not call */
     s.ss.dpl = 0;
     if (port == BDOOR_PORT && wants_cpl(b.cx & 0xffff))
         v->host->ops->vcpu_get_sregs(v, &s);

@@ -5,6 +5,9 @@
  * Up to four SCSI controllers, each of a kind, as VMware's own machines have them; target 7 of each
  * is the controller's own. A description's controller and unit are kept where it says them. Disks
  * come and go on controllers that were there at the start.
+ *
+ * Builds of OVMF without drivers for these controllers find the first disks on a SATA controller
+ * that borrows them; docs/decisions/0080.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +24,7 @@
 
 enum { ADAPTER_TARGET = 7 };
 _Static_assert((int)VMWARE_TARGETS >= (int)PVSCSI_TARGETS, "a place for every target");
+_Static_assert((int)VMWARE_FACES == (int)AHCI_PORTS, "a face for every port");
 
 static const struct {
     const char *word; /* bus=, as in VMX files */
@@ -31,6 +35,66 @@ static const struct {
     {"lsilogic", ADAPTER_LSILOGIC, MPT_TARGETS},
     {"lsisas1068", ADAPTER_LSISAS1068, MPT_TARGETS},
 };
+
+/* --- faces for UEFI --- */
+
+static int face_add(struct vmware *w, const struct disk_spec *s, struct err *e)
+{
+    struct ahci_port_cfg c = {.disk = s->disk, .borrowed = true, .serial = s->serial, .id = s->id};
+    int rc;
+
+    if (!w->p.env.uefi || s->cdrom || w->faces == VMWARE_FACES)
+        return 0;
+    rc = ahci_add(&w->p.env.dev, &w->face, &c, e);
+    if (rc < 0)
+        return rc;
+    w->face_id[w->faces++] = s->id;
+    return 0;
+}
+
+static bool has_face(const struct vmware *w, const char *id)
+{
+    for (unsigned i = 0; i < w->faces; i++) {
+        if (strcmp(w->face_id[i], id) == 0)
+            return true;
+    }
+    return false;
+}
+
+void vmware_meet(struct vmware *w)
+{
+    if (w->face && !__atomic_exchange_n(&w->met, true, __ATOMIC_RELAXED))
+        ahci_hide(w->face);
+}
+
+static void meet_later(void *arg)
+{
+    vmware_meet(arg);
+}
+
+/* A driver has set a controller up, with its lock held. Firmware that knows the controller does
+ * that, too, before it has read from the face; what comes after is an operating system. */
+static void driven(void *arg)
+{
+    struct vmware *w = arg;
+
+    if (w->face && (ahci_used(w->face) || __atomic_fetch_add(&w->drivers, 1, __ATOMIC_RELAXED)))
+        loop_post(w->p.env.dev.loop, meet_later, w);
+}
+
+void vmware_faces_reset(struct vmware *w)
+{
+    __atomic_store_n(&w->met, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->drivers, 0, __ATOMIC_RELAXED);
+}
+
+void vmware_faces_gone(struct vmware *w)
+{
+    for (unsigned i = 0; i < w->faces; i++)
+        ahci_detach(w->face, i);
+}
+
+/* --- adapters --- */
 
 static int adapter_make(struct vmware *w, struct vmware_adapter *a, const char *word, struct err *e)
 {
@@ -47,6 +111,10 @@ static int adapter_make(struct vmware *w, struct vmware_adapter *a, const char *
                         (unsigned)a->number, &a->mpt, e);
     if (rc < 0)
         return rc;
+    if (a->kind == ADAPTER_PVSCSI)
+        pvscsi_on_driven(a->pvscsi, driven, w);
+    else
+        mpt_on_driven(a->mpt, driven, w);
     pci = a->kind == ADAPTER_PVSCSI ? pvscsi_pci(a->pvscsi) : mpt_pci(a->mpt);
     rc = pci_add(env.pci, pci, -1, e);
     if (rc < 0) {
@@ -149,9 +217,11 @@ int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
 
     if (kind >= 0) {
         rc = scsi_add(w, s, (size_t)kind, true, e);
-        if (rc < 0)
+        if (rc < 0) {
             disk_close(s->disk);
-        return rc;
+            return rc;
+        }
+        return face_add(w, s, e);
     }
     if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {
         struct ahci_port_cfg a = {
@@ -205,6 +275,9 @@ int vmware_unplug_disk(struct persona *p, const char *id, struct err *e)
 
             if (!a->disk[t] || strcmp(a->disk[t], id) != 0)
                 continue;
+            if (has_face(w, id))
+                return err_exit(e, EX_USAGE_, EBUSY,
+                                "UEFI knows %.32s, too: it stays until the machine ends", id);
             rc = a->kind == ADAPTER_PVSCSI ? pvscsi_detach(a->pvscsi, t, e)
                                            : mpt_detach(a->mpt, t, e);
             if (rc == 0)

@@ -449,6 +449,12 @@ struct pci_dev *mpt_pci(struct mpt *p)
     return &p->pci;
 }
 
+void mpt_on_driven(struct mpt *p, void (*fn)(void *arg), void *arg)
+{
+    p->driven = fn;
+    p->driven_arg = arg;
+}
+
 /* --- units --- */
 
 int mpt_attach(struct mpt *p, unsigned target, const struct scsi_lun_cfg *c, struct err *e)

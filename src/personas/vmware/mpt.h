@@ -17,6 +17,8 @@ struct mpt;
 MUST int mpt_create(const struct env *env, enum mpt_kind kind, unsigned number, struct mpt **out,
                     struct err *e);
 struct pci_dev *mpt_pci(struct mpt *p);
+/* fn(arg) whenever a driver has initialised the controller, with the device's lock held. */
+void mpt_on_driven(struct mpt *p, void (*fn)(void *arg), void *arg);
 
 /* A unit as LUN 0 of target `target`, at any time. A guest of the SAS1068 is told; one of the
  * 53C1030 finds it when it scans the bus. -EBUSY when taken. On failure the disk stays the

@@ -44,6 +44,8 @@ static unsigned ioc_init(struct mpt *p, const uint8_t *req, uint8_t *reply)
         p->s.host_mfa_high = le32_get(m.host_mfa_high_addr);
         p->s.sense_high = le32_get(m.sense_buffer_high_addr);
         p->s.ioc_state = MPI_IOC_STATE_OPERATIONAL;
+        if (p->driven)
+            p->driven(p->driven_arg);
     }
     mpt_reply_init(r, sizeof(*r), req, status);
     r->max_devices = p->s.max_devices;

@@ -81,6 +81,8 @@ struct mpt {
     pthread_cond_t drained;
     struct watch kick;
     uint64_t served_inline, served_loop;
+    void (*driven)(void *arg); /* may be NULL */
+    void *driven_arg;
 };
 
 /* All under the device's lock. */

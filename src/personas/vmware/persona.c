@@ -43,6 +43,7 @@ static void vmware_destroy(struct persona *p)
 {
     struct vmware *w = vmware_of(p);
 
+    vmware_faces_gone(w);
     vmware_mouse_gone(w);
     loop_disarm(p->env.dev.loop, &w->steal_tick);
     rpc_destroy(w->rpc);
@@ -63,6 +64,7 @@ static void vmware_reset(struct persona *p)
         w->steal[i].at = 0;
     pthread_mutex_unlock(&w->lock);
     vmware_mouse_gone(w);
+    vmware_faces_reset(w);
 }
 
 static int variables(struct vmware *w, struct cfg *c, struct err *e)

@@ -102,6 +102,8 @@ static uint32_t setup_rings(struct pvscsi *p)
     p->s.req_entries = req * PVSCSI_REQS_PER_PAGE;
     p->s.cmp_entries = cmp * PVSCSI_CMPS_PER_PAGE;
     pvscsi_rings_start(p);
+    if (p->driven)
+        p->driven(p->driven_arg);
     return PVSCSI_COMMAND_PROCESSING_SUCCEEDED;
 }
 
@@ -357,6 +359,12 @@ int pvscsi_create(const struct env *env, struct pvscsi **out, struct err *e)
 struct pci_dev *pvscsi_pci(struct pvscsi *p)
 {
     return &p->pci;
+}
+
+void pvscsi_on_driven(struct pvscsi *p, void (*fn)(void *arg), void *arg)
+{
+    p->driven = fn;
+    p->driven_arg = arg;
 }
 
 /* --- units --- */

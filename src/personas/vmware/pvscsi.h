@@ -14,6 +14,8 @@ struct pvscsi;
  */
 MUST int pvscsi_create(const struct env *env, struct pvscsi **out, struct err *e);
 struct pci_dev *pvscsi_pci(struct pvscsi *p);
+/* fn(arg) whenever a driver has set up the rings, with the device's lock held. */
+void pvscsi_on_driven(struct pvscsi *p, void (*fn)(void *arg), void *arg);
 
 /* A unit as LUN 0 of target `target`, at any time; the guest is told by a message if it asked for
  * them. -EBUSY when taken. On failure the disk stays the caller's. */

@@ -59,6 +59,8 @@ struct pvscsi {
     struct watch kick; /* wakes the loop for what a vCPU could not finish */
     struct alarm retry;
     uint64_t served_inline, served_loop;
+    void (*driven)(void *arg); /* may be NULL */
+    void *driven_arg;
 };
 
 /* All under the device's lock. */

@@ -48,7 +48,7 @@ struct vmware_steal_clock {
 };
 
 enum vmware_adapter_kind { ADAPTER_PVSCSI, ADAPTER_LSILOGIC, ADAPTER_LSISAS1068 };
-enum { VMWARE_ADAPTERS = 4, VMWARE_TARGETS = 64 };
+enum { VMWARE_ADAPTERS = 4, VMWARE_TARGETS = 64, VMWARE_FACES = 6 };
 
 /* A SCSI controller. */
 struct vmware_adapter {
@@ -70,6 +70,13 @@ struct vmware {
     struct ide *ide; /* the bus's; NULL: none; for CD-ROM drives */
     struct ahci *ahci;
     struct nvme *nvme;
+    /* What UEFI knows the adapters' disks by: a SATA controller that borrows them and goes at the
+     * guest's first contact. NULL: none. */
+    struct ahci *face;
+    unsigned faces;
+    const char *face_id[VMWARE_FACES];
+    unsigned drivers; /* atomic: that set up an adapter since the last reset */
+    bool met;         /* atomic: the guest called, and the face is gone until a reset */
     char serial[64];
     uint8_t uuid[16]; /* as in the SMBIOS table */
     struct rpc *rpc;
@@ -95,6 +102,12 @@ MUST int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct er
 MUST int vmware_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e);
 MUST int vmware_unplug_disk(struct persona *p, const char *id, struct err *e);
 bool vmware_grew(struct persona *p, const struct disk *disk);
+/* An operating system is there, not firmware: it shall see each disk once. Any thread, without a
+ * device's lock. */
+void vmware_meet(struct vmware *w);
+void vmware_faces_reset(struct vmware *w);
+/* Before the adapters close the disks. */
+void vmware_faces_gone(struct vmware *w);
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);
