@@ -48,7 +48,7 @@ static const struct {
      "failed|reset|error -?[0-9]+)",
      "a driver for the hypervisor reports a failure"},
     {LAYER_PERSONA, 55,
-     "(unknown|unhandled|unsupported|not offered).*(hypercall|MSR|command|message|RPC)",
+     "(unknown|unhandled|unsupported|not offered).*(hypercall|MSR|message|RPC|command( 0x|:|\"|$))",
      "the guest asked for something that the persona does not have"},
     {LAYER_PERSONA, 50, "assertion|a bug of hospes|exit code 70", "hospes stopped by itself"},
     {LAYER_GUEST, 75, "Kernel panic - not syncing: (Attempted to kill init|VFS)",

@@ -21,12 +21,12 @@ guest()
     failure "still alive after a panic"
 }
 
-# crashes WHAT COMMAND...: it shows the same panic.
+# crashes WHAT COMMAND...: it shows the same panic. What is typed before the guest's console driver listens is lost.
 crashes()
 {
     local what=$1
     shift
-    (echo | timeout 200 "$@") >"$what.txt" 2>"$what.err"
+    (while sleep 1 && echo; do :; done | timeout 200 "$@") >"$what.txt" 2>"$what.err"
     grep -q 'sysrq: Trigger a crash\|sysrq triggered crash' "$what.txt" || {
         tail -n 5 "$what.txt" "$what.err"
         echo "verdict: failure the machine on $what does not crash the same way"

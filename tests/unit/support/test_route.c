@@ -214,6 +214,7 @@ static void logs_point_at_layers(void **state)
         {"write /x.img: No space left on device", LAYER_HOST},
         {"KVM_EXIT_INTERNAL_ERROR suberror 1", LAYER_KVM},
         {"disk0 virtio-blk\n  guest faults  3\n", LAYER_DRIVER},
+        {"vmware: unknown backdoor command 0x99", LAYER_PERSONA},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(logs); i++) {
@@ -232,11 +233,13 @@ static void logs_point_at_layers(void **state)
 
 static void nothing_found_is_said_so(void **state)
 {
+    static const char not_ours[] = "Unknown kernel command line parameters \"a=b\", will be passed";
     struct triage t = {.n = 0};
     enum triage_layer layer;
     unsigned sure;
 
     triage_text(&t, "log", "all is well\n", 12);
+    triage_text(&t, "log", not_ours, strlen(not_ours));
     triage_text(&t, "log", "", 0);
     assert_false(triage_verdict(&t, &layer, &sure));
 }
