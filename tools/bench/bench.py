@@ -189,6 +189,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--tries", type=int, default=3)
     p.add_argument("--patience", type=float, default=120, help="seconds without output; processor time of the counted machine, wall time on real KVM")
+    p.add_argument("--only", default="", metavar="TEXT", help="only jobs whose names have this in them")
     p.add_argument("groups", nargs="*", metavar="GROUP")
     args = p.parse_args()
 
@@ -204,7 +205,7 @@ def main():
     for group in args.groups or ("boot", "exits", "block", "net", "memory"):
         jobs = Jobs(lab, peers)
         lab.host_kernel = "6.12" if group == "xen" else "6.1"  # whose KVM knows Xen
-        for batch in batches(group, [job[0] for job in jobs.of(group)]):
+        for batch in batches(group, [job[0] for job in jobs.of(group) if args.only in job[0]]):
             measure(lab, jobs, group, batch, args, result)
             result["rows"] = report.rows(result)
             # After each batch, so that an interrupted run keeps what it has.

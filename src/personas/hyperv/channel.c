@@ -2,8 +2,9 @@
 /*
  * channel.c - one open channel: rings, doorbell, packets both ways.
  *
- * The guest's signal arrives as an eventfd (KVM_HYPERV_EVENTFD), so the vCPU does not wait for us.
- * While packets are drained the guest is told not to signal. Threads: the loop's.
+ * The guest's signal arrives as an eventfd (KVM_HYPERV_EVENTFD), so the vCPU does not wait for us;
+ * or, for a class with quick(), on the vCPU's thread, which does the work itself. While packets are
+ * drained the guest is told not to signal. Threads: the loop's, and vCPUs in channel_signalled().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,12 @@
 #include "core/iov.h"
 #include "vmbus.h"
 
-enum { CHANNEL_BATCH = 256 };
+enum {
+    CHANNEL_BATCH = 256,
+    /* Bytes that one signal may move on the vCPU; what is left keeps the loop busy instead. */
+    CHANNEL_VCPU_BYTES = 512 << 10,
+    CHANNEL_SCORE = 32, /* misses in a row that move the signals to the loop */
+};
 
 struct vmbus_backlog {
     struct vmbus_backlog *next;
@@ -31,18 +37,31 @@ static uint32_t channel_conn(const struct vmbus_channel *c)
     return VMBUS_MESSAGE_SINT << 12 | c->relid;
 }
 
+static void channel_lock(struct vmbus_channel *c)
+{
+    if (c->lock)
+        pthread_mutex_lock(c->lock);
+}
+
+static void channel_unlock(struct vmbus_channel *c)
+{
+    if (c->lock)
+        pthread_mutex_unlock(c->lock);
+}
+
 /* --- to the guest --- */
 
 static void channel_interrupt(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
+    uint32_t vp = __atomic_load_n(&c->target_vp, __ATOMIC_RELAXED);
     uint8_t *page;
 
-    if (c->target_vp == VMBUS_NO_INTERRUPTS)
+    if (vp == VMBUS_NO_INTERRUPTS)
         return;
     c->interrupts++;
     if (b->version >= VERSION_WIN8) {
-        synic_signal(b->synic, c->target_vp, c->relid);
+        synic_signal(b->synic, vp, c->relid);
         return;
     }
     page = b->interrupt_page ? gmem_shared(b->mem, b->interrupt_page, VMBUS_PAGE) : NULL;
@@ -150,10 +169,42 @@ bool vmbus_congested(const struct vmbus_channel *c)
 
 /* --- from the guest --- */
 
+/* true: done. */
+static bool channel_try(struct vmbus_channel *c, const struct ring_packet *p, uint64_t *moved)
+{
+    int64_t n = c->class->quick ? c->class->quick(c, p) : -1;
+
+    if (n < 0) {
+        c->score -= c->score > 0;
+        return false;
+    }
+    c->score += c->score < CHANNEL_SCORE;
+    c->packets_in++;
+    *moved += (uint64_t)n;
+    return true;
+}
+
+/* Takes the signals to where they cost less. On the loop: KVM waits for all vCPUs when it forgets
+ * an eventfd. */
+static void channel_judge(struct vmbus_channel *c)
+{
+    struct host *h = c->bus->host;
+
+    if (!c->class->quick)
+        return;
+    if (!c->loop_only && c->score == 0) {
+        c->loop_only = h->ops->hyperv_signal(h, channel_conn(c), c->kick.fd) == 0;
+    } else if (c->loop_only && c->score == CHANNEL_SCORE) {
+        c->loop_only = false;
+        (void)!h->ops->hyperv_signal(h, channel_conn(c), -1);
+    }
+}
+
 /* true: there may be more at once. */
 static bool channel_drain(struct vmbus_channel *c)
 {
     struct ring_packet p;
+    uint64_t moved = 0;
     unsigned n;
     int rc = 0;
 
@@ -161,6 +212,8 @@ static bool channel_drain(struct vmbus_channel *c)
         rc = ring_take(&c->in, c->buf, c->class->packet_max, &p);
         if (rc <= 0)
             break;
+        if (channel_try(c, &p, &moved))
+            continue;
         c->packets_in++;
         c->class->packet(c, &p);
     }
@@ -176,7 +229,7 @@ static void channel_again(struct vmbus_channel *c)
     (void)!write(c->kick.fd, &one, sizeof(one));
 }
 
-void channel_run(struct vmbus_channel *c)
+static void channel_run_locked(struct vmbus_channel *c)
 {
     bool more, signal, waited;
 
@@ -206,6 +259,72 @@ void channel_run(struct vmbus_channel *c)
         ring_unmask(&c->in); /* the guest signals when it has made room */
     if (more)
         channel_again(c);
+    channel_judge(c);
+}
+
+void channel_run(struct vmbus_channel *c)
+{
+    channel_lock(c);
+    channel_run_locked(c);
+    channel_unlock(c);
+}
+
+/* true: something is left for the loop. */
+static bool channel_quick_drain(struct vmbus_channel *c, uint64_t *moved)
+{
+    struct ring_packet p;
+
+    while (*moved < CHANNEL_VCPU_BYTES && !c->broken && !c->paused && !c->backlog) {
+        uint32_t at = c->in.at;
+        int rc = ring_take(&c->in, c->buf, c->class->packet_max, &p);
+
+        if (rc <= 0)
+            return rc < 0;
+        if (!channel_try(c, &p, moved)) {
+            c->in.at = at;
+            return true;
+        }
+    }
+    return true;
+}
+
+static void channel_serve(struct vmbus_channel *c)
+{
+    uint64_t moved = 0;
+    bool left, signal;
+
+    if (!c->open || c->broken)
+        return;
+    if (c->draining || c->paused || c->backlog || c->loop_only) {
+        channel_again(c);
+        return;
+    }
+    c->draining = true;
+    do {
+        ring_mask(&c->in);
+        left = channel_quick_drain(c, &moved);
+        signal = ring_taken(&c->in);
+        signal |= ring_flush(&c->out);
+        if (signal)
+            channel_interrupt(c);
+    } while (!left && ring_unmask(&c->in));
+    c->draining = false;
+    if (left)
+        channel_again(c);
+}
+
+void channel_signalled(struct vmbus_channel *c)
+{
+    pthread_mutex_t *lock = c->lock;
+    bool mine = pthread_mutex_trylock(lock) == 0;
+
+    if (!mine && c->kick.fd >= 0)
+        channel_again(c); /* whoever has the lock may have looked already */
+    pthread_mutex_unlock(&c->bus->lock);
+    if (!mine)
+        return;
+    channel_serve(c);
+    pthread_mutex_unlock(lock);
 }
 
 static void channel_kicked(struct watch *w, uint32_t got)
@@ -248,20 +367,33 @@ static bool channel_rings(struct vmbus_channel *c, uint32_t id, uint32_t downstr
     return true;
 }
 
+static void channel_doorbell_to(struct vmbus_channel *c, int fd)
+{
+    pthread_mutex_lock(&c->bus->lock);
+    c->kick.fd = fd;
+    pthread_mutex_unlock(&c->bus->lock);
+}
+
 static bool channel_doorbell(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    c->kick = (struct watch){.want = EPOLLIN, .ready = channel_kicked};
-    c->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (c->kick.fd < 0)
+    if (fd < 0)
         return false;
+    c->kick.want = EPOLLIN;
+    c->kick.ready = channel_kicked;
+    channel_doorbell_to(c, fd);
     if (loop_watch(b->loop, &c->kick) < 0) {
-        close(c->kick.fd);
+        channel_doorbell_to(c, -1);
+        close(fd);
         return false;
     }
+    c->loop_only = false;
+    c->score = CHANNEL_SCORE;
     /* Without it the hypercall comes to us and we signal ourselves. */
-    (void)!b->host->ops->hyperv_signal(b->host, channel_conn(c), c->kick.fd);
+    if (!c->class->quick)
+        (void)!b->host->ops->hyperv_signal(b->host, channel_conn(c), fd);
     return true;
 }
 
@@ -298,7 +430,12 @@ void channel_open(struct vmbus_channel *c, const struct vmbus_channel_open_chann
         .id = m->openid,
     };
 
-    if (!channel_try_open(c, m)) {
+    bool ok;
+
+    channel_lock(c);
+    ok = channel_try_open(c, m);
+    channel_unlock(c);
+    if (!ok) {
         vmbus_fault(c, "it cannot be opened so");
         r.status = le32_of(STATUS_UNSUCCESSFUL);
     }
@@ -307,20 +444,30 @@ void channel_open(struct vmbus_channel *c, const struct vmbus_channel_open_chann
         channel_again(c);
 }
 
-void channel_close(struct vmbus_channel *c)
+static void channel_close_locked(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
+    int fd = c->kick.fd;
 
     if (!c->open)
         return;
     c->open = false;
-    (void)!b->host->ops->hyperv_signal(b->host, channel_conn(c), -1);
+    if (c->loop_only || !c->class->quick)
+        (void)!b->host->ops->hyperv_signal(b->host, channel_conn(c), -1);
     loop_unwatch(b->loop, &c->kick);
-    close(c->kick.fd);
+    channel_doorbell_to(c, -1);
+    close(fd);
     backlog_drop(c);
     if (c->class->close)
         c->class->close(c);
     c->gpadl = NULL;
     free(c->buf);
     c->buf = NULL;
+}
+
+void channel_close(struct vmbus_channel *c)
+{
+    channel_lock(c);
+    channel_close_locked(c);
+    channel_unlock(c);
 }

@@ -5,11 +5,14 @@
  * Facts: Linux drivers/scsi/storvsc_drv.c. Modelled: protocols 2.0 to 6.2, subchannels, data by
  * guest pages, rescan notices. Not modelled: Fibre Channel, aborts (the protocol has none).
  *
- * Data goes between the disk and the guest's pages without a copy. Threads: the loop's.
+ * Data goes between the disk and the guest's pages without a copy. Commands that move data are
+ * tried on the vCPU that signals; all else is the loop's. Threads: these, under the device's lock.
  */
+#define _GNU_SOURCE
 #include "storvsp.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +47,7 @@ struct storvsp {
     struct scsi_target *target;
     bool ide;
     char *id; /* of its channels, too */
+    pthread_mutex_t lock;
     unsigned channels;
     struct vmbus_channel channel[STORVSP_CHANNELS];
     uint64_t life[STORVSP_CHANNELS]; /* openings so far */
@@ -135,13 +139,16 @@ static void req_done(struct scsi_req *scsi)
     struct storvsp_req *r = container_of(scsi, struct storvsp_req, scsi);
     struct storvsp *s = r->s;
     struct vmbus_channel *c = r->c;
-    bool full = s->flying == STORVSP_FLYING;
+    bool full;
 
+    pthread_mutex_lock(&s->lock);
+    full = s->flying == STORVSP_FLYING;
     req_finish(r);
     vmbus_flush(c);
-    vmbus_io_end(s->b);
     for (unsigned i = 0; full && i < s->channels; i++)
         vmbus_resume(&s->channel[i]);
+    pthread_mutex_unlock(&s->lock);
+    vmbus_io_end(s->b);
 }
 
 /* --- commands --- */
@@ -198,13 +205,28 @@ static void srb_absent(struct storvsp_req *r)
     q->data_transfer_length = le32_of((uint32_t)n);
 }
 
+/* Everything that follows from the packet; false: malformed. */
+static bool req_begin(struct storvsp_req *r, struct storvsp *s, struct vmbus_channel *c,
+                      const struct ring_packet *p, const struct vstor_packet *k)
+{
+    const struct vmscsi_request *q = &r->packet.vm_srb;
+
+    r->s = s;
+    r->c = c;
+    r->trans = p->trans;
+    r->life = s->life[c - s->channel];
+    r->packet = *k;
+    r->scsi = (struct scsi_req){.done = req_done};
+    memcpy(r->scsi.cdb, q->cdb, VMSCSI_CDB);
+    return s->init == INIT_DONE && q->cdb_length <= VMSCSI_CDB && q->cdb_length && req_data(r, p);
+}
+
 /* true: the answer is in r->packet and nothing was started. */
-static bool srb_refused(struct storvsp_req *r, const struct ring_packet *p)
+static bool srb_refused(struct storvsp_req *r, bool sound)
 {
     struct vmscsi_request *q = &r->packet.vm_srb;
 
-    if (r->s->init != INIT_DONE || q->cdb_length > VMSCSI_CDB || q->cdb_length == 0 ||
-        !req_data(r, p)) {
+    if (!sound) {
         vmbus_fault(r->c, "a command of %u bytes for unit %u is malformed", q->cdb_length, q->lun);
         q->srb_status = SRB_STATUS_INVALID_REQUEST;
         q->data_transfer_length = le32_of(0);
@@ -218,26 +240,34 @@ static bool srb_refused(struct storvsp_req *r, const struct ring_packet *p)
     return true;
 }
 
-static void execute(struct storvsp_req *r, const struct ring_packet *p)
+/* Any thread. */
+static int64_t storvsp_quick(struct vmbus_channel *c, const struct ring_packet *p)
 {
-    struct storvsp *s = r->s;
+    struct storvsp *s = c->owner;
+    struct vstor_packet k;
+    struct storvsp_req *r;
+    int64_t moved = -1;
 
-    r->scsi = (struct scsi_req){.done = req_done};
-    memcpy(r->scsi.cdb, r->packet.vm_srb.cdb, VMSCSI_CDB);
-    if (srb_refused(r, p)) {
-        answer(s, r->c, r->trans, &r->packet);
+    if (p->type != VM_PKT_DATA_USING_GPA_DIRECT || p->data_len < VSTOR_PACKET_WIN7)
+        return -1;
+    memcpy(&k, p->data, min_u64(p->data_len, sizeof(k)));
+    if (le32_get(k.operation) != VSTOR_OPERATION_EXECUTE_SRB)
+        return -1;
+    r = req_get(s);
+    if (!r)
+        return -1;
+    if (req_begin(r, s, c, p, &k) && target_exists(s, &k.vm_srb)) {
+        r->scsi.lun = s->ide ? 0 : k.vm_srb.lun;
+        if (scsi_try(s->target, &r->scsi))
+            moved = (int64_t)r->scsi.moved;
+    }
+    if (moved < 0) {
         req_put(r);
-        return;
+        return -1;
     }
-    r->life = s->life[r->c - s->channel];
-    if (scsi_try(s->target, &r->scsi)) {
-        s->inlined++;
-        req_finish(r);
-        return;
-    }
-    s->submitted++;
-    vmbus_io_begin(s->b);
-    scsi_submit(s->target, &r->scsi);
+    s->inlined++;
+    req_finish(r);
+    return moved;
 }
 
 static void storvsp_srb(struct storvsp *s, struct vmbus_channel *c, const struct ring_packet *p,
@@ -250,11 +280,14 @@ static void storvsp_srb(struct storvsp *s, struct vmbus_channel *c, const struct
         answer(s, c, p->trans, k);
         return;
     }
-    r->s = s;
-    r->c = c;
-    r->trans = p->trans;
-    r->packet = *k;
-    execute(r, p);
+    if (srb_refused(r, req_begin(r, s, c, p, k))) {
+        answer(s, c, r->trans, &r->packet);
+        req_put(r);
+        return;
+    }
+    s->submitted++;
+    vmbus_io_begin(s->b);
+    scsi_submit(s->target, &r->scsi);
     if (s->flying == STORVSP_FLYING) {
         for (unsigned i = 0; i < s->channels; i++)
             vmbus_pause(&s->channel[i]);
@@ -388,6 +421,7 @@ static const struct vmbus_class storvsp_class = {
     .open = storvsp_open,
     .close = storvsp_close,
     .packet = storvsp_packet,
+    .quick = storvsp_quick,
     .describe = storvsp_describe,
 };
 
@@ -401,8 +435,10 @@ static void storvsp_changed(void *arg, unsigned lun, bool present)
     (void)present;
     if (s->init != INIT_DONE || s->ide)
         return;
+    pthread_mutex_lock(&s->lock);
     vmbus_send_data(&s->channel[0], &k, packet_size(s));
     vmbus_flush(&s->channel[0]);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static int storvsp_add_channels(struct storvsp *s, const char *id, int ide, struct err *e)
@@ -418,7 +454,8 @@ static int storvsp_add_channels(struct storvsp *s, const char *id, int ide, stru
                                     .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE,
                                     .sub_index = (uint16_t)i,
                                     .hidden = i > 0,
-                                    .owner = s};
+                                    .owner = s,
+                                    .lock = &s->lock};
         memcpy(c->type, ide < 0 ? scsi : accel, 16);
         memcpy(c->instance, c->type, 16);
         if (ide < 0) {
@@ -444,6 +481,29 @@ void storvsp_instance(struct storvsp *s, const uint8_t instance[16])
         memcpy(s->channel[i].instance, instance, sizeof(s->channel[i].instance));
 }
 
+/* A closing channel closes others. */
+static void lock_make(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t a;
+
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(lock, &a);
+    pthread_mutexattr_destroy(&a);
+}
+
+static void storvsp_free(struct storvsp *s)
+{
+    scsi_target_destroy(s->target);
+    for (struct storvsp_req *r = s->spare, *next; r; r = next) {
+        next = r->next;
+        free(r);
+    }
+    pthread_mutex_destroy(&s->lock);
+    free(s->id);
+    free(s);
+}
+
 int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
                    struct storvsp **out, struct err *e)
 {
@@ -461,6 +521,7 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
         free(s);
         return err_set(e, ENOMEM, "no memory for a storage controller");
     }
+    lock_make(&s->lock);
     s->b = b;
     s->ide = ide >= 0;
     s->channels = ide >= 0 ? 1 : channels;
@@ -472,9 +533,7 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
     if (rc < 0) {
         for (unsigned i = 0; i < s->channels && s->channel[i].bus; i++)
             vmbus_remove(&s->channel[i]);
-        scsi_target_destroy(s->target);
-        free(s->id);
-        free(s);
+        storvsp_free(s);
         return rc;
     }
     *out = s;
@@ -490,13 +549,7 @@ void storvsp_destroy(struct storvsp *s)
         if (loop_step(s->b->loop, STORVSP_DRAIN_NS) < 0)
             break;
     }
-    scsi_target_destroy(s->target);
-    for (struct storvsp_req *r = s->spare, *next; r; r = next) {
-        next = r->next;
-        free(r);
-    }
-    free(s->id);
-    free(s);
+    storvsp_free(s);
 }
 
 void storvsp_reset(struct storvsp *s)

@@ -10,8 +10,8 @@
 #include "core/err.h"
 #include "core/gmem.h"
 
-/* Longer than a guest that sets up channels thinks between two messages; while it lasts, each end of
- * an interrupt of a channel wakes the loop for nothing. */
+/* Longer than a guest that sets up channels thinks between two messages; while it lasts, each end
+ * of an interrupt of a channel wakes the loop for nothing. */
 #define SYNIC_IDLE_NS UINT64_C(20000000)
 
 static void *page_of(const struct synic_vp *vp, uint8_t *const *which)
@@ -149,7 +149,7 @@ void synic_signal(struct synic *s, unsigned index, unsigned flag)
 
     if (!events || !vp->event_irq || flag >= HV_EVENT_FLAGS || !flag_set(events, flag))
         return;
-    s->raised++;
+    __atomic_add_fetch(&s->raised, 1, __ATOMIC_RELAXED);
     irq_raise(vp->event_irq);
 }
 

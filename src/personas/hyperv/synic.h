@@ -7,7 +7,7 @@
  * the host's end-of-message notice. Synthetic timers are in direct mode, so nobody else writes
  * there.
  *
- * Threads: the loop's, except synic_changed(), which runs on the vCPU's.
+ * Threads: the loop's, except synic_changed(), which runs on the vCPU's, and synic_signal().
  */
 #ifndef HOSPES_PERSONAS_HYPERV_SYNIC_H
 #define HOSPES_PERSONAS_HYPERV_SYNIC_H
@@ -42,9 +42,9 @@ struct synic {
     struct loop *loop;
     unsigned cpus;
     struct synic_vp *vp;
-    struct alarm idle; /* no messages for a while */
-    uint64_t sent, raised;
-    uint64_t os_id; /* GUEST_OS_ID, for info; atomic */
+    struct alarm idle;     /* no messages for a while */
+    uint64_t sent, raised; /* raised: atomic */
+    uint64_t os_id;        /* GUEST_OS_ID, for info; atomic */
 };
 
 MUST int synic_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus,
@@ -59,7 +59,7 @@ void synic_changed(struct synic *s, struct vcpu *v, const struct host_event_info
 bool synic_post(struct synic *s, unsigned vp, const void *payload, size_t n);
 /* Drops what the guest has not got yet. */
 void synic_forget(struct synic *s);
-/* Sets an event flag, and interrupts if it was clear. */
+/* Sets an event flag, and interrupts if it was clear. Any thread. */
 void synic_signal(struct synic *s, unsigned vp, unsigned flag);
 
 /* For other SINTs than the bus's; the caller interrupts. Any thread. */

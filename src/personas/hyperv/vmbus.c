@@ -7,7 +7,7 @@
  * channel is given one, so every signal is a hypercall), reserved channels, version 6.0's optional
  * features.
  *
- * Messages come on vCPU threads and are handled on the loop, in order.
+ * Messages come on vCPU threads (hcall.c) and are handled on the loop, in order.
  */
 #include "vmbus.h"
 
@@ -48,13 +48,24 @@ uint32_t vmbus_version_parse(const char *text)
     return 0;
 }
 
+/* Counts a fault; true: tell it. */
+static bool fault_shows(struct vmbus *b)
+{
+    bool show;
+
+    pthread_mutex_lock(&b->lock);
+    b->fault_count++;
+    show = log_allow(&b->faults, "vmbus", 10);
+    pthread_mutex_unlock(&b->lock);
+    return show;
+}
+
 void vmbus_fault(struct vmbus_channel *c, const char *fmt, ...)
 {
     char text[160];
     va_list ap;
 
-    c->bus->fault_count++;
-    if (!log_allow(&c->bus->faults, "vmbus", 10))
+    if (!fault_shows(c->bus))
         return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
@@ -64,8 +75,7 @@ void vmbus_fault(struct vmbus_channel *c, const char *fmt, ...)
 
 static void bus_fault(struct vmbus *b, const char *what, uint32_t value)
 {
-    b->fault_count++;
-    if (log_allow(&b->faults, "vmbus", 10))
+    if (fault_shows(b))
         log_line(LOG_WARN, "vmbus", "%s (%#x)", what, value);
 }
 
@@ -76,6 +86,14 @@ bool channel_send_message(struct vmbus *b, const void *p, size_t n)
     if (!ok)
         bus_fault(b, "the guest does not read its messages", le32_at(p));
     return ok;
+}
+
+/* A vCPU may be looking. */
+static void relid_to(struct vmbus *b, uint32_t n, struct vmbus_channel *c)
+{
+    pthread_mutex_lock(&b->lock);
+    b->relid[n] = c;
+    pthread_mutex_unlock(&b->lock);
 }
 
 /* --- offers --- */
@@ -131,7 +149,7 @@ void vmbus_rescind(struct vmbus_channel *c)
     channel_send_message(c->bus, &m, sizeof(m));
 }
 
-static struct vmbus_channel *by_relid(struct vmbus *b, uint32_t relid)
+struct vmbus_channel *vmbus_by_relid(struct vmbus *b, uint32_t relid)
 {
     size_t at;
 
@@ -155,7 +173,7 @@ int vmbus_add(struct vmbus *b, struct vmbus_channel *c, struct err *e)
     c->next = NULL;
     c->kick.fd = -1;
     c->backlog_end = &c->backlog;
-    b->relid[n] = c;
+    relid_to(b, n, c);
     while (*end)
         end = &(*end)->next;
     *end = c;
@@ -174,7 +192,11 @@ void vmbus_remove(struct vmbus_channel *c)
         at = &(*at)->next;
     if (*at)
         *at = c->next;
-    b->relid[c->relid] = NULL;
+    relid_to(b, c->relid, NULL);
+    if (c->lock) { /* a vCPU that has found it is done with it */
+        pthread_mutex_lock(c->lock);
+        pthread_mutex_unlock(c->lock);
+    }
 }
 
 /* --- GPADLs --- */
@@ -198,7 +220,7 @@ struct gpadl *vmbus_gpadl(struct vmbus_channel *c, uint32_t id)
 static void gpadl_drop(struct vmbus *b, struct gpadl **at)
 {
     struct gpadl *g = *at;
-    struct vmbus_channel *c = by_relid(b, g->relid);
+    struct vmbus_channel *c = vmbus_by_relid(b, g->relid);
 
     if (c && c->gpadl == g)
         channel_close(c);
@@ -253,7 +275,7 @@ static void on_gpadl_header(struct vmbus *b, const uint8_t *p, size_t n)
     relid = le32_get(m.child_relid);
     id = le32_get(m.gpadl);
     want = le16_get(m.range_buflen);
-    g = by_relid(b, relid) && want && want % 8 == 0 && !*gpadl_find(b, id) &&
+    g = vmbus_by_relid(b, relid) && want && want % 8 == 0 && !*gpadl_find(b, id) &&
                 b->gpadl_count < GPADLS_MAX && b->gpadl_pages + want / 8 <= GPADL_PAGES_MAX
             ? calloc(1, sizeof(*g))
             : NULL;
@@ -409,14 +431,14 @@ static void on_unload(struct vmbus *b)
 
 static void on_modify(struct vmbus *b, const struct vmbus_channel_pair *m)
 {
-    struct vmbus_channel *c = by_relid(b, le32_get(m->child_relid));
+    struct vmbus_channel *c = vmbus_by_relid(b, le32_get(m->child_relid));
     struct vmbus_channel_pair r = {
         .header.msgtype = le32_of(CHANNELMSG_MODIFYCHANNEL_RESPONSE),
         .child_relid = m->child_relid,
     };
 
     if (c && c->open && le32_get(m->second) < b->synic->cpus)
-        c->target_vp = le32_get(m->second);
+        __atomic_store_n(&c->target_vp, le32_get(m->second), __ATOMIC_RELAXED);
     else
         r.second = le32_of(STATUS_INVALID_PARAMETER);
     if (b->version >= VERSION_WIN10_V5_3)
@@ -428,7 +450,7 @@ static void on_modify(struct vmbus *b, const struct vmbus_channel_pair *m)
 
 static void on_released(struct vmbus *b, uint32_t relid)
 {
-    struct vmbus_channel *c = by_relid(b, relid);
+    struct vmbus_channel *c = vmbus_by_relid(b, relid);
 
     if (!c)
         return;
@@ -465,7 +487,7 @@ static void on_open(struct vmbus *b, const uint8_t *p)
     struct vmbus_channel *c;
 
     memcpy(&m, p, sizeof(m));
-    c = by_relid(b, le32_get(m.child_relid));
+    c = vmbus_by_relid(b, le32_get(m.child_relid));
     if (c) {
         channel_open(c, &m);
         return;
@@ -477,7 +499,7 @@ static void on_open(struct vmbus *b, const uint8_t *p)
 
 static void on_close(struct vmbus *b, uint32_t relid)
 {
-    struct vmbus_channel *c = by_relid(b, relid);
+    struct vmbus_channel *c = vmbus_by_relid(b, relid);
 
     if (c)
         channel_close(c);
@@ -549,7 +571,7 @@ static void dispatch(struct vmbus *b, uint32_t type, const uint8_t *p, size_t n)
     }
 }
 
-static void message(struct vmbus *b, const uint8_t *p, size_t n)
+void vmbus_message(struct vmbus *b, const uint8_t *p, size_t n)
 {
     uint32_t type = n >= sizeof(struct vmbus_channel_message_header) ? le32_at(p) : 0;
 
@@ -565,117 +587,12 @@ static void message(struct vmbus *b, const uint8_t *p, size_t n)
         dispatch(b, type, p, n);
 }
 
-/* --- hypercalls; vCPU threads --- */
-
-struct posted {
-    struct vmbus *b;
-    uint64_t life;
-    uint32_t conn;
-    bool is_signal;
-    size_t size;
-    uint8_t payload[HV_MESSAGE_PAYLOAD];
-};
-
-static void shared_kicked(struct watch *w, uint32_t got);
-
-static void posted_run(void *arg)
-{
-    struct posted *k = arg;
-    struct vmbus *b = k->b;
-    struct vmbus_channel *c;
-
-    __atomic_sub_fetch(&b->posted, 1, __ATOMIC_RELAXED);
-    if (k->life == b->life && !k->is_signal)
-        message(b, k->payload, k->size);
-    if (k->life == b->life && k->is_signal) {
-        c = by_relid(b, k->conn & (VMBUS_RELIDS - 1));
-        if (k->conn == VMBUS_EVENT_CONNECTION_ID)
-            shared_kicked(&b->shared, 0);
-        else if (c)
-            channel_run(c);
-    }
-    free(k);
-}
-
-static enum hv_status hypercall_post(struct vmbus *b, uint32_t conn, bool is_signal,
-                                     const uint8_t *payload, size_t n)
-{
-    struct posted *k;
-
-    if (__atomic_add_fetch(&b->posted, 1, __ATOMIC_RELAXED) > VMBUS_POSTED_MAX) {
-        __atomic_sub_fetch(&b->posted, 1, __ATOMIC_RELAXED);
-        return HV_STATUS_INSUFFICIENT_BUFFERS;
-    }
-    k = calloc(1, sizeof(*k));
-    if (!k) {
-        __atomic_sub_fetch(&b->posted, 1, __ATOMIC_RELAXED);
-        return HV_STATUS_INSUFFICIENT_BUFFERS;
-    }
-    *k = (struct posted){.b = b, .conn = conn, .is_signal = is_signal, .size = n};
-    k->life = __atomic_load_n(&b->life, __ATOMIC_RELAXED);
-    if (n)
-        memcpy(k->payload, payload, n);
-    loop_post(b->loop, posted_run, k);
-    return HV_STATUS_SUCCESS;
-}
-
-static enum hv_status post_message(struct vmbus *b, const struct hcall *h)
-{
-    struct hv_post_message_input in;
-    uint32_t conn, size;
-
-    if (h->nr & HV_HYPERCALL_FAST_BIT)
-        return HV_STATUS_INVALID_HYPERCALL_INPUT;
-    if (h->args[0] & 7)
-        return HV_STATUS_INVALID_ALIGNMENT;
-    if (gmem_read(b->mem, h->args[0], &in, sizeof(in)) < 0)
-        return HV_STATUS_INVALID_PARAMETER;
-    conn = le32_get(in.connectionid) & 0xffffff;
-    size = le32_get(in.payload_size);
-    if (conn != VMBUS_MESSAGE_CONNECTION_ID &&
-        (conn != VMBUS_MESSAGE_CONNECTION_ID_4 || b->max_version < VERSION_WIN10_V5))
-        return HV_STATUS_INVALID_CONNECTION_ID;
-    if (size > HV_MESSAGE_PAYLOAD || le32_get(in.message_type) != HVMSG_VMBUS)
-        return HV_STATUS_INVALID_PARAMETER;
-    return hypercall_post(b, conn, false, in.payload, size);
-}
-
-/* The host's kernel serves signals of open channels; others come here. */
-static enum hv_status signal_event(struct vmbus *b, const struct hcall *h)
-{
-    uint64_t word = h->args[0];
-    uint32_t conn;
-
-    if (!(h->nr & HV_HYPERCALL_FAST_BIT) && gmem_read(b->mem, h->args[0], &word, 8) < 0)
-        return HV_STATUS_INVALID_PARAMETER;
-    conn = (uint32_t)word & 0xffffff;
-    if (word >> 32 || (conn != VMBUS_EVENT_CONNECTION_ID && conn >> 11 != VMBUS_MESSAGE_SINT << 1))
-        return HV_STATUS_INVALID_CONNECTION_ID;
-    return hypercall_post(b, conn, true, NULL, 0);
-}
-
-enum hv_status vmbus_hypercall(struct vmbus *b, const struct hcall *h)
-{
-    switch (h->nr & 0xffff) {
-    case HVCALL_POST_MESSAGE:
-        return post_message(b, h);
-    case HVCALL_SIGNAL_EVENT:
-        return signal_event(b, h);
-    default:
-        return HV_STATUS_INVALID_HYPERCALL_CODE;
-    }
-}
-
 /* --- guests before 2.4: one doorbell for all, bits in the second half of the interrupt page --- */
 
-static void shared_kicked(struct watch *w, uint32_t got)
+void vmbus_shared_signal(struct vmbus *b)
 {
-    struct vmbus *b = container_of(w, struct vmbus, shared);
     uint8_t *page = NULL;
-    uint64_t n;
 
-    (void)got;
-    (void)!read(w->fd, &n, sizeof(n));
     if (b->interrupt_page)
         page = gmem_shared(b->mem, b->interrupt_page, VMBUS_PAGE);
     for (unsigned i = 0; page && i < VMBUS_RELIDS / 8; i++) {
@@ -688,6 +605,15 @@ static void shared_kicked(struct watch *w, uint32_t got)
                 channel_run(b->relid[i * 8 + k]);
         }
     }
+}
+
+static void shared_kicked(struct watch *w, uint32_t got)
+{
+    uint64_t n;
+
+    (void)got;
+    (void)!read(w->fd, &n, sizeof(n));
+    vmbus_shared_signal(container_of(w, struct vmbus, shared));
 }
 
 /* --- life --- */
@@ -704,6 +630,7 @@ int vmbus_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus,
     b->mem = m;
     b->loop = l;
     b->max_version = max_version;
+    pthread_mutex_init(&b->lock, NULL);
     b->shared = (struct watch){.want = EPOLLIN, .ready = shared_kicked};
     b->shared.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = b->shared.fd < 0 ? -errno : loop_watch(l, &b->shared);
@@ -714,6 +641,7 @@ int vmbus_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus,
     if (rc < 0) {
         if (b->shared.fd >= 0)
             close(b->shared.fd);
+        pthread_mutex_destroy(&b->lock);
         free(b);
         return rc;
     }
@@ -736,6 +664,7 @@ void vmbus_destroy(struct vmbus *b)
     synic_destroy(b->synic);
     loop_unwatch(b->loop, &b->shared);
     close(b->shared.fd);
+    pthread_mutex_destroy(&b->lock);
     free(b);
 }
 

@@ -4,9 +4,17 @@
  *
  * A device embeds one struct vmbus_channel per channel, fills in what the offer says and adds it to
  * the bus. Everything here runs on the loop, except vmbus_hypercall().
+ *
+ * A class with quick() serves the guest's signals on the vCPU that gave them, as long as that
+ * mostly succeeds: one exit and no switch of threads. What quick() leaves goes to packet() on the
+ * loop; when it leaves most, signals become eventfds that wake the loop and not the vCPU's thread.
+ * Such a channel has a lock, which the bus holds around all that it calls, and the device around
+ * vmbus_send(), vmbus_flush(), vmbus_pause() and vmbus_resume() when they are its own idea.
  */
 #ifndef HOSPES_PERSONAS_HYPERV_VMBUS_H
 #define HOSPES_PERSONAS_HYPERV_VMBUS_H
+
+#include <pthread.h>
 
 #include "abi/vmbus.h"
 #include "board/device.h"
@@ -30,6 +38,9 @@ struct vmbus_class {
     void (*close)(struct vmbus_channel *c);
     /* A packet; all of p lies in the channel's buffer until the call returns. */
     void (*packet)(struct vmbus_channel *c, const struct ring_packet *p);
+    /* The same on any thread, if it needs neither the loop nor a wait. The bytes that were moved,
+     * -1: nothing was done, and packet() gets p. NULL: all is the loop's. */
+    int64_t (*quick)(struct vmbus_channel *c, const struct ring_packet *p);
     /* Memory that the channel shared is taken back; may be NULL. */
     void (*gpadl_gone)(struct vmbus_channel *c, const struct gpadl *g);
     /* The guest let go of the offer (after rescind, or a subchannel's end); may be NULL. */
@@ -52,6 +63,7 @@ struct vmbus_channel {
     uint8_t user_def[VMBUS_USER_DEFINED];
     bool hidden; /* not offered until vmbus_offer(): subchannels */
     void *owner;
+    pthread_mutex_t *lock; /* with quick(): recursive, outlives the channel; else NULL */
 
     /* the bus's; the device may read open, paused, relid, target_vp and userdata */
     struct vmbus *bus;
@@ -66,6 +78,8 @@ struct vmbus_channel {
     struct watch kick;
     struct vmbus_backlog *backlog, **backlog_end;
     bool draining;
+    bool loop_only; /* signals are eventfds */
+    unsigned score; /* how often quick() succeeded of late */
     uint64_t packets_in, packets_out, interrupts;
 };
 
@@ -77,6 +91,8 @@ struct vmbus {
     struct loop *loop;
     struct synic *synic;
     struct vmbus_channel *channels;
+    /* Of relid, of the channels' doorbells and of the faults, for vCPUs; taken last. */
+    pthread_mutex_t lock;
     struct vmbus_channel *relid[VMBUS_RELIDS];
     uint32_t last_relid;
     uint32_t max_version;
@@ -152,10 +168,17 @@ void vmbus_io_end(struct vmbus *b);
 
 void vmbus_describe(struct vmbus *b, struct dump *out);
 
-/* channel.c, for vmbus.c */
+/* vmbus.c, for hcall.c */
+struct vmbus_channel *vmbus_by_relid(struct vmbus *b, uint32_t relid);
+void vmbus_message(struct vmbus *b, const uint8_t *p, size_t n);
+void vmbus_shared_signal(struct vmbus *b); /* of a guest before 2.4 */
+
+/* channel.c, for vmbus.c and hcall.c */
 void channel_open(struct vmbus_channel *c, const struct vmbus_channel_open_channel *m);
 void channel_close(struct vmbus_channel *c);
 void channel_run(struct vmbus_channel *c);
+/* The guest has signalled; on a vCPU, under b->lock. Gives that lock back. */
+void channel_signalled(struct vmbus_channel *c);
 bool channel_send_message(struct vmbus *b, const void *p, size_t n);
 
 #endif

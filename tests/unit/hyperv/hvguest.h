@@ -40,6 +40,7 @@ struct hvguest {
     struct hv_sint *others;           /* other SINTs */
     struct vmbus *bus;
     uint32_t conn; /* where messages go */
+    bool busy;     /* the loop does not get to run after a signal */
     uint64_t os_id;
 };
 

@@ -266,6 +266,42 @@ static void an_answer_for_a_closed_channel_is_dropped(void **state)
     initialize();
 }
 
+static void data_at_hand_needs_no_loop(void **state)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+    settle();
+    g.busy = true;
+    hv_send_pages(&g, relid, 42, &k, sizeof(k), HV_DATA, 1024);
+    hv_send_pages(&g, relid, 43, &k, sizeof(k), HV_DATA, 1024);
+    assert_true(hv_get(&g, relid, &p));
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(p.trans, 43);
+    assert_true(hv_event(&g, 0, relid));
+    disk->slow = true;
+    hv_send_pages(&g, relid, 44, &k, sizeof(k), HV_DATA, 1024);
+    assert_false(hv_get(&g, relid, &p));
+    g.busy = false;
+    assert_int_equal(answer().vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_int_equal(p.trans, 44);
+}
+
+static void signals_go_where_they_cost_less(void **state)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+    settle();
+    assert_int_equal(g.fd[relid], -1);
+    disk->slow = true;
+    for (unsigned i = 0; i < 40; i++)
+        assert_int_equal(go(&k, HV_DATA, 1024).vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_true(g.fd[relid] >= 0);
+    disk->slow = false;
+    for (unsigned i = 0; i < 40; i++)
+        assert_int_equal(go(&k, HV_DATA, 1024).vm_srb.srb_status, SRB_STATUS_SUCCESS);
+    assert_int_equal(g.fd[relid], -1);
+}
+
 static void any_packet_is_answered_once(void **state)
 {
     uint8_t ext[64];
@@ -301,6 +337,8 @@ int main(void)
         T(units_come_and_go),
         T(subchannels_work_like_the_first),
         T(an_answer_for_a_closed_channel_is_dropped),
+        T(data_at_hand_needs_no_loop),
+        T(signals_go_where_they_cost_less),
         T(any_packet_is_answered_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
