@@ -153,9 +153,9 @@ static uint64_t blk_drive(int fd, aio_context_t aio, uint8_t *buf, const struct 
 static void bench_blk(void)
 {
     static const struct blk_run runs[] = {
-        {"wr4k_qd1", 4096, 1, 2000, true},   {"rd4k_qd1", 4096, 1, 2000, false},
-        {"wr4k_qd32", 4096, 32, 4096, true}, {"rd4k_qd32", 4096, 32, 4096, false},
-        {"wr1m_qd1", MIB, 1, 64, true},      {"rd1m_qd1", MIB, 1, 64, false},
+        {"wr4k_qd1", 4096, 1, 2000, true},    {"rd4k_qd1", 4096, 1, 2000, false},
+        {"wr4k_qd32", 4096, 32, 16384, true}, {"rd4k_qd32", 4096, 32, 16384, false},
+        {"wr1m_qd1", MIB, 1, 64, true},       {"rd1m_qd1", MIB, 1, 64, false},
     };
     aio_context_t aio = 0;
     uint8_t *buf = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -192,6 +192,7 @@ static int hyperv_create(const struct persona_env *env, struct persona **out, st
         hyperv_destroy(&v->p);
         return rc;
     }
+    v->bus->polls = true;
     v->bus->contact = hyperv_contact;
     v->bus->contact_arg = v;
     *out = &v->p;

@@ -129,11 +129,16 @@ void ring_mask(struct ring *r)
     shared_store32(&r->head->interrupt_mask, 1);
 }
 
+bool ring_empty(const struct ring *r)
+{
+    return shared_load32(&r->head->write_index) == r->at;
+}
+
 bool ring_unmask(struct ring *r)
 {
     shared_store32(&r->head->interrupt_mask, 0);
     shared_barrier();
-    return shared_load32(&r->head->write_index) != r->at;
+    return !ring_empty(r);
 }
 
 /* --- outgoing --- */

@@ -39,6 +39,8 @@ MUST bool ring_open(struct ring *r, const struct gpadl *g, size_t first, size_t 
 /* Copies the next packet into buf (room bytes). 1, 0 none, -EINVAL broken, -E2BIG broken: too long.
  */
 MUST int ring_take(struct ring *r, uint8_t *buf, size_t room, struct ring_packet *p);
+/* Nothing is there to take; the guest may change that at any time. */
+bool ring_empty(const struct ring *r);
 /* Publishes what was taken. true: the guest waits for room and must be signalled. */
 bool ring_taken(struct ring *r);
 /* Whether the guest shall signal: on == false while we look anyway. After switching it on, look

@@ -661,6 +661,7 @@ void vmbus_destroy(struct vmbus *b)
     if (!b)
         return;
     disconnect(b);
+    poller_destroy(b->poller);
     synic_destroy(b->synic);
     loop_unwatch(b->loop, &b->shared);
     close(b->shared.fd);

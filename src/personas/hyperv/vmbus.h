@@ -22,6 +22,7 @@
 #include "core/loop.h"
 #include "gpadl.h"
 #include "host/host.h"
+#include "poll.h"
 #include "ring.h"
 #include "synic.h"
 
@@ -54,6 +55,16 @@ struct vmbus_class {
 /* A packet that found no room. */
 struct vmbus_backlog;
 
+/* Whether the guest asks for much at a time, and its ring is looked at instead of its signals; with
+ * quick() only, under the channel's lock. */
+struct channel_bursts {
+    struct poll_slot *slot; /* NULL: never */
+    bool on;
+    unsigned depth;         /* packets found at a time, a mean, times DEPTH_SCALE */
+    unsigned served, probe; /* signals served on the vCPU; how many until it is tried again */
+    uint64_t since;         /* when the slot was armed, ns */
+};
+
 struct vmbus_channel {
     /* the device's, before vmbus_add() */
     const struct vmbus_class *class;
@@ -80,6 +91,7 @@ struct vmbus_channel {
     bool draining;
     bool loop_only; /* signals are eventfds */
     unsigned score; /* how often quick() succeeded of late */
+    struct channel_bursts bursts;
     uint64_t packets_in, packets_out, interrupts;
 };
 
@@ -90,6 +102,8 @@ struct vmbus {
     struct gmem *mem;
     struct loop *loop;
     struct synic *synic;
+    struct poller *poller;
+    bool polls; /* the owner's: a thread may look at rings */
     struct vmbus_channel *channels;
     /* Of relid, of the channels' doorbells and of the faults, for vCPUs; taken last. */
     pthread_mutex_t lock;

@@ -329,6 +329,7 @@ void hv_signal(struct hvguest *g, uint32_t relid)
                       .args = {VMBUS_MESSAGE_SINT << 12 | relid}};
     uint64_t one = 1;
 
+    __atomic_add_fetch(&g->signals, 1, __ATOMIC_RELAXED);
     if (g->fd[relid] >= 0)
         assert_int_equal(write(g->fd[relid], &one, sizeof(one)), sizeof(one));
     else

@@ -41,6 +41,7 @@ struct hvguest {
     struct vmbus *bus;
     uint32_t conn; /* where messages go */
     bool busy;     /* the loop does not get to run after a signal */
+    unsigned signals;
     uint64_t os_id;
 };
 

@@ -2,6 +2,10 @@
 /* storvsc's other side: set-up, I/O by guest pages, absent units, hot plug, garbage. */
 #include "unit.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
 #include "abi/storvsp.h"
 #include "core/err.h"
 #include "core/gmem.h"
@@ -302,6 +306,105 @@ static void signals_go_where_they_cost_less(void **state)
     assert_int_equal(g.fd[relid], -1);
 }
 
+/* n requests at once, and their answers, for which a thread may have to look. */
+static void burst(unsigned n)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+    g.busy = true;
+    for (unsigned i = 0; i < n; i++)
+        hv_send_pages(&g, relid, i, &k, sizeof(k), HV_DATA, 1024);
+    g.busy = false;
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned wait = 0; !hv_get(&g, relid, &p); wait++) {
+            assert_true(wait < 1000);
+            assert_true(loop_step(g.f.env.loop, 10000000) >= 0);
+        }
+        assert_int_equal(p.trans, i);
+    }
+}
+
+static void bursts_need_no_signals(void **state)
+{
+    unsigned before;
+
+    hv_close(&g, relid);
+    g.bus->polls = true;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    initialize();
+    settle();
+    /* Now and then a signal is held back, to see whether more comes. */
+    for (unsigned i = 0; i < 200 && !g.bus->relid[relid]->bursts.on; i++)
+        burst(1);
+    before = g.signals;
+    for (unsigned i = 0; i < 20; i++)
+        burst(16);
+    assert_true(g.signals - before <= 25); /* a slow machine's thread may have given up waiting */
+    for (unsigned i = 0; i < 60; i++)
+        burst(1);
+    before = g.signals;
+    for (unsigned i = 0; i < 20; i++)
+        burst(1);
+    assert_int_equal(g.signals - before, 20);
+    burst(16);
+}
+
+struct cpu_load {
+    pthread_t thread;
+    uint32_t relid;
+    unsigned done, wrong;
+};
+
+/* Reads, each alone, and now and then a command for the loop. */
+static void *cpu_load(void *arg)
+{
+    struct cpu_load *l = arg;
+    struct hv_packet *got = malloc(sizeof(*got));
+
+    for (unsigned i = 0; got && i < 1000; i++) {
+        struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+        if (i % 16 == 15) {
+            k = srb(tur, 6, UNKNOWN_TYPE, 0);
+            hv_send(&g, l->relid, i, &k, sizeof(k));
+        } else {
+            hv_send_pages(&g, l->relid, i, &k, sizeof(k), HV_DATA, 1024);
+        }
+        while (!hv_get(&g, l->relid, got))
+            sched_yield();
+        l->wrong += got->trans != i;
+    }
+    free(got);
+    __atomic_store_n(&l->done, 1, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void processors_signal_at_the_same_time(void **state)
+{
+    struct cpu_load load[4] = {{.relid = relid}};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    settle();
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 3).status), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+        load[i].relid = le32_at(out + 184);
+    }
+    g.bus->polls = true;
+    for (unsigned i = 1; i <= 3; i++)
+        assert_int_equal(hv_open(&g, load[i].relid, i), 0);
+    g.busy = true;
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&load[i].thread, NULL, cpu_load, &load[i]), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        while (!__atomic_load_n(&load[i].done, __ATOMIC_ACQUIRE))
+            assert_true(loop_step(g.f.env.loop, 1000000) >= 0);
+        pthread_join(load[i].thread, NULL);
+        assert_int_equal(load[i].wrong, 0);
+    }
+    g.busy = false;
+}
+
 static void any_packet_is_answered_once(void **state)
 {
     uint8_t ext[64];
@@ -339,6 +442,8 @@ int main(void)
         T(an_answer_for_a_closed_channel_is_dropped),
         T(data_at_hand_needs_no_loop),
         T(signals_go_where_they_cost_less),
+        T(bursts_need_no_signals),
+        T(processors_signal_at_the_same_time),
         T(any_packet_is_answered_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
