@@ -6,6 +6,8 @@
 # drivers of PERSONA alone. With efi it is DIR/PERSONA-efi.img, for UEFI: GPT, an EFI system partition with
 # shim and GRUB as Debian signs them. Needs root for debootstrap and chroot, the network once, no loop device.
 #
+# DIR/PERSONA.img.md5 tells later whether it is still the same.
+#
 # Log in as root with the password `hospes`; ~/facts tells what the machine found.
 set -eu
 
@@ -135,3 +137,4 @@ else
     disk_bios
 fi
 mv "$img" "$dir/$name.img"
+(cd "$dir" && md5sum "$name.img" >"$name.img.md5")

@@ -151,7 +151,7 @@ static gpa_t put_madt(struct tables *t, const struct tables_cfg *c)
 
 static gpa_t put_mcfg(struct tables *t, const struct tables_cfg *c)
 {
-    struct acpi_mcfg m = {.base = le64_of(LAYOUT_ECAM), .last_bus = c->last_bus};
+    struct acpi_mcfg m = {.base = le64_of(c->ecam), .last_bus = c->last_bus};
 
     return put_table(t, &m, "MCFG", 1, sizeof(m));
 }

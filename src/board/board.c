@@ -21,7 +21,7 @@
 #include "host/host.h"
 #include "storage/disk.h"
 
-enum { BOARD_LAST_BUS = 0, BOARD_ISA = 1 << 3 /* its bridge's devfn */ };
+enum { BOARD_LAST_BUS_Q35 = 255, BOARD_ISA = 1 << 3, BOARD_ISA_Q35 = 31 << 3 /* its bridge */ };
 /* Where firmware reads why the machine was reset. */
 enum { CMOS_SHUTDOWN = 0x0f, CMOS_SHUTDOWN_S3 = 0xfe };
 
@@ -30,17 +30,20 @@ enum { CMOS_SHUTDOWN = 0x0f, CMOS_SHUTDOWN_S3 = 0xfe };
 #define BOARD_TABLES_ROOM (LAYOUT_ROM_END - BOARD_TABLES)
 /* Ports are handed out from here, clear of all fixed ones. */
 #define BOARD_PCI_IO UINT64_C(0xc000)
+/* On a q35, whose ports take 4 KiB each, from LAYOUT_PCI_IO on and up to here. */
+#define BOARD_PCI_IO_END_Q35 UINT64_C(0xa000)
 
 struct board {
     struct board_cfg cfg;
     struct env env;
     struct device *devices; /* last added first */
     struct device *pm, *rtc, *dma;
-    struct device *plug;       /* NULL: PCI functions neither come nor go */
-    uint32_t plug_slots;       /* empty at the start */
-    struct device *cpuplug;    /* NULL: no processors come */
-    struct device *floppy;     /* NULL: no drive */
-    struct firmware *firmware; /* NULL: none runs */
+    struct device *plug;             /* NULL: PCI functions neither come nor go */
+    uint32_t plug_slots;             /* empty at the start */
+    struct pci_dev *port[PCI_PORTS]; /* of a q35 */
+    struct device *cpuplug;          /* NULL: no processors come */
+    struct device *floppy;           /* NULL: no drive */
+    struct firmware *firmware;       /* NULL: none runs */
     struct shadow shadow;
     gpa_t rsdp;
     const struct board_tables *said;     /* board_place()'s */
@@ -69,10 +72,10 @@ static int board_ram_low(struct gmem *m, uint64_t size, bool hugetlb, bool holes
     return rc;
 }
 
-int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, bool holes, struct err *e)
+int board_ram(struct gmem *mem, uint64_t memory, bool q35, bool hugetlb, bool holes, struct err *e)
 {
-    uint64_t high = layout_ram_high(memory);
-    int rc = board_ram_low(mem, layout_ram_low(memory), hugetlb, holes, e);
+    uint64_t high = layout_ram_high(memory, q35);
+    int rc = board_ram_low(mem, layout_ram_low(memory, q35), hugetlb, holes, e);
 
     if (rc == 0 && high)
         rc = gmem_add_ram(mem, LAYOUT_RAM_HIGH, high, hugetlb, e);
@@ -96,17 +99,25 @@ static void board_shadow(struct board *b)
     shadow_init(&b->shadow, b->cfg.mem, r.size == LAYOUT_VGA ? r.host + SHADOW_BASE : NULL);
 }
 
+static uint8_t board_last_bus(const struct board *b)
+{
+    return b->cfg.q35 ? BOARD_LAST_BUS_Q35 : 0;
+}
+
 static int board_buses(struct board *b, struct err *e)
 {
+    const uint64_t io = b->cfg.q35 ? LAYOUT_PCI_IO : BOARD_PCI_IO;
+    const uint64_t io_end = b->cfg.q35 ? BOARD_PCI_IO_END_Q35 : LAYOUT_PCI_IO_END;
     const struct pci_windows w = {
-        .io_base = BOARD_PCI_IO,
-        .io_size = LAYOUT_PCI_IO_END - BOARD_PCI_IO,
+        .io_base = io,
+        .io_size = io_end - io,
         .mem_base = LAYOUT_PCI_MEM_A,
         .mem_size = LAYOUT_PCI_MEM_A_END - LAYOUT_PCI_MEM_A,
-        .mem64_base = layout_mem64(b->cfg.memory),
+        .mem64_base = layout_mem64(b->cfg.memory, b->cfg.q35),
         .mem64_size = LAYOUT_PCI_MEM64_SIZE,
-        .ecam_base = LAYOUT_ECAM,
-        .last_bus = BOARD_LAST_BUS,
+        .ecam_base = b->cfg.q35 ? 0 : LAYOUT_ECAM,
+        .last_bus = board_last_bus(b),
+        .q35 = b->cfg.q35,
     };
     int rc = bus_create(BUS_PIO, &b->env.pio, e);
 
@@ -158,20 +169,35 @@ static int board_extras(struct board *b, struct err *e)
     return rc;
 }
 
+/* Root ports, into which something may come. */
+static int board_ports(struct board *b, const struct board_signal *sig, struct err *e)
+{
+    struct env env = b->env;
+    int rc = 0;
+
+    env.id = "port";
+    for (unsigned n = 1; n <= PCI_PORTS && b->cfg.q35 && rc == 0; n++)
+        rc = port_create(&env, sig, n, &b->port[n - 1], e);
+    return rc;
+}
+
 static int board_chipset(struct board *b, struct err *e)
 {
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
     struct rtc_cfg rtc = {.local = b->cfg.rtc_local,
                           .memory = b->cfg.memory,
+                          .q35 = b->cfg.q35,
                           .cpus = b->cfg.cpus,
                           .alarm = pm_clock_alarm};
     const struct bridges_cfg bridges = {&b->shadow, !b->cfg.firmware || b->cfg.xen_firmware,
-                                        b->cfg.uefi != NULL};
+                                        b->cfg.uefi != NULL, b->cfg.q35};
     struct env env = b->env;
     struct device *d = NULL;
     int rc;
 
     rc = bridges_create(&env, &bridges, e);
+    if (rc == 0)
+        rc = board_ports(b, &sig, e);
     if (rc == 0 && board_wants_holes(&b->cfg))
         rc = vga_create(&env, b->cfg.hub, b->cfg.firmware, e);
     if (rc < 0)
@@ -251,8 +277,9 @@ int board_create(const struct board_cfg *c, struct board **out, struct err *e)
     }
     b->cfg = *c;
     b->env = (struct env){.mem = c->mem, .loop = c->loop, .irqs = c->irqs};
-    rc = gmem_ram_size(c->mem) ? 0
-                               : board_ram(c->mem, c->memory, c->hugetlb, board_wants_holes(c), e);
+    rc = gmem_ram_size(c->mem)
+             ? 0
+             : board_ram(c->mem, c->memory, c->q35, c->hugetlb, board_wants_holes(c), e);
     if (rc == 0)
         board_shadow(b);
     if (rc == 0)
@@ -312,7 +339,8 @@ int board_floppy(struct board *b, struct disk *disk, const char *id, struct err 
         return rc;
     }
     rtc_cmos_floppy(b->rtc, floppy_cmos(b->floppy));
-    pci_boots(pci_at(b->env.pci, BOARD_ISA), id, "isa", "fdc@03f0/floppy@%x", (unsigned)rc);
+    pci_boots(pci_at(b->env.pci, b->cfg.q35 ? BOARD_ISA_Q35 : BOARD_ISA), id, "isa",
+              "fdc@03f0/floppy@%x", (unsigned)rc);
     if (b->cfg.firmware)
         firmware_cmos(b->rtc, true, NULL, 0);
     return 0;
@@ -342,7 +370,8 @@ static bool board_uefi(const struct board *b)
 /* Where tables go: to the ROM area, or out of the way of firmware. UEFI places them itself. */
 static gpa_t board_tables_base(const struct board *b)
 {
-    return b->firmware ? layout_ram_low(b->cfg.memory) - FIRMWARE_TABLES_ROOM : BOARD_TABLES;
+    return b->firmware ? layout_ram_low(b->cfg.memory, b->cfg.q35) - FIRMWARE_TABLES_ROOM
+                       : BOARD_TABLES;
 }
 
 static int board_tables(struct board *b, struct tables *block, const struct tables_cfg *c,
@@ -366,12 +395,22 @@ static int board_tables(struct board *b, struct tables *block, const struct tabl
     return rc;
 }
 
+/* Where firmware puts configuration space; UEFI has done so before it asks for tables. */
+static gpa_t board_ecam(const struct board *b)
+{
+    if (!b->cfg.q35)
+        return LAYOUT_ECAM;
+    return board_uefi(b) && pci_ecam_at(b->env.pci) ? pci_ecam_at(b->env.pci) : LAYOUT_ECAM_Q35;
+}
+
 static struct tables_cfg board_facts(const struct board *b)
 {
     struct tables_cfg c = {.cpus = b->cpuplug ? cpuplug_count(b->cpuplug) : b->cfg.cpus,
                            .cpus_max = b->cfg.cpus_max,
                            .memory = b->cfg.memory,
-                           .last_bus = BOARD_LAST_BUS,
+                           .q35 = b->cfg.q35,
+                           .ecam = board_ecam(b),
+                           .last_bus = board_last_bus(b),
                            .hpet = b->cfg.hpet,
                            .tpm = b->cfg.tpm != NULL,
                            .pvpanic = !b->cfg.no_pvpanic,
@@ -427,6 +466,10 @@ int board_plug_came(struct board *b, const struct pci_dev *p)
 {
     unsigned slot = p->devfn >> 3;
 
+    if (p->port) {
+        port_came(b->port[p->port - 1]);
+        return 0;
+    }
     if (!b->plug || (p->devfn & 7) || !(b->plug_slots >> slot & 1))
         return -ENOTSUP;
     pciplug_came(b->plug, slot);
@@ -435,7 +478,10 @@ int board_plug_came(struct board *b, const struct pci_dev *p)
 
 void board_plug_ask(struct board *b, const struct pci_dev *p)
 {
-    pciplug_ask(b->plug, p->devfn >> 3);
+    if (p->port)
+        port_ask(b->port[p->port - 1]);
+    else
+        pciplug_ask(b->plug, p->devfn >> 3);
 }
 
 /* Firmware waits for as many processors as the clock's memory says. */
@@ -443,6 +489,15 @@ void board_cpus_came(struct board *b, unsigned cpus)
 {
     rtc_cpus(b->rtc, cpus);
     cpuplug_came(b->cpuplug, cpus);
+}
+
+/* Ports find what is behind them; what comes later comes there. */
+static void board_settle(struct board *b)
+{
+    for (unsigned n = 0; n < PCI_PORTS && b->cfg.q35; n++)
+        port_settle(b->port[n]);
+    if (b->cfg.q35)
+        pci_slots_behind(b->env.pci);
 }
 
 int board_place(struct board *b, const struct board_tables *t, struct err *e)
@@ -455,6 +510,7 @@ int board_place(struct board *b, const struct board_tables *t, struct err *e)
         return rc;
     if (!b->said)
         board_empty_slots(b);
+    board_settle(b);
     b->said = t;
     b->told = (struct pci_extent){0};
     b->awake = false;
@@ -492,7 +548,8 @@ uint32_t board_waking_vector(const struct board *b)
 
 size_t board_ranges(const struct board *b, struct board_range *out, size_t max)
 {
-    uint64_t low = layout_ram_low(b->cfg.memory), high = layout_ram_high(b->cfg.memory);
+    const uint64_t low = layout_ram_low(b->cfg.memory, b->cfg.q35);
+    const uint64_t high = layout_ram_high(b->cfg.memory, b->cfg.q35);
     gpa_t tables = board_tables_base(b);
     const struct board_range without[] = {
         {0, LAYOUT_EBDA, BOARD_RANGE_RAM},
@@ -507,7 +564,7 @@ size_t board_ranges(const struct board *b, struct board_range *out, size_t max)
     };
     const struct board_range rest[] = {
         /* UEFI takes it for its own PCI window, and guests learn of it by ACPI. */
-        {LAYOUT_ECAM, board_uefi(b) ? 0 : LAYOUT_ECAM_BUS_SIZE * (BOARD_LAST_BUS + 1),
+        {board_ecam(b), board_uefi(b) ? 0 : LAYOUT_ECAM_BUS_SIZE * (board_last_bus(b) + 1u),
          BOARD_RANGE_RESERVED},
         {HOST_RESERVED, HOST_RESERVED_SIZE, BOARD_RANGE_RESERVED},
         {LAYOUT_RAM_HIGH, high, BOARD_RANGE_RAM},
@@ -541,7 +598,7 @@ void board_each(struct board *b, void (*fn)(void *arg, struct device *d), void *
 {
     for (struct device *d = b->devices; d; d = d->next)
         fn(arg, d);
-    for (unsigned f = 0; f < 256; f++) {
+    for (unsigned f = 0; f < PCI_PLACES; f++) {
         struct pci_dev *p = pci_at(b->env.pci, f);
 
         if (p)

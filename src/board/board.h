@@ -32,7 +32,8 @@ enum board_event {
     BOARD_TEST_EXIT, /* --testdev: value is what the process must end with */
     BOARD_SLEEP,     /* ACPI S3: processors stop until BOARD_WAKE, and then board_wake() */
     BOARD_WAKE,
-    BOARD_EJECT, /* the guest gives up PCI slot `value`, which came by board_plug_came() */
+    BOARD_EJECT, /* the guest gives up PCI slot `value` (pci_place()), which came by
+                  * board_plug_came() */
 };
 
 struct board_cfg {
@@ -49,6 +50,7 @@ struct board_cfg {
     bool rtc_local;                    /* the clock holds local time */
     bool hpet;                         /* an event timer: not in every hypervisor */
     bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
+    bool q35;                          /* a PC with PCI Express; else an i440FX */
     bool vga;                          /* a screen; always there with firmware */
     struct hub *hub;                   /* who looks and types; may be NULL */
     bool testdev;                      /* the test devices of kvm-unit-tests */
@@ -99,7 +101,8 @@ struct board_tables {
 
 /* Puts `memory` bytes of RAM where the board has them: for who needs them before there is a board.
  * holes: there will be firmware or a VGA. */
-MUST int board_ram(struct gmem *mem, uint64_t memory, bool hugetlb, bool holes, struct err *e);
+MUST int board_ram(struct gmem *mem, uint64_t memory, bool q35, bool hugetlb, bool holes,
+                   struct err *e);
 MUST int board_create(const struct board_cfg *c, struct board **out, struct err *e);
 /* Destroys all devices, PCI ones included. NULL is fine. */
 void board_destroy(struct board *b);

@@ -62,11 +62,17 @@ void pci_boots_forget(struct pci_bus *b, const struct pci_dev *p)
 static size_t line(const struct pci_boot *boot, char *out, size_t room)
 {
     unsigned slot = boot->p->devfn >> 3, fn = boot->p->devfn & 7;
-    char unit[8] = "";
+    unsigned root = pci_root_devfn(boot->p);
+    char unit[8] = "", bridge[24] = "";
 
     if (fn)
         snprintf(unit, sizeof(unit), ",%x", fn);
-    return (size_t)snprintf(out, room, "/pci@i0cf8/%s@%x%s/%s", boot->node, slot, unit, boot->tail);
+    if (boot->p->port && root & 7)
+        snprintf(bridge, sizeof(bridge), "pci-bridge@%x,%x/", root >> 3, root & 7);
+    else if (boot->p->port)
+        snprintf(bridge, sizeof(bridge), "pci-bridge@%x/", root >> 3);
+    return (size_t)snprintf(out, room, "/pci@i0cf8/%s%s@%x%s/%s", bridge, boot->node, slot, unit,
+                            boot->tail);
 }
 
 char *pci_boot_order(struct pci_bus *b, const char *const *id, size_t n)

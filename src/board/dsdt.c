@@ -77,7 +77,7 @@ static void isa_floppy(struct aml *a)
 static void isa_devices(struct aml *a, const struct tables_cfg *c)
 {
     aml_device(a, "ISA");
-    aml_name_int(a, "_ADR", 0x00010000);
+    aml_name_int(a, "_ADR", c->q35 ? 0x001f0000 : 0x00010000);
 
     isa_device(a, "KBD", "PNP0303");
     aml_res_io(a, 0x60, 1);
@@ -130,14 +130,14 @@ static uint64_t window_low(const struct tables_cfg *c)
     const uint64_t piece = 256 * MiB;
     uint64_t low = c->pci.low ? c->pci.low - c->pci.low % piece : LAYOUT_PCI_MEM_A;
 
-    if (low < layout_ram_low(c->memory))
-        low = align_up(layout_ram_low(c->memory), piece);
+    if (low < layout_ram_low(c->memory, c->q35))
+        low = align_up(layout_ram_low(c->memory, c->q35), piece);
     return min_u64(low, LAYOUT_PCI_MEM_A);
 }
 
 static void window_high(struct aml *a, const struct tables_cfg *c)
 {
-    uint64_t high = layout_mem64(c->memory), end = high + LAYOUT_PCI_MEM64_SIZE;
+    uint64_t high = layout_mem64(c->memory, c->q35), end = high + LAYOUT_PCI_MEM64_SIZE;
 
     if (c->pci.high) {
         high = c->pci.high - c->pci.high % GiB;
@@ -156,13 +156,18 @@ static void root_windows(struct aml *a, const struct tables_cfg *c)
     aml_res_io_window(a, 0x0000, 0x0cf7);
     aml_res_io_window(a, 0x0d00, 0xffff);
     aml_res_mem_window(a, 0x000a0000, 0x000bffff, true);
-    aml_res_mem_window(a, (uint32_t)window_low(c), (uint32_t)LAYOUT_PCI_MEM_A_END - 1, false);
-    aml_res_mem_window(a, (uint32_t)LAYOUT_PCI_MEM_B, (uint32_t)LAYOUT_PCI_MEM_B_END - 1, false);
+    if (c->q35) {
+        aml_res_mem_window(a, (uint32_t)window_low(c), (uint32_t)LAYOUT_PCI_MEM_B_END - 1, false);
+    } else {
+        aml_res_mem_window(a, (uint32_t)window_low(c), (uint32_t)LAYOUT_PCI_MEM_A_END - 1, false);
+        aml_res_mem_window(a, (uint32_t)LAYOUT_PCI_MEM_B, (uint32_t)LAYOUT_PCI_MEM_B_END - 1,
+                           false);
+    }
     window_high(a, c);
     aml_resources_end(a);
 }
 
-static void root_interrupts(struct aml *a)
+static void root_interrupts(struct aml *a, bool q35)
 {
     enum { SLOTS = 32, PINS = 4 };
 
@@ -174,21 +179,72 @@ static void root_interrupts(struct aml *a)
             aml_int(a, slot << 16 | 0xffff);
             aml_int(a, pin);
             aml_int(a, 0); /* no link device: */
-            aml_int(a, pci_gsi(slot, pin));
+            aml_int(a, pci_gsi_of(slot, pin, q35));
             aml_end(a);
         }
     }
     aml_end(a);
 }
 
+/* PCI Firmware Specification 3.2, 4.5.1: the guest may have hot plug, power management events and
+ * the capability structure of the ports, and nothing else. */
+static void root_control(struct aml *a)
+{
+    enum { GRANTED = 0x15, MASKED = 0x10, UNKNOWN_UUID = 0x04 };
+    static const char *const word[] = {"CDW1", "CDW3"};
+
+    aml_method(a, "_OSC", 4, true);
+    for (unsigned i = 0; i < 2; i++) {
+        aml_op(a, AML_CREATE_DWORD);
+        aml_arg(a, 3);
+        aml_int(a, 8 * i);
+        aml_path(a, word[i]);
+    }
+    aml_if(a);
+    aml_op(a, AML_LEQUAL);
+    aml_arg(a, 0);
+    aml_uuid(a, "33DB4D5B-1FF7-401C-9657-7441C03DD766");
+    aml_op(a, AML_AND);
+    aml_path(a, "CDW3");
+    aml_int(a, GRANTED);
+    aml_local(a, 0);
+    aml_if(a);
+    aml_op(a, AML_LNOT);
+    aml_op(a, AML_LEQUAL);
+    aml_path(a, "CDW3");
+    aml_local(a, 0);
+    aml_op(a, AML_OR);
+    aml_path(a, "CDW1");
+    aml_int(a, MASKED);
+    aml_path(a, "CDW1");
+    aml_end(a);
+    aml_op(a, AML_STORE);
+    aml_local(a, 0);
+    aml_path(a, "CDW3");
+    aml_end(a);
+    aml_else(a);
+    aml_op(a, AML_OR);
+    aml_path(a, "CDW1");
+    aml_int(a, UNKNOWN_UUID);
+    aml_path(a, "CDW1");
+    aml_end(a);
+    aml_op(a, AML_RETURN);
+    aml_arg(a, 3);
+    aml_end(a);
+}
+
 static void root_bridge(struct aml *a, const struct tables_cfg *c)
 {
     aml_device(a, "PCI0");
-    aml_name_eisaid(a, "_HID", "PNP0A03");
+    aml_name_eisaid(a, "_HID", c->q35 ? "PNP0A08" : "PNP0A03");
+    if (c->q35)
+        aml_name_eisaid(a, "_CID", "PNP0A03");
     aml_name_int(a, "_UID", 0);
     aml_name_int(a, "_BBN", 0);
     root_windows(a, c);
-    root_interrupts(a);
+    root_interrupts(a, c->q35);
+    if (c->q35)
+        root_control(a);
     isa_devices(a, c);
     dsdt_plug(a, c->plug_slots);
     aml_end(a);
@@ -207,7 +263,7 @@ static void motherboard(struct aml *a, const struct tables_cfg *c)
     aml_res_io(a, LAYOUT_PM_BASE, 0x40);
     if (c->plug_slots)
         aml_res_io(a, LAYOUT_PCIPLUG, LAYOUT_PCIPLUG_LEN);
-    aml_res_memory32(a, (uint32_t)LAYOUT_ECAM, (uint32_t)LAYOUT_ECAM_BUS_SIZE * (c->last_bus + 1u),
+    aml_res_memory32(a, (uint32_t)c->ecam, (uint32_t)LAYOUT_ECAM_BUS_SIZE * (c->last_bus + 1u),
                      true);
     aml_resources_end(a);
     aml_end(a);

@@ -3,8 +3,9 @@
  * layout.h - where things lie in guest-physical space and in port space.
  *
  * Low memory follows the PC: RAM from 0 with a hole at 640 KiB for ROMs, RAM up to 3 GiB, devices
- * below 4 GiB, the rest of RAM from 4 GiB on. The 64-bit window starts right above RAM, so that
- * guests which size their tables by the highest address stay small.
+ * below 4 GiB, the rest of RAM from 4 GiB on. A q35 has RAM up to 2 GiB, because firmware puts the
+ * configuration space of all its buses there (OVMF) or at 2816 MiB (SeaBIOS). The 64-bit window
+ * starts right above RAM, so that guests which size their tables by the highest address stay small.
  */
 #ifndef HOSPES_BOARD_LAYOUT_H
 #define HOSPES_BOARD_LAYOUT_H
@@ -16,10 +17,12 @@
 #define LAYOUT_ROM UINT64_C(0xf0000)      /* SMBIOS and ACPI anchors are searched for from here */
 #define LAYOUT_ROM_END UINT64_C(0x100000) /* first byte of extended memory */
 #define LAYOUT_RAM_LOW_MAX UINT64_C(0xc0000000) /* RAM below 4 GiB ends here at the latest */
-#define LAYOUT_RAM_HIGH UINT64_C(0x100000000)   /* RAM above that goes on here */
+#define LAYOUT_RAM_LOW_MAX_Q35 UINT64_C(0x80000000)
+#define LAYOUT_RAM_HIGH UINT64_C(0x100000000) /* RAM above that goes on here */
 
 #define LAYOUT_ECAM UINT64_C(0xe0000000)
 #define LAYOUT_ECAM_BUS_SIZE UINT64_C(0x100000)
+#define LAYOUT_ECAM_Q35 UINT64_C(0xb0000000) /* where SeaBIOS puts it, 256 buses */
 /* Two windows for 32-bit BARs, below and above ECAM. */
 #define LAYOUT_PCI_MEM_A UINT64_C(0xc0000000)
 #define LAYOUT_PCI_MEM_A_END UINT64_C(0xe0000000)
@@ -41,20 +44,20 @@ enum layout_port {
     LAYOUT_PM_BASE = 0x600, /* ACPI PM1 event, PM1 control, PM timer, GPE0 */
 };
 
-static inline uint64_t layout_ram_low(uint64_t memory)
+static inline uint64_t layout_ram_low(uint64_t memory, bool q35)
 {
-    return min_u64(memory, LAYOUT_RAM_LOW_MAX);
+    return min_u64(memory, q35 ? LAYOUT_RAM_LOW_MAX_Q35 : LAYOUT_RAM_LOW_MAX);
 }
 
-static inline uint64_t layout_ram_high(uint64_t memory)
+static inline uint64_t layout_ram_high(uint64_t memory, bool q35)
 {
-    return memory - layout_ram_low(memory);
+    return memory - layout_ram_low(memory, q35);
 }
 
 /* Base of the window for 64-bit BARs. */
-static inline uint64_t layout_mem64(uint64_t memory)
+static inline uint64_t layout_mem64(uint64_t memory, bool q35)
 {
-    return align_up(LAYOUT_RAM_HIGH + layout_ram_high(memory), LAYOUT_PCI_MEM64_SIZE);
+    return align_up(LAYOUT_RAM_HIGH + layout_ram_high(memory, q35), LAYOUT_PCI_MEM64_SIZE);
 }
 
 #endif

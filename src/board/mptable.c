@@ -61,24 +61,24 @@ static void add_interrupt(struct mp *m, uint8_t type, uint8_t kind, uint16_t fla
     add(m, &i, sizeof(i));
 }
 
-static bool pci_line(unsigned gsi)
+static bool pci_line(unsigned gsi, bool q35)
 {
     for (unsigned pin = 0; pin < 4; pin++) {
-        if (pci_gsi(0, pin) == gsi)
+        if (pci_gsi_of(0, pin, q35) == gsi)
             return true;
     }
     return false;
 }
 
-static void add_interrupts(struct mp *m)
+static void add_interrupts(struct mp *m, bool q35)
 {
     for (unsigned slot = 1; slot < 32; slot++) {
         for (unsigned pin = 0; pin < 4; pin++)
             add_interrupt(m, 3, MP_INT, MP_LEVEL_HIGH, BUS_ID_PCI, slot << 2 | pin, MP_IOAPIC_ID,
-                          pci_gsi(slot, pin));
+                          pci_gsi_of(slot, pin, q35));
     }
     for (unsigned irq = 0; irq < 16; irq++) {
-        if (irq == 2 || pci_line(irq))
+        if (irq == 2 || pci_line(irq, q35))
             continue; /* the cascade, and what PCI has */
         add_interrupt(m, 3, MP_INT, irq == 9 ? MP_LEVEL_HIGH : 0, BUS_ID_ISA, irq, MP_IOAPIC_ID,
                       irq ? irq : 2);
@@ -107,7 +107,7 @@ int mptable_build(struct tables *t, const struct tables_cfg *c, gpa_t *mp, struc
     add(&m, &pci, sizeof(pci));
     add(&m, &isa, sizeof(isa));
     add(&m, &io, sizeof(io));
-    add_interrupts(&m);
+    add_interrupts(&m, c->q35);
     head.length = le16_of((uint16_t)m.len);
     head.entries = le16_of((uint16_t)m.entries);
     memcpy(m.b, &head, sizeof(head));

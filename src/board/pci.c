@@ -4,8 +4,8 @@
  * PCI Express 3.0 section 7.2.2 (ECAM).
  *
  * Bits 27:24 of CONFADD are register bits 11:8, as on AMD: guests that see an AMD processor use
- * them, for others they are zero. Not modelled: other buses than 0, bridges, parity and system
- * errors, power states.
+ * them, for others they are zero. Other buses than 0 are those behind root ports, which have one
+ * device with one function. Not modelled: other bridges, parity and system errors, power states.
  *
  * Threads: configuration accesses run on vCPU threads under the host bridge's lock, then the
  * function's.
@@ -20,13 +20,14 @@
 #include "core/err.h"
 
 enum region { REGION_MECHANISM_1, REGION_ECAM };
-enum { CONFADD = 0xcf8, CONFADD_ENABLE_BYTE = 31 };
+enum { CONFADD = 0xcf8, CONFADD_ENABLE_BYTE = 31, Q35_OWN_SLOTS = 25 };
 
 /* Pins rotate over PIRQ A to D from slot 1 on, and those lead to lines that PIC and I/O APIC both
- * have. SeaBIOS gives out the same. */
-static unsigned wire_of(unsigned slot, unsigned pin)
+ * have. On a q35 they begin at slot 0 and stand still from slot 25 on, where the chipset's own
+ * functions are. SeaBIOS gives out the same. */
+static unsigned wire_of(unsigned slot, unsigned pin, bool q35)
 {
-    return (slot + pin + 3) % PCI_WIRES;
+    return (q35 ? (slot < Q35_OWN_SLOTS ? slot : 0) + pin : slot + pin + 3) % PCI_WIRES;
 }
 
 int pci_route_default(unsigned wire)
@@ -36,9 +37,9 @@ int pci_route_default(unsigned wire)
     return gsi[wire % PCI_WIRES];
 }
 
-unsigned pci_gsi(unsigned slot, unsigned pin)
+unsigned pci_gsi_of(unsigned slot, unsigned pin, bool q35)
 {
-    return (unsigned)pci_route_default(wire_of(slot, pin));
+    return (unsigned)pci_route_default(wire_of(slot, pin, q35));
 }
 
 /* --- wires; under b->wires --- */
@@ -122,6 +123,11 @@ unsigned pci_add_cap(struct pci_dev *p, uint8_t id, const void *body, const void
     return at;
 }
 
+unsigned pci_root_devfn(const struct pci_dev *p)
+{
+    return p->port ? p->bus->bridge[p->port - 1]->devfn : p->devfn;
+}
+
 static void intx_update(struct pci_dev *p)
 {
     bool up = p->intx_up && !(pci_config_get16(p, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
@@ -132,7 +138,7 @@ static void intx_update(struct pci_dev *p)
         return;
     p->intx_pulls = up;
     pthread_mutex_lock(&b->wires);
-    b->pulled[wire_of(p->devfn >> 3, pin - 1)] += up ? 1 : -1;
+    b->pulled[wire_of(pci_root_devfn(p) >> 3, pin - 1, b->w.q35)] += up ? 1 : -1;
     wires_update(b);
     pthread_mutex_unlock(&b->wires);
 }
@@ -149,7 +155,11 @@ void pci_intx(struct pci_dev *p, bool up)
 
 static int free_slot(const struct pci_bus *b)
 {
-    for (unsigned slot = 1; slot < 32; slot++) {
+    for (unsigned n = 0; n < PCI_PORTS && b->slots_behind; n++) {
+        if (b->bridge[n] && !b->fn[256 + n])
+            return (int)(256 + n);
+    }
+    for (unsigned slot = 1; slot < 32 && !b->slots_behind; slot++) {
         bool used = false;
 
         for (unsigned f = 0; f < 8; f++)
@@ -169,7 +179,7 @@ static int add_line(struct pci_bus *b, struct pci_dev *p, struct err *e)
     if (pin == 0)
         return 0;
     pthread_mutex_lock(&b->wires);
-    gsi = b->route[wire_of(p->devfn >> 3, pin - 1)];
+    gsi = b->route[wire_of(pci_root_devfn(p) >> 3, pin - 1, b->w.q35)];
     if (gsi < PCI_LINES)
         rc = wires_line(b, gsi, e);
     pthread_mutex_unlock(&b->wires);
@@ -183,18 +193,22 @@ int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e)
     device_lock(&b->host);
     if (devfn < 0)
         devfn = free_slot(b);
-    if (devfn < 0 || devfn >= PCI_FUNCTIONS || b->fn[devfn]) {
+    if (devfn < 0 || devfn >= PCI_FUNCTIONS || b->fn[devfn] ||
+        (devfn >= 256 && !b->bridge[devfn - 256])) {
         device_unlock(&b->host);
         return err_set(e, EBUSY, "no free PCI slot for %s: use fewer devices or other slots",
                        p->dev.env.id ? p->dev.env.id : p->dev.ops->name);
     }
-    p->devfn = (uint8_t)devfn;
+    p->port = (uint8_t)(devfn >= 256 ? devfn - 255 : 0);
+    p->devfn = (uint8_t)(p->port ? 0 : devfn);
+    p->bus = b;
     rc = add_line(b, p, e);
-    if (rc == 0) {
-        p->bus = b;
+    if (rc < 0) {
+        p->bus = NULL;
+    } else {
         pci_bar_init(p);
         b->fn[devfn] = p;
-        for (unsigned f = devfn & ~7; f < (devfn & ~7u) + 8; f++) {
+        for (unsigned f = devfn & ~7; f < (devfn & ~7u) + 8 && !p->port; f++) {
             /* Function 0 tells that there are more. */
             if (f != (devfn & ~7u) && b->fn[f] && b->fn[devfn & ~7])
                 b->fn[devfn & ~7]->config[PCI_HEADER_TYPE] |= 0x80;
@@ -212,7 +226,7 @@ void pci_remove(struct pci_dev *p)
         device_lock(&b->host);
         pci_bar_unmap_all(p);
         pci_boots_forget(b, p);
-        b->fn[p->devfn] = NULL;
+        b->fn[p->port ? 255 + p->port : p->devfn] = NULL;
         device_unlock(&b->host);
         bus_doorbells_drop(b->host.env.pio, &p->dev);
         bus_doorbells_drop(b->host.env.mmio, &p->dev);
@@ -238,6 +252,21 @@ void pci_hide(struct pci_dev *p, bool hide)
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn)
 {
     return devfn < PCI_FUNCTIONS ? b->fn[devfn] : NULL;
+}
+
+unsigned pci_place(const struct pci_dev *p)
+{
+    return p->port ? PCI_PLACE_PORT + p->port : p->devfn >> 3;
+}
+
+void pci_leads(struct pci_dev *p, unsigned n)
+{
+    p->bus->bridge[n - 1] = p;
+}
+
+void pci_slots_behind(struct pci_bus *b)
+{
+    b->slots_behind = true;
 }
 
 bool pci_bus_uses_mem64(const struct pci_bus *b)
@@ -287,10 +316,20 @@ static void config_write(struct pci_dev *p, unsigned off, unsigned size, uint64_
     device_unlock(&p->dev);
 }
 
+/* What is on a bus that a port leads to: the port has been told its number. */
+static struct pci_dev *behind(const struct pci_bus *b, unsigned bus)
+{
+    for (unsigned n = 0; n < PCI_PORTS; n++) {
+        if (b->bridge[n] && b->bridge[n]->config[PCI_SECONDARY_BUS] == bus)
+            return b->fn[256 + n];
+    }
+    return NULL;
+}
+
 static void config_access(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned off,
                           unsigned size, enum access dir, uint64_t *val)
 {
-    struct pci_dev *p = bus == 0 ? b->fn[devfn] : NULL;
+    struct pci_dev *p = bus == 0 ? b->fn[devfn] : devfn == 0 ? behind(b, bus) : NULL;
 
     if (!p || p->hidden || off + size > PCI_CONFIG_SIZE) {
         *val = UINT64_MAX;
@@ -350,6 +389,25 @@ static const struct device_ops pci_host_ops = {
     .io = pci_io,
 };
 
+void pci_ecam(struct pci_bus *b, uint64_t base, unsigned buses)
+{
+    if (b->ecam)
+        bus_release(b->host.env.mmio, &b->host, REGION_ECAM);
+    b->ecam = base;
+    if (base && bus_claim(b->host.env.mmio, base, (uint64_t)buses << 20, &b->host, REGION_ECAM) < 0)
+        b->ecam = 0;
+}
+
+uint64_t pci_ecam_at(const struct pci_bus *b)
+{
+    return b->ecam;
+}
+
+bool pci_is_q35(const struct pci_bus *b)
+{
+    return b->w.q35;
+}
+
 int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pci_bus **out,
                    struct err *e)
 {
@@ -363,9 +421,9 @@ int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pc
     pthread_mutex_init(&b->wires, NULL);
     for (unsigned i = 0; i < PCI_WIRES; i++)
         b->route[i] = (uint8_t)pci_route_default(i);
+    pci_ecam(b, w->ecam_base, w->last_bus + 1u);
     if (bus_claim(env->pio, CONFADD, 8, &b->host, REGION_MECHANISM_1) < 0 ||
-        (w->ecam_base && bus_claim(env->mmio, w->ecam_base, (w->last_bus + UINT64_C(1)) << 20,
-                                   &b->host, REGION_ECAM) < 0)) {
+        b->ecam != w->ecam_base) {
         pci_bus_destroy(b);
         return err_set(e, EEXIST, "the PCI bus's registers overlap another device");
     }

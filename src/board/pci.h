@@ -25,6 +25,10 @@ enum pci_bar_kind {
 
 /* Regions that the bus itself passes to io() are BAR numbers 0-5. PCI_ROM is the expansion ROM's
  * place behind them: memory of the model's that guests cannot write. */
+/* Where functions are, for pci_at(): on bus 0 by devfn, and function 0 behind the n-th port (from 1
+ * on) at PCI_BEHIND + n. Slots are numbered likewise: those of bus 0, and behind port n
+ * PCI_PLACE_PORT + n. */
+enum { PCI_PORTS = 6, PCI_BEHIND = 255, PCI_PLACE_PORT = 31, PCI_PLACES = 256 + PCI_PORTS };
 enum { PCI_BARS = 6, PCI_ROM = 6, PCI_BARS_ALL = 7, PCI_CONFIG_SIZE = 4096 };
 
 /* Configuration header, PCI Local Bus 3.0 chapter 6 (type 0). */
@@ -44,6 +48,11 @@ enum pci_register {
     PCI_LATENCY_TIMER = 0x0d,
     PCI_HEADER_TYPE = 0x0e,
     PCI_BASE_ADDRESS_0 = 0x10,
+    PCI_PRIMARY_BUS = 0x18, /* of bridges: then secondary and subordinate */
+    PCI_SECONDARY_BUS = 0x19,
+    PCI_IO_BASE = 0x1c, /* then limits */
+    PCI_MEMORY_BASE = 0x20,
+    PCI_PREF_BASE = 0x24,
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
     PCI_SUBSYSTEM_ID = 0x2e,
     PCI_ROM_ADDRESS = 0x30,
@@ -51,6 +60,7 @@ enum pci_register {
     PCI_CAPABILITY_LIST = 0x34,
     PCI_INTERRUPT_LINE = 0x3c,
     PCI_INTERRUPT_PIN = 0x3d,
+    PCI_BRIDGE_CONTROL = 0x3e,
     PCI_CAP_ID_PM = 0x01,
     PCI_CAP_ID_MSI = 0x05,
     PCI_CAP_ID_VNDR = 0x09,
@@ -87,6 +97,7 @@ struct pci_dev {
     bool hidden;
     bool intx_pulls; /* it pulls its wire: not switched off in the command register */
     uint8_t devfn;
+    uint8_t port; /* the one that it is behind; 0: it is on bus 0 */
     struct pci_bus *bus;
     /* May be NULL. After a configuration write, under the device's lock. */
     void (*config_written)(struct pci_dev *p, unsigned off, unsigned size);
@@ -109,8 +120,8 @@ MUST unsigned pci_add_cap(struct pci_dev *p, uint8_t id, const void *body, const
 MUST int pci_add_msix(struct pci_dev *p, unsigned bar, unsigned vectors, struct err *e);
 MUST int pci_add_msi(struct pci_dev *p, unsigned vectors, struct err *e);
 
-/* Puts p at devfn (slot << 3 | function), or at the first free slot for -1; the bus owns p from
- * here and destroys it. -EBUSY when the slot is taken. */
+/* Puts p at devfn (slot << 3 | function) or PCI_BEHIND + n, or at the first free slot for -1; the
+ * bus owns p from here and destroys it. -EBUSY when the slot is taken or there is none. */
 MUST int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e);
 /* Takes p off the bus (surprise removal) and frees all that this layer made for it; the caller
  * then frees the model. Also for a p that was initialised and never added. No lock is held. */
@@ -154,8 +165,10 @@ static inline uint16_t pci_config_get16(const struct pci_dev *p, unsigned off)
 
 /* Windows that firmware (or, without firmware, the board) puts BARs into. */
 struct pci_windows {
-    uint64_t io_base, io_size, mem_base, mem_size, mem64_base, mem64_size, ecam_base;
-    uint8_t last_bus; /* bus numbers 0..last_bus decode in ECAM */
+    uint64_t io_base, io_size, mem_base, mem_size, mem64_base, mem64_size;
+    uint64_t ecam_base; /* 0: the chipset says later, by pci_ecam() */
+    uint8_t last_bus;   /* bus numbers 0..last_bus decode in ECAM */
+    bool q35;           /* pins lead to wires as on that board */
 };
 
 MUST int pci_bus_create(const struct env *env, const struct pci_windows *w, struct pci_bus **out,
@@ -170,13 +183,30 @@ void pci_bus_on_cf9(struct pci_bus *b, void (*io)(void *arg, enum access dir, ui
                     void *arg);
 /* Gives every BAR an address, as firmware would: for direct kernel boot. */
 MUST int pci_bus_assign(struct pci_bus *b, struct err *e);
-/* The GSI behind pin (0-3) of a slot, for ACPI's _PRT: as firmware sets the routes. */
-unsigned pci_gsi(unsigned slot, unsigned pin);
+/* The GSI behind pin (0-3) of a slot of bus 0, for ACPI's _PRT: as firmware sets the routes. */
+unsigned pci_gsi_of(unsigned slot, unsigned pin, bool q35);
+static inline unsigned pci_gsi(unsigned slot, unsigned pin)
+{
+    return pci_gsi_of(slot, pin, false);
+}
+/* Is it the bus of a q35, with its disks' controller at 1f.2? */
+bool pci_is_q35(const struct pci_bus *b);
+/* Puts the configuration space of `buses` buses at base; 0: nowhere, and so it is where something
+ * else answers. From the chipset's configuration registers, or before the machine runs. */
+void pci_ecam(struct pci_bus *b, uint64_t base, unsigned buses);
+/* Where that is now; 0: nowhere. */
+uint64_t pci_ecam_at(const struct pci_bus *b);
 /* Leads wire 0-3 (PIRQ A to D) to a line 0-15, or nowhere (-1). At first they are as pci_gsi()
  * says. Any thread. A line that cannot be had leads nowhere. */
 void pci_route(struct pci_bus *b, unsigned wire, int gsi);
 int pci_route_default(unsigned wire);
 struct pci_dev *pci_at(struct pci_bus *b, unsigned devfn);
+/* The slot that p is in. */
+unsigned pci_place(const struct pci_dev *p);
+/* p, which is on bus 0, is the bridge to what is behind port n. Before the machine runs. */
+void pci_leads(struct pci_dev *p, unsigned n);
+/* From now on what gets the first free slot gets one behind a port: the guest runs, and is told. */
+void pci_slots_behind(struct pci_bus *b);
 /* The lines of firmware's boot order for these n ids, malloc()ed; what cannot be started from is
  * left out. NULL: no memory. */
 char *pci_boot_order(struct pci_bus *b, const char *const *id, size_t n);

@@ -252,6 +252,34 @@ static int bar_place(struct place *pl, struct window *io, struct window *mem, st
     return 0;
 }
 
+/* What a port passes on, for devices that are there and one that may come. */
+enum { PORT_IO = 4096, PORT_MEM = 2 << 20 };
+
+/* Bus numbers and windows of the ports, as firmware would give them; in[n] is what is in those. */
+static int ports_place(struct pci_bus *b, struct window *io, struct window *mem,
+                       struct window in[PCI_PORTS][2])
+{
+    for (unsigned n = 0; n < PCI_PORTS; n++) {
+        struct pci_dev *p = b->bridge[n];
+        uint64_t i, m;
+
+        if (!p)
+            continue;
+        if (window_take(io, PORT_IO, &i) < 0 || window_take(mem, PORT_MEM, &m) < 0)
+            return -ENOSPC;
+        in[n][0] = (struct window){i, i + PORT_IO};
+        in[n][1] = (struct window){m, m + PORT_MEM};
+        p->config[PCI_SECONDARY_BUS] = p->config[PCI_SECONDARY_BUS + 1] = (uint8_t)(n + 1);
+        p->config[PCI_IO_BASE] = p->config[PCI_IO_BASE + 1] = (uint8_t)(i >> 8);
+        pci_config_set16(p, PCI_MEMORY_BASE, (uint16_t)(m >> 16));
+        pci_config_set16(p, PCI_MEMORY_BASE + 2, (uint16_t)((m + PORT_MEM - 1) >> 16 & 0xfff0));
+        pci_config_set16(p, PCI_PREF_BASE, 0xfff1); /* above its limit: none */
+        pci_config_set16(p, PCI_PREF_BASE + 2, 0x0001);
+        pci_config_set16(p, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    }
+    return 0;
+}
+
 static size_t places(struct pci_bus *b, struct place *out)
 {
     size_t n = 0;
@@ -271,6 +299,7 @@ int pci_bus_assign(struct pci_bus *b, struct err *e)
     struct window io = {b->w.io_base, b->w.io_base + b->w.io_size},
                   mem = {b->w.mem_base, b->w.mem_base + b->w.mem_size},
                   high = {b->w.mem64_base, b->w.mem64_base + b->w.mem64_size};
+    struct window in[PCI_PORTS][2] = {{{0, 0}}};
     struct place *all = calloc((size_t)PCI_FUNCTIONS * PCI_BARS_ALL, sizeof(*all));
     int rc = 0;
     size_t n;
@@ -279,16 +308,21 @@ int pci_bus_assign(struct pci_bus *b, struct err *e)
         return err_set(e, ENOMEM, "no memory to place PCI devices");
     device_lock(&b->host);
     n = places(b, all);
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = bar_place(&all[i], &io, &mem, &high);
+    rc = ports_place(b, &io, &mem, in);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        unsigned port = all[i].p->port;
+
+        rc = port ? bar_place(&all[i], &in[port - 1][0], &in[port - 1][1], &in[port - 1][1])
+                  : bar_place(&all[i], &io, &mem, &high);
+    }
     for (unsigned f = 0; f < PCI_FUNCTIONS && rc == 0; f++) {
         struct pci_dev *p = b->fn[f];
 
         if (!p)
             continue;
         if (p->config[PCI_INTERRUPT_PIN])
-            p->config[PCI_INTERRUPT_LINE] =
-                (uint8_t)pci_gsi(f >> 3, p->config[PCI_INTERRUPT_PIN] - 1u);
+            p->config[PCI_INTERRUPT_LINE] = (uint8_t)pci_gsi_of(
+                pci_root_devfn(p) >> 3, p->config[PCI_INTERRUPT_PIN] - 1u, b->w.q35);
         pci_bar_update(p);
     }
     device_unlock(&b->host);

@@ -5,7 +5,7 @@
 
 #include "board/pci.h"
 
-enum { PCI_FUNCTIONS = 256, PCI_WIRES = 4, PCI_LINES = 16, PCI_WIRE_OFF = 0xff };
+enum { PCI_FUNCTIONS = PCI_PLACES, PCI_WIRES = 4, PCI_LINES = 16, PCI_WIRE_OFF = 0xff };
 
 /* The host bridge's decoder. Its device lock guards fn[] and every BAR's place, and is taken
  * before a function's own lock. */
@@ -13,7 +13,10 @@ struct pci_bus {
     struct device host; /* first */
     struct pci_windows w;
     struct pci_dev *fn[PCI_FUNCTIONS];
+    struct pci_dev *bridge[PCI_PORTS]; /* to fn[256] and on; NULL: none */
+    bool slots_behind;
     uint32_t address; /* CONFADD */
+    uint64_t ecam;    /* where it is claimed; 0: nowhere */
     unsigned blocked; /* BARs with blocked set */
     bool uses_mem64;
     /* Four wires that the functions' pins pull up, and where each leads; under `wires`, a leaf. */
@@ -27,6 +30,8 @@ struct pci_bus {
     struct pci_boot *boots; /* bootorder.c's */
 };
 
+/* pci.c: the devfn on bus 0 by which firmware sees p's interrupt pin: p's or its bridge's. */
+unsigned pci_root_devfn(const struct pci_dev *p);
 /* bootorder.c: p goes. Under the bus's lock. */
 void pci_boots_forget(struct pci_bus *b, const struct pci_dev *p);
 

@@ -207,9 +207,9 @@ static void put_mapped(struct smbios *s, unsigned i, uint64_t base, uint64_t siz
     put(s, &t.header, 19, HANDLE_MAPPED + i, sizeof(t));
 }
 
-static void put_memory(struct smbios *s, uint64_t memory)
+static void put_memory(struct smbios *s, uint64_t memory, bool q35)
 {
-    uint64_t each = 16 * GiB, high = layout_ram_high(memory);
+    uint64_t each = 16 * GiB, high = layout_ram_high(memory, q35);
     bool wide = memory / KiB >= UINT32_C(0x80000000);
     unsigned n;
     struct smbios_memory_array t = {
@@ -228,7 +228,7 @@ static void put_memory(struct smbios *s, uint64_t memory)
     put(s, &t.header, 16, HANDLE_ARRAY, sizeof(t));
     for (unsigned i = 0; i < n; i++)
         put_memory_device(s, i, min_u64(each, memory - i * each));
-    put_mapped(s, 0, 0, layout_ram_low(memory));
+    put_mapped(s, 0, 0, layout_ram_low(memory, q35));
     if (high)
         put_mapped(s, 1, LAYOUT_RAM_HIGH, high);
 }
@@ -278,7 +278,7 @@ int smbios_build(struct tables *t, const struct tables_cfg *c, gpa_t *entry, str
     put_system(&s, id, c->uuid);
     put_boards(&s, id);
     put_processor(&s, id, c->cpus);
-    put_memory(&s, c->memory);
+    put_memory(&s, c->memory, c->q35);
     put(&s, &boot.header, 32, HANDLE_BOOT, sizeof(boot));
     put(&s, &end, 127, HANDLE_END, sizeof(end));
     table = s.full ? 0 : tables_put(t, s.b, s.len, 16);

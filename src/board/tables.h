@@ -22,6 +22,8 @@ struct tables_cfg {
     unsigned cpus, cpus_max; /* that are there, that may be one day; max 0: the same */
     uint64_t memory;
     uint8_t uuid[16];
+    bool q35;
+    gpa_t ecam; /* configuration space of buses 0..last_bus */
     uint8_t last_bus;
     bool hpet, tpm, pvpanic, floppy, s3;
     struct pci_extent pci; /* where firmware put PCI memory; zeroes: in the board's windows */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attach.c - `hospes attach` and `hospes detach`: disks that come and go while a guest runs. */
+/* attach.c - `hospes attach` and `hospes detach`: what comes and goes while a guest runs. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <json-c/json.h>
@@ -16,6 +16,7 @@ enum { ATTACH_CALL_MS = 30000 };
 
 struct attach {
     bool json;
+    const char *nic; /* attach --nic: instead of a disk */
 };
 
 static int attach_json(void *arg, const char *value, struct err *e)
@@ -24,7 +25,20 @@ static int attach_json(void *arg, const char *value, struct err *e)
     return 0;
 }
 
+static int attach_nic(void *arg, const char *value, struct err *e)
+{
+    ((struct attach *)arg)->nic = value;
+    return 0;
+}
+
 static const struct cli_option attach_options[] = {
+    {"nic", "NET[,K=V]", "a network card in the words of run's --nic, instead of a disk",
+     attach_nic},
+    {"json", NULL, "print what happened as JSON", attach_json},
+    {NULL},
+};
+
+static const struct cli_option detach_options[] = {
     {"json", NULL, "print what happened as JSON", attach_json},
     {NULL},
 };
@@ -40,8 +54,9 @@ static char *attach_absolute(const char *spec)
     return asprintf(&out, "%s/%s", here, spec) < 0 ? NULL : out;
 }
 
-static int attach_call(const char *name, const char *word, const char *disk, char *id, size_t room,
-                       struct err *e)
+/* what: "disk" or "nic". */
+static int attach_call(const char *name, const char *word, const char *what, const char *text,
+                       char *id, size_t room, struct err *e)
 {
     struct json_object *more = json_object_new_object(), *answer = NULL;
     struct remote *r;
@@ -51,7 +66,7 @@ static int attach_call(const char *name, const char *word, const char *disk, cha
         json_object_put(more);
         return rc;
     }
-    json_object_object_add(more, "disk", json_object_new_string(disk));
+    json_object_object_add(more, what, json_object_new_string(text));
     rc = remote_call(r, word, more, ATTACH_CALL_MS, &answer, e);
     if (rc == 0 && remote_text(answer, "result"))
         snprintf(id, room, "%s", remote_text(answer, "result"));
@@ -88,12 +103,14 @@ static int attach_main(int argc, char **argv)
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && n != 2)
+    if (rc == 0 && n != (a.nic ? 1 : 2))
         rc = err_exit(&e, EX_USAGE_, EINVAL,
-                      "attach wants the name of a machine and a disk; see hospes ls");
-    if (rc == 0) {
+                      "attach wants the name of a machine and a disk, or --nic; see hospes ls");
+    if (rc == 0 && a.nic) {
+        rc = attach_call(argv[1], "attach", "nic", a.nic, id, sizeof(id), &e);
+    } else if (rc == 0) {
         disk = attach_absolute(argv[2]);
-        rc = disk ? attach_call(argv[1], "attach", disk, id, sizeof(id), &e)
+        rc = disk ? attach_call(argv[1], "attach", "disk", disk, id, sizeof(id), &e)
                   : err_set(&e, ENOMEM, "no memory for a path");
     }
     free(disk);
@@ -116,7 +133,7 @@ static int detach_main(int argc, char **argv)
         rc = err_exit(&e, EX_USAGE_, EINVAL,
                       "detach wants the name of a machine and the id of a disk; see hospes info");
     if (rc == 0)
-        rc = attach_call(argv[1], "detach", argv[2], id, sizeof(id), &e);
+        rc = attach_call(argv[1], "detach", "disk", argv[2], id, sizeof(id), &e);
     if (rc < 0)
         return cli_fail(&e);
     attach_tell(&a, argv[1], id[0] ? "asked" : "detached", argv[2]);
@@ -125,11 +142,12 @@ static int detach_main(int argc, char **argv)
 
 const struct cli_command cli_attach = {
     .name = "attach",
-    .args = "[OPTION...] NAME FILE[,K=V...]",
-    .about = "Gives a running machine one more disk.",
+    .args = "[OPTION...] NAME [FILE[,K=V...]]",
+    .about = "Gives a running machine one more disk or network card.",
     .more = "The disk is given in the words of run's --disk. Persona kvm takes it on the SCSI\n"
             "controller of a machine that has one (a disk with bus=scsi, or --persona kvm,scsi),\n"
-            "or as a PCI device (bus=virtio, with --persona kvm,hotplug);\n"
+            "or as a PCI device (bus=virtio, with --machine q35 or --persona kvm,hotplug), and so\n"
+            "network cards;\n"
             "persona vmware on a SCSI controller that had a disk at the start;\n"
             "persona hyperv on VMBus's.",
     .options = attach_options,
@@ -139,11 +157,11 @@ const struct cli_command cli_attach = {
 const struct cli_command cli_detach = {
     .name = "detach",
     .args = "[OPTION...] NAME ID",
-    .about = "Takes a disk away from a running machine.",
+    .about = "Takes a disk or a network card away from a running machine.",
     .more = "ID is what attach said and info shows. What the guest has not written to it yet is\n"
             "lost, as with a cable that is pulled. A disk that is a PCI device is asked back, and "
             "goes\n"
             "when the guest has given it up.",
-    .options = attach_options,
+    .options = detach_options,
     .run = detach_main,
 };

@@ -129,6 +129,7 @@ static int run_module(void *arg, const char *value, struct err *e)
     return plan_add_module(&((struct run *)arg)->plan, value, e);
 }
 
+RUN_TEXT(board, plan.machine)
 RUN_TEXT(kernel, plan.kernel)
 RUN_TEXT(initrd, plan.initrd)
 RUN_TEXT(append, plan.append)
@@ -225,6 +226,8 @@ static int run_json(void *arg, const char *value, struct err *e)
 
 static const struct cli_option run_options[] = {
     {"persona", "NAME[,K=V]", "kvm, hyperv, xen, vmware, bare or auto (default)", run_persona},
+    {"machine", "pc|q35", "the board: an i440FX PC (default), or one with PCI Express (kvm, bare)",
+     run_board},
     {"cpus", "N[,max=M]", "processors (default 1), and how many hospes ask may make of them",
      run_cpus},
     {"memory", "SIZE", "memory: 512M, 2G (default 1G)", run_memory},

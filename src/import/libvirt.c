@@ -93,6 +93,9 @@ static void take_whose(struct reading *r, struct node *domain)
         read_fail(r, type ? type : domain, "not a hypervisor whose machines hospes runs");
     read_keep(r, type);
     read_text(r, &r->p->hardware, node_get(domain, "os/type/@machine"));
+    if (r->p->hardware && strstr(r->p->hardware, "q35") && r->p->persona &&
+        strcmp(r->p->persona, "kvm") == 0)
+        read_set(r, &r->p->machine, "q35");
 }
 
 /* --- how it starts --- */

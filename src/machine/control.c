@@ -366,13 +366,14 @@ static int do_type(struct client *k, struct json_object *req, struct err *e)
 
 static int do_attach(struct client *k, struct json_object *req, struct err *e)
 {
-    const char *disk = text_of(req, "disk"), *id = NULL;
+    const char *disk = text_of(req, "disk"), *nic = text_of(req, "nic"), *id = NULL;
     struct json_object *o;
     int rc;
 
-    if (!disk)
-        return err_exit(e, EX_USAGE_, EINVAL, "the 'disk' to attach is missing");
-    rc = k->c->ops->attach(k->c->arg, disk, &id, e);
+    if (!disk == !nic)
+        return err_exit(e, EX_USAGE_, EINVAL, "the 'disk' or the 'nic' to attach is missing");
+    rc = disk ? k->c->ops->attach(k->c->arg, disk, &id, e)
+              : k->c->ops->attach_nic(k->c->arg, nic, &id, e);
     if (rc < 0)
         return rc;
     o = answer_to(req, true);

@@ -37,6 +37,7 @@ struct control_ops {
                           struct err *e);
     /* A disk comes, in the words of --disk, and gets an id; or one goes. */
     MUST int (*attach)(void *arg, const char *disk, const char **id, struct err *e);
+    MUST int (*attach_nic)(void *arg, const char *nic, const char **id, struct err *e);
     /* 1: the guest is asked to give it up. */
     MUST int (*detach)(void *arg, const char *id, struct err *e);
     /* A disk gets more bytes. 0: begun, and control_resized() tells how it ended. */

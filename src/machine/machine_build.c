@@ -57,7 +57,7 @@ static int build_ram(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
     bool holes = plan_firmware(p) || strcmp(p->display, "none") != 0;
-    int rc = board_ram(m->mem, p->memory, p->hugepages, holes, e);
+    int rc = board_ram(m->mem, p->memory, plan_q35(p), p->hugepages, holes, e);
 
     if (rc == 0 && m->boot)
         boot_begin(m->boot, m->mem, p->memory);
@@ -187,13 +187,14 @@ static int build_board(struct machine *m, struct err *e)
         .irqs = m->ops->irqs(m->host),
         .doorbells = m->ops->doorbells(m->host),
         .com1 = m->console,
+        .q35 = plan_q35(p),
         .vga = strcmp(p->display, "none") != 0,
         .hub = m->hub,
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
         .hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet"),
         .s3 = build_sleeps(p),
-        .pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug"),
+        .pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p),
         .firmware = plan_firmware(p),
         .uefi = plan_uefi(p) ? &uefi : NULL,
         .xen_firmware = build_xen_firmware(p),
@@ -270,22 +271,18 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
     return rc;
 }
 
-static int build_nic(struct machine *m, size_t i, struct err *e)
+int machine_add_nic(struct machine *m, const struct plan_nic *n, const char *id,
+                    int (*add)(struct persona *p, const struct nic_spec *s, struct err *e),
+                    struct err *e)
 {
-    const struct plan_nic *n = &m->plan->nic[i];
-    struct nic_spec s = {.model = n->model};
+    struct nic_spec s = {.model = n->model, .id = id};
     struct cfg *rest = NULL;
     uint8_t instance[16];
-    char *id = m->nic_id[i];
     int rc;
 
-    if (strcmp(n->backend, "none") == 0)
-        return 0;
     rc = net_open(n->backend, m->loop, &s.netif, &rest, e);
     if (rc < 0)
         return rc;
-    snprintf(id, MACHINE_ID, "nic%zu", i);
-    s.id = id;
     memcpy(s.mac, n->mac, sizeof(s.mac));
     s.opts = rest;
     if (n->opts)
@@ -296,11 +293,21 @@ static int build_nic(struct machine *m, size_t i, struct err *e)
     if (rc < 0)
         net_close(s.netif);
     else
-        rc = m->persona->ops->add_nic(m->persona, &s, e);
+        rc = add(m->persona, &s, e);
     if (rc == 0)
         rc = cfg_finish(rest, "--nic", e);
     cfg_destroy(rest);
     return rc;
+}
+
+static int build_nic(struct machine *m, size_t i, struct err *e)
+{
+    const struct plan_nic *n = &m->plan->nic[i];
+
+    if (strcmp(n->backend, "none") == 0)
+        return 0;
+    snprintf(m->nic_id[i], MACHINE_ID, "nic%zu", i);
+    return machine_add_nic(m, n, m->nic_id[i], m->persona->ops->add_nic, e);
 }
 
 static void build_acpi(void *arg, struct aml *out)

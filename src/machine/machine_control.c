@@ -93,7 +93,7 @@ void machine_info(struct machine *m, struct info *out)
     for (size_t i = 0; i < PLAN_MAX_DISKS; i++) {
         const struct plugged *k = &m->plugged[i];
 
-        if (k->path)
+        if (k->path && !k->nic)
             dump_add(info_part(out, "disks", k->id, k->about), "file", "%s", k->path);
     }
     if (m->persona->ops->describe)
@@ -214,6 +214,11 @@ static int control_attach(void *arg, const char *disk, const char **id, struct e
     return machine_attach(arg, disk, id, e);
 }
 
+static int control_attach_nic(void *arg, const char *nic, const char **id, struct err *e)
+{
+    return machine_attach_nic(arg, nic, id, e);
+}
+
 static int control_detach(void *arg, const char *id, struct err *e)
 {
     return machine_detach(arg, id, e);
@@ -247,6 +252,7 @@ static const struct control_ops machine_ops = {
     .data_list = control_data_list,
     .copy = control_copy,
     .attach = control_attach,
+    .attach_nic = control_attach_nic,
     .detach = control_detach,
     .resize = control_resize,
     .screenshot = control_screenshot,

@@ -16,16 +16,14 @@
 #include "core/log.h"
 #include "machine/machine_priv.h"
 
-enum { PLACE_FUNCTIONS = 256 };
-
-/* The device number when the plan puts it on bus 0, function 0; -1: elsewhere, or nowhere. */
-static int device_number(const struct plan_place *place)
+/* The device number when the plan puts it on that bus, function 0; -1: elsewhere, or nowhere. */
+static int device_number(const struct plan_place *place, unsigned on)
 {
     unsigned domain, bus, slot, function;
 
     if (!place->pci ||
         sscanf(place->pci, "%4x:%2x:%2x.%1x", &domain, &bus, &slot, &function) != 4 || domain ||
-        bus || function || slot > 31)
+        bus != on || function || slot > 31)
         return -1;
     return (int)slot;
 }
@@ -35,7 +33,7 @@ static bool was_i440fx(const struct plan *p)
 {
     const char *h = p->hardware;
 
-    return p->persona && strcmp(p->persona, "kvm") == 0 &&
+    return !plan_q35(p) && p->persona && strcmp(p->persona, "kvm") == 0 &&
            (!h || (strncmp(h, "pc", 2) == 0 && !strstr(h, "q35")));
 }
 
@@ -43,7 +41,7 @@ static int slot_number(const struct plan *p, const struct plan_place *place)
 {
     if (place->slot >= 0)
         return place->slot;
-    return was_i440fx(p) ? device_number(place) : -1;
+    return was_i440fx(p) ? device_number(place, 0) : -1;
 }
 
 /* Without taking the key as read. */
@@ -58,13 +56,30 @@ static bool said(const struct cfg *c, const char *key)
     return false;
 }
 
+/* On a q35 bus N is behind port N: guests that call a card enp1s0 go on doing so. */
+static int place_port(struct machine *m, const struct plan_place *place, struct cfg *opts,
+                      struct err *e)
+{
+    char text[16];
+
+    for (unsigned n = 1; n <= PCI_PORTS && !said(opts, "port") && !said(opts, "slot"); n++) {
+        if (device_number(place, n) != 0 || pci_at(board_env(m->board)->pci, PCI_BEHIND + n))
+            continue;
+        snprintf(text, sizeof(text), "%u", n);
+        return cfg_set(opts, "port", text, e);
+    }
+    return 0;
+}
+
 int place_slot(struct machine *m, const struct plan_place *place, const char *id, struct cfg *opts,
                struct err *e)
 {
-    int slot = device_number(place);
+    int slot = device_number(place, 0);
     struct pci_bus *pci = board_env(m->board)->pci;
     char text[16];
 
+    if (plan_q35(m->plan))
+        return place_port(m, place, opts, e);
     if (slot <= 0 || !was_i440fx(m->plan) || said(opts, "slot"))
         return 0;
     for (unsigned f = 0; f < 8; f++) {
@@ -119,11 +134,11 @@ static void put_device(struct machine *m, struct aml *out, const char *id, int s
 {
     struct pci_bus *pci = board_env(m->board)->pci;
 
-    for (unsigned devfn = 0; slot >= 0 && pci && devfn < PLACE_FUNCTIONS; devfn++) {
+    for (unsigned devfn = 0; slot >= 0 && pci && devfn < PCI_PLACES; devfn++) {
         struct pci_dev *d = pci_at(pci, devfn);
         char name[5];
 
-        if (!d || !d->dev.env.id || strcmp(d->dev.env.id, id) != 0)
+        if (!d || d->port || !d->dev.env.id || strcmp(d->dev.env.id, id) != 0)
             continue;
         snprintf(name, sizeof(name), "P%02X_", devfn & 0xff);
         aml_device(out, name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine_plug.c - disks that come and go, and processors that come, while the guest runs.
+ * machine_plug.c - disks and cards that come and go, and processors that come, while the guest
+ * runs.
  *
  * A disk behind a controller goes at once; one that is a PCI function of its own is asked back, and
  * goes when the guest gives up its slot.
@@ -18,8 +19,6 @@
 #include "core/log.h"
 #include "machine/machine_priv.h"
 #include "storage/disk.h"
-
-enum { PLUG_FUNCTIONS = 256 };
 
 int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
                       struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e)
@@ -60,7 +59,7 @@ static struct pci_dev *function_of(struct machine *m, const struct plugged *k)
 {
     struct pci_bus *pci = board_env(m->board)->pci;
 
-    for (unsigned devfn = 0; devfn < PLUG_FUNCTIONS; devfn++) {
+    for (unsigned devfn = 0; devfn < PCI_PLACES; devfn++) {
         struct pci_dev *p = pci_at(pci, devfn);
 
         if (p && p->dev.env.id && strcmp(p->dev.env.id, k->id) == 0)
@@ -86,14 +85,14 @@ static int plug_function(struct machine *m, struct plugged *k, struct err *e)
     if (!p)
         return 0;
     if (board_plug_came(m->board, p) == 0) {
-        k->slot = p->devfn >> 3;
+        k->slot = (int)pci_place(p);
         return 0;
     }
     remove_function(m, p);
     return err_set(e, ENOTSUP,
                    "%s: the guest cannot be told of a PCI device that comes: start it with "
-                   "--persona kvm,hotplug, or give the disk bus=scsi",
-                   k->path);
+                   "--machine q35 or --persona kvm,hotplug%s",
+                   k->path, k->nic ? "" : ", or give the disk bus=scsi");
 }
 
 void machine_ejected(struct machine *m, unsigned slot)
@@ -135,19 +134,74 @@ static int plug(struct machine *m, const struct plan_disk *d, struct plugged *k,
     return rc < 0 ? rc : plug_function(m, k, e);
 }
 
+/* For one more thing that comes; NULL: no room. */
+static struct plugged *plugged_new(struct machine *m, struct err *e)
+{
+    for (size_t i = 0; i < PLAN_MAX_DISKS; i++) {
+        if (!m->plugged[i].path)
+            return &m->plugged[i];
+    }
+    err_set(e, ENOSPC, "%d devices were attached already: detach one", PLAN_MAX_DISKS);
+    return NULL;
+}
+
+static int plug_nic(struct machine *m, struct plan_nic *n, struct plugged *k, struct err *e)
+{
+    int rc;
+
+    k->nic = true;
+    k->path = strdup(n->backend);
+    if (!k->path)
+        return err_set(e, ENOMEM, "no memory for a network card");
+    snprintf(k->id, sizeof(k->id), "nic%zu", m->plan->nics + m->plugged_ever);
+    if (!n->mac_said)
+        plan_mac_of(m->plan, m->plugged_ever, n->mac);
+    rc = machine_add_nic(m, n, k->id, m->persona->ops->plug_nic, e);
+    return rc < 0 ? rc : plug_function(m, k, e);
+}
+
+int machine_attach_nic(struct machine *m, const char *spec, const char **id, struct err *e)
+{
+    struct plugged *k;
+    struct plan p;
+    int rc;
+
+    if (!m->persona->ops->plug_nic)
+        return err_set(e, ENOTSUP, "persona %s takes no network cards while its guest runs",
+                       m->persona->ops->name);
+    k = plugged_new(m, e);
+    if (!k)
+        return -ENOSPC;
+    plan_init(&p);
+    rc = plan_add_nic(&p, spec, e);
+    if (rc == 0 && p.nics == 0) /* none */
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "a card that comes has a network: user, tap=NAME or socket=PATH");
+    if (rc == 0)
+        rc = plug_nic(m, &p.nic[0], k, e);
+    plan_free(&p);
+    if (rc < 0) {
+        free(k->path);
+        *k = (struct plugged){.path = NULL};
+        return rc;
+    }
+    m->plugged_ever++;
+    *id = k->id;
+    return 0;
+}
+
 int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e)
 {
-    struct plugged *k = NULL;
+    struct plugged *k;
     struct plan p;
     int rc;
 
     if (!m->persona->ops->plug_disk)
         return err_set(e, ENOTSUP, "persona %s takes no disks while its guest runs",
                        m->persona->ops->name);
-    for (size_t i = 0; i < PLAN_MAX_DISKS && !k; i++)
-        k = m->plugged[i].path ? NULL : &m->plugged[i];
+    k = plugged_new(m, e);
     if (!k)
-        return err_set(e, ENOSPC, "%d disks were attached already: detach one", PLAN_MAX_DISKS);
+        return -ENOSPC;
     plan_init(&p);
     rc = plan_add_disk(&p, spec, e);
     if (rc == 0)

@@ -48,7 +48,8 @@ struct resets {
 
 /* A disk that came while the guest ran. */
 struct plugged {
-    char *path;        /* NULL: none */
+    char *path;        /* NULL: none; of a card what it is connected to */
+    bool nic;          /* a network card, else a disk */
     struct disk *disk; /* the persona's */
     char id[32];
     char about[MACHINE_ABOUT];
@@ -134,6 +135,14 @@ MUST int machine_disk_open(struct machine *m, const struct plan_disk *d, const c
                            struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e);
 /* Loop's thread. spec: in the words of --disk; *id is the machine's. */
 MUST int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e);
+/* The same for a network card, in the words of --nic. */
+MUST int machine_attach_nic(struct machine *m, const char *spec, const char **id, struct err *e);
+/* machine_build.c: opens n's network and has the persona make a card of it by add. id lives as long
+ * as the card. */
+struct nic_spec;
+MUST int machine_add_nic(struct machine *m, const struct plan_nic *n, const char *id,
+                         int (*add)(struct persona *p, const struct nic_spec *s, struct err *e),
+                         struct err *e);
 /* 1: the guest is asked to give it up. */
 MUST int machine_detach(struct machine *m, const char *id, struct err *e);
 void machine_unplug_all(struct machine *m);

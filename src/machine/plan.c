@@ -32,7 +32,7 @@ void plan_free(struct plan *p)
         p->append,        p->firmware,       p->serial,      p->display,   p->log,
         p->firmware_opts, p->nvram,          p->tpm,         p->tpm_state, s->vendor,
         s->product,       s->version,        s->serial,      s->sku,       s->family,
-        s->board_serial,  s->chassis_serial, s->asset_tag};
+        s->board_serial,  s->chassis_serial, s->asset_tag,   p->machine};
 
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         free(own[i]);
@@ -394,6 +394,7 @@ int plan_merge(struct plan *p, struct plan *over, struct err *e)
     }
     plan_merge_modules(p, over);
     plan_take(&p->name, &over->name);
+    plan_take(&p->machine, &over->machine);
     plan_take(&p->persona, &over->persona);
     plan_take(&p->persona_opts, &over->persona_opts);
     plan_take(&p->kernel, &over->kernel);
@@ -471,6 +472,18 @@ static void plan_identity(struct plan *p)
     }
 }
 
+void plan_mac_of(const struct plan *p, size_t n, uint8_t mac[6])
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325) + n;
+
+    for (unsigned i = 0; i < sizeof(p->uuid); i++)
+        h = plan_hash(h, (char[]){(char)p->uuid[i], 'c', '\0'});
+    memcpy(
+        mac,
+        (uint8_t[]){0x52, 0x54, 0x00, (uint8_t)(h >> 48), (uint8_t)(h >> 40), (uint8_t)(h >> 32)},
+        6);
+}
+
 static int plan_check_name(const struct plan *p, struct err *e)
 {
     size_t n = strlen(p->name);
@@ -519,6 +532,11 @@ bool plan_firmware(const struct plan *p)
     return !p->kernel || p->firmware;
 }
 
+bool plan_q35(const struct plan *p)
+{
+    return p->machine && strcmp(p->machine, "q35") == 0;
+}
+
 bool plan_uefi(const struct plan *p)
 {
     return p->firmware && strcmp(p->firmware, "uefi") == 0;
@@ -563,6 +581,13 @@ static int plan_check_boot(const struct plan *p, struct err *e)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "--kernel starts without a BIOS: leave --firmware out, or use --firmware "
                         "uefi");
+    if (p->machine && !plan_q35(p) && strcmp(p->machine, "pc") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL, "--machine is pc or q35, not %s", p->machine);
+    if (plan_q35(p) && p->persona && strcmp(p->persona, "kvm") != 0 &&
+        strcmp(p->persona, "bare") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "persona %s has no q35: leave --machine out, or use --persona kvm or bare",
+                        p->persona);
     if (p->firmware && strcmp(p->firmware, "bios") != 0 && strcmp(p->firmware, "uefi") != 0)
         return err_exit(e, EX_USAGE_, EINVAL, "--firmware is bios or uefi, not %s", p->firmware);
     if (p->nvram && !plan_uefi(p))

@@ -81,6 +81,7 @@ struct plan {
     char *notes;
     char *guest_os; /* in the words of the description: "windows9-64" */
     char *hardware; /* version of the virtual hardware, likewise: "vmx-17" */
+    char *machine;  /* the board: "pc", "q35" or NULL: pc */
     char *persona;  /* NULL: auto */
     char *persona_opts;
     char *persona_why;       /* one line: how auto decided, or NULL */
@@ -127,10 +128,15 @@ MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
 /* Does firmware start the machine, and is it UEFI? */
 bool plan_firmware(const struct plan *p);
 bool plan_uefi(const struct plan *p);
+/* Is its board a q35? */
+bool plan_q35(const struct plan *p);
 /* Has the machine a TPM? */
 bool plan_tpm(const struct plan *p);
 /* --tpm 2.0[,state=FOLDER|none] or none. */
 MUST int plan_set_tpm(struct plan *p, const char *spec, struct err *e);
+
+/* The address of a card that comes while the machine runs, the n-th ever: always the same. */
+void plan_mac_of(const struct plan *p, size_t n, uint8_t mac[6]);
 
 /* Replaces an owned string by a copy of value, which may be NULL. */
 MUST int plan_set(char **at, const char *value, struct err *e);

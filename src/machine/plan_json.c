@@ -51,6 +51,7 @@ static const struct field plan_fields[] = {
     {"notes", FIELD_TEXT, offsetof(struct plan, notes)},
     {"guest-os", FIELD_TEXT, offsetof(struct plan, guest_os)},
     {"hardware", FIELD_TEXT, offsetof(struct plan, hardware)},
+    {"machine", FIELD_TEXT, offsetof(struct plan, machine)},
     {"persona", FIELD_TEXT, offsetof(struct plan, persona)},
     {"persona-options", FIELD_TEXT, offsetof(struct plan, persona_opts)},
     {"why", FIELD_TEXT, offsetof(struct plan, persona_why)},

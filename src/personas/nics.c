@@ -44,7 +44,7 @@ int persona_emulated_nic(struct persona *p, const struct nic_spec *s, const char
     struct nic_cfg c = {
         .model = model, .netif = s->netif, .mac = s->mac, .boot = p->env.firmware, .devfn = -1};
     struct env env = p->env.dev;
-    uint64_t slot = 0;
+    uint64_t slot = 0, port = 0;
     int rc = 0;
 
     if (!has(models, model)) {
@@ -57,8 +57,12 @@ int persona_emulated_nic(struct persona *p, const struct nic_spec *s, const char
         return 0;
     if (s->opts)
         rc = cfg_u64(s->opts, "slot", 1, 31, &slot, e);
+    if (rc == 0 && s->opts && pci_is_q35(env.pci))
+        rc = cfg_u64(s->opts, "port", 1, PCI_PORTS, &port, e);
     if (rc == 0 && s->opts)
         rc = cfg_finish(s->opts, "--nic", e);
+    if (port)
+        c.devfn = PCI_BEHIND + (int)port;
     if (slot)
         c.devfn = (int)slot << 3;
     env.id = s->id;

@@ -111,6 +111,9 @@ struct persona_ops {
     MUST int (*add_disk)(struct persona *p, const struct disk_spec *s, struct err *e);
     /* The same while the guest runs: the guest is told. On the loop. May be NULL. */
     MUST int (*plug_disk)(struct persona *p, const struct disk_spec *s, struct err *e);
+    /* Like add_nic, while the guest runs: as a PCI function, of which the board tells the guest.
+     * May be NULL. */
+    MUST int (*plug_nic)(struct persona *p, const struct nic_spec *s, struct err *e);
     /* Takes a disk away at once and closes it once nothing is in flight; -ENOENT: it has none of
      * that id that could go. On the loop. May be NULL. */
     MUST int (*unplug_disk)(struct persona *p, const char *id, struct err *e);

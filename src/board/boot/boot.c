@@ -75,7 +75,7 @@ int boot_open(const struct boot_cfg *c, struct boot **out, struct err *e)
         rc = boot_judge(b, c->memory, e);
     if (rc == 0)
         rc = boot_modules_open(b, c, e);
-    if (rc == 0 && b->initrd.fd >= 0 && b->initrd.size >= layout_ram_low(c->memory))
+    if (rc == 0 && b->initrd.fd >= 0 && b->initrd.size >= layout_ram_low(c->memory, true))
         rc = err_set(e, EINVAL, "the initrd %s has %llu MiB and the guest %llu: give more --memory",
                      b->initrd.path, (unsigned long long)(b->initrd.size / MiB),
                      (unsigned long long)(c->memory / MiB));

@@ -32,7 +32,7 @@ struct boot_cfg {
     const char *kernel;
     const char *initrd; /* NULL: none; the first module where the kernel takes modules */
     const char *append; /* NULL: empty */
-    uint64_t memory;    /* bytes, to refuse early what cannot fit */
+    uint64_t memory;    /* bytes, to refuse early what cannot fit on whichever board */
     const struct boot_module *module;
     size_t modules; /* at most BOOT_MODULES - 1 */
 };

@@ -63,5 +63,5 @@ void boot_early_end(struct boot *b)
 void boot_begin(struct boot *b, struct gmem *mem, uint64_t memory)
 {
     if (b->kind == BOOT_BZIMAGE && !b->early.running)
-        boot_bzimage_begin(b, mem, layout_ram_low(memory));
+        boot_bzimage_begin(b, mem, layout_ram_low(memory, true));
 }

@@ -135,7 +135,7 @@ int boot_multiboot_check(struct boot *b, uint64_t memory, struct err *e)
         rc = mb_image(&b->kernel, &x, e);
     else
         rc = boot_multiboot2_image(&b->kernel, &x, e);
-    if (rc == 0 && x.hi > layout_ram_low(memory))
+    if (rc == 0 && x.hi > layout_ram_low(memory, true))
         rc = err_set(e, EINVAL,
                      "the kernel %s needs memory up to %llu MiB: give the guest more --memory",
                      b->kernel.path, (unsigned long long)((x.hi + MiB - 1) / MiB));

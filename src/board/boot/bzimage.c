@@ -132,7 +132,7 @@ static void bz_about(struct boot *b, const struct bz *z)
 int boot_bzimage_check(struct boot *b, uint64_t memory, struct err *e)
 {
     struct bz z;
-    int rc = bz_read(b, layout_ram_low(memory), &z, e);
+    int rc = bz_read(b, layout_ram_low(memory, true), &z, e);
 
     if (rc < 0)
         return rc;

@@ -36,6 +36,7 @@ struct rtc_cfg {
         void *arg); /* NULL: nobody wants to know when it goes off. Under the device's lock */
     void *alarm_arg;
     uint64_t memory;
+    bool q35; /* where that memory lies */
     unsigned cpus;
 };
 MUST int rtc_create(const struct env *env, const struct rtc_cfg *c, struct device **out,
@@ -79,6 +80,17 @@ MUST int pciplug_create(const struct env *env, const struct board_signal *sig, s
 void pciplug_came(struct device *d, unsigned slot);
 void pciplug_ask(struct device *d, unsigned slot);
 
+/* rootport.c: PCI Express port `number` (from 1 on) of a q35, at 1c.0 and on. BOARD_EJECT tells of
+ * what the guest has given up. Destroyed with the bus. */
+struct pci_dev;
+MUST int port_create(const struct env *env, const struct board_signal *sig, unsigned number,
+                     struct pci_dev **out, struct err *e);
+/* What is behind it now was there from the start. With every vCPU stopped. */
+void port_settle(struct pci_dev *p);
+/* Something came; the guest shall give it up again. On the loop. */
+void port_came(struct pci_dev *p);
+void port_ask(struct pci_dev *p);
+
 /* cpuplug.c: ACPI hot plug of processors, `cpus` of which are there; pm is told of events. */
 MUST int cpuplug_create(const struct env *env, unsigned cpus, struct device *pm,
                         struct device **out, struct err *e);
@@ -90,8 +102,8 @@ unsigned cpuplug_count(struct device *d);
 MUST int pvpanic_create(const struct env *env, const struct board_signal *sig, struct device **out,
                         struct err *e);
 
-/* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0. shadow is set by the PAM registers
- * and lives as long as the board. */
+/* bridges.c: the host bridge at 00.0 and the ISA bridge at 01.0 or, of a q35, 1f.0. shadow is set
+ * by the PAM registers and lives as long as the board. */
 struct pci_bus;
 struct shadow;
 struct bridges_cfg {
@@ -99,6 +111,7 @@ struct bridges_cfg {
     bool set_up; /* no firmware will set them up: PAM and PIRQ registers are as it would leave them
                   */
     bool uefi;   /* power management has a PCI function, and PCI interrupts stay where ACPI says */
+    bool q35;
 };
 /* true: the next reset leaves alone what is seen below 1 MiB. */
 void bridges_hold(struct pci_bus *b, bool hold);

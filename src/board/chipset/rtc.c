@@ -434,8 +434,8 @@ static void rtc_set16(struct rtc_state *s, unsigned at, uint64_t v)
 static void rtc_memory_sizes(struct rtc *r)
 {
     struct rtc_state *s = &r->s;
-    uint64_t low = layout_ram_low(r->cfg.memory);
-    uint64_t high = min_u64(layout_ram_high(r->cfg.memory) >> 16, 0xffffff);
+    uint64_t low = layout_ram_low(r->cfg.memory, r->cfg.q35);
+    uint64_t high = min_u64(layout_ram_high(r->cfg.memory, r->cfg.q35) >> 16, 0xffffff);
     uint64_t extended = low > MiB ? (low - MiB) / KiB : 0;
 
     rtc_set16(s, 0x15, 640);

@@ -18,7 +18,14 @@
 #include "core/gmem.h"
 #include "core/loop.h"
 
-enum { AHCI_BAR = 5, AHCI_BAR_SIZE = 4096, SSTS_UP = 0x113, SIG_DISK = 0x101, TFD_IDLE = 0x150 };
+enum {
+    AHCI_DEVFN_Q35 = 31 << 3 | 2,
+    /* function 2 of the ICH9 */ AHCI_BAR = 5,
+    AHCI_BAR_SIZE = 4096,
+    SSTS_UP = 0x113,
+    SIG_DISK = 0x101,
+    TFD_IDLE = 0x150
+};
 #define SIG_CDROM UINT32_C(0xeb140101)
 /* What a guest may write of PxCMD. */
 enum { CMD_WRITABLE = CMD_ST | CMD_SUD | CMD_POD | CMD_FRE };
@@ -457,7 +464,7 @@ static int ahci_create(const struct env *env, struct ahci **out, struct err *e)
     }
     rc = pci_add_msi(&a->pci, 1, e);
     if (rc == 0)
-        rc = pci_add(env->pci, &a->pci, -1, e);
+        rc = pci_add(env->pci, &a->pci, pci_is_q35(env->pci) ? AHCI_DEVFN_Q35 : -1, e);
     if (rc < 0) {
         pci_remove(&a->pci);
         ahci_destroy(&a->pci.dev);

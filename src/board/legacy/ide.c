@@ -535,9 +535,13 @@ static int ide_channel_create(struct ide *i, unsigned n, struct err *e)
 int ide_create(const struct env *env, struct ide **out, struct err *e)
 {
     static const struct pci_id id = {0x8086, 0x7010, 0x1af4, 0x1100, 0x01018000};
-    struct ide *i = calloc(1, sizeof(*i));
+    struct ide *i;
     int rc;
 
+    if (pci_is_q35(env->pci))
+        return err_exit(e, EX_USAGE_, ENODEV,
+                        "a q35 has no IDE channels: use bus=sata, or leave --machine out");
+    i = calloc(1, sizeof(*i));
     if (!i)
         return err_set(e, ENOMEM, "no memory for the IDE controller");
     pci_init(&i->pci, &ide_ops, env, &id);

@@ -67,7 +67,8 @@ static int bare_add_disk(struct persona *p, const struct disk_spec *s, struct er
     struct ide_unit_cfg c = {.disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
     int rc;
 
-    if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {
+    if (s->bus ? strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0
+               : pci_is_q35(p->env.dev.pci)) {
         struct ahci_port_cfg a = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
 

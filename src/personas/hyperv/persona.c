@@ -483,7 +483,7 @@ static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct er
 
 static gpa_t window_base(const struct persona *p)
 {
-    return layout_mem64(p->env.memory) + LAYOUT_PCI_MEM64_SIZE;
+    return layout_mem64(p->env.memory, false) + LAYOUT_PCI_MEM64_SIZE;
 }
 
 static int hyperv_finish(struct persona *p, struct err *e)

@@ -29,8 +29,6 @@
 #include "personas/nics.h"
 #include "scsi.h"
 
-enum { PCI_FUNCTIONS = 256 };
-
 extern const struct persona_ops persona_kvm;
 
 struct kvm_persona {
@@ -147,7 +145,7 @@ static size_t kvm_cpuid(struct persona *p, unsigned cpu, struct cpuid_leaf *leaf
 static int device_options(const struct kvm_persona *k, struct cfg *opts, struct virtio_options *o,
                           struct err *e)
 {
-    uint64_t slot = 0;
+    uint64_t slot = 0, port = 0;
     int rc = 0;
 
     *o = k->o;
@@ -156,6 +154,10 @@ static int device_options(const struct kvm_persona *k, struct cfg *opts, struct 
     rc = cfg_u64(opts, "slot", 1, 31, &slot, e);
     if (slot)
         o->devfn = (int)slot << 3;
+    if (rc == 0 && pci_is_q35(k->p.env.dev.pci))
+        rc = cfg_u64(opts, "port", 1, PCI_PORTS, &port, e);
+    if (port)
+        o->devfn = PCI_BEHIND + (int)port;
     o->packed |= cfg_flag(opts, "packed");
     o->modern_only |= cfg_flag(opts, "modern");
     if (cfg_flag(opts, "direct"))
@@ -254,7 +256,7 @@ static bool kvm_grew(struct persona *p, const struct disk *disk)
 {
     struct kvm_persona *k = kvm_of(p);
 
-    for (unsigned devfn = 0; devfn < PCI_FUNCTIONS; devfn++) {
+    for (unsigned devfn = 0; devfn < PCI_PLACES; devfn++) {
         struct pci_dev *f = pci_at(p->env.dev.pci, devfn);
 
         if (f && blk_grew(f, disk))
@@ -271,7 +273,8 @@ static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err
     uint64_t queues = s->queues ? s->queues : kvm_queues(k);
     int rc;
 
-    if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {
+    if (s->bus ? strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0
+               : s->cdrom && pci_is_q35(env.pci)) {
         struct ahci_port_cfg a = {
             .disk = s->disk, .cdrom = s->cdrom, .serial = s->serial, .id = s->id};
 
@@ -405,6 +408,7 @@ const struct persona_ops persona_kvm = {
     .unplug_disk = kvm_unplug_disk,
     .grew = kvm_grew,
     .add_nic = kvm_add_nic,
+    .plug_nic = kvm_add_nic,
     .finish = kvm_finish,
     .smbios = kvm_smbios,
     .ask = kvm_ask,

@@ -73,7 +73,11 @@ host()
         "$hospes" image convert -f raw -O "$format" "$image" "$work/disk.$format" || return 1
         image=$work/disk.$format
     fi
-    before=$(sha256sum <"$image")
+    # A disk that was converted is in memory; of the others it was kept when they were made, for reading one takes minutes.
+    case ${format:-raw} in
+    raw) before=$(cut -d ' ' -f 1 "$image.md5") ;;
+    *) before=$(md5sum <"$image" | cut -d ' ' -f 1) ;;
+    esac
     [ "$persona" != bare ] || nic=none
     set -- --persona "$persona" --nic $nic --disk "$image,format=${format:-raw},snapshot"
     # The name and the host are for this test.
@@ -103,7 +107,7 @@ host()
     esac || return 1
     [ "$persona" = bare ] || expect address '10.0.2.15/24' || return 1
     expect disks 1 && expect secure "$secure" || return 1
-    if [ "$before" = "$(sha256sum <"$image")" ]; then
+    if [ "$before" = "$(md5sum <"$image" | cut -d ' ' -f 1)" ]; then
         echo "verdict: success"
     else
         echo "verdict: failure the image has changed"

@@ -36,7 +36,8 @@ static void start(uint64_t memory, unsigned cpus, bool testdev)
                           .memory = memory,
                           .testdev = testdev,
                           .s3 = true,
-                          .pci_plug = true,
+                          .pci_plug = !getenv("HOSPES_TEST_Q35"),
+                          .q35 = getenv("HOSPES_TEST_Q35") != NULL,
                           .event = note};
     struct board_tables t = {.acpi = NULL};
     struct err e = {0};

@@ -399,7 +399,7 @@ static void large_bars_go_above_and_too_many_are_refused(void **state)
         assert_int_equal(pci_add(f.env.pci, &t->p, -1, &e), 0);
         assert_int_equal(pci_bus_assign(f.env.pci, &e), i < 4 ? 0 : -ENOSPC);
         if (i == 0)
-            assert_true(t->p.bar[0].addr >= layout_mem64(1 << 20));
+            assert_true(t->p.bar[0].addr >= layout_mem64(1 << 20, false));
         assert_true(pci_bus_uses_mem64(f.env.pci));
     }
 }

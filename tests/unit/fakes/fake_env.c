@@ -49,7 +49,7 @@ void fake_env_create(struct fake_env *f, uint64_t ram)
         .io_size = LAYOUT_PCI_IO_END - LAYOUT_PCI_IO,
         .mem_base = LAYOUT_PCI_MEM_A,
         .mem_size = LAYOUT_PCI_MEM_A_END - LAYOUT_PCI_MEM_A,
-        .mem64_base = layout_mem64(ram),
+        .mem64_base = layout_mem64(ram, false),
         .mem64_size = LAYOUT_PCI_MEM64_SIZE,
         .ecam_base = LAYOUT_ECAM,
     };

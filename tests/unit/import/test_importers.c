@@ -285,6 +285,7 @@ static void a_libvirt_domain_is_read(void **state)
     assert_int_equal(take_text("a.xml", text), 0);
     assert_string_equal(plan.persona, "kvm");
     assert_true(plan.secure_boot && plan.rtc_local);
+    assert_string_equal(plan.machine, "q35");
     assert_string_equal(plan.firmware_opts, "menu=3");
     assert_int_equal(plan.disks, 2);
     assert_true(ends(plan.disk[0].path, "/a.img"));

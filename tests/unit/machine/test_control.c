@@ -91,6 +91,15 @@ static int fake_attach(void *arg, const char *disk, const char **id, struct err 
     return strcmp(disk, "/missing") ? 0 : err_exit(e, EX_MISSING, ENOENT, "no %s", disk);
 }
 
+static int fake_attach_nic(void *arg, const char *nic, const char **id, struct err *e)
+{
+    (void)arg;
+    (void)e;
+    snprintf(asked, sizeof(asked), "+nic %s", nic);
+    *id = "nic1";
+    return 0;
+}
+
 static int fake_detach(void *arg, const char *id, struct err *e)
 {
     (void)arg;
@@ -143,6 +152,7 @@ static const struct control_ops ops = {
     .data_list = fake_data_list,
     .copy = fake_copy,
     .attach = fake_attach,
+    .attach_nic = fake_attach_nic,
     .detach = fake_detach,
     .resize = fake_resize,
     .screenshot = fake_screenshot,
@@ -374,6 +384,11 @@ static void disks_come_and_go(void **state)
     say(fd, "{\"do\":\"attach\",\"disk\":\"/a,write\"}\n");
     assert_non_null(strstr(hear(fd), "\"result\":\"disk3\""));
     assert_string_equal(asked, "+/a,write");
+    say(fd, "{\"do\":\"attach\",\"nic\":\"user\"}\n");
+    assert_non_null(strstr(hear(fd), "\"result\":\"nic1\""));
+    assert_string_equal(asked, "+nic user");
+    say(fd, "{\"do\":\"attach\",\"nic\":\"user\",\"disk\":\"/a\"}\n");
+    assert_non_null(strstr(hear(fd), "\"exit\":64"));
     say(fd, "{\"do\":\"detach\",\"disk\":\"disk3\"}\n");
     assert_non_null(strstr(hear(fd), "\"ok\":true"));
     assert_string_equal(asked, "-disk3");

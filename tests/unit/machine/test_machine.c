@@ -523,9 +523,47 @@ static void an_i440fx_keeps_its_addresses(void **state)
     machine_destroy(t->m);
 }
 
+/* On a q35 a card stays on its bus, and what comes goes behind another port. */
+static void a_q35_keeps_buses_and_takes_cards(void **state)
+{
+    struct bench *t = *state;
+    struct plan_nic *n = plan_nic_new(&t->plan);
+    struct pci_bus *pci;
+    const char *id;
+
+    assert_int_equal(plan_set(&t->plan.persona, "kvm", &t->e), 0);
+    assert_int_equal(plan_set(&t->plan.machine, "q35", &t->e), 0);
+    assert_int_equal(plan_set(&n->backend, "user", &t->e), 0);
+    assert_int_equal(plan_set(&n->place.pci, "0000:01:00.0", &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    pci = board_env(t->m->board)->pci;
+    assert_string_equal(pci_at(pci, PCI_BEHIND + 1)->dev.env.id, "nic0");
+    assert_int_equal(machine_attach_nic(t->m, "none", &id, &t->e), -EINVAL);
+    assert_int_equal(machine_attach_nic(t->m, "user,model=dec21140", &id, &t->e), -EINVAL);
+    assert_int_equal(machine_attach_nic(t->m, "user", &id, &t->e), 0);
+    assert_string_equal(id, "nic1");
+    assert_string_equal(pci_at(pci, PCI_BEHIND + 2)->dev.env.id, "nic1");
+    assert_int_equal(machine_attach_nic(t->m, "user,model=e1000", &id, &t->e), 0);
+    assert_string_equal(pci_at(pci, PCI_BEHIND + 3)->dev.env.id, "nic2");
+    assert_int_equal(machine_detach(t->m, "nic1", &t->e), 1); /* asked */
+    machine_ejected(t->m, PCI_PLACE_PORT + 2);
+    assert_null(pci_at(pci, PCI_BEHIND + 2));
+    assert_true(machine_detach(t->m, "nic0", &t->e) < 0);
+    machine_destroy(t->m);
+    assert_int_equal(plan_set(&t->plan.machine, NULL, &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_int_equal(machine_attach_nic(t->m, "user", &id, &t->e), -ENOTSUP);
+    machine_destroy(t->m);
+    assert_int_equal(plan_set(&t->plan.persona, "xen", &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_int_equal(machine_attach_nic(t->m, "user", &id, &t->e), -ENOTSUP);
+    machine_destroy(t->m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_q35_keeps_buses_and_takes_cards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_powers_off_ends_the_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nine_resets_are_no_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_does_nothing_but_reset_is_ended, set_up,
