@@ -81,7 +81,7 @@ struct vmxnet3 {
     struct watch kick;
     struct vmxnet3_state s;
     uint8_t *out, *in; /* one frame each */
-    uint8_t *cut;      /* two more, when one has to be cut within a tunnel */
+    uint8_t *cut;      /* two more, when one has to be cut */
     size_t in_len;     /* a frame that waits for buffers, 0: none */
     struct net_meta in_meta;
     uint32_t in_tag; /* that was taken off it, as a completion has it */

@@ -7,6 +7,7 @@
  * under the device's lock.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/gmem.h"
@@ -189,24 +190,68 @@ static bool tx_encap(struct vmxnet3 *x, struct vmxnet3_queue *q, const struct pa
     return true;
 }
 
+struct pieces {
+    struct vmxnet3 *x;
+    unsigned sent;
+};
+
+static int tx_piece(void *arg, const uint8_t *f, size_t len)
+{
+    static const struct net_meta none = {0};
+    struct pieces *p = arg;
+    struct iovec iov = {(void *)(uintptr_t)f, len};
+
+    if (p->x->netif->ops->send(p->x->netif, &none, &iov, 1) == -EAGAIN)
+        return -EAGAIN;
+    p->sent++;
+    return 0;
+}
+
+/* Drivers take it for granted that a card sums and cuts, whatever the back end can. 0 or -errno;
+ * -EAGAIN: the back end is full. */
+static int tx_finish(struct vmxnet3 *x, const struct packet *p, struct net_meta *m)
+{
+    uint32_t need = m->gso == NET_GSO_TCP4 ? NET_TSO4 : NET_TSO6;
+    struct pieces pieces = {.x = x};
+    struct iovec iov = {x->out, p->len};
+    int rc = 0;
+
+    if (m->gso != NET_GSO_NONE && !(x->caps.tx & need)) {
+        if (!x->cut)
+            x->cut = malloc(2 * (size_t)NET_FRAME_MAX);
+        rc = x->cut ? net_segment(x->out, p->len, m->gso_size, x->cut, tx_piece, &pieces) : -ENOMEM;
+        /* Once a piece has gone the rest is lost, as on a wire, rather than sent twice. */
+        return rc == -EAGAIN && pieces.sent ? 0 : rc;
+    }
+    if (m->flags & NET_NEEDS_CSUM && !(x->caps.tx & NET_CSUM)) {
+        rc = net_csum_fill(x->out, p->len, m);
+        *m = (struct net_meta){0};
+    }
+    if (rc == 0 && x->netif->ops->send(x->netif, m, &iov, 1) == -EAGAIN)
+        rc = -EAGAIN;
+    return rc;
+}
+
 /* false: the back end is full, and writable() will follow. */
 static bool tx_send(struct vmxnet3 *x, struct vmxnet3_queue *q, struct packet *p)
 {
     struct net_meta m;
-    struct iovec iov;
+    int rc = -EINVAL;
 
     if (!p->bad && x->revision >= 4 && (le32_get(p->first.word3) >> 10 & 3) == VMXNET3_OM_ENCAP)
         return tx_encap(x, q, p);
-    if (p->bad || p->len < ETHER_HEAD || !tx_meta(x, p, &m)) {
+    if (!p->bad && p->len >= ETHER_HEAD && tx_meta(x, p, &m)) {
+        tx_tag(x, p, &m);
+        rc = tx_finish(x, p, &m);
+    }
+    if (rc == -EAGAIN)
+        return false;
+    if (rc < 0) {
         x->refused++;
         guest_fault(&x->pci.dev, "a frame of %zu bytes cannot be sent as asked", p->len);
-        return true;
+    } else {
+        count(q, x->out, p->len);
     }
-    tx_tag(x, p, &m);
-    iov = (struct iovec){x->out, p->len};
-    if (x->netif->ops->send(x->netif, &m, &iov, 1) == -EAGAIN)
-        return false;
-    count(q, x->out, p->len);
     return true;
 }
 

@@ -108,14 +108,13 @@ static void unmask(void)
         fake_env_write(&f, bar[0] + 8 * i, 4, 0);
 }
 
-static int setup(void **state)
+static int setup_with(uint32_t tx_caps)
 {
     struct err e;
 
-    (void)state;
     fake_env_create(&f, 16 * MiB);
     net = loopnet_create(f.env.loop);
-    net->tx_caps = NET_CSUM | NET_TSO4 | NET_TSO6;
+    net->tx_caps = tx_caps;
     assert_int_equal(vmxnet3_create(&f.env, &net->n, mac, &e), 0);
     fake_pci_map(&f, 1 << 3, bar);
     if (!bar[0])
@@ -128,6 +127,18 @@ static int setup(void **state)
     unmask();
     fake_env_run(&f);
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_with(NET_CSUM | NET_TSO4 | NET_TSO6);
+}
+
+static int setup_plain(void **state)
+{
+    (void)state;
+    return setup_with(0);
 }
 
 static int teardown(void **state)
@@ -560,6 +571,50 @@ static void frames_in_tunnels_are_cut_and_summed(void **state)
     assert_int_equal(le32_get(comp(TXC, 2).word[0]), 2);
 }
 
+/* What the last frame was is what summing all of it gives. */
+static void assert_summed(void)
+{
+    static uint8_t again[NET_FRAME_MAX];
+
+    memcpy(again, net->last.bytes, net->last.len);
+    assert_int_equal(net_csum_all(again, net->last.len), 0);
+    assert_memory_equal(again, net->last.bytes, net->last.len);
+    assert_int_equal(net->last.meta.flags, 0);
+    assert_int_equal(net->last.meta.gso, NET_GSO_NONE);
+}
+
+/* A cable between two machines is one. */
+static void a_back_end_without_offloads_gets_whole_frames(void **state)
+{
+    enum { HEAD = 54, PAYLOAD = 2500 };
+    static uint8_t frame[HEAD + PAYLOAD];
+    struct net_meta m = {0};
+
+    ip_frame(frame, sizeof(frame), 6);
+    memcpy(ram(FRAME, sizeof(frame)), frame, sizeof(frame));
+    tx_desc(0, FRAME, sizeof(frame), 1000u << 18,
+            HEAD | VMXNET3_OM_TSO << 10 | VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 3);
+    assert_int_equal(net->last.len, HEAD + 500);
+    assert_summed();
+    assert_int_equal(le32_get(comp(TXC, 0).word[3]), VMXNET3_GEN);
+
+    ip_frame(frame, HEAD + 100, 6);
+    assert_int_equal(net_csum_defer(frame, HEAD + 100, &m), 0);
+    memcpy(ram(FRAME, sizeof(frame)), frame, sizeof(frame));
+    tx_desc(1, FRAME, HEAD + 100, 50u << 18,
+            34 | VMXNET3_OM_CSUM << 10 | VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 4);
+    assert_summed();
+
+    tx_desc(2, FRAME, HEAD, 1000u << 18, /* nothing to cut */
+            HEAD | VMXNET3_OM_TSO << 10 | VMXNET3_TX_EOP | VMXNET3_TX_CQ);
+    kick();
+    assert_int_equal(net->sent, 4);
+}
+
 #define TEST(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 int main(void)
 {
@@ -582,6 +637,8 @@ int main(void)
         TEST(tags_are_taken_off_and_filtered),
         TEST(interrupts_are_held_back_as_asked),
         TEST(frames_in_tunnels_are_cut_and_summed),
+        cmocka_unit_test_setup_teardown(a_back_end_without_offloads_gets_whole_frames, setup_plain,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
