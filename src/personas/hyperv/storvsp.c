@@ -410,9 +410,15 @@ static void storvsp_describe(struct vmbus_channel *c, struct dump *out)
 
     if (c->sub_index)
         return;
-    dump_add(out, c->id, "storvsc protocol %u.%u, %llu commands at once, %llu in the background",
+    pthread_mutex_lock(&s->lock);
+    dump_add(out, c->id,
+             "storvsc protocol %u.%u, %llu commands at once, %llu in the background, served by %s",
              s->version >> 8, s->version & 0xff, (unsigned long long)s->inlined,
-             (unsigned long long)s->submitted);
+             (unsigned long long)s->submitted,
+             c->loop_only   ? "the loop"
+             : c->bursts.on ? "the loop, in bursts"
+                            : "the vCPU");
+    pthread_mutex_unlock(&s->lock);
 }
 
 static const struct vmbus_class storvsp_class = {
