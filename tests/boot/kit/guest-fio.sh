@@ -38,9 +38,9 @@ fio_round()
     local job discards
     discards=$(cat "/sys/block/${1##*/}/queue/discard_max_bytes")
     for job in $fio_jobs; do
-        [ "$discards" = 0 ] || fio_job "$1" io_size=16M rw=randtrim bs=64k "randseed=$2"
+        [ "$discards" = 0 ] || fio_job "$1" io_size=4M rw=randtrim bs=64k "randseed=$2"
         # shellcheck disable=SC2046,SC2086 # lists of words
-        fio_job "$1" io_size=24M "randseed=$2" $(echo "$job" | tr , ' ') $fio_verify
+        fio_job "$1" io_size=6M "randseed=$2" $(echo "$job" | tr , ' ') $fio_verify
     done
 }
 
@@ -52,7 +52,7 @@ fio_until()
         round=$((round + 1))
         fio_round "$1" $round
         # shellcheck disable=SC2086 # a list of words
-        [ -z "${3:-}" ] || fio_job "$3" size=64M io_size=16M rw=randwrite bs=4k iodepth=4 fsync=16 $fio_verify
+        [ -z "${3:-}" ] || fio_job "$3" size=64M io_size=4M rw=randwrite bs=4k iodepth=4 fsync=16 $fio_verify
     done
     echo "fio: $round rounds in $(cut -d. -f1 /proc/uptime) s," \
         "$(awk '{ print int(($3 + $7) / 2048) " MiB in " $1 + $5 " requests" }' "/sys/block/${1##*/}/stat")"
