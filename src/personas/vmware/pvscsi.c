@@ -3,9 +3,9 @@
  * pvscsi.c - VMware's paravirtual SCSI adapter: registers, commands, units.
  *
  * Document: the public guest drivers and their headers (vmw_pvscsi.h). Modelled: all commands but
- * DEVICE_UNPLUG and ISSUE_SCSI, scatter lists with chains, messages, MSI-X, MSI and INTx, several
- * targets with LUN 0. Not modelled: the I/O BAR of the real adapter, out-of-band CDBs, several
- * completion rings, the request call threshold (kicks are cheap here: it is refused).
+ * DEVICE_UNPLUG and ISSUE_SCSI, scatter lists with chains, messages, the request call threshold,
+ * MSI-X, MSI and INTx, several targets with LUN 0. Not modelled: the I/O BAR of the real adapter,
+ * out-of-band CDBs, several completion rings.
  *
  * Threads: registers on vCPU threads, units and completions on the loop; one device lock.
  */
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -39,6 +40,8 @@ static uint32_t words_of(uint32_t command)
         return sizeof(struct pvscsi_config) / 4;
     case PVSCSI_CMD_SETUP_MSG_RING:
         return sizeof(struct pvscsi_setup_msg_ring) / 4;
+    case PVSCSI_CMD_SETUP_REQCALLTHRESHOLD:
+        return 1;
     default:
         return 0;
     }
@@ -126,6 +129,15 @@ static uint32_t setup_msg_ring(struct pvscsi *p)
     return sizeof(c) / 4;
 }
 
+/* Drivers read the answer as a bool: 0 means that it is not done. */
+static uint32_t setup_threshold(struct pvscsi *p)
+{
+    if (!p->s.rings)
+        return (uint32_t)PVSCSI_COMMAND_PROCESSING_FAILED;
+    pvscsi_batch_start(p, p->s.words[0] != 0);
+    return 1;
+}
+
 static void utf16(le16 *out, size_t n, const char *text)
 {
     for (size_t i = 0; i < n && text[i]; i++)
@@ -180,6 +192,8 @@ static uint32_t run(struct pvscsi *p)
         return config(p);
     case PVSCSI_CMD_SETUP_MSG_RING:
         return setup_msg_ring(p);
+    case PVSCSI_CMD_SETUP_REQCALLTHRESHOLD:
+        return setup_threshold(p);
     default:
         return (uint32_t)PVSCSI_COMMAND_PROCESSING_FAILED;
     }
@@ -191,7 +205,7 @@ static void command_write(struct pvscsi *p, uint32_t command)
     p->s.have = 0;
     if (words_of(command) == 0)
         p->s.command_status = run(p);
-    else if (command == PVSCSI_CMD_SETUP_MSG_RING)
+    else if (command == PVSCSI_CMD_SETUP_MSG_RING || command == PVSCSI_CMD_SETUP_REQCALLTHRESHOLD)
         p->s.command_status = words_of(command);
     else
         p->s.command_status = (uint32_t)PVSCSI_COMMAND_NOT_ENOUGH_DATA;
@@ -234,7 +248,7 @@ static void reg_write(struct pvscsi *p, uint64_t off, uint32_t v)
         break;
     case PVSCSI_REG_OFFSET_KICK_NON_RW_IO:
     case PVSCSI_REG_OFFSET_KICK_RW_IO:
-        pvscsi_serve(p);
+        pvscsi_doorbell(p);
         break;
     default:
         break; /* DEBUG and holes: nothing happens, as on the real adapter */
@@ -285,8 +299,10 @@ static void pvscsi_destroy(struct device *d)
     struct pvscsi *p = container_of(d, struct pvscsi, pci.dev);
 
     loop_unwatch(d->env.loop, &p->kick);
+    loop_unwatch(d->env.loop, &p->look);
     loop_disarm(d->env.loop, &p->retry);
     close(p->kick.fd);
+    close(p->look.fd);
     for (unsigned i = 0; i < PVSCSI_TARGETS; i++)
         scsi_target_destroy(p->target[i]);
     pvscsi_reqs_free(p);
@@ -301,6 +317,7 @@ static void pvscsi_describe(struct device *d, struct dump *out)
     dump_add(out, "driver", "%s", p->s.rings ? "bound" : "not bound");
     dump_add(out, "ring entries", "%u", p->s.req_entries);
     dump_add(out, "messages", "%s", p->s.msg_ring ? "on" : "off");
+    dump_add(out, "requests a doorbell", "%u", p->s.gathers ? p->batch.at : 1);
     dump_add(out, "served on the vCPU", "%llu", (unsigned long long)p->served_inline);
     dump_add(out, "served on the loop", "%llu", (unsigned long long)p->served_loop);
 }
@@ -329,10 +346,16 @@ static int set_up(struct pvscsi *p, const struct env *env, struct err *e)
     pthread_condattr_destroy(&attr);
     p->retry.fire = pvscsi_retry;
     p->kick = (struct watch){.want = EPOLLIN, .ready = pvscsi_kicked};
+    p->look = (struct watch){.fd = -1, .want = EPOLLIN, .ready = pvscsi_look};
     p->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (p->kick.fd < 0)
         return err_set(e, errno, "cannot make an eventfd for pvscsi: %s", strerror(errno));
+    p->look.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (p->look.fd < 0)
+        return err_set(e, errno, "cannot make a timer for pvscsi: %s", strerror(errno));
     rc = loop_watch(env->loop, &p->kick);
+    if (rc == 0)
+        rc = loop_watch(env->loop, &p->look);
     if (rc < 0)
         return err_set(e, -rc, "cannot watch pvscsi's doorbell: %s", strerror(-rc));
     rc = pci_add_msix(&p->pci, 1, 1, e);

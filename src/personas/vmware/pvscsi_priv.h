@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pvscsi_priv.h - what pvscsi.c (registers, commands) and pvscsi_ring.c (rings) share. */
+/* pvscsi_priv.h - what pvscsi.c (registers, commands), pvscsi_ring.c (rings) and pvscsi_batch.c
+ * (how often the doorbell rings) share. */
 #ifndef HOSPES_PERSONAS_VMWARE_PVSCSI_PRIV_H
 #define HOSPES_PERSONAS_VMWARE_PVSCSI_PRIV_H
 
@@ -24,6 +25,7 @@ struct pvscsi_state {
     uint32_t intr_status, intr_mask;
 
     bool rings, msg_ring, broken; /* broken: bad indices; nothing is served until a reset */
+    bool gathers;                 /* the driver minds the request call threshold */
     gpa_t state_at;
     uint32_t req_entries, req_cons;
     uint32_t cmp_entries, cmp_prod;
@@ -45,6 +47,17 @@ struct pvscsi_req {
     struct iovec *iov; /* kept from use to use; scsi.iov may have been cut */
 };
 
+/* The request call threshold, and what has been learnt about the guest. */
+struct pvscsi_batch {
+    uint32_t at, back;    /* it is; it was before the guest paused, 1: nothing to go back to */
+    uint32_t doorbells;   /* since it has been so */
+    uint32_t patience;    /* doorbells before more is tried */
+    bool raised;          /* it was less before */
+    bool filled;          /* the guest has rung with as many requests */
+    uint32_t looks, seen; /* at the ring since the last doorbell, and what lay there */
+    uint64_t last;        /* ns: doorbell, or look that served */
+};
+
 struct pvscsi {
     struct pci_dev pci; /* first */
     struct pvscsi_state s;
@@ -58,6 +71,8 @@ struct pvscsi {
     pthread_cond_t drained;
     struct watch kick; /* wakes the loop for what a vCPU could not finish */
     struct alarm retry;
+    struct pvscsi_batch batch;
+    struct watch look; /* timerfd: looks for requests that nobody rings for */
     uint64_t served_inline, served_loop;
     void (*driven)(void *arg); /* may be NULL */
     void *driven_arg;
@@ -66,8 +81,12 @@ struct pvscsi {
 /* All under the device's lock. */
 void pvscsi_rings_start(struct pvscsi *p);
 void pvscsi_rings_stop(struct pvscsi *p);
-/* Takes requests from the ring; on a vCPU's thread, tries each at once. */
-void pvscsi_serve(struct pvscsi *p);
+/* Takes requests from the ring, and returns how many; on a vCPU's thread, tries each at once. */
+uint32_t pvscsi_serve(struct pvscsi *p);
+/* The driver shall gather requests or not; the rings are there. */
+void pvscsi_batch_start(struct pvscsi *p, bool on);
+/* The guest rings: serves the ring. */
+void pvscsi_doorbell(struct pvscsi *p);
 void pvscsi_interrupt(struct pvscsi *p, uint32_t bits);
 void pvscsi_message(struct pvscsi *p, uint32_t type, unsigned target);
 void pvscsi_abort(struct pvscsi *p, uint64_t context);
@@ -78,5 +97,6 @@ void pvscsi_reqs_free(struct pvscsi *p);
 /* The loop's part: submits what waits. */
 void pvscsi_kicked(struct watch *w, uint32_t got);
 void pvscsi_retry(struct alarm *a);
+void pvscsi_look(struct watch *w, uint32_t got);
 
 #endif

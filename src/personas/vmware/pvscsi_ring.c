@@ -279,7 +279,7 @@ void pvscsi_retry(struct alarm *a)
     struct pvscsi *p = container_of(a, struct pvscsi, retry);
 
     device_lock(&p->pci.dev);
-    pvscsi_serve(p);
+    (void)pvscsi_serve(p);
     device_unlock(&p->pci.dev);
 }
 
@@ -291,9 +291,10 @@ static void retry_soon(void *arg)
     loop_arm(l, &p->retry, loop_now(l) + RETRY_NS);
 }
 
-void pvscsi_serve(struct pvscsi *p)
+uint32_t pvscsi_serve(struct pvscsi *p)
 {
     bool posted = false;
+    uint32_t taken = 0;
 
     while (p->s.rings && !p->s.broken) {
         struct pvscsi_req_desc d;
@@ -318,9 +319,11 @@ void pvscsi_serve(struct pvscsi *p)
         }
         store(&p->shared->req_cons_idx, ++p->s.req_cons);
         posted |= start(p, &d);
+        taken++;
     }
     if (posted)
         pvscsi_interrupt(p, PVSCSI_INTR_CMPL_0);
+    return taken;
 }
 
 /* --- the loop's side --- */
@@ -388,13 +391,14 @@ void pvscsi_rings_start(struct pvscsi *p)
     store(&sh->cmp_prod_idx, 0);
     store(&sh->req_num_entries_log2, (uint32_t)__builtin_ctz(p->s.req_entries));
     store(&sh->cmp_num_entries_log2, (uint32_t)__builtin_ctz(p->s.cmp_entries));
+    store(&sh->req_call_threshold, 0); /* until the driver asks for more */
     p->s.rings = true;
     p->s.broken = false;
 }
 
 void pvscsi_rings_stop(struct pvscsi *p)
 {
-    p->s.rings = p->s.msg_ring = p->s.broken = false;
+    p->s.rings = p->s.msg_ring = p->s.broken = p->s.gathers = false;
     p->shared = NULL;
 }
 

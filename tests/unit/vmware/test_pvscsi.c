@@ -3,15 +3,17 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 #include "abi/pvscsi.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/loop.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_irqs.h"
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
-#include "personas/vmware/pvscsi.h"
+#include "personas/vmware/pvscsi_priv.h"
 
 /* Where the guest keeps things. */
 enum {
@@ -71,6 +73,7 @@ static void rings(void)
                                    .cmp_ppn = {le64_of(CMPS >> 12)}};
 
     assert_int_equal(command(PVSCSI_CMD_ADAPTER_RESET, NULL, 0), 0);
+    memset(state_page(), 0, sizeof(*state_page()));
     assert_int_equal(command(PVSCSI_CMD_SETUP_RINGS, &s, sizeof(s)), 0);
     assert_int_equal(le32_get(state_page()->req_num_entries_log2), 5);
     put(PVSCSI_REG_OFFSET_INTR_MASK, PVSCSI_INTR_CMPL_MASK | PVSCSI_INTR_MSG_0);
@@ -314,15 +317,187 @@ static void every_register_takes_anything(void **state)
     fake_env_run(&f);
 }
 
+/* --- the request call threshold --- */
+
+static uint32_t threshold(void)
+{
+    return le32_get(state_page()->req_call_threshold);
+}
+
+/* n requests, 5 us apart, of which the guest tells as the threshold has it. */
+static void burst(unsigned n)
+{
+    static const uint8_t read6[6] = {READ_6, 0, 0, 0, 1};
+    struct pvscsi_req_desc d;
+
+    for (unsigned i = 0; i < n; i++) {
+        loop_advance(f.env.loop, 5000);
+        d = request(read6, 6, DATA, 512, PVSCSI_FLAG_CMD_DIR_TOHOST);
+        queue(&d);
+        if (prod - le32_get(state_page()->req_cons_idx) >= threshold())
+            put(PVSCSI_REG_OFFSET_KICK_RW_IO, 0);
+    }
+}
+
+static void answered(unsigned n)
+{
+    assert_int_equal(le32_get(state_page()->cmp_prod_idx), cons + n);
+    cons += n;
+    shared_store32(&state_page()->cmp_cons_idx, cons);
+}
+
+/* What the timer does, which nobody waits for here. */
+static void time_passes(void)
+{
+    loop_advance(f.env.loop, 50000);
+    dut->look.ready(&dut->look, EPOLLIN);
+}
+
+static void ready(void)
+{
+    struct pvscsi_req_desc d = request(tur, 6, 0, 0, PVSCSI_FLAG_CMD_DIR_NONE);
+
+    go(&d); /* takes the unit attention; then reads are answered at once */
+}
+
+static void gather(void)
+{
+    uint32_t on = 1;
+
+    ready();
+    put(PVSCSI_REG_OFFSET_COMMAND, PVSCSI_CMD_SETUP_REQCALLTHRESHOLD);
+    assert_int_equal(get(PVSCSI_REG_OFFSET_COMMAND_STATUS), 1);
+    assert_int_equal(command(PVSCSI_CMD_SETUP_REQCALLTHRESHOLD, &on, sizeof(on)), 1);
+    assert_int_equal(threshold(), 1);
+}
+
+static void many_requests_ring_once(void **state)
+{
+    (void)state;
+    gather();
+    for (unsigned i = 0; i < 200 && (threshold() < 32 || i % 2); i++) {
+        burst(32);
+        for (unsigned k = 0; k < 8 && le32_get(state_page()->cmp_prod_idx) != cons + 32; k++)
+            time_passes();
+        answered(32);
+    }
+    assert_int_equal(threshold(), 32);
+    (void)fake_irqs_take(&f.irqs, 0x40);
+    burst(32);
+    answered(32);
+    assert_int_equal(fake_irqs_take(&f.irqs, 0x40), 1);
+    /* Fewer come, and are found. */
+    burst(20);
+    answered(0);
+    time_passes(); /* the guest may be about to ring */
+    answered(0);
+    time_passes();
+    answered(20);
+    assert_int_equal(threshold(), 20);
+    burst(20);
+    answered(20);
+    /* A pause: whoever comes next is not kept waiting; then it is as before. */
+    time_passes();
+    assert_int_equal(threshold(), 1);
+    burst(1);
+    answered(1);
+    assert_int_equal(threshold(), 20);
+}
+
+/* A driver may have read the threshold before it was lowered. */
+static void a_doorbell_that_does_not_come_is_done_without(void **state)
+{
+    static const uint8_t read6[6] = {READ_6, 0, 0, 0, 1};
+    struct pvscsi_req_desc d;
+
+    (void)state;
+    gather();
+    for (unsigned i = 0; i < 32; i++) {
+        burst(1);
+        answered(1);
+    }
+    assert_int_equal(threshold(), 2);
+    for (unsigned i = 0; i < 3; i++) {
+        d = request(read6, 6, DATA, 512, PVSCSI_FLAG_CMD_DIR_TOHOST);
+        queue(&d);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        time_passes();
+    answered(3);
+}
+
+static void requests_that_come_slowly_do_not_wait(void **state)
+{
+    unsigned waits = 0;
+
+    (void)state;
+    gather();
+    for (unsigned i = 0; i < 1000; i++) {
+        loop_advance(f.env.loop, 40000);
+        burst(1);
+        waits += le32_get(state_page()->cmp_prod_idx) == cons;
+        cons = le32_get(state_page()->cmp_prod_idx);
+        shared_store32(&state_page()->cmp_cons_idx, cons);
+    }
+    assert_in_range(waits, 4, 8);
+}
+
+static void lone_requests_wait_ever_less_often(void **state)
+{
+    unsigned waits = 0;
+
+    (void)state;
+    gather();
+    for (unsigned i = 0; i < 20000; i++) {
+        burst(1);
+        if (le32_get(state_page()->cmp_prod_idx) == cons) {
+            waits++;
+            time_passes();
+            assert_int_equal(threshold(), 1);
+            time_passes(); /* the second look finds nothing to change */
+        }
+        answered(1);
+    }
+    assert_in_range(waits, 20000 / 256, 20000 / 256 + 8);
+}
+
+static void a_reset_ends_gathering(void **state)
+{
+    uint32_t off = 0;
+
+    (void)state;
+    gather();
+    for (unsigned i = 0; i < 32; i++) {
+        burst(1);
+        answered(1);
+    }
+    assert_int_equal(threshold(), 2);
+    rings();
+    assert_int_equal(threshold(), 0);
+    time_passes();
+    ready();
+    burst(100);
+    answered(100);
+    assert_int_equal(threshold(), 0);
+    gather();
+    assert_int_equal(command(PVSCSI_CMD_SETUP_REQCALLTHRESHOLD, &off, sizeof(off)), 1);
+    assert_int_equal(threshold(), 0);
+    assert_int_equal(command(PVSCSI_CMD_ADAPTER_RESET, NULL, 0), 0);
+    assert_int_equal(command(PVSCSI_CMD_SETUP_REQCALLTHRESHOLD, &off, sizeof(off)), UINT32_MAX);
+    rings();
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(commands_are_probed_as_drivers_do),  T(data_goes_both_ways_and_interrupts),
-        T(a_chained_scatter_list_is_followed), T(absent_targets_and_bad_requests_are_answered),
-        T(slow_disks_finish_on_the_loop),      T(bad_indices_stop_the_rings_until_a_reset),
-        T(rings_outside_memory_are_refused),   T(plug_and_unplug_send_messages),
-        T(every_register_takes_anything),
+        T(commands_are_probed_as_drivers_do),     T(data_goes_both_ways_and_interrupts),
+        T(a_chained_scatter_list_is_followed),    T(absent_targets_and_bad_requests_are_answered),
+        T(slow_disks_finish_on_the_loop),         T(bad_indices_stop_the_rings_until_a_reset),
+        T(rings_outside_memory_are_refused),      T(plug_and_unplug_send_messages),
+        T(requests_that_come_slowly_do_not_wait), T(many_requests_ring_once),
+        T(lone_requests_wait_ever_less_often),    T(a_reset_ends_gathering),
+        T(every_register_takes_anything),         T(a_doorbell_that_does_not_come_is_done_without),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
