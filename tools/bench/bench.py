@@ -186,7 +186,6 @@ def main():
     p.add_argument("--kvmtool", metavar="LKVM", help="also measure this kvmtool binary")
     p.add_argument("--hospes", default="build/hospes", metavar="FILE")
     p.add_argument("--out", default="build/bench", metavar="DIR")
-    p.add_argument("--only", metavar="TEXT", default="", help="of each group the jobs whose names have TEXT")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--tries", type=int, default=3)
     p.add_argument("--patience", type=float, default=120, help="seconds without output; processor time of the counted machine, wall time on real KVM")
