@@ -53,6 +53,7 @@ enum pci_register {
     PCI_IO_BASE = 0x1c, /* then limits */
     PCI_MEMORY_BASE = 0x20,
     PCI_PREF_BASE = 0x24,
+    PCI_PREF_UPPER = 0x28, /* halves of the same */
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
     PCI_SUBSYSTEM_ID = 0x2e,
     PCI_ROM_ADDRESS = 0x30,
@@ -210,7 +211,7 @@ void pci_slots_behind(struct pci_bus *b);
 /* The lines of firmware's boot order for these n ids, malloc()ed; what cannot be started from is
  * left out. NULL: no memory. */
 char *pci_boot_order(struct pci_bus *b, const char *const *id, size_t n);
-/* Where memory BARs are, by their registers, whether decoded or not; 0: none there. */
+/* Where memory BARs and the ports' windows are, by their registers, whether decoded or not; 0: none there. */
 struct pci_extent {
     uint64_t low;            /* the lowest below 4 GiB */
     uint64_t high, high_end; /* above */

@@ -353,6 +353,30 @@ static void extent_add(struct pci_extent *x, const struct pci_bar *bar, const ui
         x->high_end = at + bar->size;
 }
 
+static void extent_window(struct pci_extent *x, uint64_t base, uint64_t last)
+{
+    if (base == 0 || base > last || last >= BAR_MEM64_END)
+        return; /* switched off, or nonsense */
+    if (base < UINT64_C(0x100000000)) {
+        x->low = x->low ? min_u64(x->low, base) : base;
+        return;
+    }
+    x->high = x->high ? min_u64(x->high, base) : base;
+    x->high_end = max_u64(x->high_end, last + 1);
+}
+
+/* A port's windows are there whether something is behind it or not. */
+static void extent_bridge(struct pci_extent *x, const uint8_t *c)
+{
+    extent_window(x, (uint64_t)(le16_at(c + PCI_MEMORY_BASE) & 0xfff0) << 16,
+                  (uint64_t)(le16_at(c + PCI_MEMORY_BASE + 2) & 0xfff0) << 16 | 0xfffff);
+    extent_window(x,
+                  (uint64_t)le32_at(c + PCI_PREF_UPPER) << 32 |
+                      (uint64_t)(le16_at(c + PCI_PREF_BASE) & 0xfff0) << 16,
+                  (uint64_t)le32_at(c + PCI_PREF_UPPER + 4) << 32 |
+                      (uint64_t)(le16_at(c + PCI_PREF_BASE + 2) & 0xfff0) << 16 | 0xfffff);
+}
+
 struct pci_extent pci_bus_extent(struct pci_bus *b)
 {
     struct pci_extent x = {0};
@@ -365,6 +389,10 @@ struct pci_extent pci_bus_extent(struct pci_bus *b)
             if (p->bar[i].kind != PCI_BAR_NONE && p->bar[i].kind != PCI_BAR_IO)
                 extent_add(&x, &p->bar[i], &p->config[bar_reg(i)]);
         }
+    }
+    for (unsigned n = 0; n < PCI_PORTS; n++) {
+        if (b->bridge[n])
+            extent_bridge(&x, b->bridge[n]->config);
     }
     device_unlock(&b->host);
     return x;

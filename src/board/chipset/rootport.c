@@ -203,7 +203,7 @@ static void port_header(struct pci_dev *p)
     memset(&p->writable[PCI_IO_BASE], 0xf0, 2);
     le32_put(&p->writable[PCI_MEMORY_BASE], 0xfff0fff0);
     le32_put(&p->writable[PCI_PREF_BASE], 0xfff0fff0);
-    le64_put(&p->writable[PCI_PREF_BASE + 4], UINT64_MAX); /* upper halves of base and limit */
+    le64_put(&p->writable[PCI_PREF_UPPER], UINT64_MAX);
     p->writable[PCI_BRIDGE_CONTROL] = 0x03;
 }
 

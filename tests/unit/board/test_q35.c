@@ -195,6 +195,7 @@ static void no_card(int devfn)
 
 static void what_was_placed_behind_a_port_is_on_its_bus(void **state)
 {
+    struct pci_extent x;
     struct pci_dev *p;
     unsigned exp;
     uint32_t bar, window;
@@ -215,6 +216,16 @@ static void what_was_placed_behind_a_port_is_on_its_bus(void **state)
     window = config(0, PORT_2, PCI_MEMORY_BASE, 4);
     assert_in_range(bar, (window & 0xfff0) << 16, (window & 0xfff00000) | 0xfffff);
     assert_int_equal(access_to(BUS_MMIO, bar + 8, 4, ACC_READ, 0), 0x1008);
+    set_config(PORT_2, PCI_PREF_BASE, 4, 0x00010000); /* as OVMF gives them, here up to 2 GiB */
+    set_config(PORT_2, PCI_PREF_UPPER, 4, 0xe0);
+    set_config(PORT_2, PCI_PREF_UPPER + 4, 4, 0xe0);
+    set_config(PORT_2, PCI_PREF_BASE + 2, 2, 0x7ff0);
+    x = pci_bus_extent(board_env(b)->pci);
+    assert_int_equal(x.low, LAYOUT_PCI_MEM_A);
+    assert_int_equal(x.high, UINT64_C(0xe000000000));
+    assert_int_equal(x.high_end, UINT64_C(0xe080000000));
+    set_config(PORT_2, PCI_PREF_UPPER + 4, 4, UINT32_MAX);
+    assert_int_equal(pci_bus_extent(board_env(b)->pci).high, 0);
     set_config(PORT_2, PCI_SECONDARY_BUS, 1, 9);
     assert_int_equal(config(9, 0, 0, 4), 0x10411af4);
     assert_int_equal(config(2, 0, 0, 4), 0xffffffff);
