@@ -3,8 +3,8 @@
  * layout.h - where things lie in guest-physical space and in port space.
  *
  * Low memory follows the PC: RAM from 0 with a hole at 640 KiB for ROMs, RAM up to 3 GiB, devices
- * below 4 GiB, the rest of RAM from 4 GiB on. A q35 has RAM up to 2 GiB, because firmware puts the
- * configuration space of all its buses there (OVMF) or at 2816 MiB (SeaBIOS). The 64-bit window
+ * below 4 GiB, the rest of RAM from 4 GiB on. A q35 has RAM up to 2 GiB, as QEMU's, because
+ * firmware puts the configuration space of all its buses at 2816 MiB. The 64-bit window
  * starts right above RAM, so that guests which size their tables by the highest address stay small.
  */
 #ifndef HOSPES_BOARD_LAYOUT_H
