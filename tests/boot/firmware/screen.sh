@@ -25,6 +25,20 @@ await()
     done
 }
 
+# shows COLOURS ELSE PID: what the screen shows now.
+shows()
+{
+    local seen
+    "$hospes" screenshot seen seen.png
+    seen=$(colours seen.png)
+    echo "$seen"
+    # shellcheck disable=SC2254 # a pattern
+    case $seen in
+    $1) ;;
+    *) echo "verdict: failure $2"; kill "$3"; return 1 ;;
+    esac
+}
+
 host()
 {
     local code=0 vm
@@ -36,18 +50,10 @@ host()
     vm=$!
     # The loader waits for what to start, and the screen shows its words.
     await 'boot:' $vm || return 1
-    "$hospes" screenshot seen loader.png && colours loader.png || code=1
-    case $(colours loader.png) in
-    "720 400 000000="*" aaaaaa="*) ;;
-    *) echo "verdict: failure the loader's screen is not white on black"; kill $vm; return 1 ;;
-    esac
+    shows "720 400 000000=* aaaaaa=*" "the loader's screen is not white on black" $vm || return 1
     "$hospes" type seen 'linux\n' || code=1
     await 'all is red' $vm || return 1
-    "$hospes" screenshot seen red.png && colours red.png || code=1
-    case $(colours red.png) in
-    "720 400 aa0000="*) ;;
-    *) echo "verdict: failure the screen is not red"; kill $vm; return 1 ;;
-    esac
+    shows "720 400 aa0000=*" "the screen is not red" $vm || return 1
     "$hospes" type seen 'Hospes 42!\n' || code=1
     wait $vm || code=$?
     cat console.txt
@@ -56,7 +62,13 @@ host()
 
 guest()
 {
-    [ -d /sys/bus/vmbus ] && sleep 1 # for its keyboard
+    local keyboards=1 n=0
+    [ ! -d /sys/bus/vmbus ] || keyboards=2
+    # The kernel finds them while it goes on, and what is typed before it has is lost.
+    while [ "$(grep -c keyboard /proc/bus/input/devices)" -lt $keyboards ] && [ $n -lt 300 ]; do
+        usleep 100000
+        n=$((n + 1))
+    done
     printf '\033[41m\033[2J' >/dev/tty0
     (sleep 1 && echo "all is red" >/dev/ttyS0) &
     read -r line </dev/tty0

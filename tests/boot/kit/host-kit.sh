@@ -208,14 +208,18 @@ while at < len(data):
 raw, last, count = zlib.decompress(body), bytes(3 * width), collections.Counter()
 for y in range(height):
     f, line = raw[y * (3 * width + 1)], bytearray(raw[y * (3 * width + 1) + 1:(y + 1) * (3 * width + 1)])
-    for i in range(len(line)):
-        a, b, c = (line[i - 3] if i > 2 else 0), last[i], (last[i - 3] if i > 2 else 0)
-        p = a + b - c
-        paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
-        line[i] = line[i] + (0, a, b, (a + b) // 2, paeth)[f] & 255
+    if f == 2:
+        line = bytearray((x + b) & 255 for x, b in zip(line, last))
+    elif f:
+        for i in range(len(line)):
+            a, b, c = (line[i - 3], last[i], last[i - 3]) if i > 2 else (0, last[i], 0)
+            if f == 4:
+                p = a + b - c
+                a = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
+            line[i] = line[i] + (a if f != 3 else (a + b) // 2) & 255
     last = bytes(line)
-    count.update(line[i:i + 3].hex() for i in range(0, len(line), 3))
-print(width, height, *["%s=%d" % x for x in count.most_common(3)], "of", len(count))
+    count.update(zip(last[0::3], last[1::3], last[2::3]))
+print(width, height, *["%s=%d" % (bytes(x).hex(), n) for x, n in count.most_common(3)], "of", len(count))
 END
 }
 
