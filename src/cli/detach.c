@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -56,13 +57,17 @@ int detach_start(struct err *e)
 /* The outer hospes of a software host waits for this word. */
 static void detach_tell_outside(void)
 {
-    const char *fd = getenv("HOSPES_READY_FD");
+    const char *fd = getenv("HOSPES_READY_FD"), *inode = getenv("HOSPES_READY_INODE");
+    struct stat st;
 
-    if (!fd)
-        return;
-    (void)!write(atoi(fd), "", 1);
-    close(atoi(fd));
+    /* A program between us may have closed it, and the number may be a file of ours by now. */
+    if (fd && inode && fstat(atoi(fd), &st) == 0 && S_ISFIFO(st.st_mode) &&
+        st.st_ino == strtoull(inode, NULL, 10)) {
+        (void)!write(atoi(fd), "", 1);
+        close(atoi(fd));
+    }
     unsetenv("HOSPES_READY_FD");
+    unsetenv("HOSPES_READY_INODE");
 }
 
 void detach_ready(void)

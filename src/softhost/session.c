@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,8 +80,8 @@ static int session_parse(const struct wire_msg *m, struct session_start *out)
         strings += m->data[sizeof(out->head) + i] == '\0';
     if (out->head.argc == 0 || out->head.argc >= strings)
         return -EPROTO;
-    /* A NULL after the arguments and one after the environment; $HOSPES_READY_FD. */
-    v = calloc(strings + 3, sizeof(*v));
+    /* A NULL after the arguments and one after the environment; the two of session_words(). */
+    v = calloc(strings + 4, sizeof(*v));
     out->copy = malloc(len);
     if (!v || !out->copy) {
         free(v);
@@ -107,12 +108,28 @@ struct session_pipes {
     int in, out, err, ready, failed; /* the child's ends */
 };
 
+/* Tells the command where it says that it is ready. Its children have the words but perhaps not the
+ * descriptor, whose number may then be another file's: hence the inode. */
+static void session_words(char **env, int fd)
+{
+    static char number[40], inode[48];
+    struct stat st;
+    size_t n = 0;
+
+    if (fstat(fd, &st) < 0 || fcntl(fd, F_SETFD, 0) < 0)
+        return;
+    snprintf(number, sizeof(number), "HOSPES_READY_FD=%d", fd);
+    snprintf(inode, sizeof(inode), "HOSPES_READY_INODE=%llu", (unsigned long long)st.st_ino);
+    while (env[n])
+        n++;
+    env[n] = number;
+    env[n + 1] = inode;
+}
+
 static void session_exec(const struct session_start *st, const struct session_pipes *p)
 {
-    char ready[40];
     const char *what = "exec";
     sigset_t none;
-    size_t n = 0;
     int code;
 
     setsid();
@@ -123,11 +140,7 @@ static void session_exec(const struct session_start *st, const struct session_pi
         ioctl(STDIN_FILENO, TIOCSCTTY, 0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    fcntl(p->ready, F_SETFD, 0);
-    snprintf(ready, sizeof(ready), "HOSPES_READY_FD=%d", p->ready);
-    while (st->env[n])
-        n++;
-    st->env[n] = ready;
+    session_words(st->env, p->ready);
     environ = st->env;
     if (chdir(st->cwd) < 0)
         what = "chdir";

@@ -38,7 +38,8 @@ struct softhost_command {
     char *const
         *argv; /* argv[0] is looked up in $PATH inside; the environment and folder are ours */
     int in, out, err;
-    void (*ready)(void *arg); /* when the command says so through $HOSPES_READY_FD; may be NULL */
+    void (*ready)(void *arg); /* when the command says so through $HOSPES_READY_FD, if
+                               * that has the inode $HOSPES_READY_INODE; may be NULL */
     void *arg;
     /* After that, connections to `relay` are served by the socket `relay_to` inside. May be NULL.
      */

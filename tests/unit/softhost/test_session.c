@@ -148,7 +148,9 @@ static void the_command_says_when_it_is_ready(void **state)
 {
     struct peer p;
 
-    start(&p, "echo > /proc/self/fd/$HOSPES_READY_FD; read x; echo got $x");
+    start(&p, "f=/proc/self/fd/$HOSPES_READY_FD; [ $(stat -Lc %i $f) = $HOSPES_READY_INODE ] && "
+              "echo > $f; "
+              "read x; echo got $x");
     listen_until(&p, is_ready);
     assert_true(p.ready);
     assert_int_equal(p.code, -1);
