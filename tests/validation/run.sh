@@ -22,7 +22,7 @@ end()
 trap end EXIT
 cloud="kernel=$guests/6.1-cloud/vmlinuz,modules=$guests/6.1-cloud,vendor=Debian,product=linux,version=6.1"
 new="kernel=$guests/6.12/vmlinuz,modules=$guests/6.12,vendor=Debian,product=linux,version=6.12"
-closed="kernel=$guests/6.1-cloud/vmlinuz,initrd=$work/closed.cpio,mode=outside,marker=closed login:,vendor=Nobody"
+closed="kernel=$guests/6.1-cloud/vmlinuz,initrd=$work/closed.cpio,append=console=ttyS0 quiet,mode=outside,marker=closed login:,vendor=Nobody"
 
 fail()
 {
