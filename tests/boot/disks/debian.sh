@@ -75,7 +75,7 @@ host()
     fi
     # A disk that was converted is in memory; of the others it was kept when they were made, for reading one takes minutes.
     case ${format:-raw} in
-    raw) before=$(cut -d ' ' -f 1 "$image.md5") ;;
+    raw) before=$(cut -d ' ' -f 1 "$image.md5" 2>/dev/null || md5sum <"$image" | cut -d ' ' -f 1) ;;
     *) before=$(md5sum <"$image" | cut -d ' ' -f 1) ;;
     esac
     [ "$persona" != bare ] || nic=none
