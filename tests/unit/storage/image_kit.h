@@ -106,6 +106,16 @@ static inline void peek(const char *path, uint64_t at, void *data, size_t n)
     close(fd);
 }
 
+/* Makes the byte another one, whatever it is. */
+static inline void spoil(const char *path, uint64_t at)
+{
+    uint8_t b;
+
+    peek(path, at, &b, 1);
+    b = (uint8_t)~b;
+    poke(path, at, &b, 1);
+}
+
 static inline void tell(void *arg, enum finding kind, bool fixed, const char *text)
 {
     print_message("    %s%s\n", text, fixed ? " (fixed)" : "");

@@ -288,14 +288,14 @@ static void one_header_and_one_region_table_are_enough(void **state)
         d = must_open(path, false);
         put(d, MiB, 5);
         disk_close(d);
-        poke(path, at[i] + 20, "?", 1);
+        spoil(path, at[i] + 20);
         d = must_open(path, true);
         holds(d, MiB, 5);
         disk_close(d);
         checked(path, true, 0, 1);
         checked(path, false, 0, 0);
-        poke(path, at[i & 2] + 20, "?", 1);
-        poke(path, at[i | 1] + 20, "?", 1);
+        spoil(path, at[i & 2] + 20);
+        spoil(path, at[i | 1] + 20);
         assert_int_equal(try_open(path, true, &d, &e), -EINVAL);
         checked(path, false, 1, 0);
     }
