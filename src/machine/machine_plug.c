@@ -145,6 +145,19 @@ static struct plugged *plugged_new(struct machine *m, struct err *e)
     return NULL;
 }
 
+/* It came, or (rc < 0) its place is free again. */
+static int plugged_end(struct machine *m, struct plugged *k, int rc, const char **id)
+{
+    if (rc < 0) {
+        free(k->path);
+        *k = (struct plugged){.path = NULL};
+        return rc;
+    }
+    m->plugged_ever++;
+    *id = k->id;
+    return 0;
+}
+
 static int plug_nic(struct machine *m, struct plan_nic *n, struct plugged *k, struct err *e)
 {
     int rc;
@@ -180,14 +193,7 @@ int machine_attach_nic(struct machine *m, const char *spec, const char **id, str
     if (rc == 0)
         rc = plug_nic(m, &p.nic[0], k, e);
     plan_free(&p);
-    if (rc < 0) {
-        free(k->path);
-        *k = (struct plugged){.path = NULL};
-        return rc;
-    }
-    m->plugged_ever++;
-    *id = k->id;
-    return 0;
+    return plugged_end(m, k, rc, id);
 }
 
 int machine_attach(struct machine *m, const char *spec, const char **id, struct err *e)
@@ -207,14 +213,7 @@ int machine_attach(struct machine *m, const char *spec, const char **id, struct 
     if (rc == 0)
         rc = plug(m, &p.disk[0], k, e);
     plan_free(&p);
-    if (rc < 0) {
-        free(k->path);
-        *k = (struct plugged){.path = NULL};
-        return rc;
-    }
-    m->plugged_ever++;
-    *id = k->id;
-    return 0;
+    return plugged_end(m, k, rc, id);
 }
 
 int machine_detach(struct machine *m, const char *id, struct err *e)
