@@ -9,17 +9,6 @@ kernel=6.1
 modules='virtio_pci virtio_blk'
 timeout=400
 
-# sector LETTER FILE
-sector()
-{
-    {
-        printf '\272\370\003\260%s\356\272\004\006\270\000\040\357\364\353\375' "$1"
-        head -c 494 /dev/zero
-        printf '\125\252'
-        head -c 1M /dev/zero
-    } >"$2"
-}
-
 # press TEXT: as `hospes type` spells it.
 press()
 {

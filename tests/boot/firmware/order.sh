@@ -2,19 +2,8 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # Of two disks that both start, the one with boot=1 does, on every bus that firmware knows; without boot=, the first one.
-# Each has a boot sector that says its letter on COM1 and powers the machine off.
+# Each says its letter.
 timeout=400
-
-# sector LETTER FILE
-sector()
-{
-    {
-        printf '\272\370\003\260%s\356\272\004\006\270\000\040\357\364\353\375' "$1"
-        head -c 494 /dev/zero
-        printf '\125\252'
-        head -c 1M /dev/zero
-    } >"$2"
-}
 
 host()
 {

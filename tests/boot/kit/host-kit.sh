@@ -193,6 +193,17 @@ for mask in (0, 1, 0):
 END
 }
 
+# sector LETTER FILE: a disk whose boot sector says LETTER on COM1 and powers the machine off.
+sector()
+{
+    {
+        printf '\272\370\003\260%s\356\272\004\006\270\000\040\357\364\353\375' "$1"
+        head -c 494 /dev/zero
+        printf '\125\252'
+        head -c 1M /dev/zero
+    } >"$2"
+}
+
 # colours FILE: size, pixels of the three most frequent colours, and how many colours there are. PNG with 8-bit RGB, as hospes writes it.
 colours()
 {
