@@ -24,6 +24,7 @@
 #include "identity.h"
 #include "input.h"
 #include "netvsp.h"
+#include "personas/faces.h"
 #include "personas/nics.h"
 #include "storage/disk.h"
 #include "storvsp.h"
@@ -46,10 +47,8 @@ struct hyperv {
     struct vmbus *bus;
     struct vcpu *cpu[HYPERV_CPUS];
     struct storvsp *scsi, *ide[IDE_UNITS];
-    struct ide *head;  /* the emulated IDE controller, NULL: none */
-    struct ahci *sata; /* what UEFI starts disks of the SCSI controller from, NULL: none */
-    unsigned sata_ports;
-    uint64_t two_faced; /* units of scsi that are on sata, too */
+    struct ide *head;   /* the emulated IDE controller, NULL: none */
+    struct faces faces; /* what UEFI starts disks of the SCSI controller from */
     struct netvsp *nic[NICS];
     struct ics *ics;
     struct input *input;
@@ -133,8 +132,7 @@ static void hyperv_destroy(struct persona *p)
     video_destroy(v->video);
     hvsock_destroy(v->hvsock);
     free(v->socket);
-    for (unsigned i = 0; v->sata && i < v->sata_ports; i++)
-        ahci_detach(v->sata, i);
+    faces_gone(&v->faces);
     for (unsigned i = 0; i < STORVSP_LUNS; i++)
         free(v->unit[i]);
     for (unsigned i = 0; v->head && i < v->ide_units; i++)
@@ -334,21 +332,6 @@ static int add_scsi(struct hyperv *v, unsigned channels, const struct disk_spec 
     return 0;
 }
 
-/* A generation 2 machine has its disks on the SCSI controller alone, which UEFI does not know. */
-static int add_sata(struct hyperv *v, const struct disk_spec *s, struct err *e)
-{
-    struct ahci_port_cfg c = {.disk = s->disk, .borrowed = true, .serial = s->serial, .id = s->id};
-    int rc;
-
-    if (!v->p.env.uefi || s->cdrom || v->sata_ports == AHCI_PORTS)
-        return 0;
-    rc = ahci_add(&v->p.env.dev, &v->sata, &c, e);
-    if (rc < 0)
-        return rc;
-    v->sata_ports++;
-    return 0;
-}
-
 static int unit_of(const struct hyperv *v, const char *id)
 {
     for (int i = 0; i < STORVSP_LUNS; i++) {
@@ -358,16 +341,13 @@ static int unit_of(const struct hyperv *v, const char *id)
     return -1;
 }
 
+/* A generation 2 machine has its disks on the SCSI controller alone, which UEFI does not know. */
 static int add_scsi_and_face(struct hyperv *v, unsigned channels, const struct disk_spec *s,
                              const struct scsi_lun_cfg *c, struct err *e)
 {
-    unsigned faces = v->sata_ports;
     int rc = add_scsi(v, channels, s, c, e);
 
-    rc = rc < 0 ? rc : add_sata(v, s, e);
-    if (rc == 0 && v->sata_ports > faces)
-        v->two_faced |= UINT64_C(1) << unit_of(v, s->id);
-    return rc;
+    return rc < 0 ? rc : faces_add(&v->faces, &v->p.env, s, e);
 }
 
 /* Linux and Windows say who they are before they look for PCI devices, and firmware never does. */
@@ -377,8 +357,8 @@ static enum verdict hyperv_msr(struct persona *p, struct vcpu *cpu, uint32_t msr
     struct hyperv *v = hyperv_of(p);
 
     (void)cpu;
-    if (msr == HV_X64_MSR_GUEST_OS_ID && dir == ACC_WRITE && *val && v->sata)
-        ahci_hide(v->sata);
+    if (msr == HV_X64_MSR_GUEST_OS_ID && dir == ACC_WRITE && *val)
+        faces_hide(&v->faces);
     return VERDICT_NOT_MINE;
 }
 
@@ -435,10 +415,9 @@ static int hyperv_unplug_disk(struct persona *p, const char *id, struct err *e)
         return err_exit(e, EX_USAGE_, ENOENT,
                         "there is no disk %.32s on bus=scsi; others stay until the machine ends",
                         id);
-    if (v->two_faced >> i & 1)
-        return err_exit(e, EX_USAGE_, EBUSY,
-                        "UEFI knows %.32s, too: it stays until the machine ends", id);
-    rc = storvsp_detach(v->scsi, (unsigned)i, e);
+    rc = faces_keep(&v->faces, id, e);
+    if (rc == 0)
+        rc = storvsp_detach(v->scsi, (unsigned)i, e);
     if (rc < 0)
         return rc;
     free(v->unit[i]);

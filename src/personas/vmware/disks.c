@@ -24,7 +24,6 @@
 
 enum { ADAPTER_TARGET = 7 };
 _Static_assert((int)VMWARE_TARGETS >= (int)PVSCSI_TARGETS, "a place for every target");
-_Static_assert((int)VMWARE_FACES == (int)AHCI_PORTS, "a face for every port");
 
 static const struct {
     const char *word; /* bus=, as in VMX files */
@@ -38,33 +37,10 @@ static const struct {
 
 /* --- faces for UEFI --- */
 
-static int face_add(struct vmware *w, const struct disk_spec *s, struct err *e)
-{
-    struct ahci_port_cfg c = {.disk = s->disk, .borrowed = true, .serial = s->serial, .id = s->id};
-    int rc;
-
-    if (!w->p.env.uefi || s->cdrom || w->faces == VMWARE_FACES)
-        return 0;
-    rc = ahci_add(&w->p.env.dev, &w->face, &c, e);
-    if (rc < 0)
-        return rc;
-    w->face_id[w->faces++] = s->id;
-    return 0;
-}
-
-static bool has_face(const struct vmware *w, const char *id)
-{
-    for (unsigned i = 0; i < w->faces; i++) {
-        if (strcmp(w->face_id[i], id) == 0)
-            return true;
-    }
-    return false;
-}
-
 void vmware_meet(struct vmware *w)
 {
-    if (w->face && !__atomic_exchange_n(&w->met, true, __ATOMIC_RELAXED))
-        ahci_hide(w->face);
+    if (w->faces.ahci && !__atomic_exchange_n(&w->met, true, __ATOMIC_RELAXED))
+        faces_hide(&w->faces);
 }
 
 static void meet_later(void *arg)
@@ -77,8 +53,9 @@ static void meet_later(void *arg)
 static void driven(void *arg)
 {
     struct vmware *w = arg;
+    struct ahci *a = w->faces.ahci;
 
-    if (w->face && (ahci_used(w->face) || __atomic_fetch_add(&w->drivers, 1, __ATOMIC_RELAXED)))
+    if (a && (ahci_used(a) || __atomic_fetch_add(&w->drivers, 1, __ATOMIC_RELAXED)))
         loop_post(w->p.env.dev.loop, meet_later, w);
 }
 
@@ -86,12 +63,6 @@ void vmware_faces_reset(struct vmware *w)
 {
     __atomic_store_n(&w->met, false, __ATOMIC_RELAXED);
     __atomic_store_n(&w->drivers, 0, __ATOMIC_RELAXED);
-}
-
-void vmware_faces_gone(struct vmware *w)
-{
-    for (unsigned i = 0; i < w->faces; i++)
-        ahci_detach(w->face, i);
 }
 
 /* --- adapters --- */
@@ -221,7 +192,7 @@ int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)
             disk_close(s->disk);
             return rc;
         }
-        return face_add(w, s, e);
+        return faces_add(&w->faces, &p->env, s, e);
     }
     if (s->bus && (strcmp(s->bus, "sata") == 0 || strcmp(s->bus, "ahci") == 0)) {
         struct ahci_port_cfg a = {
@@ -275,9 +246,9 @@ int vmware_unplug_disk(struct persona *p, const char *id, struct err *e)
 
             if (!a->disk[t] || strcmp(a->disk[t], id) != 0)
                 continue;
-            if (has_face(w, id))
-                return err_exit(e, EX_USAGE_, EBUSY,
-                                "UEFI knows %.32s, too: it stays until the machine ends", id);
+            rc = faces_keep(&w->faces, id, e);
+            if (rc < 0)
+                return rc;
             rc = a->kind == ADAPTER_PVSCSI ? pvscsi_detach(a->pvscsi, t, e)
                                            : mpt_detach(a->mpt, t, e);
             if (rc == 0)

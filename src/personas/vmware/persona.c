@@ -43,7 +43,7 @@ static void vmware_destroy(struct persona *p)
 {
     struct vmware *w = vmware_of(p);
 
-    vmware_faces_gone(w);
+    faces_gone(&w->faces);
     vmware_mouse_gone(w);
     loop_disarm(p->env.dev.loop, &w->steal_tick);
     rpc_destroy(w->rpc);

@@ -13,6 +13,7 @@
 #include "abi/vmware.h"
 #include "console/hub.h"
 #include "core/loop.h"
+#include "personas/faces.h"
 #include "personas/persona.h"
 
 struct pvscsi;
@@ -48,7 +49,7 @@ struct vmware_steal_clock {
 };
 
 enum vmware_adapter_kind { ADAPTER_PVSCSI, ADAPTER_LSILOGIC, ADAPTER_LSISAS1068 };
-enum { VMWARE_ADAPTERS = 4, VMWARE_TARGETS = 64, VMWARE_FACES = 6 };
+enum { VMWARE_ADAPTERS = 4, VMWARE_TARGETS = 64 };
 
 /* A SCSI controller. */
 struct vmware_adapter {
@@ -70,13 +71,9 @@ struct vmware {
     struct ide *ide; /* the bus's; NULL: none; for CD-ROM drives */
     struct ahci *ahci;
     struct nvme *nvme;
-    /* What UEFI knows the adapters' disks by: a SATA controller that borrows them and goes at the
-     * guest's first contact. NULL: none. */
-    struct ahci *face;
-    unsigned faces;
-    const char *face_id[VMWARE_FACES];
-    unsigned drivers; /* atomic: that set up an adapter since the last reset */
-    bool met;         /* atomic: the guest called, and the face is gone until a reset */
+    struct faces faces; /* what UEFI knows the adapters' disks by */
+    unsigned drivers;   /* atomic: that set up an adapter since the last reset */
+    bool met;           /* atomic: the guest called, and the faces are gone until a reset */
     char serial[64];
     uint8_t uuid[16]; /* as in the SMBIOS table */
     struct rpc *rpc;
@@ -106,8 +103,6 @@ bool vmware_grew(struct persona *p, const struct disk *disk);
  * device's lock. */
 void vmware_meet(struct vmware *w);
 void vmware_faces_reset(struct vmware *w);
-/* Before the adapters close the disks. */
-void vmware_faces_gone(struct vmware *w);
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);

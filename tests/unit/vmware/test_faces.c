@@ -49,7 +49,7 @@ static void start(bool uefi)
 
 static void end(void)
 {
-    vmware_faces_gone(&w);
+    faces_gone(&w.faces);
     fake_env_run(&f);
     fake_env_destroy(&f);
 }
@@ -76,7 +76,7 @@ static void a_guest_that_calls_sees_each_disk_once(void **state)
 
     (void)state;
     start(true);
-    assert_int_equal(w.faces, 2);
+    assert_int_equal(w.faces.n, 2);
     assert_true(slot_of(ID_AHCI) >= 0);
     vmware_meet(&w);
     assert_int_equal(slot_of(ID_AHCI), -1);
