@@ -4,7 +4,7 @@
 # the loopback, with files of its own; skipped where Debian's postgresql is not installed.
 set -euo pipefail
 hospes=$1 fill=$2 published=$3
-bin=$(find /usr/lib/postgresql/*/bin -maxdepth 1 -name initdb 2>/dev/null | sort -V | tail -n 1)
+bin=$(find /usr/lib/postgresql/*/bin -maxdepth 1 -name initdb 2>/dev/null | sort -V | tail -n 1) || true # no such folder
 [ -n "$bin" ] || {
     echo "no PostgreSQL server: install postgresql"
     exit 77
