@@ -166,6 +166,9 @@ static int board_extras(struct board *b, struct err *e)
     env.id = "hpet";
     if (rc == 0 && b->cfg.hpet)
         rc = board_take(b, hpet_create(&env, &d, e), &d);
+    env.id = "genid";
+    if (rc == 0 && b->cfg.genid)
+        rc = board_take(b, genid_create(&env, b->cfg.genid, &d, e), &d);
     return rc;
 }
 

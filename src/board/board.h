@@ -49,6 +49,8 @@ struct board_cfg {
     uint8_t uuid[16];                  /* as printed, big-endian fields */
     bool rtc_local;                    /* the clock holds local time */
     bool hpet;                         /* an event timer: not in every hypervisor */
+    const uint8_t *genid; /* 16 bytes of a generation id, as they lie in memory; read by
+                           * board_create() alone; NULL: none */
     bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
     bool q35;                          /* a PC with PCI Express; else an i440FX */
     bool vga;                          /* a screen; always there with firmware */
@@ -97,6 +99,7 @@ struct board_tables {
     /* Appends to the DSDT's \_SB scope; may be NULL. */
     void (*acpi)(void *arg, struct aml *out);
     void *acpi_arg;
+    const char *genid_hid; /* the hardware id of a board's generation id; not NULL if it has one */
 };
 
 /* Puts `memory` bytes of RAM where the board has them: for who needs them before there is a board.

@@ -292,6 +292,22 @@ static void tpm(struct aml *a)
     aml_end(a);
 }
 
+/* Microsoft, Virtual Machine Generation ID: found by _CID and _DDN, the address in two halves. */
+static void generation_id(struct aml *a, const char *hid)
+{
+    aml_device(a, "GENC");
+    aml_name_string(a, "_HID", hid);
+    aml_name_string(a, "_CID", "VM_Gen_Counter");
+    aml_name_string(a, "_DDN", "VM_Gen_Counter");
+    aml_name_int(a, "_UID", 0);
+    aml_name(a, "ADDR");
+    aml_package(a, 2);
+    aml_int(a, (uint32_t)LAYOUT_GENID);
+    aml_int(a, LAYOUT_GENID >> 32);
+    aml_end(a);
+    aml_end(a);
+}
+
 static void namespace(struct aml *a, const struct tables_cfg *c)
 {
     sleep_state(a, "\\_S5", 0);
@@ -305,6 +321,8 @@ static void namespace(struct aml *a, const struct tables_cfg *c)
         event_timer(a);
     if (c->tpm)
         tpm(a);
+    if (c->hooks.genid_hid)
+        generation_id(a, c->hooks.genid_hid);
     if (c->hooks.acpi)
         c->hooks.acpi(c->hooks.acpi_arg, a);
     aml_end(a);

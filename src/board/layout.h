@@ -35,6 +35,7 @@
 #define LAYOUT_IOAPIC UINT64_C(0xfec00000)
 #define LAYOUT_HPET UINT64_C(0xfed00000)
 #define LAYOUT_TPM UINT64_C(0xfed40000)
+#define LAYOUT_GENID UINT64_C(0xfed50000)
 #define LAYOUT_LAPIC UINT64_C(0xfee00000)
 enum layout_port {
     LAYOUT_PCIPLUG = 0xae00, /* ACPI hot plug of PCI slots */

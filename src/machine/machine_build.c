@@ -168,9 +168,23 @@ static bool build_sleeps(const struct plan *p)
     return !plan_uefi(p) && (build_is_kvm(p) || strcmp(p->persona, "bare") == 0);
 }
 
-static int build_board(struct machine *m, struct err *e)
+static int build_genid(struct machine *m, const struct persona_ops *ops, uint8_t room[16],
+                       const uint8_t **out, struct err *e)
 {
     const struct plan *p = m->plan;
+
+    m->tables.genid_hid =
+        ops->genid ? ops->genid(m->persona_opts, p->genid.said, plan_uefi(p)) : NULL;
+    if (!m->tables.genid_hid)
+        return 0;
+    *out = place_genid(p, room);
+    return *out ? 0 : err_set(e, EIO, "the host's random numbers cannot be read");
+}
+
+static int build_board(struct machine *m, const struct persona_ops *ops, struct err *e)
+{
+    const struct plan *p = m->plan;
+    uint8_t genid[16];
     struct board_uefi uefi = {.nvram = p->nvram && strcmp(p->nvram, "none") != 0 ? p->nvram : NULL,
                               .nested_tcg = host_nested_tcg(),
                               .kernel = p->kernel,
@@ -209,6 +223,8 @@ static int build_board(struct machine *m, struct err *e)
         c.tpm = &tpm;
     }
     memcpy(c.uuid, p->uuid, sizeof(c.uuid));
+    if (rc == 0)
+        rc = build_genid(m, ops, genid, &c.genid, e);
     if (rc == 0)
         rc = board_create(&c, &m->board, e);
     cfg_destroy(opts);
@@ -464,7 +480,7 @@ int machine_build(struct machine *m, struct err *e)
     if (rc == 0)
         rc = hub_create(m->loop, &m->hub, e);
     if (rc == 0)
-        rc = build_board(m, e);
+        rc = build_board(m, ops, e);
     if (rc == 0)
         rc = build_persona(m, ops, e);
     if (rc == 0)

@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "board/aml.h"
 #include "board/pci.h"
@@ -102,6 +103,28 @@ const uint8_t *place_instance(const struct plan_guid *g, uint8_t out[16])
     for (unsigned i = 0; i < 16; i++)
         out[i] = g->b[order[i]];
     return out;
+}
+
+/* A run whose writes are thrown away starts from the same state as the one before it: to the guest
+ * its state was put back, so that the id that it knows must not be shown again. */
+static bool goes_back(const struct plan *p)
+{
+    for (size_t i = 0; i < p->disks; i++) {
+        if (!p->disk[i].cdrom && p->disk[i].write == PLAN_SNAPSHOT)
+            return true;
+    }
+    return false;
+}
+
+const uint8_t *place_genid(const struct plan *p, uint8_t out[16])
+{
+    if (!goes_back(p) && place_instance(&p->genid, out))
+        return out;
+    if (p->genid.said)
+        log_line(LOG_INFO, "machine",
+                 "what this guest writes is thrown away, so it gets a new generation id, as after "
+                 "a checkpoint was applied");
+    return getrandom(out, 16, 0) == 16 ? out : NULL;
 }
 
 const struct plan_controller *place_controller(const struct plan *p, const struct plan_disk *d)

@@ -193,6 +193,9 @@ MUST int place_slot(struct machine *m, const struct plan_place *place, const cha
                     struct cfg *opts, struct err *e);
 /* A VMBus instance as on the wire: out, or NULL when none was said. */
 const uint8_t *place_instance(const struct plan_guid *g, uint8_t out[16]);
+/* The generation id for this run, as it lies in memory: out; NULL: the host has no random numbers.
+ */
+const uint8_t *place_genid(const struct plan *p, uint8_t out[16]);
 /* The controller that the plan describes for a disk; NULL: none. */
 const struct plan_controller *place_controller(const struct plan *p, const struct plan_disk *d);
 /* The plan's names over the persona's. */

@@ -36,7 +36,7 @@ struct plan_disk {
     char *bus;    /* the persona's word: scsi, ide, nvme, ... */
     char *opts;   /* what is left for the front end: "slot=160,serial=..." */
     enum plan_write write;
-    bool write_said; /* else: snapshot unless hospes made the image */
+    bool write_said; /* else nobody chose, and it is a snapshot */
     bool cdrom;
     unsigned loop;
     int controller, unit;    /* place on a controller of `bus`, -1 not said */

@@ -130,6 +130,9 @@ struct persona_ops {
     /* Appends to the DSDT's \_SB scope; see board/aml.h. May be NULL. */
     void (*acpi)(struct persona *p, struct aml *out);
     void (*smbios)(struct persona *p, struct smbios_id *out);
+    /* The hardware id of ACPI by which this hypervisor gives guests a generation id; said: the plan
+     * has one. NULL: it gives them none. Before the persona is created; may be NULL. */
+    const char *(*genid)(struct cfg *opts, bool said, bool uefi);
     /* 0: asked, an event will follow; -ENOTSUP: this guest has no such channel (now). */
     MUST int (*ask)(struct persona *p, enum persona_ask what, uint64_t value, struct err *e);
     /* Text that host and guest share by the persona's own channel: Hyper-V's key-value pairs,

@@ -50,6 +50,10 @@ void rtc_cpus(struct device *d, unsigned cpus);
 /* hpet.c: an event timer at LAYOUT_HPET. */
 MUST int hpet_create(const struct env *env, struct device **out, struct err *e);
 
+/* genid.c: a generation id, in the order in which it lies in memory, at LAYOUT_GENID. */
+MUST int genid_create(const struct env *env, const uint8_t id[16], struct device **out,
+                      struct err *e);
+
 /* i8042.c: keyboard and mouse, which hub (may be NULL) can use. */
 struct hub;
 MUST int i8042_create(const struct env *env, const struct board_signal *sig, struct hub *hub,

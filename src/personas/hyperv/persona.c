@@ -510,6 +510,16 @@ static void hyperv_acpi(struct persona *p, struct aml *a)
     aml_end(a);
 }
 
+/* Since Hyper-V of 2012 each machine has one. */
+static const char *hyperv_genid(struct cfg *opts, bool said, bool uefi)
+{
+    const char *release = opts ? cfg_get(opts, "release") : NULL;
+
+    if (release && strcmp(release, "2008r2") == 0 && !said)
+        return NULL;
+    return uefi ? "MSFT1002" : "Hyper_V_Gen_Counter_V1";
+}
+
 static void hyperv_smbios(struct persona *p, struct smbios_id *out)
 {
     (void)p;
@@ -594,6 +604,7 @@ const struct persona_ops persona_hyperv = {
     .finish = hyperv_finish,
     .acpi = hyperv_acpi,
     .smbios = hyperv_smbios,
+    .genid = hyperv_genid,
     .ask = hyperv_ask,
     .data_set = hyperv_data_set,
     .data_list = hyperv_data_list,

@@ -396,6 +396,14 @@ static void kvm_describe(struct persona *p, struct dump *out)
              kvm_of(p)->o.modern_only ? ", modern only" : "");
 }
 
+/* The name that QEMU gives it; a machine has one when it is asked for. */
+static const char *kvm_genid(struct cfg *opts, bool said, bool uefi)
+{
+    (void)opts;
+    (void)uefi;
+    return said ? "QEMUVGID" : NULL;
+}
+
 const struct persona_ops persona_kvm = {
     .name = "kvm",
     .about = "KVM: virtio devices, kvmclock",
@@ -412,5 +420,6 @@ const struct persona_ops persona_kvm = {
     .finish = kvm_finish,
     .smbios = kvm_smbios,
     .ask = kvm_ask,
+    .genid = kvm_genid,
     .describe = kvm_describe,
 };

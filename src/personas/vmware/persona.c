@@ -348,6 +348,14 @@ static void vmware_describe(struct persona *p, struct dump *out)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* Machines have one when their description says so. */
+static const char *vmware_genid(struct cfg *opts, bool said, bool uefi)
+{
+    (void)opts;
+    (void)uefi;
+    return said ? "VMGENID" : NULL;
+}
+
 const struct persona_ops persona_vmware = {
     .name = "vmware",
     .about = "VMware ESXi: backdoor, pvscsi and LSI Logic disks, vmxnet3",
@@ -367,5 +375,6 @@ const struct persona_ops persona_vmware = {
     .ask = vmware_ask,
     .data_set = vmware_data_set,
     .data_list = vmware_data_list,
+    .genid = vmware_genid,
     .describe = vmware_describe,
 };

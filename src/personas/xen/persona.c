@@ -522,6 +522,14 @@ static void xen_describe(struct persona *p, struct dump *out)
     }
 }
 
+/* As hvmloader does it: there when the domain was given one. */
+static const char *xen_genid(struct cfg *opts, bool said, bool uefi)
+{
+    (void)opts;
+    (void)uefi;
+    return said ? "XEN0000" : NULL;
+}
+
 const struct persona_ops persona_xen = {
     .name = "xen",
     .about = "Xen HVM and PVH: event channels, grants, xenstore, xvd disks, vif cards",
@@ -544,5 +552,6 @@ const struct persona_ops persona_xen = {
     .ask = xen_ask,
     .data_set = xen_data_set,
     .data_list = xen_data_list,
+    .genid = xen_genid,
     .describe = xen_describe,
 };

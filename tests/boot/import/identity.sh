@@ -20,6 +20,8 @@ virtualHW.version = "13"
 displayName = "web one"
 memsize = "256"
 uuid.bios = "56 4d 17 83 79 92 52 5d-7e 16 32 9b 20 a5 b2 43"
+vm.genid = "-81985529216486896"
+vm.genidX = "81985529216486895"
 ethernet0.present = "TRUE"
 ethernet0.virtualDev = "vmxnet3"
 ethernet0.address = "00:0c:29:01:02:03"
@@ -56,6 +58,7 @@ describe_hyperv()
 {
     cat <<'END'
 <configuration><properties><name>web</name><subtype>0</subtype></properties>
+<global_settings><devices><generation_id>0123456789abcdeffedcba9876543210</generation_id></devices></global_settings>
 <settings><processors><count>1</count></processors><memory><bank><size>256</size></bank></memory></settings>
 <manifest><vdev001><device>d422512d-2bf2-4752-809d-7b82b5fcb1b4</device>
 <instance>73e0f0c5-c0bc-4e16-a458-0e1c388bfee3</instance></vdev001>
@@ -88,6 +91,17 @@ host()
     append="from=$from" run "web.$suffix" </dev/null
 }
 
+# The kernel's own driver took it. What is written in these runs is thrown away, so the id is one of this run's own.
+generation_id()
+{
+    local id
+    [ -e "/sys/bus/acpi/drivers/vmgenid/$1:00" ] || failure "no generation id of the name $1"
+    id=$(devmem 0xfed50000 64)
+    case $id in
+    0x0000000000000000 | 0xFEDCBA9876543210 | 0x0123456789ABCDEF) failure "the generation id is $id" ;;
+    esac
+}
+
 guest()
 {
     local from dmi=/sys/class/dmi/id card=/sys/class/net/eth0
@@ -100,6 +114,7 @@ guest()
     case $from in
     vmx)
         want "the card's slot" "$(cat $card/device/firmware_node/sun)" 192
+        generation_id VMGENID
         want "the serial" "$(cat $dmi/product_serial)" "VMware-56 4d 17 83 79 92 52 5d-7e 16 32 9b 20 a5 b2 43"
         ;;
     libvirt)
@@ -118,6 +133,7 @@ guest()
     hyperv)
         want "the card's channel" "$(basename "$(readlink -f $card/device)")" a2afd1a7-69ec-4a37-973f-65db73163ff2
         [ -e /sys/bus/vmbus/devices/7d6f884f-489b-48eb-991e-e04ea1219d12 ] || failure "no controller of that channel"
+        generation_id Hyper_V_Gen_Counter_V1
         want "the serial" "$(cat $dmi/product_serial)" web-serial
         ;;
     esac

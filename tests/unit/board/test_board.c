@@ -31,6 +31,7 @@ static void note(void *arg, enum board_event what, unsigned value, const char *t
 
 static void start(uint64_t memory, unsigned cpus, bool testdev)
 {
+    static const uint8_t genid[16] = {1};
     struct board_cfg c = {.cpus = cpus,
                           .cpus_max = cpus + 2,
                           .memory = memory,
@@ -38,8 +39,9 @@ static void start(uint64_t memory, unsigned cpus, bool testdev)
                           .s3 = true,
                           .pci_plug = !getenv("HOSPES_TEST_Q35"),
                           .q35 = getenv("HOSPES_TEST_Q35") != NULL,
+                          .genid = genid,
                           .event = note};
-    struct board_tables t = {.acpi = NULL};
+    struct board_tables t = {.genid_hid = "MSFT1002"};
     struct err e = {0};
 
     memset(events, 0, sizeof(events));

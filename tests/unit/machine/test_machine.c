@@ -560,9 +560,32 @@ static void a_q35_keeps_buses_and_takes_cards(void **state)
     machine_destroy(t->m);
 }
 
+static void a_guest_whose_writes_are_thrown_away_gets_a_new_generation_id(void **state)
+{
+    static const struct plan_guid id = {.said = true, .b = {0x56, 0x4d, 0x17, 0x83, 0x79, 0x92}};
+    static const uint8_t kept[16] = {0x83, 0x17, 0x4d, 0x56, 0x92, 0x79};
+    struct bench *t = *state;
+    uint8_t first[16], second[16];
+
+    t->plan.genid = id;
+    assert_ptr_equal(place_genid(&t->plan, first), first);
+    assert_memory_equal(first, kept, 16);
+    assert_int_equal(plan_add_disk(&t->plan, "a.img,write", &t->e), 0);
+    assert_int_equal(plan_add_disk(&t->plan, "b.iso,cdrom", &t->e), 0);
+    place_genid(&t->plan, first);
+    assert_memory_equal(first, kept, 16);
+    assert_int_equal(plan_add_disk(&t->plan, "c.img", &t->e), 0);
+    place_genid(&t->plan, first);
+    place_genid(&t->plan, second);
+    assert_memory_not_equal(first, kept, 16);
+    assert_memory_not_equal(first, second, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            a_guest_whose_writes_are_thrown_away_gets_a_new_generation_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_q35_keeps_buses_and_takes_cards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_powers_off_ends_the_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nine_resets_are_no_crash, set_up, tear_down),
