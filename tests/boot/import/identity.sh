@@ -95,7 +95,7 @@ host()
 generation_id()
 {
     local id
-    [ -e "/sys/bus/acpi/drivers/vmgenid/$1:00" ] || failure "no generation id of the name $1"
+    [ -e "/sys/bus/acpi/drivers/vmgenid/$1:00" ] || failure "no generation id of the name $1: $(ls /sys/bus/acpi/drivers/vmgenid)"
     id=$(devmem 0xfed50000 64)
     case $id in
     0x0000000000000000 | 0xFEDCBA9876543210 | 0x0123456789ABCDEF) failure "the generation id is $id" ;;
@@ -133,7 +133,7 @@ guest()
     hyperv)
         want "the card's channel" "$(basename "$(readlink -f $card/device)")" a2afd1a7-69ec-4a37-973f-65db73163ff2
         [ -e /sys/bus/vmbus/devices/7d6f884f-489b-48eb-991e-e04ea1219d12 ] || failure "no controller of that channel"
-        generation_id Hyper_V_Gen_Counter_V1
+        generation_id HYPER_V_GEN_COUNTER_V1
         want "the serial" "$(cat $dmi/product_serial)" web-serial
         ;;
     esac
