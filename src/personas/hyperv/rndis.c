@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "net/rss.h"
 #include "netvsp.h"
 
 enum { RNDIS_REPLY = 512, RNDIS_DRIVER_VERSION = 0x61e, ETHER_HEAD = 14 };
@@ -431,22 +432,6 @@ void rndis_link(struct netvsp *n, bool up)
 
 /* --- receive side scaling --- */
 
-static uint32_t toeplitz(const uint8_t key[NDIS_RSS_KEY], const uint8_t *p, size_t n)
-{
-    uint32_t window = be32_at(key), hash = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            size_t next = 32 + i * 8 + bit;
-
-            if (p[i] >> (7 - bit) & 1)
-                hash ^= window;
-            window = window << 1 | (key[next / 8 % NDIS_RSS_KEY] >> (7 - next % 8) & 1);
-        }
-    }
-    return hash;
-}
-
 unsigned rss_queue(const struct netvsp *n, const uint8_t *head, size_t len)
 {
     unsigned type = be16_at(head + 12), addresses = 0, ports = 0, proto = 0;
@@ -474,7 +459,7 @@ unsigned rss_queue(const struct netvsp *n, const uint8_t *head, size_t len)
         memcpy(tuple + addresses, head + ports, 4);
         addresses += 4;
     }
-    return n->table[toeplitz(n->key, tuple, addresses) % n->table_size];
+    return n->table[rss_toeplitz(n->key, tuple, addresses) % n->table_size];
 }
 
 /* --- what the guest wants done to a frame --- */

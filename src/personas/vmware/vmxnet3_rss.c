@@ -9,14 +9,13 @@
 #include <string.h>
 
 #include "core/gmem.h"
-#include "net/csum.h"
+#include "net/rss.h"
 #include "personas/vmware/vmxnet3.h"
 
 enum {
     IP_TCP = 6,
     IP_UDP = 17,
     IP_ESP = 50,
-    HASH_INPUT = 36 /* bytes: two IPv6 addresses, ports */
 };
 
 bool vmxnet3_rss_load(struct vmxnet3 *x)
@@ -37,21 +36,6 @@ bool vmxnet3_rss_load(struct vmxnet3 *x)
     memcpy(r->key, c.key, sizeof(r->key));
     memcpy(r->table, c.table, sizeof(r->table));
     return true;
-}
-
-/* Microsoft's "RSS hash calculations", with a key of 40 bytes: enough for 36 of input. */
-static uint32_t toeplitz(const uint8_t key[40], const uint8_t *p, size_t n)
-{
-    uint32_t hash = 0, window = be32_at(key);
-
-    for (size_t i = 0; i < n; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            if (p[i] & 0x80 >> bit)
-                hash ^= window;
-            window = window << 1 | (uint32_t)(key[i + 4] >> (7 - bit) & 1);
-        }
-    }
-    return hash;
 }
 
 /* What follows the IP header, also of protocols that net_layout() knows nothing of. 0: nothing. */
@@ -109,7 +93,7 @@ static uint32_t fold(const struct vmxnet3 *x, const struct net_layout *o)
 unsigned vmxnet3_pick(struct vmxnet3 *x, uint32_t *hash, unsigned *kind)
 {
     const struct vmxnet3_rss *r = &x->s.rss;
-    uint8_t input[HASH_INPUT];
+    uint8_t input[RSS_INPUT];
     struct net_layout o;
     unsigned proto, l4, queue;
     size_t n;
@@ -124,13 +108,10 @@ unsigned vmxnet3_pick(struct vmxnet3 *x, uint32_t *hash, unsigned *kind)
     *kind = kind_of(x, o.version, l4 ? proto : 0);
     if (*kind == VMXNET3_RCD_RSS_TYPE_NONE)
         return 0;
-    n = o.version == 4 ? 8 : 32;
-    memcpy(input, x->in + o.l3 + (o.version == 4 ? 12 : 8), n);
-    if (*kind != VMXNET3_RCD_RSS_TYPE_IPV4 && *kind != VMXNET3_RCD_RSS_TYPE_IPV6) {
-        memcpy(input + n, x->in + l4, 4); /* both ports, or the SPI */
-        n += 4;
-    }
-    *hash = toeplitz(r->key, input, n);
+    if (*kind == VMXNET3_RCD_RSS_TYPE_IPV4 || *kind == VMXNET3_RCD_RSS_TYPE_IPV6)
+        l4 = 0;
+    n = rss_input(x->in, &o, l4, input); /* with both ports, or the SPI */
+    *hash = rss_toeplitz(r->key, input, n);
     queue = r->table[*hash % r->entries];
     return queue < x->s.nrx ? queue : 0;
 }
