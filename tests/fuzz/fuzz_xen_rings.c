@@ -22,7 +22,7 @@
 #include "virtio/memdisk.h"
 
 enum { PAGE = 4096, SHARED = 0x1000, GRANTS = 0x2000, STATUS = 0x3000, RINGS = 0x4000 };
-enum { REF_BLK = 8, REF_TX = 9, REF_RX = 10, REFS = 64, RAM = 512 << 10 };
+enum { REF_BLK = 8, REF_TX = 9, REF_RX = 10, REF_CTRL = 11, REFS = 64, RAM = 512 << 10 };
 #define DEVICE "/local/domain/1/device/"
 
 struct fuzz {
@@ -30,7 +30,7 @@ struct fuzz {
     struct xen *x;
     struct loopnet *net;
     struct memdisk *disk;
-    unsigned port[2];
+    unsigned port[3];
     const uint8_t *data;
     size_t size;
 };
@@ -94,8 +94,8 @@ static void connect_screen(struct fuzz *z)
     poke(z, page + 32, 32, 8);                        /* depth */
     poke(z, page + 40, page / PAGE + 1, 8);
     poke(z, page + PAGE, page / PAGE + 2, 8);
-    xs_put(s, DEVICE "vfb/0/page-ref", "%llu", (unsigned long long)(page / PAGE));
-    xs_put(s, DEVICE "vkbd/0/page-ref", "%llu", (unsigned long long)(page / PAGE + 3));
+    xs_put(s, DEVICE "vfb/0/page-ref", "%u", (unsigned)(page / PAGE));
+    xs_put(s, DEVICE "vkbd/0/page-ref", "%u", (unsigned)(page / PAGE) + 3);
     xs_put(s, DEVICE "vfb/0/state", "3");
     xs_put(s, DEVICE "vkbd/0/state", "3");
 }
@@ -104,7 +104,7 @@ static void connect(struct fuzz *z)
 {
     struct xenstore *s = z->x->store;
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(z->port); i++) {
         struct evtchn_alloc_unbound a = {.dom = DOMID_SELF};
 
         op(z, EVTCHNOP_alloc_unbound, &a, sizeof(a));
@@ -118,6 +118,9 @@ static void connect(struct fuzz *z)
     xs_put(s, DEVICE "vif/0/tx-ring-ref", "%d", REF_TX);
     xs_put(s, DEVICE "vif/0/rx-ring-ref", "%d", REF_RX);
     xs_put(s, DEVICE "vif/0/event-channel", "%u", z->port[1]);
+    xs_put(s, DEVICE "vif/0/ctrl-ring-ref", "%d", REF_CTRL);
+    xs_put(s, DEVICE "vif/0/event-channel-ctrl", "%u", z->port[2]);
+    xs_put(s, DEVICE "vif/0/request-multicast-control", "1");
     xs_put(s, DEVICE "vif/0/request-rx-copy", "1");
     xs_put(s, DEVICE "vif/0/feature-sg", "1");
     xs_put(s, DEVICE "vif/0/feature-gso-tcpv4", "1");
@@ -175,6 +178,8 @@ static void write_key(struct fuzz *z)
                                       "vif/0/event-channel",
                                       "vif/0/event-channel-rx",
                                       "vif/0/event-channel-tx",
+                                      "vif/0/ctrl-ring-ref",
+                                      "vif/0/event-channel-ctrl",
                                       "vif/0/feature-sg",
                                       "vif/0/request-rx-copy",
                                       "vif/0/multi-queue-num-queues",
@@ -227,11 +232,11 @@ static void step(struct fuzz *z)
         poke(z, (gpa_t)take(z, 2) << 2, take(z, 8), 8);
         break;
     case 1: /* ring words and entries */
-        cmd = (unsigned)take(z, 1) % 3;
+        cmd = (unsigned)take(z, 1) % 4;
         poke(z, (gpa_t)RINGS + cmd * PAGE + take(z, 1) * 4, take(z, 4), 4);
         break;
     case 2:
-        send_to(z, z->port[take(z, 1) & 1]);
+        send_to(z, z->port[take(z, 1) % ARRAY_SIZE(z->port)]);
         break;
     case 3:
         write_key(z);

@@ -3,10 +3,10 @@
  * vif.c - Xen's network back end: what it offers, and how a front end connects.
  *
  * Document: Xen public/io/netif.h. Modelled: receiving by copy, several queues, split event
- * channels, scatter-gather, checksums of IPv4 and IPv6 and segmentation of TCP both ways. Not
- * modelled: page flipping, the control ring (hashes of the front end's choice), multicast control,
- * XDP headroom, the GSO prefix of drivers before 2013. Threads: the loop's; an event of the guest's
- * signals an eventfd.
+ * channels, scatter-gather, checksums of IPv4 and IPv6 and segmentation of TCP both ways, the
+ * control ring (hashes of the front end's choice), multicast control, the carrier. Not modelled:
+ * page flipping, static grants, XDP headroom, the GSO prefix of drivers before 2013. Threads: the
+ * loop's; an event of the guest's signals an eventfd.
  */
 #include "personas/xen/vif.h"
 
@@ -109,8 +109,9 @@ static void vif_offer(struct xenbus_dev *d)
     xenbus_write(d, "feature-gso-tcpv6", "%d", !!(v->caps.tx & NET_TSO6));
     xenbus_write(d, "feature-ipv6-csum-offload", "1");
     xenbus_write(d, "feature-split-event-channels", "1");
-    xenbus_write(d, "feature-multicast-control", "0");
-    xenbus_write(d, "feature-ctrl-ring", "0");
+    xenbus_write(d, "feature-multicast-control", "1");
+    xenbus_write(d, "feature-ctrl-ring", "1");
+    xenbus_write(d, "carrier", "%d", v->caps.link);
     xenbus_write(d, "multi-queue-max-queues", "%u", v->offered);
     xenbus_write(d, "hotplug-status", "connected");
 }
@@ -139,6 +140,11 @@ static void vif_disconnect(struct xenbus_dev *d)
         ring_down(&v->q[i], &v->q[i].rx);
         v->q[i].broken = false;
     }
+    ring_down(&v->ctrl, &v->ctrl.tx);
+    v->ctrl.broken = false;
+    v->hash = (struct vif_hash){0};
+    v->filter = false;
+    v->groups = 0;
     v->queues = 0;
 }
 
@@ -187,6 +193,17 @@ static int queue_up(struct vif_queue *q, const char *prefix)
     return rc;
 }
 
+/* A front end may have a control ring. */
+static int ctrl_up(struct vif *v)
+{
+    uint64_t ref = xenbus_read(&v->d, "ctrl-ring-ref", UINT64_MAX);
+    uint64_t port = xenbus_read(&v->d, "event-channel-ctrl", UINT64_MAX);
+
+    return ref == UINT64_MAX && port == UINT64_MAX
+               ? 0
+               : ring_up(&v->ctrl, &v->ctrl.tx, ref, port, true);
+}
+
 /* What may be given to this front end without work of ours. */
 static uint32_t rx_caps(struct xenbus_dev *d)
 {
@@ -217,14 +234,18 @@ static int vif_connect(struct xenbus_dev *d)
             snprintf(prefix, sizeof(prefix), "queue-%u/", i);
         rc = queue_up(&v->q[i], prefix);
     }
+    if (rc == 0)
+        rc = ctrl_up(v);
     if (rc < 0)
         return rc;
     v->queues = (unsigned)queues;
+    v->filter = xenbus_read(d, "request-multicast-control", 0);
     rx = rx_caps(d);
     if (v->netif->ops->set_caps)
         v->netif->ops->set_caps(v->netif, v->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6), rx);
     for (unsigned i = 0; i < v->queues; i++)
         vif_wake(&v->q[i]); /* what was written before the channel was bound */
+    vif_wake(&v->ctrl);
     return 0;
 }
 
@@ -243,11 +264,12 @@ static void vif_writable(void *arg)
         vif_send(&v->q[i]);
 }
 
-/* A front end has no carrier: frames just stop. */
 static void vif_link(void *arg, bool up)
 {
     struct vif *v = arg;
 
+    v->caps.link = up;
+    xenbus_write(&v->d, "carrier", "%d", up);
     log_line(LOG_INFO, "xen-vif", "%u: link %s", v->d.id, up ? "up" : "down");
 }
 
@@ -255,18 +277,23 @@ static const struct net_events vif_events = {vif_readable, vif_writable, vif_lin
 
 /* --- life --- */
 
+static void queue_fini(struct vif_queue *q, struct loop *l)
+{
+    if (q->kick.fd < 0)
+        return;
+    loop_unwatch(l, &q->kick);
+    close(q->kick.fd);
+}
+
 static void vif_destroy(struct xenbus_dev *d)
 {
     struct vif *v = vif_of(d);
 
     v->netif->ops->listen(v->netif, NULL, NULL);
     net_close(v->netif);
-    for (unsigned i = 0; i < VIF_QUEUES; i++) {
-        if (v->q[i].kick.fd < 0)
-            continue;
-        loop_unwatch(d->x->p.env.dev.loop, &v->q[i].kick);
-        close(v->q[i].kick.fd);
-    }
+    for (unsigned i = 0; i < VIF_QUEUES; i++)
+        queue_fini(&v->q[i], d->x->p.env.dev.loop);
+    queue_fini(&v->ctrl, d->x->p.env.dev.loop);
     free(v);
 }
 
@@ -292,12 +319,13 @@ static const struct xenbus_ops vif_ops = {
     .describe = vif_describe,
 };
 
-static int queue_init(struct vif *v, struct vif_queue *q, struct loop *l, struct err *e)
+static int queue_init(struct vif *v, struct vif_queue *q,
+                      void (*kicked)(struct watch *w, uint32_t got), struct loop *l, struct err *e)
 {
     int rc;
 
     q->v = v;
-    q->kick = (struct watch){.want = EPOLLIN, .ready = vif_kicked};
+    q->kick = (struct watch){.want = EPOLLIN, .ready = kicked};
     q->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (q->kick.fd < 0)
         return err_set(e, errno, "cannot make an eventfd for a Xen card: %s", strerror(errno));
@@ -321,10 +349,13 @@ int vif_add(struct xen *x, const struct nic_spec *s, unsigned n, struct err *e)
     v->netif = s->netif;
     v->netif->ops->caps(v->netif, &v->caps);
     memcpy(v->mac, s->mac, sizeof(v->mac));
+    v->ctrl.kick.fd = -1;
     for (unsigned i = 0; i < VIF_QUEUES; i++)
         v->q[i].kick.fd = -1;
     for (unsigned i = 0; i < VIF_QUEUES && rc == 0; i++)
-        rc = queue_init(v, &v->q[i], x->p.env.dev.loop, e);
+        rc = queue_init(v, &v->q[i], vif_kicked, x->p.env.dev.loop, e);
+    if (rc == 0)
+        rc = queue_init(v, &v->ctrl, vif_ctrl_kicked, x->p.env.dev.loop, e);
     if (rc == 0)
         rc = xenbus_add(x, &v->d, n, e);
     if (rc < 0) {

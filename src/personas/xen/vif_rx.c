@@ -18,13 +18,18 @@
 enum { REQUEST = 8, ETHER_HEAD = 14 };
 enum { DATA_VALIDATED = 1, CSUM_BLANK = 2, MORE_DATA = 4, EXTRA_INFO = 8 };
 
-static unsigned flow_queue(const struct vif *v, size_t len)
+static unsigned flow_queue(const struct vif *v, size_t len, struct vif_flow *flow)
 {
-    struct net_layout o;
+    struct net_layout o = {0};
     uint32_t h = 0;
     unsigned at, n;
 
-    if (v->queues < 2 || !net_layout(v->bounce, len, &o) || !o.version)
+    *flow = (struct vif_flow){0};
+    if ((v->queues < 2 && !vif_hashes(v)) || !net_layout(v->bounce, len, &o))
+        o.version = 0;
+    if (vif_hashes(v))
+        return vif_hash(v, &o, flow);
+    if (!o.version)
         return 0;
     at = o.l3 + (o.version == 4 ? 12 : 8);
     n = o.version == 4 ? 8 : 32;
@@ -51,16 +56,28 @@ static void answer(struct vif_ring *r, const uint8_t raw[REQUEST])
     memcpy(r->page + VIF_RING_HEAD + (size_t)(r->rsp_prod++ % VIF_RING) * REQUEST, raw, REQUEST);
 }
 
-static void answer_gso(struct vif_ring *r, const struct net_meta *m)
+/* In the place of a request that gets no answer of its own. */
+static void answer_extra(struct vif_ring *r, const uint8_t raw[REQUEST])
 {
-    uint8_t raw[REQUEST] = {NETIF_EXTRA_GSO};
     uint32_t ref;
     uint16_t id;
 
     take(r, &id, &ref);
-    le16_put(raw + 2, m->gso_size);
-    raw[4] = m->gso == NET_GSO_TCP4 ? NETIF_GSO_TCPV4 : NETIF_GSO_TCPV6;
     answer(r, raw);
+}
+
+static void answer_extras(struct vif_ring *r, const struct net_meta *m, const struct vif_flow *flow)
+{
+    uint8_t gso[REQUEST] = {NETIF_EXTRA_GSO, flow->said ? NETIF_EXTRA_MORE : 0};
+    uint8_t hash[REQUEST] = {NETIF_EXTRA_HASH, 0, flow->kind, VIF_TOEPLITZ};
+
+    le16_put(gso + 2, m->gso_size);
+    gso[4] = m->gso == NET_GSO_TCP4 ? NETIF_GSO_TCPV4 : NETIF_GSO_TCPV6;
+    if (m->gso != NET_GSO_NONE)
+        answer_extra(r, gso);
+    le32_put(hash + 4, flow->value);
+    if (flow->said)
+        answer_extra(r, hash);
 }
 
 /* The next piece of the frame into the page of the next request; bytes that went or an error. */
@@ -81,13 +98,14 @@ static int fill(struct vif_queue *q, const uint8_t *p, size_t n, uint16_t *id)
     return n ? (int)n : NETIF_RSP_ERROR;
 }
 
-static unsigned slots_of(size_t len, const struct net_meta *m)
+static unsigned slots_of(size_t len, const struct net_meta *m, const struct vif_flow *flow)
 {
-    return (unsigned)((len + VIF_PAGE - 1) / VIF_PAGE) + (m->gso != NET_GSO_NONE);
+    return (unsigned)((len + VIF_PAGE - 1) / VIF_PAGE) + (m->gso != NET_GSO_NONE) + flow->said;
 }
 
 /* The frame in v->bounce. */
-static void deliver(struct vif_queue *q, const struct net_meta *m, size_t len)
+static void deliver(struct vif_queue *q, const struct net_meta *m, const struct vif_flow *flow,
+                    size_t len)
 {
     uint16_t flags = 0;
     size_t at = 0;
@@ -98,7 +116,7 @@ static void deliver(struct vif_queue *q, const struct net_meta *m, size_t len)
         flags = DATA_VALIDATED;
     while (at < len) {
         size_t part = (size_t)min_u64(len - at, VIF_PAGE);
-        bool extra = at == 0 && m->gso != NET_GSO_NONE;
+        bool extra = at == 0 && (m->gso != NET_GSO_NONE || flow->said);
         uint8_t raw[REQUEST] = {0};
         uint16_t id;
         int got = fill(q, q->v->bounce + at, part, &id);
@@ -110,7 +128,7 @@ static void deliver(struct vif_queue *q, const struct net_meta *m, size_t len)
         le16_put(raw + 6, (uint16_t)got);
         answer(&q->rx, raw);
         if (extra)
-            answer_gso(&q->rx, m);
+            answer_extras(&q->rx, m, flow);
         flags = 0;
     }
     q->v->received++;
@@ -119,7 +137,7 @@ static void deliver(struct vif_queue *q, const struct net_meta *m, size_t len)
 /* Slots that the largest frame needs. */
 static uint32_t need(const struct vif *v)
 {
-    return v->sg ? NET_FRAME_MAX / VIF_PAGE + 2 : 1;
+    return (v->sg ? NET_FRAME_MAX / VIF_PAGE + 2 : 1) + vif_hashes(v);
 }
 
 /* false: the guest will send an event when there are enough. */
@@ -147,6 +165,20 @@ static bool any_room(struct vif *v)
     return any;
 }
 
+/* A multicast frame of a group that the front end did not name. */
+static bool unwanted(const struct vif *v)
+{
+    static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+    if (!v->filter || !(v->bounce[0] & 1) || memcmp(v->bounce, broadcast, 6) == 0)
+        return false;
+    for (unsigned i = 0; i < v->groups; i++) {
+        if (memcmp(v->bounce, v->group[i], 6) == 0)
+            return false;
+    }
+    return true;
+}
+
 /* What the front end cannot take is done here. */
 static int mend(struct vif *v, struct net_meta *m, size_t len)
 {
@@ -169,19 +201,20 @@ void vif_receive(struct vif *v)
 
     for (n = 0; n < VIF_BATCH && any_room(v); n++) {
         struct net_meta m = {0};
+        struct vif_flow flow;
         struct vif_queue *q;
         long len = v->netif->ops->recv(v->netif, &m, &iov, 1);
 
         if (len == -EAGAIN)
             break;
-        if (len < ETHER_HEAD)
+        if (len < ETHER_HEAD || unwanted(v))
             continue;
-        q = &v->q[flow_queue(v, (size_t)len)];
+        q = &v->q[flow_queue(v, (size_t)len, &flow)];
         if (mend(v, &m, (size_t)len) < 0 || !q->rx.up || q->broken ||
-            vif_waiting(q, &q->rx) < slots_of((size_t)len, &m) || (!v->sg && len > VIF_PAGE))
+            vif_waiting(q, &q->rx) < slots_of((size_t)len, &m, &flow) || (!v->sg && len > VIF_PAGE))
             v->lost++;
         else
-            deliver(q, &m, (size_t)len);
+            deliver(q, &m, &flow, (size_t)len);
     }
     for (unsigned i = 0; i < v->queues; i++)
         vif_push(&v->q[i], &v->q[i].rx);

@@ -69,6 +69,25 @@ void vif_send_drop(struct vif_queue *q)
         finish(q, NETIF_RSP_ERROR);
 }
 
+/* The list of groups that frames come from, as a request that is no frame changes it. */
+static bool change_group(struct vif *v, const uint8_t mac[6], bool add)
+{
+    unsigned i = 0;
+
+    while (i < v->groups && memcmp(v->group[i], mac, 6) != 0)
+        i++;
+    if (add && i == v->groups) {
+        if (!(mac[0] & 1) || v->groups == VIF_GROUPS)
+            return false;
+        memcpy(v->group[v->groups++], mac, 6);
+    } else if (!add) {
+        if (i == v->groups)
+            return false;
+        memcpy(v->group[i], v->group[--v->groups], 6);
+    }
+    return true;
+}
+
 /* One descriptor of the other kind; false: unknown. *more: another follows. */
 static bool take_extra(struct vif_queue *q, bool *more)
 {
@@ -77,6 +96,12 @@ static bool take_extra(struct vif_queue *q, bool *more)
 
     take(&q->tx, raw);
     *more = raw[1] & NETIF_EXTRA_MORE;
+    if (raw[0] == NETIF_EXTRA_MCAST_ADD || raw[0] == NETIF_EXTRA_MCAST_DEL) {
+        q->frame.dummy = true;
+        return change_group(q->v, raw + 2, raw[0] == NETIF_EXTRA_MCAST_ADD);
+    }
+    if (raw[0] == NETIF_EXTRA_HASH)
+        return true; /* what the guest knows of the flow helps nobody here */
     if (raw[0] != NETIF_EXTRA_GSO)
         return false;
     m->gso_size = le16_at(raw + 2);
@@ -102,8 +127,9 @@ static int add_piece(struct vif_queue *q, const struct request *r, uint32_t size
 }
 
 /*
- * All requests of the next frame. 0: q->frame holds it; -EINVAL: answered with an error; -EAGAIN:
- * the ring ends in the middle of it, or is broken. The size in the first request is that of all.
+ * All requests of the next frame. 0: q->frame holds it; -ECANCELED: it was none, and is answered;
+ * -EINVAL: answered with an error; -EAGAIN: the ring ends in the middle of it, or is broken. The
+ * size in the first request is that of all.
  */
 static int collect(struct vif_queue *q)
 {
@@ -130,6 +156,10 @@ static int collect(struct vif_queue *q)
     if (more || last->flags & MORE_DATA) {
         vif_break(q, "a frame has too many pieces or does not end");
         return -EAGAIN;
+    }
+    if (t->dummy && good) {
+        finish(q, NETIF_RSP_OKAY);
+        return -ECANCELED;
     }
     for (unsigned i = 1; i < t->slots; i++)
         sum += r[i].size;
