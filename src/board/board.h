@@ -49,20 +49,20 @@ struct board_cfg {
     uint8_t uuid[16];                  /* as printed, big-endian fields */
     bool rtc_local;                    /* the clock holds local time */
     bool hpet;                         /* an event timer: not in every hypervisor */
-    const uint8_t *genid; /* 16 bytes of a generation id, as they lie in memory; read by
-                           * board_create() alone; NULL: none */
-    bool no_pvpanic;                   /* leave the panic notifier out: not in every hypervisor */
-    bool q35;                          /* a PC with PCI Express; else an i440FX */
-    bool vga;                          /* a screen; always there with firmware */
-    struct hub *hub;                   /* who looks and types; may be NULL */
-    bool testdev;                      /* the test devices of kvm-unit-tests */
-    bool s3;                           /* suspend to RAM is offered */
-    bool pci_plug;                     /* PCI slots that are empty at the start may be filled */
-    bool firmware;                     /* a BIOS starts the machine and places its devices */
-    bool xen_firmware;                 /* tell it all as Xen does: it will see Xen's CPUID leaves */
-    unsigned menu_ms;                  /* it waits so long for who wants its menu; 0: no menu */
-    const char *bios;                  /* its image; NULL: the installed SeaBIOS */
-    const struct board_tpm *tpm;       /* read by board_create() alone; NULL: none */
+    const uint8_t *genid;          /* 16 bytes of a generation id, as they lie in memory; read by
+                                    * board_create() alone; NULL: none */
+    bool no_pvpanic;               /* leave the panic notifier out: not in every hypervisor */
+    bool q35;                      /* a PC with PCI Express; else an i440FX */
+    bool vga;                      /* a screen; always there with firmware */
+    struct hub *hub;               /* who looks and types; may be NULL */
+    bool testdev;                  /* the test devices of kvm-unit-tests */
+    bool s3;                       /* suspend to RAM is offered */
+    bool pci_plug;                 /* PCI slots that are empty at the start may be filled */
+    bool firmware;                 /* a BIOS starts the machine and places its devices */
+    bool xen_firmware;             /* tell it all as Xen does: it will see Xen's CPUID leaves */
+    unsigned menu_ms;              /* it waits so long for who wants its menu; 0: no menu */
+    const char *bios;              /* its image; NULL: the installed SeaBIOS */
+    const struct board_tpm *tpm;   /* read by board_create() alone; NULL: none */
     const struct board_uefi *uefi; /* with firmware; read by board_create() alone; NULL: a BIOS */
     /* Any thread, mostly a vCPU's inside io(), so it must not block or call back. text may be
      * NULL. */

@@ -211,7 +211,8 @@ void pci_slots_behind(struct pci_bus *b);
 /* The lines of firmware's boot order for these n ids, malloc()ed; what cannot be started from is
  * left out. NULL: no memory. */
 char *pci_boot_order(struct pci_bus *b, const char *const *id, size_t n);
-/* Where memory BARs and the ports' windows are, by their registers, whether decoded or not; 0: none there. */
+/* Where memory BARs and the ports' windows are, by their registers, whether decoded or not; 0: none
+ * there. */
 struct pci_extent {
     uint64_t low;            /* the lowest below 4 GiB */
     uint64_t high, high_end; /* above */

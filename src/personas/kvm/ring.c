@@ -64,6 +64,7 @@ int vq_start(struct vq *q, struct gmem *m, uint64_t features)
 void vq_stop(struct vq *q)
 {
     q->ready = false;
+    q->life++;
     q->why = NULL;
     q->desc_area = q->driver_area = q->device_area = NULL;
     q->next_avail = q->next_used = q->unpublished = q->inflight = 0;
@@ -243,6 +244,7 @@ int vq_pop(struct vq *q, struct vq_chain *c)
     c->out = c->in = 0;
     c->out_len = c->in_len = 0;
     c->slots = 1;
+    c->life = q->life;
     rc = q->packed ? packed_pop(q, c) : split_pop(q, c);
     if (rc == 1 && ++q->inflight > q->size)
         return broken(q, "more buffers are in use than the ring has");
@@ -287,7 +289,7 @@ void vq_push(struct vq *q, const struct vq_chain *c, uint32_t len)
 {
     uint8_t *e;
 
-    if (!q->ready)
+    if (!q->ready || c->life != q->life)
         return;
     q->inflight--;
     if (q->packed) {

@@ -20,6 +20,7 @@ enum { VQ_SIZE_MAX = 1024 };
 struct vq_chain {
     uint16_t id;    /* split: head of the chain; packed: buffer id */
     uint16_t slots; /* packed: ring slots it takes */
+    uint32_t life;  /* of the ring that it was taken from */
     uint16_t out, in;
     uint16_t max;      /* room in iov; set by the caller of vq_pop(), like iov */
     struct iovec *iov; /* [0, out) is read, [out, out + in) is written */
@@ -30,7 +31,8 @@ struct vq {
     struct gmem *mem;
     gpa_t desc, driver, device; /* where the driver put the three parts */
     uint16_t size;
-    bool ready; /* vq_start() succeeded and no reset since */
+    bool ready;    /* vq_start() succeeded and no reset since */
+    uint32_t life; /* goes up with each vq_stop(): chains of an earlier one are dropped */
     bool packed, event_idx, indirect;
     const char *why; /* not NULL: broken */
 
@@ -57,7 +59,8 @@ uint64_t vq_device_bytes(unsigned n, bool packed);
 
 /* 1: c is filled; 0: nothing there; -EPROTO: the ring is broken. */
 MUST int vq_pop(struct vq *q, struct vq_chain *c);
-/* Gives c back with `len` bytes written to its device-writable part. */
+/* Gives c back with `len` bytes written to its device-writable part. Nothing when the ring that c
+ * comes from is no more. */
 void vq_push(struct vq *q, const struct vq_chain *c, uint32_t len);
 /* Publishes; true when the driver wants an interrupt for it. */
 MUST bool vq_flush(struct vq *q);

@@ -56,6 +56,7 @@ void virtio_break(struct virtio *v, const char *why)
 {
     guest_fault(&v->pci.dev, "%s", why ? why : "the ring is broken");
     v->running = false;
+    v->broken = true;
     if (v->legacy || v->status & VIRTIO_STATUS_DEVICE_NEEDS_RESET)
         return; /* a legacy driver has no such bit: its requests just never complete */
     v->status |= VIRTIO_STATUS_DEVICE_NEEDS_RESET;
@@ -141,6 +142,8 @@ static void queue_start(struct virtio *v, struct virtio_queue *q)
 
 static void start(struct virtio *v)
 {
+    if (v->broken)
+        return; /* what it holds is still out, and belongs to the ring as it was */
     v->running = true;
     for (unsigned i = 0; i < v->queues && v->running; i++) {
         if (v->q[i].enabled)
@@ -196,7 +199,7 @@ static void reset_done(struct virtio *v)
     v->config_vector = VIRTIO_MSI_NO_VECTOR;
     v->queue_select = 0;
     v->device_feature_select = v->driver_feature_select = 0;
-    v->legacy = v->resetting = false;
+    v->legacy = v->broken = v->resetting = false;
     pci_intx(&v->pci, false);
     if (v->cls->reset)
         v->cls->reset(v);

@@ -82,6 +82,7 @@ struct virtio {
     uint32_t device_feature_select, driver_feature_select;
     bool legacy;  /* the driver speaks through the legacy header */
     bool running; /* DRIVER_OK, not broken, not resetting */
+    bool broken;  /* virtio_break(): nothing runs until the reset is done */
     bool resetting;
 
     unsigned held; /* all queues' held, and more */

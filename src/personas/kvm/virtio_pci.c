@@ -124,7 +124,7 @@ static void feature_write(struct virtio *v, uint32_t val)
 {
     unsigned shift = 32 * v->driver_feature_select;
 
-    if (v->driver_feature_select > 1 || v->status & VIRTIO_STATUS_FEATURES_OK)
+    if (v->driver_feature_select > 1 || v->legacy || v->status & VIRTIO_STATUS_FEATURES_OK)
         return;
     v->features = (v->features & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)val << shift;
 }
@@ -279,8 +279,10 @@ static void legacy_write(struct virtio *v, uint64_t off, unsigned size, uint64_t
         return;
     }
     if (off == VIRTIO_PCI_STATUS) {
-        if ((val & 0xff) && !v->resetting && !(v->status & VIRTIO_STATUS_FEATURES_OK))
+        if ((val & 0xff) && !v->resetting && !(v->status & VIRTIO_STATUS_FEATURES_OK)) {
             v->legacy = true; /* from here on the legacy rules hold, until the next reset */
+            v->features &= v->offered & 0xffffffff;
+        }
         virtio_set_status(v, (uint8_t)val);
         if (v->resetting)
             virtio_wait_idle(v);

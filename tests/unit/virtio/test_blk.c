@@ -517,6 +517,46 @@ static void legacy_resets_come_back_with_nothing_in_flight(void **state)
     guest_close(&b.g);
 }
 
+static void a_broken_legacy_device_stays_broken_until_a_reset(void **state)
+{
+    struct guest_buf buf[2];
+    struct bench b;
+    uint32_t used;
+
+    (void)state;
+    bench_open(&b);
+    assert_true(guest_negotiate(&b.g, true, ALL)); /* and no DRIVER_OK: a kick starts the device */
+    guest_queue(&b.g, 0, 0);
+    b.disk->no_try = b.disk->hold = true;
+    guest_poke(&b.g, b.hdr, 8, VIRTIO_BLK_T_FLUSH);
+    buf[0] = (struct guest_buf){b.hdr, 16, false};
+    buf[1] = (struct guest_buf){b.status, 1, true};
+    for (unsigned i = 0; i < 200; i++) {
+        guest_add(&b.g, 0, buf, 2, true);
+        b.g.brk -= 32;
+    }
+    guest_kick(&b.g, 0);
+    fake_env_run(&b.g.f);
+    assert_int_equal(b.disk->held_count, 200);
+    guest_poke(&b.g, b.g.q[0].driver + 4 + 2 * 200, 2, 0xffff); /* no such descriptor */
+    guest_poke(&b.g, b.g.q[0].driver + 2, 2, 201);
+    guest_kick(&b.g, 0);
+    fake_env_run(&b.g.f);
+    guest_poke(&b.g, b.g.q[0].driver + 4 + 2 * 200, 2, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        guest_kick(&b.g, 0); /* must not take the ring from its start again */
+        fake_env_run(&b.g.f);
+        guest_driver_ok(&b.g);
+    }
+    assert_int_equal(b.disk->held_count, 200);
+    b.disk->hold = b.disk->no_try = false;
+    memdisk_let_go(b.disk);
+    fake_env_run(&b.g.f);
+    guest_start(&b.g, true, ALL, 1);
+    assert_int_equal(request(&b, VIRTIO_BLK_T_IN, 0, 512, false, &used), 0);
+    guest_close(&b.g);
+}
+
 static void legacy_queues_work_before_driver_ok(void **state)
 {
     struct bench b;
@@ -550,6 +590,7 @@ int main(void)
         cmocka_unit_test(destroy_waits_for_requests_in_flight),
         cmocka_unit_test(flushed_data_survives_resets_in_mid_io),
         cmocka_unit_test(legacy_resets_come_back_with_nothing_in_flight),
+        cmocka_unit_test(a_broken_legacy_device_stays_broken_until_a_reset),
         cmocka_unit_test(legacy_queues_work_before_driver_ok),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

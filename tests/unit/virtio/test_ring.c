@@ -212,6 +212,57 @@ static void features_that_were_not_offered_do_not_stick(void **state)
     guest_close(&g);
 }
 
+/* The modern registers stay reachable while a driver speaks through the legacy header. */
+static void a_legacy_driver_gets_no_modern_features(void **state)
+{
+    struct guest g;
+
+    (void)state;
+    open_device(&g);
+    guest_status_set(&g, 0);
+    guest_common_set(&g, COMMON(driver_feature), 4, UINT32_MAX);
+    guest_common_set(&g, COMMON(driver_feature_select), 4, 1);
+    guest_common_set(&g, COMMON(driver_feature), 4, UINT32_MAX);
+    g.legacy = true;
+    guest_status_set(&g, VIRTIO_STATUS_ACKNOWLEDGE);
+    assert_int_equal(guest_common(&g, COMMON(driver_feature), 4), 0);
+    assert_int_equal(fake_env_in(&g.f, g.bar[0] + VIRTIO_PCI_GUEST_FEATURES, 4), guest_offered(&g));
+    guest_start(&g, true, 0, 1);
+    guest_common_set(&g, COMMON(driver_feature_select), 4, 0);
+    guest_common_set(&g, COMMON(driver_feature), 4, UINT32_MAX);
+    assert_int_equal(guest_common(&g, COMMON(driver_feature), 4), 0);
+    guest_close(&g);
+}
+
+/* What a back end finishes late belongs to the ring it was taken from. */
+static void a_chain_of_an_earlier_ring_is_dropped(void **state)
+{
+    struct iovec iov[4];
+    struct vq_chain c = {.iov = iov, .max = 4};
+    struct vq q = {.size = 8, .desc = 0x1000, .driver = 0x2000, .device = 0x3000};
+    struct fake_env f;
+
+    (void)state;
+    fake_env_create(&f, 1 << 20);
+    for (unsigned i = 0; i < 8; i++) { /* a chain over the whole ring */
+        uint16_t flags = VIRTQ_DESC_F_AVAIL | (i < 7 ? VIRTQ_DESC_F_NEXT : 0);
+
+        assert_int_equal(gmem_write(f.env.mem, 0x1000 + 16 * i + 14, &flags, 2), 0);
+    }
+    assert_int_equal(vq_start(&q, f.env.mem, VIRTIO_F_RING_PACKED), 0);
+    assert_int_equal(vq_pop(&q, &c), 1);
+    assert_int_equal(c.slots, 8);
+    vq_stop(&q);
+    q.size = 2;
+    assert_int_equal(vq_start(&q, f.env.mem, VIRTIO_F_RING_PACKED), 0);
+    vq_push(&q, &c, 0);
+    assert_int_equal(q.next_used, 0);
+    assert_int_equal(q.inflight, 0);
+    assert_false(vq_flush(&q));
+    vq_stop(&q);
+    fake_env_destroy(&f);
+}
+
 static void queue_registers_hold_still_while_in_use(void **state)
 {
     struct guest g;
@@ -349,6 +400,8 @@ int main(void)
         cmocka_unit_test(overlapping_buffers_are_only_bytes),
         cmocka_unit_test(rings_outside_memory_need_a_reset),
         cmocka_unit_test(features_that_were_not_offered_do_not_stick),
+        cmocka_unit_test(a_legacy_driver_gets_no_modern_features),
+        cmocka_unit_test(a_chain_of_an_earlier_ring_is_dropped),
         cmocka_unit_test(queue_registers_hold_still_while_in_use),
         cmocka_unit_test(queue_sizes_are_bounded),
         cmocka_unit_test(vectors_that_do_not_exist_read_as_none),
