@@ -3,6 +3,7 @@
 #ifndef HOSPES_VALIDATION_CELL_H
 #define HOSPES_VALIDATION_CELL_H
 
+#include "validation/initrd.h"
 #include "validation/runner.h"
 #include "validation/session.h"
 
@@ -59,8 +60,10 @@ void cell_spec(const struct cell_run *c, struct vm_spec *out);
 void cell_up(struct cell_run *c, uint64_t ms, struct outcome *out);
 /* The kernel's command line, from persona and machine. */
 void cell_append(struct cell_run *c);
+/* The agent's archive for a guest, with more files. */
 MUST int cell_initrd(const char *path, const struct vguest *g, const char *persona,
-                     const struct vplan *plan, struct err *e);
+                     const struct vplan *plan, const struct initrd_file *file, size_t files,
+                     struct err *e);
 /* Writes a file beside the record; trouble goes to the log. */
 void cell_file(struct cell_run *c, const char *name, const void *data, size_t len);
 

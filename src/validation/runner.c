@@ -15,7 +15,6 @@
 #include "core/err.h"
 #include "validation/cell.h"
 #include "validation/contract.h"
-#include "validation/initrd.h"
 #include "validation/key.h"
 #include "validation/vjson.h"
 
@@ -104,9 +103,21 @@ void cell_append(struct cell_run *c)
 }
 
 int cell_initrd(const char *path, const struct vguest *g, const char *persona,
-                const struct vplan *plan, struct err *e)
+                const struct vplan *plan, const struct initrd_file *file, size_t files,
+                struct err *e)
 {
-    return initrd_write(path, g->modules, persona, plan->suite, plan->suites, g->initrd, e);
+    const struct initrd_parts parts = {
+        .modules = g->modules,
+        .persona = persona,
+        .suite = plan->suite,
+        .suites = plan->suites,
+        .level = plan->level,
+        .before = g->initrd,
+        .file = file,
+        .files = files,
+    };
+
+    return initrd_write(path, &parts, e);
 }
 
 void cell_spec(const struct cell_run *c, struct vm_spec *out)
@@ -276,7 +287,27 @@ static void cell_evidence(struct cell_run *c, const char *id)
 
 /* --- checks --- */
 
-static const char *cell_lacks(const struct cell_run *c, const struct suite_check *k)
+/* A program of the check that this machine cannot give to its guest. */
+static bool cell_lacks_program(const struct suite_check *k, char why[V_NAME_MAX])
+{
+    char name[64], path[V_PATH];
+    size_t n;
+
+    for (const char *at = k->programs + strspn(k->programs, " "); *at; at += strspn(at, " ")) {
+        n = strcspn(at, " ");
+        snprintf(name, sizeof(name), "%.*s", (int)n, at);
+        at += n;
+        if (!program_find(name, path)) {
+            snprintf(why, V_NAME_MAX, "this machine has no %.40s to give to the guest", name);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the check needs and the cell has not; NULL: nothing. why: room for the words. */
+static const char *cell_lacks(const struct cell_run *c, const struct suite_check *k,
+                              char why[V_NAME_MAX])
 {
     const struct vplan *p = c->cfg->plan;
 
@@ -286,7 +317,7 @@ static const char *cell_lacks(const struct cell_run *c, const struct suite_check
         return "the cell has no disk";
     if (suite_has_word(k->needs, "nic") && strcmp(p->network[c->cell->at[VP_NETWORK]], "none") == 0)
         return "the cell has no network";
-    return NULL;
+    return cell_lacks_program(k, why) ? why : NULL;
 }
 
 static void check_outside(struct cell_run *c, const struct suite_check *k, uint64_t ms,
@@ -386,7 +417,8 @@ static int check_settle(struct cell_run *c, const struct suite_check *k, struct 
 static int check_run(struct cell_run *c, const struct suite_check *k, struct vcheck *v,
                      struct err *e)
 {
-    const char *lacks = cell_lacks(c, k);
+    char text[V_NAME_MAX];
+    const char *lacks = cell_lacks(c, k, text);
     const struct vexception *x;
     struct outcome out;
     char date[16];
@@ -427,8 +459,9 @@ static enum cell_phase check_phase(const struct suite_check *k)
 static void cell_begin(struct cell_run *c, const struct suite_check *k)
 {
     const struct scenario *s = k->by == BY_HOST ? scenario_find(k->args) : NULL;
+    char text[V_NAME_MAX];
 
-    if (s && s->begin && !c->dead && c->s.vm && !cell_lacks(c, k))
+    if (s && s->begin && !c->dead && c->s.vm && !cell_lacks(c, k, text))
         s->begin(c, k, (uint64_t)k->seconds * 1000 * c->cfg->slow);
 }
 
@@ -571,16 +604,17 @@ static int cell_control(struct cell_run *c, struct err *e)
     snprintf(k.persona, sizeof(k.persona), "kvm");
     cell_append(&k);
     if (rc == 0)
-        rc = cell_initrd(k.initrd, k.guest, k.persona, p, e);
+        rc = cell_initrd(k.initrd, k.guest, k.persona, p, NULL, 0, e);
     for (unsigned s = 0; rc == 0 && s < p->suites; s++) {
         for (size_t i = 0; rc == 0 && i < p->suite[s].checks; i++) {
             const struct suite_check *check = &p->suite[s].check[i];
             uint64_t ms = (uint64_t)check->seconds * 1000 * c->cfg->slow;
             struct outcome out = {.status = V_PASS};
+            char text[V_NAME_MAX];
             struct vm_spec spec;
 
             if (check->by != BY_GUEST || check->level > p->level || *check->personas ||
-                cell_lacks(c, check))
+                cell_lacks(c, check, text))
                 continue;
             cell_spec(&k, &spec);
             spec.program = c->cfg->control_program;
@@ -612,7 +646,7 @@ static int cell_prepare(struct cell_run *c, size_t index, struct err *e)
     if (rc == 0 && !c->guest->outside) {
         rc = vpath(c->initrd, c->work, "agent.cpio", e);
         if (rc == 0)
-            rc = cell_initrd(c->initrd, c->guest, c->persona, p, e);
+            rc = cell_initrd(c->initrd, c->guest, c->persona, p, NULL, 0, e);
         cell_append(c);
     } else if (rc == 0 && c->guest->append) {
         snprintf(c->append, sizeof(c->append), "%s", c->guest->append);

@@ -396,7 +396,7 @@ static int pair_prepare(struct pair *p, struct err *e)
     snprintf(o->persona, sizeof(o->persona), "%s", o->s.who);
     rc = vpath(o->initrd, p->c->work, "other.cpio", e);
     if (rc == 0)
-        rc = cell_initrd(o->initrd, p->c->guest, o->persona, plan, e);
+        rc = cell_initrd(o->initrd, p->c->guest, o->persona, plan, NULL, 0, e);
     if (rc == 0)
         cell_append(o);
     return rc;

@@ -53,7 +53,8 @@ void suite_free(struct suite *s)
 {
     for (size_t i = 0; i < s->checks; i++) {
         struct suite_check *c = &s->check[i];
-        char *const own[] = {c->id, c->purpose, c->pass, c->source, c->args, c->needs, c->personas};
+        char *const own[] = {c->id,   c->purpose, c->pass,     c->source,
+                             c->args, c->needs,   c->personas, c->programs};
 
         for (size_t k = 0; k < ARRAY_SIZE(own); k++)
             free(own[k]);
@@ -117,6 +118,8 @@ static int suite_new_check(struct suite_reader *r, const char *id)
         rc = vtext_set(&r->c->needs, "", r->e);
     if (rc == 0)
         rc = vtext_set(&r->c->personas, "", r->e);
+    if (rc == 0)
+        rc = vtext_set(&r->c->programs, "", r->e);
     return rc;
 }
 
@@ -140,6 +143,17 @@ static int suite_by(struct suite_reader *r, const char *value)
     return suite_bad(r, "by is guest, outside RULE or host SCENARIO");
 }
 
+/* Names without a folder: which file that is, is this machine's affair. */
+static int suite_programs(struct suite_reader *r, const char *value)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.+ ";
+
+    if (value[strspn(value, good)] || *value == '.' || *value == '-' || strstr(value, " .") ||
+        strstr(value, " -"))
+        return suite_bad(r, "programs are names, without folders");
+    return vtext_set(&r->c->programs, value, r->e);
+}
+
 static int suite_check_line(struct suite_reader *r, const char *key, const char *value)
 {
     struct suite_check *c = r->c;
@@ -154,6 +168,8 @@ static int suite_check_line(struct suite_reader *r, const char *key, const char 
         return vtext_set(&c->needs, value, r->e);
     if (strcmp(key, "personas") == 0)
         return vtext_set(&c->personas, value, r->e);
+    if (strcmp(key, "programs") == 0)
+        return suite_programs(r, value);
     if (strcmp(key, "by") == 0)
         return suite_by(r, value);
     if (strcmp(key, "seconds") == 0)

@@ -28,6 +28,7 @@ struct suite_check {
     char *args;     /* of outside and host, "" else */
     char *needs;    /* words: disk, nic, cpus, agent; "" */
     char *personas; /* words; "" for all */
+    char *programs; /* of this machine, which the guest is given for it: words; "" */
     enum suite_level level;
     bool mandatory;
     unsigned seconds; /* on a plain machine; the runner allows more where it is slow */
