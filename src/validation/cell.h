@@ -51,6 +51,11 @@ struct scenario {
 };
 extern const struct scenario scenarios[]; /* name NULL at the end */
 const struct scenario *scenario_find(const char *args);
+/* scenario_plug.c */
+void do_hotplug(struct cell_run *c, const struct suite_check *k, uint64_t ms, struct outcome *out);
+void do_link(struct cell_run *c, const struct suite_check *k, uint64_t ms, struct outcome *out);
+void do_grow(struct cell_run *c, const struct suite_check *k, uint64_t ms, struct outcome *out);
+void do_dump(struct cell_run *c, const struct suite_check *k, uint64_t ms, struct outcome *out);
 /* The arguments behind the scenario's name. */
 const char *scenario_args(const char *args);
 

@@ -48,6 +48,12 @@ struct vm_ops {
     /* Makes a disk image for a guest, or gives it a new size. */
     MUST int (*disk)(const char *program, const char *path, const char *format, uint64_t bytes,
                      bool resize, struct err *e);
+    /* Gives the machine one more disk; words: how, as behind --disk FILE. id: what the machine
+     * calls it. -ENOTSUP: it takes none, with e filled. */
+    MUST int (*attach)(struct vm *v, const char *path, const char *words, char *id, size_t room,
+                       struct err *e);
+    /* Takes it away, or asks the guest to give it up. */
+    MUST int (*detach)(struct vm *v, const char *id, struct err *e);
     void (*plug)(struct vm *v); /* pulls it */
     /* Pulls the plug if need be, waits and frees. The exit code of the process, 128 + N after
      * signal N. *why: what it said about its end, malloc()ed, may be NULL. */

@@ -61,15 +61,20 @@ static void words_free(struct words *w)
         free(w->word[i]);
 }
 
-/* cfg.h wants commas doubled. */
+/* The words of --disk; cfg.h wants commas doubled. */
+static void disk_words(struct vbuf *b, const char *path, const char *rest)
+{
+    for (; *path; path++)
+        vbuf_add(b, *path == ',' ? ",," : path, *path == ',' ? 2 : 1);
+    vbuf_add(b, rest, strlen(rest) + 1);
+}
+
 static void add_disk(struct words *w, const char *path, const char *rest)
 {
     struct vbuf b = {0};
 
-    for (; *path; path++)
-        vbuf_add(&b, *path == ',' ? ",," : path, *path == ',' ? 2 : 1);
-    vbuf_add(&b, "", 1);
-    add(w, "--disk=%s%s", b.failed ? "" : b.data, rest);
+    disk_words(&b, path, rest);
+    add(w, "--disk=%s", b.failed ? "" : b.data);
     vbuf_free(&b);
 }
 
@@ -311,6 +316,53 @@ static int qemu_ask(struct vm *v, const char *what, uint64_t value, struct err *
     return err_set(e, ENOTSUP, "QEMU is not asked to %s the guest", what);
 }
 
+/* Attaches, or detaches: a disk by its words, or its id. */
+static int hospes_plug(struct vm *v, const char *word, const char *disk,
+                       struct json_object **answer, struct err *e)
+{
+    struct json_object *more = json_object_new_object();
+
+    json_object_object_add(more, "disk", json_object_new_string(disk));
+    return hospes_call(v, word, more, answer, e);
+}
+
+static int hospes_attach(struct vm *v, const char *path, const char *words, char *id, size_t room,
+                         struct err *e)
+{
+    struct json_object *answer = NULL;
+    char rest[128];
+    struct vbuf b = {0};
+    int rc;
+
+    snprintf(rest, sizeof(rest), ",%s", words);
+    disk_words(&b, path, rest);
+    rc = b.failed ? err_set(e, ENOMEM, "no memory for a disk")
+                  : hospes_plug(v, "attach", b.data, &answer, e);
+    vbuf_free(&b);
+    if (rc == 0 && remote_text(answer, "result"))
+        snprintf(id, room, "%s", remote_text(answer, "result"));
+    else if (rc == 0)
+        rc = err_exit(e, EX_HOST_IO, EPROTO, "the machine does not say what it calls its new disk");
+    json_object_put(answer);
+    return rc;
+}
+
+static int hospes_detach(struct vm *v, const char *id, struct err *e)
+{
+    return hospes_plug(v, "detach", id, NULL, e);
+}
+
+static int qemu_attach(struct vm *v, const char *path, const char *words, char *id, size_t room,
+                       struct err *e)
+{
+    return err_set(e, ENOTSUP, "QEMU is not given disks while its guest runs");
+}
+
+static int qemu_detach(struct vm *v, const char *id, struct err *e)
+{
+    return err_set(e, ENOTSUP, "QEMU's disks stay");
+}
+
 /* `hospes image create|resize`, quietly. */
 static int hospes_disk(const char *program, const char *path, const char *format, uint64_t bytes,
                        bool resize, struct err *e)
@@ -394,6 +446,8 @@ const struct vm_ops vm_hospes = {
     .state = hospes_state,
     .screen = hospes_screen,
     .disk = hospes_disk,
+    .attach = hospes_attach,
+    .detach = hospes_detach,
     .plug = vm_plug,
     .end = vm_end,
 };
@@ -408,6 +462,8 @@ const struct vm_ops vm_qemu = {
     .state = qemu_none,
     .screen = qemu_screen,
     .disk = hospes_disk,
+    .attach = qemu_attach,
+    .detach = qemu_detach,
     .plug = vm_plug,
     .end = vm_end,
 };

@@ -3,7 +3,7 @@
 #
 # Has the guest the memory that it was given, and does it keep what is written?
 #: name: memory
-#: version: 1
+#: version: 2
 #: owner: hospes
 
 #: check: memory.size
@@ -69,5 +69,46 @@ check_memory_balloon()
         wait_for 40 above "$2" || failure "$(free) KiB are free, not above $2"
         ;;
     esac
+    success
+}
+
+#: check: memory.hotadd
+#: purpose: the guest takes more memory than it started with, and can use all of it
+#: pass: MemTotal grows by 90 percent of what was added, and what then fills it is read back
+#: source: Hyper-V dynamic memory, hot add; Linux drivers/hv/hv_balloon.c
+#: by: host grow 256M
+#: level: full
+#: personas: hyperv
+#: needs: agent
+#: seconds: 120
+check_memory_hotadd()
+{
+    total() { sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo; }
+    # shellcheck disable=SC2317 # by wait_for
+    grown() { [ "$(total)" -ge "$1" ]; }
+    case $1 in
+    first)
+        wait_for 30 test -e /sys/module/hv_balloon || failure "hv_balloon is not there"
+        # Reports begin at once instead of after 45 s; what comes is used without anybody's help.
+        echo 0 >/sys/module/hv_balloon/parameters/pressure_report_delay
+        echo online >/sys/devices/system/memory/auto_online_blocks || error "this kernel adds no memory"
+        total >/tmp/first
+        success
+        ;;
+    esac
+    first=$(cat /tmp/first)
+    wait_for 60 grown $((first + $2 * 9 / 10)) || failure "$(total) KiB after $first: $2 were added"
+    mkdir -p /mnt
+    mount -t tmpfs -o size=95% tmpfs /mnt || error "no tmpfs"
+    dd if=/dev/urandom of=/mnt/0 bs=1M count=16 2>/dev/null
+    n=$((($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 - 48) / 16))
+    [ $((n * 16384)) -gt "$2" ] || failure "room for $n times 16 MiB alone"
+    for i in $(seq "$n"); do
+        cp /mnt/0 "/mnt/$i" || failure "no room for copy $i of $n"
+    done
+    for i in $(seq "$n"); do
+        cmp -s /mnt/0 "/mnt/$i" || failure "copy $i of $n differs"
+    done
+    umount /mnt
     success
 }

@@ -3,7 +3,7 @@
 #
 # Does the disk keep what is written to it? Everything on it is lost.
 #: name: storage
-#: version: 2
+#: version: 3
 #: owner: hospes
 #: modules: crc32c_generic ext4
 
@@ -168,5 +168,55 @@ check_storage_resize()
     d=$(disk)
     [ -n "$d" ] || failure "there is no disk"
     want "the number of bytes" "$(($(cat "/sys/block/$d/size") * 512))" "$1"
+    success
+}
+
+#: check: storage.hotplug
+#: purpose: a disk that comes while the guest runs is found, keeps what is written to it, and goes again
+#: pass: a disk of the new size appears, 1 MiB is read back from it past every cache, and it is gone once it is taken away
+#: source: virtio 1.2, 5.6.6.3 (scsi); Linux drivers/scsi/storvsc_drv.c (ENUMERATE_BUS), drivers/scsi/vmw_pvscsi.h (messages)
+#: by: host hotplug 24M
+#: level: full
+#: needs: disk agent
+#: seconds: 90
+
+#: check: storage.pciplug
+#: purpose: a disk that is a PCI device of its own comes and goes
+#: pass: as storage.hotplug, and the guest gives up its slot
+#: source: ACPI 6.4, 5.6.6 and 6.3 (device insertion, _EJ0); virtio 1.2, 4.1
+#: by: host hotplug 24M function
+#: level: full
+#: personas: kvm
+#: needs: disk agent
+#: seconds: 90
+check_storage_hotplug() { hotplug "$@"; }
+check_storage_pciplug() { hotplug "$@"; }
+# of_size BYTES: the disk that has so many.
+of_size()
+{
+    for d in $(disks); do
+        [ $(($(cat "/sys/block/$d/size") * 512)) = "$1" ] && echo "$d" && return
+    done
+    return 1
+}
+not_of_size() { ! of_size "$1"; }
+hotplug()
+{
+    case $1 in
+    come)
+        wait_for 60 of_size "$2" || failure "no disk of $2 bytes came"
+        d=$(of_size "$2")
+        dd if=/dev/urandom of=/tmp/pattern bs=64k count=16 2>/dev/null
+        dd if=/tmp/pattern of="/dev/$d" bs=64k seek=8 conv=notrunc,fsync 2>/dev/null || failure "writing to $d"
+        echo 3 >/proc/sys/vm/drop_caches
+        want "the digest on $d" "$(dd if="/dev/$d" bs=64k skip=8 count=16 2>/dev/null | sha256sum)" \
+            "$(sha256sum </tmp/pattern)"
+        ;;
+    gone)
+        wait_for 60 not_of_size "$2" || failure "the disk of $2 bytes is there still"
+        dd if="/dev/$(disk)" of=/dev/null bs=64k count=1 iflag=direct 2>/dev/null ||
+            failure "the disk that stays does not answer any more"
+        ;;
+    esac
     success
 }

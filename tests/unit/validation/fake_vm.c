@@ -10,12 +10,15 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "unit.h"
 #include "validation/text.h"
 
 struct fake_answer *fake_answers;
 const char *fake_info;
 unsigned fake_starts;
 int fake_start_code;
+char fake_persona[200], fake_append[1200], fake_plugged[80];
+bool fake_disks, fake_memory, fake_dumps;
 
 struct vm {
     struct vbuf out;
@@ -33,6 +36,8 @@ static int fake_start(const struct vm_spec *s, struct vm **out, struct err *e)
     if (fake_start_code)
         return err_exit(e, EX_NO_HOST, fake_start_code, "no machine today");
     *out = calloc(1, sizeof(**out));
+    snprintf(fake_persona, sizeof(fake_persona), "%s", s->persona ? s->persona : "");
+    snprintf(fake_append, sizeof(fake_append), "%s", s->append ? s->append : "");
     fake_starts++;
     say(*out, "booting\r\n[    0.1] noise @hospe\n\n@hospes ready 6.1 %s%s\n", "1.0", "");
     return 0;
@@ -97,6 +102,8 @@ static int fake_type(struct vm *v, const char *text)
         say(v, "@hospes ready 6.1 1.0%s%s\n", "", "");
     else if (strstr(text, "poweroff"))
         fake_end(v, EX_OK);
+    else if (strstr(text, "sysrq") && fake_dumps)
+        say(v, "@hospes ready 6.1 1.0%s%s\n", "", "");
     else if (strstr(text, "sysrq"))
         fake_end(v, EX_GUEST_CRASHED);
     return v->ended && v->code == EX_BUG ? -EPIPE : 0;
@@ -112,6 +119,8 @@ static int fake_tell(struct vm *v, struct json_object **out, struct err *e)
 
 static int fake_ask(struct vm *v, const char *what, uint64_t value, struct err *e)
 {
+    if (strcmp(what, "memory") == 0 && fake_memory)
+        return 0;
     if (strcmp(what, "shutdown") != 0)
         return err_set(e, ENOTSUP, "no channel for %s", what);
     fake_end(v, EX_OK);
@@ -121,6 +130,23 @@ static int fake_ask(struct vm *v, const char *what, uint64_t value, struct err *
 static int fake_screen(struct vm *v, const char *path, struct err *e)
 {
     return vtext_write(path, "png", 3, e);
+}
+
+static int fake_attach(struct vm *v, const char *path, const char *words, char *id, size_t room,
+                       struct err *e)
+{
+    if (!fake_disks)
+        return err_set(e, ENOTSUP, "no disks come here");
+    snprintf(fake_plugged, sizeof(fake_plugged), "%s", words);
+    snprintf(id, room, "disk7");
+    return 0;
+}
+
+static int fake_detach(struct vm *v, const char *id, struct err *e)
+{
+    assert_string_equal(id, "disk7");
+    fake_plugged[0] = '\0';
+    return 0;
 }
 
 static int fake_disk(const char *program, const char *path, const char *format, uint64_t bytes,
@@ -155,6 +181,8 @@ const struct vm_ops vm_fake = {
     .state = fake_tell,
     .screen = fake_screen,
     .disk = fake_disk,
+    .attach = fake_attach,
+    .detach = fake_detach,
     .plug = fake_plug,
     .end = fake_gone,
 };

@@ -20,6 +20,11 @@ extern struct fake_answer *fake_answers; /* id NULL at the end; what is not ther
 extern const char *fake_info;            /* JSON; NULL: cannot be asked */
 extern unsigned fake_starts;
 extern int fake_start_code; /* errno of start(), 0: it works */
+/* Of the machine that started last; and how a disk came that has not gone again. */
+extern char fake_persona[200], fake_append[1200], fake_plugged[80];
+extern bool fake_disks;  /* disks may come */
+extern bool fake_memory; /* the guest can be asked for memory */
+extern bool fake_dumps;  /* a crash starts another kernel */
 extern const struct vm_ops vm_fake;
 
 #endif
