@@ -18,7 +18,7 @@
 enum { LOOP_BATCH = 32 };
 
 struct post {
-    struct post *next;
+    struct task t; /* first */
     void (*fn)(void *arg);
     void *arg;
     bool *done; /* of a waiting caller, guarded by lock; NULL when nobody waits */
@@ -39,10 +39,13 @@ struct loop {
     struct epoll_event ev[LOOP_BATCH]; /* the round being served; unwatch clears entries */
     int ev_count;
 
-    pthread_mutex_t lock; /* posts and running */
+    pthread_mutex_t lock; /* tasks and running */
     pthread_cond_t ran;
-    struct post *head, **tail;
+    struct task *head, **tail;
+    size_t asked; /* length of that list */
 };
+
+static void post_run(struct task *t);
 
 static int create(struct loop **out, bool fake, struct err *e)
 {
@@ -86,10 +89,11 @@ void loop_destroy(struct loop *l)
     if (l->wakefd >= 0)
         close(l->wakefd);
     while (l->head) {
-        struct post *p = l->head;
+        struct task *t = l->head;
 
-        l->head = p->next;
-        free(p);
+        l->head = t->next;
+        if (t->run == post_run)
+            free(container_of(t, struct post, t));
     }
     free(l->heap);
     free(l);
@@ -232,7 +236,7 @@ static int fire_due(struct loop *l)
     return ran;
 }
 
-/* --- posted calls --- */
+/* --- what other threads ask for --- */
 
 static void wake(struct loop *l)
 {
@@ -242,11 +246,52 @@ static void wake(struct loop *l)
     (void)n; /* EAGAIN: it is awake already */
 }
 
-static void enqueue(struct loop *l, struct post *p)
+static void enqueue(struct loop *l, struct task *t)
 {
-    p->next = NULL;
-    *l->tail = p;
-    l->tail = &p->next;
+    t->asked = true;
+    t->next = NULL;
+    *l->tail = t;
+    l->tail = &t->next;
+    l->asked++;
+}
+
+void loop_ask(struct loop *l, struct task *t)
+{
+    bool fresh;
+
+    pthread_mutex_lock(&l->lock);
+    fresh = !t->asked;
+    if (fresh)
+        enqueue(l, t);
+    pthread_mutex_unlock(&l->lock);
+    if (fresh)
+        wake(l);
+}
+
+void loop_forget(struct loop *l, struct task *t)
+{
+    struct task **at = &l->head;
+
+    pthread_mutex_lock(&l->lock);
+    if (t->asked) {
+        while (*at != t)
+            at = &(*at)->next;
+        *at = t->next;
+        if (!t->next)
+            l->tail = at;
+        t->asked = false;
+        l->asked--;
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void post_run(struct task *t)
+{
+    struct post *p = container_of(t, struct post, t);
+
+    p->fn(p->arg);
+    if (!p->done)
+        free(p);
 }
 
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
@@ -254,16 +299,13 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
     struct post *p = malloc(sizeof(*p));
 
     assert(p);
-    *p = (struct post){.fn = fn, .arg = arg};
-    pthread_mutex_lock(&l->lock);
-    enqueue(l, p);
-    pthread_mutex_unlock(&l->lock);
-    wake(l);
+    *p = (struct post){.t.run = post_run, .fn = fn, .arg = arg};
+    loop_ask(l, &p->t);
 }
 
 void loop_post_wait(struct loop *l, void (*fn)(void *arg), void *arg)
 {
-    struct post p = {.fn = fn, .arg = arg};
+    struct post p = {.t.run = post_run, .fn = fn, .arg = arg};
     bool done = false;
 
     pthread_mutex_lock(&l->lock);
@@ -273,29 +315,32 @@ void loop_post_wait(struct loop *l, void (*fn)(void *arg), void *arg)
         return;
     }
     p.done = &done;
-    enqueue(l, &p);
+    enqueue(l, &p.t);
     wake(l);
     while (!done)
         pthread_cond_wait(&l->ran, &l->lock);
     pthread_mutex_unlock(&l->lock);
 }
 
-static int run_posts(struct loop *l)
+/* Only what was asked for before the round: threads that ask faster than this serves must not keep
+ * the loop from its sockets and alarms. They have woken the next round. */
+static int run_tasks(struct loop *l)
 {
+    size_t most;
     int ran = 0;
 
     pthread_mutex_lock(&l->lock);
-    while (l->head) {
-        struct post *p = l->head;
-        bool *done = p->done;
+    for (most = l->asked; most && l->head; most--) {
+        struct task *t = l->head;
+        bool *done = t->run == post_run ? container_of(t, struct post, t)->done : NULL;
 
-        l->head = p->next;
+        l->head = t->next;
         if (!l->head)
             l->tail = &l->head;
+        l->asked--;
+        t->asked = false;
         pthread_mutex_unlock(&l->lock);
-        p->fn(p->arg);
-        if (!done)
-            free(p);
+        t->run(t);
         pthread_mutex_lock(&l->lock);
         if (done) {
             *done = true;
@@ -348,7 +393,7 @@ int loop_step(struct loop *l, int64_t timeout_ns)
         }
     }
     l->ev_count = 0;
-    ran += run_posts(l);
+    ran += run_tasks(l);
     return ran + fire_due(l);
 }
 
@@ -368,7 +413,7 @@ int loop_run(struct loop *l, struct err *e)
     while (rc >= 0 && !__atomic_exchange_n(&l->stop, false, __ATOMIC_ACQ_REL))
         rc = loop_step(l, -1);
     set_running(l, false);
-    run_posts(l); /* nobody may wait for ever on a loop that has ended */
+    run_tasks(l); /* nobody may wait for ever on a loop that has ended */
     return rc < 0 ? err_set(e, -rc, "the event loop failed: %s", strerror(-rc)) : 0;
 }
 

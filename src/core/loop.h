@@ -4,7 +4,7 @@
  *
  * Everything of a machine that is not a vCPU runs as callbacks of a loop: doorbells, timers,
  * sockets, completions. All calls are for the loop's own thread, or for before it runs, except
- * loop_post(), loop_post_wait() and loop_stop(), which any thread may call.
+ * loop_ask(), loop_post(), loop_post_wait() and loop_stop(), which any thread may call.
  *
  * Time is CLOCK_MONOTONIC in nanoseconds. loop_create_fake() gives tests a clock that they move.
  */
@@ -27,6 +27,14 @@ struct alarm {
     size_t at;                     /* heap index + 1, 0 while not armed */
 };
 
+/* Work for the loop that is done once, however often it was asked for meanwhile. What a guest can
+ * ask for as fast as it likes is one of these: it costs no memory. */
+struct task {
+    void (*run)(struct task *t); /* may ask again: for the next round */
+    struct task *next;           /* private, as is what follows */
+    bool asked;
+};
+
 MUST int loop_create(struct loop **out, struct err *e);
 MUST int loop_create_fake(struct loop **out, struct err *e);
 void loop_destroy(struct loop *l);
@@ -43,7 +51,13 @@ void loop_arm(struct loop *l, struct alarm *a, uint64_t due_ns);
 void loop_disarm(struct loop *l, struct alarm *a);
 uint64_t loop_now(const struct loop *l);
 
-/* Runs fn(arg) on the loop's thread, in order of posting. Never blocks; may allocate. */
+/* Has t->run() called on the loop's thread, after what was asked for before. Never blocks. */
+void loop_ask(struct loop *l, struct task *t);
+/* t does not run after this returns, for whatever was asked before. */
+void loop_forget(struct loop *l, struct task *t);
+
+/* Runs fn(arg) on the loop's thread, in the same order. Never blocks, allocates, and adds up: for
+ * what cannot be asked for without end. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
 /* The same and waits until it ran; on the loop's own thread, or when the loop is not running, it

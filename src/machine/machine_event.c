@@ -168,12 +168,21 @@ static void machine_wake(struct machine *m)
     machine_cpus_order(m, CPU_WAKE);
 }
 
+/* Notices that a guest can give as often as it likes; what was told and not yet heard counts for
+ * those after it. */
+static bool guest_goes_on(enum told what)
+{
+    return what == TOLD_PANIC || what == TOLD_NOTICE || what == TOLD_ALIVE;
+}
+
 static void machine_told(void *arg)
 {
     struct notice *n = arg;
     struct machine *m = n->m;
     struct err e = {0};
 
+    if (guest_goes_on(n->what))
+        __atomic_fetch_and(&m->told, ~(1u << n->what), __ATOMIC_ACQ_REL);
     /* Two processors may ask for the same reset. */
     if (m->ended || n->life != m->reset_count) {
         free(n);
@@ -230,10 +239,14 @@ static void machine_told(void *arg)
 
 static void machine_tell(struct machine *m, enum told what, unsigned value, const char *text)
 {
-    struct notice *n = calloc(1, sizeof(*n));
+    struct notice *n;
 
-    if (what != TOLD_PANIC && what != TOLD_NOTICE && what != TOLD_ALIVE && what != TOLD_EJECT)
+    if (guest_goes_on(what) &&
+        __atomic_fetch_or(&m->told, 1u << what, __ATOMIC_ACQ_REL) & 1u << what)
+        return;
+    if (!guest_goes_on(what) && what != TOLD_EJECT)
         machine_cpus_halt(m);
+    n = calloc(1, sizeof(*n));
     if (!n)
         abort();
     *n = (struct notice){.m = m, .what = what, .value = value};

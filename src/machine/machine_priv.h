@@ -90,6 +90,7 @@ struct machine {
     enum cpu_order order;
     unsigned order_no;
     bool halt;       /* an event ended this life: vCPUs stop by themselves */
+    unsigned told;   /* atomic: notices on their way to the loop, by kind */
     struct cpu *cpu; /* plan->cpus_max of them */
     unsigned cpus;   /* whose threads were started; grows while all are held */
 

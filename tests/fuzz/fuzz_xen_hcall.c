@@ -125,7 +125,7 @@ static void create(struct fuzz *z)
     x->p.env.host = &z->host;
     x->p.env.cpus = CPUS;
     x->p.env.event = event;
-    x->redeliver.fire = xen_redeliver;
+    xen_deliver_init(x);
     x->kernel_hcalls = x->kernel_events = take(z, 1) & 1;
     pthread_mutex_init(&x->lock, NULL);
     if (evtchn_create(z->f.env.mem, CPUS, xen_deliver, x, &x->ev, &e) < 0 ||

@@ -63,7 +63,8 @@ struct pm {
     struct pm_state s;
     struct board_signal sig;
     struct irq *sci;
-    bool sci_up, posted;
+    struct task rearm;
+    bool sci_up;
     bool s3;        /* offered */
     uint16_t cause; /* of the wake-up that is under way */
     uint64_t start; /* ns: the timer's zero */
@@ -94,13 +95,11 @@ static void pm_update(struct pm *m)
     }
 }
 
-static void pm_rearm(void *arg)
+static void pm_rearm(struct pm *m)
 {
-    struct pm *m = arg;
     struct loop *l = m->d.env.loop;
 
     device_lock(&m->d);
-    m->posted = false;
     pm_update(m);
     if (m->s.en & TMR_STS) {
         unsigned __int128 ticks = (unsigned __int128)(m->s.tmr_half + UINT64_C(1)) << 31;
@@ -117,16 +116,19 @@ static void pm_overflow(struct alarm *a)
     pm_rearm(container_of(a, struct pm, overflow));
 }
 
+static void pm_rearm_asked(struct task *t)
+{
+    pm_rearm(container_of(t, struct pm, rearm));
+}
+
 static void pm_enable(struct pm *m, uint16_t en)
 {
     bool timer = (en ^ m->s.en) & TMR_STS;
 
     m->s.en = en;
     m->s.en_said = true;
-    if (!timer || m->posted)
-        return;
-    m->posted = true;
-    loop_post(m->d.env.loop, pm_rearm, m);
+    if (timer)
+        loop_ask(m->d.env.loop, &m->rearm);
 }
 
 static void pm_tell(struct pm *m, enum board_event what, const char *text)
@@ -349,6 +351,7 @@ static void pm_destroy(struct device *d)
     struct pm *m = (struct pm *)d;
 
     loop_disarm(d->env.loop, &m->overflow);
+    loop_forget(d->env.loop, &m->rearm);
     chipset_free(d, REGIONS, m->sci);
     free(m);
 }
@@ -380,6 +383,7 @@ int pm_create(const struct env *env, const struct board_signal *sig, struct devi
     device_init(&m->d, &pm_ops, env);
     m->sig = *sig;
     m->overflow.fire = pm_overflow;
+    m->rearm.run = pm_rearm_asked;
     rc = chipset_line(env, PM_SCI_GSI, &m->sci, e);
     if (rc == 0)
         rc = chipset_claim(env, LAYOUT_PM_BASE, PM_LEN, &m->d, REGION_PM, e);

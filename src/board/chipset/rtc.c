@@ -67,7 +67,8 @@ struct rtc {
     struct rtc_state s;
     struct rtc_cfg cfg;
     struct irq *irq;
-    bool irq_up, posted;
+    struct task rearm;
+    bool irq_up;
     struct alarm next;
 };
 
@@ -262,14 +263,12 @@ static uint64_t rtc_next_event(const struct rtc *r)
     return next;
 }
 
-static void rtc_rearm(void *arg)
+static void rtc_rearm(struct rtc *r)
 {
-    struct rtc *r = arg;
     struct loop *l = r->d.env.loop;
     uint64_t next;
 
     device_lock(&r->d);
-    r->posted = false;
     rtc_catch_up(r);
     next = rtc_next_event(r);
     if (next == UINT64_MAX)
@@ -282,6 +281,11 @@ static void rtc_rearm(void *arg)
 static void rtc_fire(struct alarm *a)
 {
     rtc_rearm(container_of(a, struct rtc, next));
+}
+
+static void rtc_rearm_asked(struct task *t)
+{
+    rtc_rearm(container_of(t, struct rtc, rearm));
 }
 
 /* --- ports --- */
@@ -342,10 +346,8 @@ static void rtc_write(struct rtc *r, uint8_t v)
             return;
     }
     rtc_update(r);
-    if ((s->cmos[RTC_REG_B] & RTC_FLAGS) && !r->posted) {
-        r->posted = true;
-        loop_post(r->d.env.loop, rtc_rearm, r);
-    }
+    if (s->cmos[RTC_REG_B] & RTC_FLAGS)
+        loop_ask(r->d.env.loop, &r->rearm);
 }
 
 static uint8_t rtc_read(struct rtc *r)
@@ -477,6 +479,7 @@ static void rtc_destroy(struct device *d)
     struct rtc *r = (struct rtc *)d;
 
     loop_disarm(d->env.loop, &r->next);
+    loop_forget(d->env.loop, &r->rearm);
     chipset_free(d, 1, r->irq);
     free(r);
 }
@@ -508,6 +511,7 @@ int rtc_create(const struct env *env, const struct rtc_cfg *c, struct device **o
     if (!r->cfg.wall)
         r->cfg.wall = rtc_host_clock;
     r->next.fire = rtc_fire;
+    r->rearm.run = rtc_rearm_asked;
     tzset(); /* reads a file once: a processor in its sandbox may not open one */
     rc = chipset_line(env, RTC_GSI, &r->irq, e);
     if (rc == 0)

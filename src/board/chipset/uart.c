@@ -69,6 +69,7 @@ struct uart {
     struct irq *irq;
     bool irq_up;
     bool starved; /* the console had more than fitted */
+    struct task more;
     uint8_t tx[UART_GATHER];
     unsigned tx_n;
 };
@@ -121,9 +122,9 @@ static void uart_update(struct uart *u)
     u->irq->set(u->irq, up);
 }
 
-static void uart_more(void *arg)
+static void uart_more(struct task *t)
 {
-    struct uart *u = arg;
+    struct uart *u = container_of(t, struct uart, more);
 
     console_more(u->con);
 }
@@ -134,7 +135,7 @@ static void uart_feed(struct uart *u)
     if (!u->starved || u->s.rx_n || (u->s.mcr & UART_MCR_LOOP))
         return;
     u->starved = false;
-    loop_post(u->d.env.loop, uart_more, u);
+    loop_ask(u->d.env.loop, &u->more);
 }
 
 static size_t uart_take(void *arg, const uint8_t *p, size_t len)
@@ -329,6 +330,7 @@ static void uart_destroy(struct device *d)
 {
     struct uart *u = (struct uart *)d;
 
+    loop_forget(d->env.loop, &u->more);
     uart_flush(u);
     if (u->con)
         console_listen(u->con, NULL, NULL);
@@ -369,6 +371,7 @@ int uart_create(const struct env *env, uint16_t port, unsigned gsi, struct conso
         return rc;
     }
     u->con = con;
+    u->more.run = uart_more;
     uart_reset(&u->d);
     if (con)
         console_listen(con, uart_take, u);

@@ -271,16 +271,15 @@ static void doorbell(struct nvme *n, unsigned off, uint32_t v)
 
 /* --- on the loop --- */
 
-static void submit_all(void *arg)
+static void submit_all(struct task *t)
 {
-    struct nvme *n = arg;
+    struct nvme *n = container_of(t, struct nvme, submit);
     struct nvme_request *r;
 
     device_lock(&n->pci.dev);
     r = n->waiting;
     n->waiting = NULL;
     n->wait_end = &n->waiting;
-    n->posted = false;
     device_unlock(&n->pci.dev);
     while (r) {
         struct nvme_request *next = r->next; /* done() may use r again once it is submitted */
@@ -297,9 +296,7 @@ void nvme_later(struct nvme_request *r)
     r->next = NULL;
     *n->wait_end = r;
     n->wait_end = &r->next;
-    if (!n->posted)
-        loop_post(n->pci.dev.env.loop, submit_all, n);
-    n->posted = true;
+    loop_ask(n->pci.dev.env.loop, &n->submit);
 }
 
 void nvme_go_on(struct nvme *n)
@@ -505,6 +502,7 @@ static void nvme_destroy(struct device *d)
     n->s.csts = 0;
     while (n->flying)
         (void)loop_step(d->env.loop, 10000000);
+    loop_forget(d->env.loop, &n->submit);
     for (unsigned i = 0; i < n->namespaces; i++)
         disk_close(n->ns[i].disk);
     pthread_mutex_destroy(&d->lock);
@@ -548,6 +546,7 @@ static int nvme_create(const struct env *env, const struct nvme_cfg *c, struct n
         free(n);
         return err_set(e, ENOMEM, "no memory for an NVMe controller");
     }
+    n->submit.run = submit_all;
     n->wait_end = &n->waiting;
     n->full_end = &n->full;
     for (unsigned i = 0; i < NVME_REQUESTS; i++) {

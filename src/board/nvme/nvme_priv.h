@@ -89,7 +89,7 @@ struct nvme {
     struct nvme_request *waiting, **wait_end;  /* for the loop to submit */
     struct nvme_request *full, **full_end;     /* ended, and the completion queue has no room */
     struct nvme_request *deleter[NVME_QUEUES]; /* commands that wait for their queue */
-    bool posted;                               /* the loop will look at waiting */
+    struct task submit;                        /* on the loop: all that is waiting */
     bool by_pin;                               /* interrupts are no messages */
     bool starved;                              /* of requests: commands wait in their queues */
     struct {

@@ -211,9 +211,9 @@ static uint8_t *synic_page(struct synic *s, uint64_t old, uint64_t now)
     return gmem_shared(s->mem, at, VMBUS_PAGE);
 }
 
-static void pump_later(void *arg)
+static void pump_all(struct task *t)
 {
-    struct synic *s = arg;
+    struct synic *s = container_of(t, struct synic, pump);
 
     for (unsigned i = 0; i < s->cpus; i++)
         synic_pump(&s->vp[i]);
@@ -244,7 +244,7 @@ void synic_changed(struct synic *s, struct vcpu *v, const struct host_event_info
     if (s->host->ops->vcpu_get_msr(v, HV_X64_MSR_GUEST_OS_ID, &id) == 0)
         __atomic_store_n(&s->os_id, id, __ATOMIC_RELAXED);
     if (messages)
-        loop_post(s->loop, pump_later, s);
+        loop_ask(s->loop, &s->pump);
 }
 
 int synic_vcpu_ready(struct synic *s, struct vcpu *v, struct err *e)
@@ -287,6 +287,7 @@ int synic_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus, 
     s->loop = l;
     s->cpus = cpus;
     s->idle.fire = synic_idle;
+    s->pump.run = pump_all;
     for (unsigned i = 0; i < cpus; i++) {
         s->vp[i].s = s;
         s->vp[i].tail = &s->vp[i].head;
@@ -304,6 +305,7 @@ void synic_destroy(struct synic *s)
     irqs = s->host->ops->irqs(s->host);
     synic_forget(s);
     loop_disarm(s->loop, &s->idle);
+    loop_forget(s->loop, &s->pump);
     for (unsigned i = 0; i < s->cpus; i++) {
         if (s->vp[i].message_irq)
             irqs->ops->release(irqs, s->vp[i].message_irq);

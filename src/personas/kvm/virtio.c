@@ -209,6 +209,8 @@ static void reset_begin(struct virtio *v)
 {
     bool was = v->status || v->running;
 
+    if (v->resetting)
+        return;
     v->running = false;
     v->resetting = true;
     virtio_doorbells_off(v);

@@ -84,11 +84,9 @@ void steal_tick(struct alarm *a)
         loop_arm(l, a, loop_now(l) + STEAL_MS * UINT64_C(1000000));
 }
 
-static void steal_begin(void *arg)
+void steal_begin(struct task *t)
 {
-    struct vmware *w = arg;
-
-    steal_tick(&w->steal_tick);
+    steal_tick(&container_of(t, struct vmware, steal_begin)->steal_tick);
 }
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b)
@@ -106,7 +104,7 @@ void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b)
     } else {
         w->steal[cpu].at = at;
         b->ax = 1;
-        loop_post(w->p.env.dev.loop, steal_begin, w);
+        loop_ask(w->p.env.dev.loop, &w->steal_begin);
     }
 }
 

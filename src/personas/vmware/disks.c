@@ -43,9 +43,9 @@ void vmware_meet(struct vmware *w)
         faces_hide(&w->faces);
 }
 
-static void meet_later(void *arg)
+void vmware_meet_asked(struct task *t)
 {
-    vmware_meet(arg);
+    vmware_meet(container_of(t, struct vmware, meet));
 }
 
 /* A driver has set a controller up, with its lock held. Firmware that knows the controller does
@@ -56,7 +56,7 @@ static void driven(void *arg)
     struct ahci *a = w->faces.ahci;
 
     if (a && (ahci_used(a) || __atomic_fetch_add(&w->drivers, 1, __ATOMIC_RELAXED)))
-        loop_post(w->p.env.dev.loop, meet_later, w);
+        loop_ask(w->p.env.dev.loop, &w->meet);
 }
 
 void vmware_faces_reset(struct vmware *w)

@@ -39,6 +39,13 @@ static uint64_t now_ns(void)
 
 /* --- life --- */
 
+void vmware_tasks(struct vmware *w)
+{
+    w->steal_begin.run = steal_begin;
+    w->bind_mouse.run = vmware_mouse_bind;
+    w->meet.run = vmware_meet_asked;
+}
+
 static void vmware_destroy(struct persona *p)
 {
     struct vmware *w = vmware_of(p);
@@ -46,6 +53,9 @@ static void vmware_destroy(struct persona *p)
     faces_gone(&w->faces);
     vmware_mouse_gone(w);
     loop_disarm(p->env.dev.loop, &w->steal_tick);
+    loop_forget(p->env.dev.loop, &w->steal_begin);
+    loop_forget(p->env.dev.loop, &w->bind_mouse);
+    loop_forget(p->env.dev.loop, &w->meet);
     rpc_destroy(w->rpc);
     pthread_mutex_destroy(&w->lock);
     free(w->steal);
@@ -130,6 +140,7 @@ static int vmware_create(const struct persona_env *env, struct persona **out, st
     w->p.ops = &persona_vmware;
     w->p.env = *env;
     w->steal_tick.fire = steal_tick;
+    vmware_tasks(w);
     pthread_mutex_init(&w->lock, NULL);
     identify(w);
     w->steal = calloc(env->cpus, sizeof(*w->steal));

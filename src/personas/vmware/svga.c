@@ -112,9 +112,8 @@ static bool svga_surface(struct screen *s, struct surface *out)
 }
 
 /* On the loop: brings the hub in line with what the guest switched. */
-static void light(void *arg)
+static void light(struct svga *v)
 {
-    struct svga *v = arg;
     bool on;
 
     device_lock(&v->pci.dev);
@@ -127,6 +126,11 @@ static void light(void *arg)
         hub_screen(v->hub, &v->screen);
     else
         hub_screen_gone(v->hub, &v->screen);
+}
+
+static void svga_relight(struct task *t)
+{
+    light(container_of(t, struct svga, relight));
 }
 
 /* --- registers --- */
@@ -243,7 +247,7 @@ static void reg_write(struct svga *v, uint32_t reg, uint32_t value)
     if (reg == SVGA_REG_CONFIG_DONE && value)
         svga_fifo_set(v, SVGA_FIFO_CAPABILITIES, FIFO_CAPABILITIES);
     if (reg == SVGA_REG_ENABLE)
-        loop_post(v->pci.dev.env.loop, light, v);
+        loop_ask(v->pci.dev.env.loop, &v->relight);
 }
 
 static uint32_t reg_read(struct svga *v, uint32_t reg)
@@ -298,6 +302,7 @@ static void svga_destroy(struct device *d)
 {
     struct svga *v = of(d);
 
+    loop_forget(d->env.loop, &v->relight);
     if (v->lit)
         hub_screen_gone(v->hub, &v->screen);
     if (v->vram)
@@ -351,6 +356,7 @@ int svga_create(const struct env *env, struct hub *hub, struct err *e)
     v->pci.dev.env.id = "svga";
     v->pci.config[PCI_INTERRUPT_PIN] = 0;
     v->hub = hub;
+    v->relight.run = svga_relight;
     v->screen = (struct screen){.name = "svga", .surface = svga_surface};
     v->vram = pages(SVGA_VRAM);
     v->fifo = pages(SVGA_FIFO_BYTES);

@@ -4,6 +4,7 @@
 #define HOSPES_PERSONAS_VMWARE_SVGA_H
 
 #include "board/pci.h"
+#include "core/loop.h"
 
 struct hub;
 
@@ -40,6 +41,7 @@ struct svga {
     uint32_t *shown;      /* the picture with its pointer, when there is one */
     size_t shown_pixels;
     bool lit; /* the hub has the screen; the loop's */
+    struct task relight;
     uint64_t commands;
 };
 

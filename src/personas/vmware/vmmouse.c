@@ -58,9 +58,9 @@ static bool mouse_move(struct pointer *base, const struct pointer_event *ev)
 }
 
 /* Puts the pointer in front or takes it away, as the guest last said. */
-static void mouse_bind(void *arg)
+void vmware_mouse_bind(struct task *t)
 {
-    struct vmware *w = arg;
+    struct vmware *w = container_of(t, struct vmware, bind_mouse);
     bool enabled, absolute;
 
     pthread_mutex_lock(&w->lock);
@@ -100,7 +100,7 @@ static void command(struct vmware *w, uint32_t what)
     default:
         return;
     }
-    loop_post(w->p.env.dev.loop, mouse_bind, w);
+    loop_ask(w->p.env.dev.loop, &w->bind_mouse);
 }
 
 static void data(struct vmware_mouse *m, struct backdoor *b)

@@ -81,8 +81,9 @@ struct vmware {
     struct vmware_mouse mouse;
     struct vmware_steal_clock *steal; /* one per processor */
     struct alarm steal_tick;
-    uint64_t started;              /* ns */
-    uint64_t calls, unknown_calls; /* of the backdoor */
+    struct task steal_begin, bind_mouse, meet; /* what vCPUs want of the loop */
+    uint64_t started;                          /* ns */
+    uint64_t calls, unknown_calls;             /* of the backdoor */
     uint64_t command_calls[VMWARE_COMMANDS];
 };
 
@@ -94,6 +95,9 @@ static inline struct vmware *vmware_of(struct persona *p)
 enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                            enum access dir, uint32_t *val);
 
+/* Readies what vCPUs may ask of the loop. */
+void vmware_tasks(struct vmware *w);
+
 /* --- disks.c --- */
 MUST int vmware_add_disk(struct persona *p, const struct disk_spec *s, struct err *e);
 MUST int vmware_plug_disk(struct persona *p, const struct disk_spec *s, struct err *e);
@@ -102,10 +106,12 @@ bool vmware_grew(struct persona *p, const struct disk *disk);
 /* An operating system is there, not firmware: it shall see each disk once. Any thread, without a
  * device's lock. */
 void vmware_meet(struct vmware *w);
+void vmware_meet_asked(struct task *t);
 void vmware_faces_reset(struct vmware *w);
 
 void steal_set(struct vmware *w, unsigned cpu, unsigned cpl, struct backdoor *b);
 void steal_tick(struct alarm *a);
+void steal_begin(struct task *t);
 /* How long a processor's thread has run and has waited to run, ns. */
 void vmware_times(const struct vmware *w, unsigned cpu, uint64_t *ran, uint64_t *waited);
 
@@ -113,6 +119,7 @@ void vmware_times(const struct vmware *w, unsigned cpu, uint64_t *ran, uint64_t 
 /* One of the ABSPOINTER commands, or ISMOUSEABSOLUTE. */
 void vmware_mouse_call(struct vmware *w, unsigned cpl, struct backdoor *b);
 void vmware_mouse_reset(struct vmware *w);
+void vmware_mouse_bind(struct task *t);
 void vmware_mouse_gone(struct vmware *w);
 
 void vmware_balloon_call(struct vmware *w, struct backdoor *b);

@@ -29,19 +29,17 @@ static bool inject(struct xen *x, unsigned cpu, uint8_t vector)
     return ops->msi_send(x->p.env.host, UINT64_C(0xfee00000) | (uint64_t)cpu << 12, vector) > 0;
 }
 
-static void arm_redeliver(void *arg)
+static void arm_redeliver(struct task *t)
 {
-    struct xen *x = arg;
+    struct xen *x = container_of(t, struct xen, redeliver_soon);
     struct loop *l = x->p.env.dev.loop;
 
-    __atomic_store_n(&x->redeliver_posted, false, __ATOMIC_RELEASE);
     loop_arm(l, &x->redeliver, loop_now(l) + REDELIVER_NS);
 }
 
 static void again_later(struct xen *x)
 {
-    if (!__atomic_exchange_n(&x->redeliver_posted, true, __ATOMIC_ACQ_REL))
-        loop_post(x->p.env.dev.loop, arm_redeliver, x);
+    loop_ask(x->p.env.dev.loop, &x->redeliver_soon);
 }
 
 void xen_deliver(void *arg, unsigned cpu)
@@ -64,7 +62,7 @@ void xen_deliver(void *arg, unsigned cpu)
     }
 }
 
-void xen_redeliver(struct alarm *a)
+static void xen_redeliver(struct alarm *a)
 {
     struct xen *x = container_of(a, struct xen, redeliver);
 
@@ -99,9 +97,9 @@ static void line_drop(struct xen *x)
 }
 
 /* Lines are made on the loop. */
-static void line_take(void *arg)
+static void line_take(struct task *t)
 {
-    struct xen *x = arg;
+    struct xen *x = container_of(t, struct xen, take_line);
     struct irqs *irqs = x->p.env.dev.irqs;
     struct irq *line;
     struct err e;
@@ -180,12 +178,21 @@ long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via)
         return rc;
     x->callback_gsi = gsi;
     vectored(x, v);
-    loop_post(x->p.env.dev.loop, line_take, x);
+    loop_ask(x->p.env.dev.loop, &x->take_line);
     return 0;
+}
+
+void xen_deliver_init(struct xen *x)
+{
+    x->redeliver.fire = xen_redeliver;
+    x->redeliver_soon.run = arm_redeliver;
+    x->take_line.run = line_take;
 }
 
 void xen_deliver_reset(struct xen *x)
 {
+    loop_forget(x->p.env.dev.loop, &x->redeliver_soon);
+    loop_forget(x->p.env.dev.loop, &x->take_line);
     x->callback_gsi = 0;
     x->callback_vector = 0;
     line_drop(x);

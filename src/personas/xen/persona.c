@@ -270,7 +270,7 @@ static int xen_create(const struct persona_env *env, struct persona **out, struc
     x->p.env = *env;
     x->store_kick.fd = -1;
     x->hvc_kick.fd = -1;
-    x->redeliver.fire = xen_redeliver;
+    xen_deliver_init(x);
     pthread_mutex_init(&x->lock, NULL);
     rc = set_up(x, e);
     if (rc < 0) {

@@ -75,7 +75,7 @@ struct xen {
     unsigned callback_gsi;
     uint8_t callback_vector; /* of all vCPUs, never acknowledged; 0: none */
     struct alarm redeliver;
-    bool redeliver_posted;
+    struct task redeliver_soon, take_line;
 
     struct xenbus_dev *devices; /* back ends */
     unsigned disks, nics;
@@ -134,7 +134,7 @@ void xen_deliver(void *arg, unsigned cpu); /* evtchn_deliver_fn */
 long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via);
 long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t vector);
 void xen_deliver_reset(struct xen *x);
-void xen_redeliver(struct alarm *a);
+void xen_deliver_init(struct xen *x);
 
 /* stub.c: hypercalls without help from the kernel. */
 enum verdict xen_msr(struct persona *p, struct vcpu *v, uint32_t msr, enum access dir,

@@ -117,12 +117,84 @@ static void posts_come_from_other_threads(void **state)
     loop_destroy(p.l);
 }
 
+struct again {
+    struct task t;
+    struct loop *l;
+    int ran;
+};
+
+static void ask_again(struct task *t)
+{
+    struct again *a = container_of(t, struct again, t);
+
+    a->ran++;
+    loop_ask(a->l, t);
+}
+
+static void tasks_run_once_a_round(void **state)
+{
+    struct again a = {.t.run = ask_again}, b = a, never = a;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(loop_create_fake(&a.l, &e), 0);
+    b.l = never.l = a.l;
+    for (int i = 0; i < 1000; i++) {
+        loop_ask(a.l, &a.t);
+        loop_ask(a.l, &b.t);
+        loop_ask(a.l, &never.t);
+    }
+    loop_forget(a.l, &never.t);
+    for (int i = 1; i < 10; i++) {
+        assert_int_equal(loop_step(a.l, -1), 2); /* whoever asks again waits for the next */
+        assert_int_equal(a.ran, i);
+        assert_int_equal(b.ran, i);
+    }
+    loop_forget(a.l, &a.t);
+    loop_forget(a.l, &b.t);
+    loop_forget(a.l, &b.t);
+    assert_int_equal(loop_step(a.l, 0), 0);
+    loop_ask(a.l, &never.t);
+    assert_int_equal(loop_step(a.l, 0), 1);
+    assert_int_equal(never.ran, 1);
+    assert_int_equal(a.ran, 9);
+    loop_destroy(a.l); /* with one that was asked */
+}
+
+static void post_again(void *arg)
+{
+    struct again *a = arg;
+
+    a->ran++;
+    loop_post(a->l, post_again, a);
+}
+
+static void posts_leave_time_for_alarms(void **state)
+{
+    struct timed t = {.a.fire = note};
+    struct again a = {0};
+    struct err e;
+
+    (void)state;
+    fired = 0;
+    assert_int_equal(loop_create_fake(&a.l, &e), 0);
+    loop_post(a.l, post_again, &a);
+    loop_arm(a.l, &t.a, 0);
+    assert_int_equal(loop_step(a.l, -1), 2);
+    assert_int_equal(a.ran, 1);
+    assert_int_equal(fired, 1);
+    assert_int_equal(loop_step(a.l, -1), 1);
+    loop_destroy(a.l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alarms_fire_in_order),
         cmocka_unit_test(unwatch_holds_within_a_round),
         cmocka_unit_test(posts_come_from_other_threads),
+        cmocka_unit_test(tasks_run_once_a_round),
+        cmocka_unit_test(posts_leave_time_for_alarms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -581,6 +581,30 @@ static void a_guest_whose_writes_are_thrown_away_gets_a_new_generation_id(void *
     assert_memory_not_equal(first, second, 16);
 }
 
+static void powers_off(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
+{
+    (void)arg;
+    (void)v;
+    (void)life;
+    power_off(s);
+}
+
+static void notices_do_not_add_up(void **state)
+{
+    struct bench *t = *state;
+    enum machine_end end;
+
+    bench_script(t, powers_off);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    for (unsigned i = 0; i < 1000; i++)
+        machine_persona_event(t->m, MACHINE_ALIVE, NULL);
+    assert_in_range(loop_step(t->m->loop, 0), 1, 100);
+    machine_persona_event(t->m, MACHINE_ALIVE, NULL);
+    assert_int_equal(loop_step(t->m->loop, 0), 1);
+    assert_int_equal(machine_run(t->m, &end, &t->e), 0);
+    machine_destroy(t->m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +612,7 @@ int main(void)
             a_guest_whose_writes_are_thrown_away_gets_a_new_generation_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_q35_keeps_buses_and_takes_cards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_powers_off_ends_the_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(notices_do_not_add_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nine_resets_are_no_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_does_nothing_but_reset_is_ended, set_up,
                                         tear_down),

@@ -42,6 +42,7 @@ static void start(bool uefi)
 {
     fake_env_create(&f, 1 * MiB);
     w = (struct vmware){.p.env = {.dev = f.env, .firmware = true, .uefi = uefi}};
+    vmware_tasks(&w);
     add("disk0");
     add("disk1");
     fake_pci_map(&f, (unsigned)slot_of(ID_PVSCSI) << 3, bar);

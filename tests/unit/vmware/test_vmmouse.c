@@ -26,6 +26,7 @@ static int setup(void **state)
 
     (void)state;
     w = (struct vmware){.calls = 0};
+    vmware_tasks(&w);
     pthread_mutex_init(&w.lock, NULL);
     assert_int_equal(loop_create_fake(&w.p.env.dev.loop, &e), 0);
     assert_int_equal(hub_create(w.p.env.dev.loop, &hub, &e), 0);
