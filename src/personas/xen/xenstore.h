@@ -61,6 +61,8 @@ void xs_client_destroy(struct xs_client *c);
 void xs_client_message(struct xs_client *c, const uint8_t *msg, size_t n);
 /* The receiver has room again. */
 void xs_client_flush(struct xs_client *c);
+/* false: so much waits for it that it must be asked nothing more before it has read. */
+bool xs_client_reads(const struct xs_client *c);
 /* Drops watches and transactions, as after a guest's reset. */
 void xs_client_reset(struct xs_client *c);
 

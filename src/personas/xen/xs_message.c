@@ -559,6 +559,11 @@ void xs_client_flush(struct xs_client *c)
     }
 }
 
+bool xs_client_reads(const struct xs_client *c)
+{
+    return c->out_bytes <= XS_QUOTA_OUT;
+}
+
 void xs_client_reset(struct xs_client *c)
 {
     xs_watches_drop(c);

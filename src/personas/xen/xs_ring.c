@@ -21,7 +21,10 @@
 #include "core/loop.h"
 #include "personas/xen/xenstore.h"
 
-enum { LOOK_NS = 10 * 1000 * 1000 };
+enum {
+    LOOK_NS = 10 * 1000 * 1000,
+    TURN = 64, /* pieces of requests that are taken before the loop does something else */
+};
 
 struct xs_ring {
     struct loop *loop;
@@ -100,7 +103,8 @@ static bool payload_too_long(const struct xs_ring *r)
     return r->have == sizeof(head) && le32_get(head.len) > XENSTORE_PAYLOAD_MAX;
 }
 
-/* Takes what the guest has written; false: nothing more to take. */
+/* Takes what the guest has written; false: nothing more to take, or none before it has read its
+ * answers. */
 static bool receive(struct xs_ring *r)
 {
     uint32_t cons = shared_load32(&r->page->req_cons), prod = shared_load32(&r->page->req_prod);
@@ -110,7 +114,7 @@ static bool receive(struct xs_ring *r)
         fail(r, XENSTORE_ERROR_RINGIDX);
         return false;
     }
-    if (n == 0)
+    if (n == 0 || !xs_client_reads(r->client))
         return false;
     while (n && missing(r) && !r->broken) {
         r->in[r->have++] = r->page->req[cons++ % XENSTORE_RING_SIZE];
@@ -148,37 +152,35 @@ static void reconnect(struct xs_ring *r)
     tell(r);
 }
 
-/* Serves what there is; true: there was something. */
-static bool serve(struct xs_ring *r)
+/* Serves what there is, for a turn, and looks again: at once when there was more, or later. */
+static void serve(struct xs_ring *r, bool later)
 {
+    unsigned turn = 0;
     bool any;
 
     r->kicked = true;
     if (shared_load32(&r->page->connection) == XENSTORE_RECONNECT)
         reconnect(r);
     xs_client_flush(r->client);
-    while (!r->broken && receive(r))
-        ;
+    while (!r->broken && turn < TURN && receive(r))
+        turn++;
     r->kicked = false;
     any = r->told;
     r->told = false;
     if (any)
         r->notify(r->arg);
-    return any;
+    if (any || later)
+        loop_arm(r->loop, &r->look, loop_now(r->loop) + (turn == TURN ? 0 : LOOK_NS));
 }
 
 void xs_ring_kick(struct xs_ring *r)
 {
-    (void)serve(r);
-    loop_arm(r->loop, &r->look, loop_now(r->loop) + LOOK_NS);
+    serve(r, true);
 }
 
 static void look(struct alarm *a)
 {
-    struct xs_ring *r = container_of(a, struct xs_ring, look);
-
-    if (serve(r))
-        loop_arm(r->loop, a, loop_now(r->loop) + LOOK_NS);
+    serve(container_of(a, struct xs_ring, look), false);
 }
 
 /* --- life --- */

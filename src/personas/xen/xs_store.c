@@ -75,11 +75,19 @@ bool xs_path_valid(const char *path)
 
 static void event_queue(struct xenstore *s, struct xs_watch *w, const char *path)
 {
-    size_t n = strlen(path) + 1;
-    struct xs_event *ev = malloc(sizeof(*ev) + n);
+    size_t n = strlen(path) + 1,
+           charged = w->client && w->client->domid ? sizeof(struct xs_event) + n : 0;
+    struct xs_event *ev = NULL;
 
+    /* A guest that used its quota up loses a hint, not data. */
+    if (charged && s->queued + charged > XS_QUOTA_OUT)
+        w->client->dropped_events++;
+    else
+        ev = malloc(sizeof(*ev) + n);
     if (!ev)
-        return; /* as when the guest's quota is used up: it loses a hint, not data */
+        return;
+    ev->charged = charged;
+    s->queued += charged;
     ev->next = NULL;
     ev->watch = w;
     memcpy(ev->path, path, n);
@@ -226,6 +234,7 @@ void xenstore_run(struct xenstore *s)
         s->events = ev->next;
         if (!s->events)
             s->event_end = &s->events;
+        s->queued -= ev->charged;
         if (!w->dead && w->client)
             xs_event_send(w->client, w, ev->path);
         else if (!w->dead)

@@ -57,6 +57,7 @@ struct xs_watch {
 struct xs_event {
     struct xs_event *next;
     struct xs_watch *watch;
+    size_t charged; /* to xenstore.queued */
     char path[];
 };
 
@@ -84,6 +85,7 @@ struct xenstore {
     uint64_t generation;
     struct xs_watch *watches, **watch_end;
     struct xs_event *events, **event_end;
+    size_t queued; /* bytes of those events that are for guests */
     struct xs_client *clients;
     bool running;
 };

@@ -17,9 +17,15 @@ static struct xs_client *guest;
 static uint8_t got[64][sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
 static size_t got_len[64], count, taken;
 
+static unsigned *flooded; /* counts what comes, which is then not kept */
+
 static bool collect(void *arg, const uint8_t *msg, size_t n)
 {
     (void)arg;
+    if (flooded) {
+        ++*flooded;
+        return true;
+    }
     assert_true(count < 64);
     memcpy(got[count], msg, n);
     got_len[count++] = n;
@@ -269,6 +275,36 @@ static void quotas_bound_a_guest(void **state)
     assert_string_equal(reply, "E2BIG");
 }
 
+/* 128 watches on each of 900 paths that change at once: far more than the guest could read. */
+static void a_transaction_queues_no_more_than_a_quota(void **state)
+{
+    uint8_t msg[18] = {[16] = 'T'};
+    unsigned flood;
+    char path[300];
+    uint32_t tx;
+    int n;
+
+    (void)state;
+    for (int i = 0; i < 128; i++) {
+        n = snprintf(path, sizeof(path), "data%c%d", 0, i);
+        assert_int_equal(ask(XS_WATCH, 0, path, (size_t)n + 1), XS_WATCH);
+    }
+    assert_int_equal(ASK(XS_TRANSACTION_START, 0, ""), XS_TRANSACTION_START);
+    tx = (uint32_t)strtoul(reply, NULL, 10);
+    for (int i = 0; i < 900; i++) {
+        n = snprintf(path, sizeof(path), "data/%0250d", i);
+        assert_int_equal(ask(XS_MKDIR, tx, path, (size_t)n + 1), XS_MKDIR);
+    }
+    le32_put(msg, XS_TRANSACTION_END);
+    le32_put(msg + 8, tx);
+    le32_put(msg + 12, 2);
+    flood = 0;
+    flooded = &flood;
+    xs_client_message(guest, msg, sizeof(msg));
+    flooded = NULL;
+    assert_in_range(flood, 1000, 3000);
+}
+
 static void big_directories_come_in_parts(void **state)
 {
     char path[64], seen[2000] = {0}, part[32];
@@ -388,6 +424,71 @@ static void what_no_event_told_is_found_a_while_later(void **state)
     xs_ring_destroy(r);
 }
 
+/* A guest that asks and never reads the answers. */
+static void no_request_is_taken_before_answers_are_read(void **state)
+{
+    static const uint8_t msg[] = {2, 0, 0, 0, 5, 0,   0,   0,   0,   0, 0,
+                                  0, 5, 0, 0, 0, 'n', 'a', 'm', 'e', 0};
+    enum { VALUE = 1500, ANSWER = 16 + VALUE, MANY = 2000 };
+    uint8_t out[4096];
+    size_t read = 0, sent = 0;
+    struct xs_ring *r;
+    struct err e;
+
+    (void)state;
+    xs_put(store, "/local/domain/1/name", "%01500d", 7);
+    assert_int_equal(xs_ring_create(store, f.env.loop, &page, note, &notified, &r, &e), 0);
+    for (; sent < MANY; sent++) {
+        if (le32_get(page.req_prod) - le32_get(page.req_cons) + sizeof(msg) > 1024)
+            break;
+        ring_put(msg, sizeof(msg));
+        xs_ring_kick(r);
+    }
+    assert_in_range(sent, 300, 500); /* 512 KiB of answers and a full ring */
+    while (read < sent * ANSWER) {
+        read += ring_take(out);
+        xs_ring_kick(r);
+    }
+    assert_int_equal(read, sent * ANSWER);
+    xs_ring_destroy(r);
+}
+
+static unsigned refills;
+
+/* Another processor of the guest, that fills the ring as fast as it is emptied. */
+static void refill(void *arg, const char *path)
+{
+    static const uint8_t msg[] = {XS_WRITE, 0, 0, 0, 5,   0,   0,   0,   0,   0,   0, 0,
+                                  8,        0, 0, 0, 'd', 'a', 't', 'a', '/', 'a', 0, 'x'};
+    uint8_t out[4096];
+
+    (void)arg;
+    (void)path;
+    ring_take(out);
+    if (refills++ < 5000)
+        ring_put(msg, sizeof(msg));
+}
+
+static void a_turn_of_the_ring_ends(void **state)
+{
+    struct xs_watch *w;
+    struct xs_ring *r;
+    struct err e;
+
+    (void)state;
+    refills = 0;
+    w = xs_watch(store, "/local/domain/1/data", refill, NULL);
+    assert_non_null(w);
+    assert_int_equal(xs_ring_create(store, f.env.loop, &page, note, &notified, &r, &e), 0);
+    xenstore_run(store);
+    xs_ring_kick(r);
+    assert_in_range(refills, 10, 200);
+    fake_env_run(&f); /* and goes on without a kick */
+    assert_in_range(refills, 5000, 5200);
+    xs_ring_destroy(r);
+    xs_unwatch(store, w);
+}
+
 static void a_broken_ring_says_so_and_reconnects(void **state)
 {
     struct xsd_sockmsg head = {.len = le32_of(5000)};
@@ -443,9 +544,12 @@ int main(void)
         T(watches_do_not_tell_secrets),
         T(back_ends_watch_too),
         T(quotas_bound_a_guest),
+        T(a_transaction_queues_no_more_than_a_quota),
         T(big_directories_come_in_parts),
         T(the_ring_carries_messages_in_pieces),
         T(what_no_event_told_is_found_a_while_later),
+        T(no_request_is_taken_before_answers_are_read),
+        T(a_turn_of_the_ring_ends),
         T(a_broken_ring_says_so_and_reconnects),
         T(any_message_gets_one_answer),
     };
