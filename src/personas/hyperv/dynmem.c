@@ -123,12 +123,14 @@ static void deflate(struct dynmem *d)
 static bool hot_add(struct dynmem *d)
 {
     gpa_t at = d->hot.base + d->added * VMBUS_PAGE;
-    uint64_t left = (d->hot.size / VMBUS_PAGE - d->added) / d->align * d->align;
-    uint64_t n = min_u64(align_up(d->want - owned(d), d->align), left);
     struct dm_hot_add m = {.hdr = {le16_of(DM_MEM_HOT_ADD_REQUEST), le16_of(sizeof(m))}};
-    uint64_t end;
+    uint64_t left, n, end;
     struct err e;
 
+    if (!d->align) /* the guest has told so since it was asked */
+        return false;
+    left = (d->hot.size / VMBUS_PAGE - d->added) / d->align * d->align;
+    n = min_u64(align_up(d->want - owned(d), d->align), left);
     n = min_u64(n, d->align > DYNMEM_STEP ? d->align : DYNMEM_STEP / d->align * d->align);
     if (n == 0)
         return false;
@@ -348,10 +350,14 @@ static void dynmem_close(struct vmbus_channel *c)
 
 void dynmem_reset(struct dynmem *d)
 {
+    struct gmem_region r;
+
     d->added = 0;
     d->full = false;
-    if (d->mapped && gmem_discard(d->b->mem, d->hot.base, d->mapped) < 0)
-        log_line(LOG_WARN, "balloon", "added memory is not given back");
+    for (size_t i = 0; gmem_region_at(d->b->mem, i, &r); i++) { /* one for each that was added */
+        if (r.base - d->hot.base < d->mapped && gmem_discard(d->b->mem, r.base, r.size) < 0)
+            log_line(LOG_WARN, "balloon", "added memory is not given back");
+    }
 }
 
 static void dynmem_describe(struct vmbus_channel *c, struct dump *out)

@@ -39,9 +39,9 @@ static void event(void *arg, enum machine_event what, const char *text)
     snprintf(told_text, sizeof(told_text), "%s", text);
 }
 
-static int setup(void **state)
+static int setup_room(uint64_t mib)
 {
-    static const struct dynmem_room hot = {UINT64_C(8) << 30, UINT64_C(512) << 20};
+    const struct dynmem_room hot = {UINT64_C(8) << 30, mib << 20};
     struct err e = {0};
 
     told_count = 0;
@@ -54,6 +54,18 @@ static int setup(void **state)
     assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
     offers = hv_offers(&g, offer, 16);
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_room(512);
+}
+
+static int setup_big(void **state)
+{
+    (void)state;
+    return setup_room(4096);
 }
 
 static int teardown(void **state)
@@ -490,7 +502,11 @@ static void memory_is_added(void **state)
     assert_int_equal(told_count, 3);
     assert_false(hv_get(&g, relid, &p));
     /* After a reset the machine starts anew, in memory that is there already. */
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(gmem_fill(g.f.env.mem, (base + i * PAGES_128M) << 12, 7, 4096), 0);
     dynmem_reset(dynmem);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(*(uint8_t *)gmem_shared(g.f.env.mem, (base + i * PAGES_128M) << 12, 1), 0);
     assert_int_equal(gmem_ram_size(g.f.env.mem), ram + (UINT64_C(512) << 20));
     /* The least that a guest takes is added, and what is too much of it is lent. */
     assert_int_equal(dynmem_ask(dynmem, HV_RAM + MiB, &e), 0);
@@ -508,6 +524,23 @@ static void memory_is_not_added_to_a_guest_that_takes_none(void **state)
     struct err e = {0};
 
     assert_int_equal(dynmem_ask(dynmem, HV_RAM + MiB, &e), -ENOTSUP);
+    assert_false(hv_get(&g, relid, &p));
+}
+
+/* A guest that says so after it was offered some. */
+static void a_guest_may_take_no_more_memory(void **state)
+{
+    uint32_t relid = memory_guest(1 | DM_CAP_HOT_ADD | 7 << DM_CAP_ALIGN_SHIFT);
+    uint8_t m[32] = {0};
+    struct err e = {0};
+
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM + (UINT64_C(2048) << 20), &e), 0);
+    assert_true(hv_get(&g, relid, &p)); /* the first GiB of it */
+    le16_put(m, DM_CAPABILITIES_REPORT);
+    hv_send(&g, relid, 0, m, sizeof(m));
+    assert_true(hv_get(&g, relid, &p));
+    memory_added(relid, 8 * PAGES_128M);
+    assert_int_equal(told, MACHINE_ASK_FAILED);
     assert_false(hv_get(&g, relid, &p));
 }
 
@@ -539,6 +572,7 @@ int main(void)
         T(memory_is_lent_and_returned),
         T(memory_is_added),
         T(memory_is_not_added_to_a_guest_that_takes_none),
+        cmocka_unit_test_setup_teardown(a_guest_may_take_no_more_memory, setup_big, teardown),
         T(guests_are_known_by_their_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
