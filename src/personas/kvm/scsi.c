@@ -163,10 +163,16 @@ static void tmf_answer(struct vscsi *s, struct vscsi_tmf *t, uint8_t response)
 
 static void tmfs_look(struct vscsi *s)
 {
+    bool any = false;
+
     for (unsigned i = 0; i < SCSI_TMFS; i++) {
-        if (s->tmf[i].busy && !tmf_waits(s, &s->tmf[i]))
-            tmf_answer(s, &s->tmf[i], VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+        if (!s->tmf[i].busy || tmf_waits(s, &s->tmf[i]))
+            continue;
+        tmf_answer(s, &s->tmf[i], VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+        any = true;
     }
+    if (any) /* more may have come while all were busy */
+        virtio_wake(&s->v.q[VIRTIO_SCSI_CONTROLQ]);
 }
 
 static void vscsi_done(struct scsi_req *sr)
@@ -370,16 +376,21 @@ static struct vscsi_tmf *tmf_free(struct vscsi *s)
         if (!s->tmf[i].busy)
             return &s->tmf[i];
     }
-    return NULL; /* the driver waits for those that it has sent */
+    return NULL; /* tmfs_look() goes on */
 }
 
 static void vscsi_control(struct vscsi *s, struct virtio_queue *q)
 {
     struct vscsi_tmf *t;
+    unsigned served = 0;
 
     while ((t = tmf_free(s)) != NULL) {
         struct virtio_scsi_ctrl_tmf c = {.type = le32_of(UINT32_MAX)};
 
+        if (served++ == SCSI_RING) { /* another processor adds as fast as they are answered */
+            virtio_wake(q);
+            return;
+        }
         t->c.iov = t->iov;
         t->c.max = SCSI_TMF_IOV;
         if (!virtio_pop(q, &t->c)) {

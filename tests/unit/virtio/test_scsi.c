@@ -285,6 +285,27 @@ static void an_abort_is_answered_after_its_command(void **state)
     guest_close(&b.g);
 }
 
+static void more_aborts_than_fit_are_all_answered(void **state)
+{
+    static const uint8_t read[10] = {READ_10, [8] = 8};
+    struct bench b;
+
+    (void)state;
+    bench_open(&b);
+    start(&b, false, SPLIT);
+    b.disk->no_try = b.disk->hold = true;
+    submit(&b, 0, 0, read, sizeof(read), 4096, true);
+    fake_env_run(&b.g.f);
+    for (unsigned i = 0; i < 30; i++)
+        task(&b, VIRTIO_SCSI_T_TMF_ABORT_TASK, 0, 0, 0x1234);
+    assert_int_equal(answer(&b), -1);
+    memdisk_let_go(b.disk);
+    fake_env_run(&b.g.f);
+    for (unsigned i = 0; i < 30; i++)
+        assert_int_equal(answer(&b), VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    guest_close(&b.g);
+}
+
 static void a_unit_reset_leaves_a_unit_attention(void **state)
 {
     static const uint8_t tur[6] = {TEST_UNIT_READY};
@@ -391,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_request_without_room_for_its_answer_breaks_the_device),
         cmocka_unit_test(the_driver_may_choose_the_sizes),
         cmocka_unit_test(an_abort_is_answered_after_its_command),
+        cmocka_unit_test(more_aborts_than_fit_are_all_answered),
         cmocka_unit_test(a_unit_reset_leaves_a_unit_attention),
         cmocka_unit_test(units_that_come_and_go_are_told),
         cmocka_unit_test(a_reset_waits_for_the_disk_and_drops_what_waits),
