@@ -24,7 +24,8 @@ enum {
     BALLOON_RING = 128,
     BALLOON_IOV = BALLOON_RING + 4,
     BALLOON_PAGE = 4096,
-    BALLOON_PFNS = 256
+    BALLOON_PFNS = 256, /* as Linux gives them at once */
+    BALLOON_TURN = BALLOON_RING * BALLOON_PFNS,
 };
 enum balloon_queue { BALLOON_INFLATE, BALLOON_DEFLATE, BALLOON_STATS, BALLOON_REPORT, BALLOON_NR };
 
@@ -66,15 +67,18 @@ static void balloon_discard(struct balloon *b, gpa_t at, uint64_t len)
                     (unsigned long long)at);
 }
 
-/* Page numbers one by one; neighbours in either direction are given back together. */
-static void balloon_inflate(struct balloon *b, const struct vq_chain *c)
+/* Page numbers one by one; neighbours in either direction are given back together. What is beyond
+ * *left in a chain stays as it is: it costs memory and no more. */
+static void balloon_inflate(struct balloon *b, const struct vq_chain *c, size_t *left)
 {
     gpa_t start = 0, len = 0;
     le32 pfn[BALLOON_PFNS];
 
-    for (uint64_t at = 0; at + sizeof(pfn[0]) <= c->out_len;) {
+    for (uint64_t at = 0; at + sizeof(pfn[0]) <= c->out_len && *left;) {
         size_t n = iov_read(c->iov, c->out, at, pfn, sizeof(pfn)) / sizeof(pfn[0]);
 
+        n = min_u64(n, *left);
+        *left -= n;
         for (size_t i = 0; i < n; i++) {
             gpa_t page = (gpa_t)le32_get(pfn[i]) << VIRTIO_BALLOON_PFN_SHIFT;
 
@@ -181,6 +185,7 @@ static void balloon_kick(struct virtio *v, struct virtio_queue *q, bool on_loop)
     struct balloon *b = balloon_of(v);
     struct iovec iov[BALLOON_IOV];
     struct vq_chain c = {.iov = iov, .max = ARRAY_SIZE(iov)};
+    size_t left = BALLOON_TURN;
     unsigned n = 0;
 
     if (q == balloon_find(b, BALLOON_STATS)) {
@@ -188,14 +193,14 @@ static void balloon_kick(struct virtio *v, struct virtio_queue *q, bool on_loop)
         return;
     }
     do {
-        while (n++ < BALLOON_RING && virtio_pop(q, &c)) {
+        while (n++ < BALLOON_RING && left && virtio_pop(q, &c)) {
             if (q->index == BALLOON_INFLATE)
-                balloon_inflate(b, &c);
+                balloon_inflate(b, &c, &left);
             else if (q == balloon_find(b, BALLOON_REPORT))
                 balloon_report(b, &c);
             vq_push(&q->vq, &c, 0);
         }
-        if (n > BALLOON_RING) {
+        if (n > BALLOON_RING || !left) {
             virtio_wake(q);
             break;
         }

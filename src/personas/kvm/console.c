@@ -14,11 +14,22 @@
 #include "core/iov.h"
 #include "devices.h"
 
-enum { HVC_RING = 128, HVC_IOV = HVC_RING + 4, HVC_CHUNK = 4096, HVC_RX = 0, HVC_TX = 1 };
+enum {
+    HVC_RING = 128,
+    HVC_IOV = HVC_RING + 4,
+    HVC_CHUNK = 4096,
+    HVC_TURN = 64 << 10, /* bytes that are written before the loop does something else */
+    HVC_RX = 0,
+    HVC_TX = 1
+};
 
 struct hvc {
     struct virtio v; /* first */
     struct console *console;
+    bool writing; /* tx, and tx_at bytes of it are out */
+    struct vq_chain tx;
+    struct iovec tx_iov[HVC_IOV];
+    uint64_t tx_at;
 };
 
 static struct hvc *hvc_of(struct virtio *v)
@@ -26,30 +37,45 @@ static struct hvc *hvc_of(struct virtio *v)
     return container_of(v, struct hvc, v);
 }
 
-static void hvc_write(struct hvc *h, const struct vq_chain *c)
+/* A part of tx; false: there is more of it. */
+static bool hvc_write(struct hvc *h, size_t *left)
 {
     uint8_t buf[HVC_CHUNK];
 
-    for (uint64_t at = 0; at < c->out_len;) {
-        size_t n = iov_read(c->iov, c->out, at, buf, sizeof(buf));
+    while (h->tx_at < h->tx.out_len && *left) {
+        size_t n = iov_read(h->tx.iov, h->tx.out, h->tx_at, buf, min_u64(sizeof(buf), *left));
 
         console_write(h->console, buf, n);
-        at += n;
+        h->tx_at += n;
+        *left -= n;
     }
+    return h->tx_at == h->tx.out_len;
+}
+
+static bool hvc_next(struct hvc *h, struct virtio_queue *q)
+{
+    if (h->writing)
+        return true;
+    h->tx.iov = h->tx_iov;
+    h->tx.max = HVC_IOV;
+    h->tx_at = 0;
+    h->writing = virtio_pop(q, &h->tx);
+    return h->writing;
 }
 
 static void hvc_tx(struct hvc *h, struct virtio_queue *q)
 {
-    struct iovec iov[HVC_IOV];
-    struct vq_chain c = {.iov = iov, .max = ARRAY_SIZE(iov)};
+    size_t left = HVC_TURN;
     unsigned n = 0;
 
     do {
-        while (n++ < HVC_RING && virtio_pop(q, &c)) {
-            hvc_write(h, &c);
-            vq_push(&q->vq, &c, 0);
+        while (n++ < HVC_RING && left && hvc_next(h, q)) {
+            if (!hvc_write(h, &left))
+                break;
+            vq_push(&q->vq, &h->tx, 0);
+            h->writing = false;
         }
-        if (n > HVC_RING) {
+        if (n > HVC_RING || !left) {
             virtio_wake(q);
             break;
         }
@@ -65,11 +91,16 @@ static size_t hvc_take(void *arg, const uint8_t *p, size_t len)
     struct iovec iov[HVC_IOV];
     struct vq_chain c = {.iov = iov, .max = ARRAY_SIZE(iov)};
     size_t done = 0;
+    unsigned popped = 0;
 
     device_lock(&h->v.pci.dev);
     while (done < len && h->v.running && q->vq.ready) {
         size_t n;
 
+        if (popped++ == HVC_RING) { /* buffers without room, as fast as they are given back */
+            virtio_wake(q);
+            break;
+        }
         if (!virtio_pop(q, &c)) {
             if (h->v.running && vq_notify_on(&q->vq))
                 continue;
@@ -110,6 +141,17 @@ static void hvc_config_written(struct virtio *v, unsigned off, unsigned size)
     c->emerg_wr = le32_of(0);
 }
 
+static void hvc_stop(struct virtio *v)
+{
+    hvc_of(v)->writing = false;
+}
+
+static void hvc_stop_queue(struct virtio *v, struct virtio_queue *q)
+{
+    if (q->index == HVC_TX)
+        hvc_stop(v);
+}
+
 static void hvc_destroy(struct virtio *v)
 {
     struct hvc *h = hvc_of(v);
@@ -123,6 +165,8 @@ static const struct virtio_class hvc_class = {
     .id = VIRTIO_ID_CONSOLE,
     .transitional_id = VIRTIO_PCI_DEVICE_CONSOLE,
     .pci_class = 0x078000,
+    .stop = hvc_stop,
+    .stop_queue = hvc_stop_queue,
     .kick = hvc_kick,
     .config_written = hvc_config_written,
     .destroy = hvc_destroy,

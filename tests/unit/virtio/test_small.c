@@ -136,6 +136,53 @@ static void text_passes_both_ways(void **state)
     assert_true(console_closed);
 }
 
+static size_t written;
+
+static void count_bytes(struct console *n, const uint8_t *p, size_t len)
+{
+    (void)n;
+    (void)p;
+    written += len;
+}
+
+/* One buffer may hold 4 GiB, by naming the same page again and again. */
+static void long_text_is_written_in_turns(void **state)
+{
+    struct guest_buf buf[100];
+    struct fake_console c;
+    struct console_ops ops;
+    struct guest g;
+    struct err e;
+    uint32_t len;
+    uint16_t id;
+
+    (void)state;
+    guest_open(&g);
+    fake_console_init(&c);
+    ops = *c.n.ops;
+    ops.write = count_bytes;
+    c.n.ops = &ops;
+    assert_int_equal(hvc_create(&g.f.env, &options, &c.n, &e), 0);
+    guest_find(&g, true);
+    for (unsigned round = 0; round < 2; round++) {
+        guest_start(&g, false, SPLIT, 2);
+        written = 0;
+        for (unsigned i = 0; i < 100; i++)
+            buf[i] = (struct guest_buf){0x3000, 4096, false};
+        guest_add(&g, 1, buf, 100, false);
+        guest_kick(&g, 1);
+        (void)loop_step(g.f.env.loop, 0);
+        assert_in_range(written, 1, 64 << 10);
+        assert_false(guest_used(&g, 1, &id, &len));
+        if (round == 0)
+            continue; /* a reset in the middle */
+        fake_env_run(&g.f);
+        assert_int_equal(written, 100 * 4096);
+        assert_true(guest_used(&g, 1, &id, &len));
+    }
+    guest_close(&g);
+}
+
 /* --- balloon --- */
 
 static char event_text[128];
@@ -193,6 +240,30 @@ static void inflating_gives_pages_back(void **state)
     send_pfns(&g, bad, 3); /* pages that are not there are passed over */
     assert_int_equal(guest_peek(&g, 0x320000, 8), 0);
     assert_true(guest_status(&g) & VIRTIO_STATUS_DRIVER_OK);
+    guest_close(&g);
+}
+
+static void one_buffer_gives_so_many_pages_and_no_more(void **state)
+{
+    static uint32_t pfn[40000];
+    const uint32_t one = 0x310;
+    struct guest g;
+
+    (void)state;
+    open_balloon(&g);
+    guest_start(&g, false, SPLIT, 2);
+    assert_int_equal(gmem_fill(g.f.env.mem, 0x300000, 0xaa, 0x20000), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(pfn); i++)
+        pfn[i] = i + 1 < ARRAY_SIZE(pfn) ? 0x300 : one;
+    assert_int_equal(gmem_write(g.f.env.mem, 0x100000, pfn, sizeof(pfn)), 0);
+    guest_add(&g, 0, (struct guest_buf[]){{0x100000, sizeof(pfn), false}}, 1, false);
+    guest_kick(&g, 0);
+    fake_env_run(&g.f);
+    assert_int_equal(guest_peek(&g, 0x300000, 1), 0);
+    assert_int_equal(guest_peek(&g, 0x310000, 1), 0xaa);
+    g.q[0].used++;
+    send_pfns(&g, &one, 1);
+    assert_int_equal(guest_peek(&g, 0x310000, 1), 0);
     guest_close(&g);
 }
 
@@ -287,7 +358,9 @@ int main(void)
         cmocka_unit_test(entropy_fills_what_is_asked_for),
         cmocka_unit_test(a_flood_of_requests_is_served_in_turns),
         cmocka_unit_test(text_passes_both_ways),
+        cmocka_unit_test(long_text_is_written_in_turns),
         cmocka_unit_test(inflating_gives_pages_back),
+        cmocka_unit_test(one_buffer_gives_so_many_pages_and_no_more),
         cmocka_unit_test(free_pages_are_given_back_unless_poisoned),
         cmocka_unit_test(the_host_asks_and_hears_the_answer),
         cmocka_unit_test(statistics_are_read_and_asked_for_again),
