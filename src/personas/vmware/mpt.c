@@ -15,9 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/err.h"
 #include "core/gmem.h"
@@ -145,7 +142,7 @@ static void hs_finished(struct mpt *p)
 /* All that was asked is forgotten; what a disk is at work on is waited for. */
 static void soft_reset(struct mpt *p)
 {
-    mpt_drain(p);
+    handover_drain(&p->late);
     p->epoch++;
     mpt_drop_starved(p);
     p->s.handshake = MPT_IDLE;
@@ -352,13 +349,11 @@ static void mpt_destroy(struct device *d)
 {
     struct mpt *p = container_of(d, struct mpt, pci.dev);
 
-    loop_unwatch(d->env.loop, &p->kick);
-    close(p->kick.fd);
+    handover_destroy(&p->late, mpt_request_free);
     for (unsigned i = 0; i < MPT_TARGETS; i++)
         scsi_target_destroy(p->target[i]);
     mpt_drop_starved(p);
     mpt_reqs_free(p);
-    pthread_cond_destroy(&p->drained);
     free(p);
 }
 
@@ -378,7 +373,7 @@ static void mpt_describe(struct device *d, struct dump *out)
     dump_add(out, "state", "%s", state_name(p));
     dump_add(out, "events", "%s", p->s.events ? "on" : "off");
     dump_add(out, "served on the vCPU", "%llu", (unsigned long long)p->served_inline);
-    dump_add(out, "served on the loop", "%llu", (unsigned long long)p->served_loop);
+    dump_add(out, "served on the loop", "%llu", (unsigned long long)p->late.served);
 }
 
 #define MPT_OPS(word)                                                                              \
@@ -399,27 +394,19 @@ static int set_up(struct mpt *p, const struct env *env, struct err *e)
         [MPT_SAS1068] = {PCI_VENDOR_ID_LSI_LOGIC, MPI_MANUFACTPAGE_DEVID_SAS1068, VENDOR_VMWARE,
                          SUBSYSTEM_VMWARE, 0x01070001},
     };
-    pthread_condattr_t attr;
     int rc;
 
     pci_init(&p->pci, &ops[p->kind], env, &id[p->kind]);
     p->pci.bar[0] = (struct pci_bar){.kind = PCI_BAR_IO, .size = REGISTERS_IO};
     p->pci.bar[1] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = REGISTERS_MEM};
     p->pci.bar[2] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = DIAG_MEM};
-    p->wait_end = &p->waiting;
     p->starved_end = &p->starved;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->drained, &attr);
-    pthread_condattr_destroy(&attr);
-    p->kick = (struct watch){.want = EPOLLIN, .ready = mpt_kicked};
-    p->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (p->kick.fd < 0)
-        return err_set(e, errno, "cannot make an eventfd for %s: %s", ops[p->kind].name,
-                       strerror(errno));
-    rc = loop_watch(env->loop, &p->kick);
+    p->late.done = mpt_request_done;
+    p->late.turn = mpt_request_turn;
+    rc = handover_init(&p->late, env->loop, &p->pci.dev.lock);
     if (rc < 0)
-        return err_set(e, -rc, "cannot watch %s: %s", ops[p->kind].name, strerror(-rc));
+        return err_set(e, -rc, "cannot make an eventfd for %s: %s", ops[p->kind].name,
+                       strerror(-rc));
     hard_reset(p);
     return pci_add_msi(&p->pci, 1, e);
 }

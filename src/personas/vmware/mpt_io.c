@@ -9,13 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/gmem.h"
 #include "personas/vmware/mpt_priv.h"
-
-enum { DRAIN_SECONDS = 2 };
 
 static struct mpt_req *req_get(struct mpt *p)
 {
@@ -29,11 +25,11 @@ static struct mpt_req *req_get(struct mpt *p)
         r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
-    iov = r->iov;
-    room = r->iov_room;
+    iov = r->h.iov;
+    room = r->h.iov_room;
     memset(r, 0, sizeof(*r));
-    r->iov = iov;
-    r->iov_room = room;
+    r->h.iov = iov;
+    r->h.iov_room = room;
     r->p = p;
     r->epoch = p->epoch;
     return r;
@@ -45,17 +41,19 @@ static void req_put(struct mpt_req *r)
     r->p->spare = r;
 }
 
+void mpt_request_free(struct handed *h)
+{
+    free(h->iov);
+    free(container_of(h, struct mpt_req, h));
+}
+
 void mpt_reqs_free(struct mpt *p)
 {
-    *p->wait_end = p->spare;
-    p->spare = p->waiting;
-    p->waiting = NULL;
     while (p->spare) {
         struct mpt_req *r = p->spare;
 
         p->spare = r->next;
-        free(r->iov);
-        free(r);
+        mpt_request_free(&r->h);
     }
 }
 
@@ -132,13 +130,13 @@ void mpt_post_event(struct mpt *p, const uint8_t *event, unsigned size)
 static void io_reply(struct mpt_req *r, uint16_t status)
 {
     struct mpi_scsi_io_reply *o = (void *)r->reply;
-    uint32_t sense = r->scsi.sense_len;
+    uint32_t sense = r->h.scsi.sense_len;
 
     mpt_reply_init(o, sizeof(*o), (const uint8_t *)&r->io, status);
     r->reply_size = sizeof(*o);
     o->task_tag = le16_of(MPI_SCSI_TASKTAG_UNKNOWN);
-    o->transfer_count = le32_of((uint32_t)r->scsi.moved);
-    o->scsi_status = r->scsi.status;
+    o->transfer_count = le32_of((uint32_t)r->h.scsi.moved);
+    o->scsi_status = r->h.scsi.status;
     if (status == MPI_IOCSTATUS_SCSI_TASK_TERMINATED)
         o->scsi_state = MPI_SCSI_STATE_TERMINATED | MPI_SCSI_STATE_NO_SCSI_STATUS;
     else if (status != MPI_IOCSTATUS_SUCCESS && status != MPI_IOCSTATUS_SCSI_DATA_UNDERRUN)
@@ -154,22 +152,22 @@ static void io_reply(struct mpt_req *r, uint16_t status)
 static void io_complete(struct mpt_req *r)
 {
     struct mpt *p = r->p;
-    bool less = r->scsi.moved < r->data_length;
+    bool less = r->h.scsi.moved < r->data_length;
 
     if (r->epoch != p->epoch) {
         p->outstanding--;
         req_put(r);
         return;
     }
-    if (r->scsi.sense_len > r->sense_room)
-        r->scsi.sense_len = r->sense_room;
-    if (r->scsi.sense_len &&
-        gmem_write(p->pci.dev.env.mem, r->sense_at, r->scsi.sense, r->scsi.sense_len) < 0)
-        r->scsi.sense_len = 0;
+    if (r->h.scsi.sense_len > r->sense_room)
+        r->h.scsi.sense_len = r->sense_room;
+    if (r->h.scsi.sense_len &&
+        gmem_write(p->pci.dev.env.mem, r->sense_at, r->h.scsi.sense, r->h.scsi.sense_len) < 0)
+        r->h.scsi.sense_len = 0;
     if (r->aborted) {
-        r->scsi.sense_len = 0;
+        r->h.scsi.sense_len = 0;
         io_reply(r, MPI_IOCSTATUS_SCSI_TASK_TERMINATED);
-    } else if (r->scsi.status != SCSI_GOOD || less) {
+    } else if (r->h.scsi.status != SCSI_GOOD || less) {
         io_reply(r, less ? MPI_IOCSTATUS_SCSI_DATA_UNDERRUN : MPI_IOCSTATUS_SUCCESS);
     } else {
         mpt_post_context(p, r->context);
@@ -260,24 +258,6 @@ static int sgl_next(struct sgl *l, struct element *e)
     return -EINVAL;
 }
 
-static int add_piece(struct mpt_req *r, gpa_t at, uint64_t len, bool write, size_t *count)
-{
-    struct gmem *m = r->p->pci.dev.env.mem;
-    int rc = gmem_map(m, at, len, write, r->iov, r->iov_room, count);
-
-    while (rc == -E2BIG && r->iov_room < 2 * MPT_MAX_PIECES) {
-        unsigned room = r->iov_room ? r->iov_room * 2 : 8;
-        struct iovec *iov = reallocarray(r->iov, room, sizeof(*iov));
-
-        if (!iov)
-            return -ENOMEM;
-        r->iov = iov;
-        r->iov_room = room;
-        rc = gmem_map(m, at, len, write, r->iov, r->iov_room, count);
-    }
-    return rc;
-}
-
 static int map_list(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned size, bool write)
 {
     struct sgl l = {.m = r->p->pci.dev.env.mem,
@@ -296,15 +276,15 @@ static int map_list(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned 
         if (rc <= 0)
             return rc < 0 ? rc : -EINVAL; /* it ends before the data does */
         len = min_u64(left, e.length);
-        rc = len ? add_piece(r, e.addr, len, write, &count) : 0;
+        rc = len ? handed_add(&r->h, l.m, e.addr, len, write, 2 * MPT_MAX_PIECES, &count) : 0;
         if (rc < 0)
             return rc;
         left -= len;
     }
     if (left)
         return -EINVAL;
-    r->scsi.iov = r->iov;
-    r->scsi.iovcnt = (unsigned)count;
+    r->h.scsi.iov = r->h.iov;
+    r->h.scsi.iovcnt = (unsigned)count;
     return 0;
 }
 
@@ -326,6 +306,7 @@ static uint16_t prepare(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsig
     if (r->io.cdb_length == 0 || r->io.cdb_length > sizeof(r->io.cdb))
         return MPI_IOCSTATUS_INVALID_FIELD;
     r->target = r->io.target_id;
+    r->h.target = p->target[r->target];
     r->data_length = control ? le32_get(r->io.data_length) : 0;
     r->sense_room = r->io.sense_buffer_length;
     r->sense_at = (gpa_t)p->s.sense_high << 32 | le32_get(r->io.sense_buffer_low_addr);
@@ -333,27 +314,10 @@ static uint16_t prepare(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsig
         guest_fault(&p->pci.dev, "a request's scatter list is no list, or not in memory");
         return MPI_IOCSTATUS_INVALID_SGL;
     }
-    memcpy(r->scsi.cdb, r->io.cdb, r->io.cdb_length);
+    memcpy(r->h.scsi.cdb, r->io.cdb, r->io.cdb_length);
     /* Single-level addressing, by peripheral or flat. */
-    r->scsi.lun = (uint16_t)((r->io.lun[0] & 0x3f) << 8 | r->io.lun[1]);
-    r->scsi.owner = r;
+    r->h.scsi.lun = (uint16_t)((r->io.lun[0] & 0x3f) << 8 | r->io.lun[1]);
     return MPI_IOCSTATUS_SUCCESS;
-}
-
-static void hand_to_loop(struct mpt *p, struct mpt_req *r)
-{
-    bool first = !p->waiting;
-    uint64_t one = 1;
-    ssize_t n;
-
-    r->next = NULL;
-    *p->wait_end = r;
-    p->wait_end = &r->next;
-    p->inflight++;
-    if (!first)
-        return;
-    n = write(p->kick.fd, &one, sizeof(one));
-    (void)n; /* full means signalled */
 }
 
 static void scsi_io(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned size)
@@ -365,11 +329,11 @@ static void scsi_io(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsigned 
     status = prepare(r, frame, size);
     if (status != MPI_IOCSTATUS_SUCCESS) {
         io_reply(r, status);
-    } else if (scsi_try(p->target[r->target], &r->scsi)) {
+    } else if (scsi_try(r->h.target, &r->h.scsi)) {
         p->served_inline++;
         io_complete(r);
     } else {
-        hand_to_loop(p, r);
+        handover_give(&p->late, &r->h);
     }
 }
 
@@ -422,30 +386,42 @@ static void tm_finish(struct mpt *p, struct mpt_req *tm)
     tm_reply(tm, MPI_SCSITASKMGMT_RSP_TM_COMPLETE);
 }
 
+static bool concerns_none(const struct mpt_req *tm, const struct handed *flying)
+{
+    for (; flying; flying = flying->next) {
+        if (concerns(tm, container_of(flying, struct mpt_req, h)))
+            return false;
+    }
+    return true;
+}
+
 /* Finishes those that wait for nothing in flight any more. */
 static void tm_check(struct mpt *p)
 {
     struct mpt_req **at = &p->managing;
 
     while (*at) {
-        struct mpt_req *tm = *at, *r = p->flying;
+        struct mpt_req *tm = *at;
 
-        while (r && !concerns(tm, r))
-            r = r->next;
-        if (r) {
+        if (!concerns_none(tm, p->late.flying)) {
             at = &tm->next;
             continue;
         }
         *at = tm->next;
-        p->inflight--;
+        handover_end(&p->late);
         tm_finish(p, tm);
     }
 }
 
-/* On the loop, when all that was posted before is flying or done. */
-static void tm_start(struct mpt *p, struct mpt_req *tm)
+/* All that was posted before is flying or done. */
+void mpt_request_turn(struct handed *h)
 {
-    for (struct mpt_req *r = p->flying; r; r = r->next) {
+    struct mpt_req *tm = container_of(h, struct mpt_req, h);
+    struct mpt *p = tm->p;
+
+    for (struct handed *k = p->late.flying; k; k = k->next) {
+        struct mpt_req *r = container_of(k, struct mpt_req, h);
+
         if (concerns(tm, r) && !r->aborted) {
             r->aborted = true;
             tm->terminated++;
@@ -464,7 +440,6 @@ static void task_mgmt(struct mpt_req *tm, const uint8_t frame[MPT_FRAME])
 
     memcpy(&m, frame, sizeof(m));
     memcpy(&tm->io, frame, sizeof(tm->io));
-    tm->task_mgmt = true;
     tm->target = m.target_id;
     tm->task_type = m.task_type;
     tm->task_context = le32_get(m.task_msg_context);
@@ -481,7 +456,7 @@ static void task_mgmt(struct mpt_req *tm, const uint8_t frame[MPT_FRAME])
     } else if (m.task_type == 0 || m.task_type >= MPI_SCSITASKMGMT_TASKTYPE_QUERY_TASK) {
         tm_reply(tm, MPI_SCSITASKMGMT_RSP_TM_NOT_SUPPORTED);
     } else {
-        hand_to_loop(p, tm);
+        handover_give(&p->late, &tm->h);
     }
 }
 
@@ -511,72 +486,11 @@ void mpt_request(struct mpt *p, const uint8_t frame[MPT_FRAME], unsigned size)
     }
 }
 
-/* --- the loop's side --- */
-
-static void flying_drop(struct mpt *p, struct mpt_req *r)
+void mpt_request_done(struct handed *h)
 {
-    struct mpt_req **at = &p->flying;
-
-    while (*at && *at != r)
-        at = &(*at)->next;
-    if (*at)
-        *at = r->next;
-}
-
-static void request_done(struct scsi_req *s)
-{
-    struct mpt_req *r = s->owner;
+    struct mpt_req *r = container_of(h, struct mpt_req, h);
     struct mpt *p = r->p;
 
-    device_lock(&p->pci.dev);
-    flying_drop(p, r);
-    p->inflight--;
-    p->served_loop++;
     io_complete(r);
     tm_check(p);
-    if (p->inflight == 0)
-        pthread_cond_broadcast(&p->drained);
-    device_unlock(&p->pci.dev);
-}
-
-void mpt_kicked(struct watch *w, uint32_t got)
-{
-    struct mpt *p = container_of(w, struct mpt, kick);
-    struct mpt_req *r, *next;
-    uint64_t count;
-    ssize_t n = read(w->fd, &count, sizeof(count));
-
-    (void)n;
-    (void)got;
-    device_lock(&p->pci.dev);
-    r = p->waiting;
-    p->waiting = NULL;
-    p->wait_end = &p->waiting;
-    for (; r; r = next) {
-        next = r->next;
-        if (r->task_mgmt) {
-            tm_start(p, r);
-            continue;
-        }
-        r->next = p->flying;
-        p->flying = r;
-        r->scsi.done = request_done;
-        scsi_submit(p->target[r->target], &r->scsi);
-    }
-    if (p->inflight == 0)
-        pthread_cond_broadcast(&p->drained);
-    device_unlock(&p->pci.dev);
-}
-
-void mpt_drain(struct mpt *p)
-{
-    struct timespec until;
-
-    if (loop_is_mine(p->pci.dev.env.loop))
-        return; /* reset by the machine: it has stopped I/O by itself */
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += DRAIN_SECONDS;
-    while (p->inflight &&
-           pthread_cond_timedwait(&p->drained, &p->pci.dev.lock, &until) != ETIMEDOUT)
-        ;
 }

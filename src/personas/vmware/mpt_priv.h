@@ -4,7 +4,7 @@
 #define HOSPES_PERSONAS_VMWARE_MPT_PRIV_H
 
 #include "abi/mpt.h"
-#include "core/loop.h"
+#include "personas/vmware/handover.h"
 #include "personas/vmware/mpt.h"
 
 enum {
@@ -45,10 +45,9 @@ struct mpt_state {
 };
 
 struct mpt_req {
-    struct scsi_req scsi;
+    struct handed h; /* without a target: task management */
     struct mpt *p;
-    struct mpt_req *next; /* spare, waiting, flying, managing or starved */
-    bool task_mgmt;       /* else SCSI I/O */
+    struct mpt_req *next; /* spare, managing or starved */
     bool aborted;
     bool event; /* a starved one that no request waits for */
     uint32_t epoch, context, data_length;
@@ -58,8 +57,6 @@ struct mpt_req {
     uint32_t task_context, terminated;
     uint8_t reply[MPT_REPLY_MAX]; /* waits for a frame */
     unsigned reply_size;
-    unsigned iov_room;
-    struct iovec *iov; /* kept from use to use; scsi.iov may have been cut */
 };
 
 struct mpt {
@@ -71,16 +68,12 @@ struct mpt {
     uint32_t epoch; /* grows with each reset: replies to what came before are dropped */
     struct scsi_target *target[MPT_TARGETS];
     struct mpt_req *spare;
-    struct mpt_req *waiting, **wait_end;    /* for the loop */
-    struct mpt_req *flying;                 /* submitted on the loop */
+    struct handover late;                   /* what a vCPU could not finish */
     struct mpt_req *managing;               /* task management that waits for what flies */
     struct mpt_req *starved, **starved_end; /* replies that wait for a frame of the driver's */
     unsigned outstanding;                   /* requests taken, replies not yet posted */
     unsigned starving_events;
-    unsigned inflight; /* waiting and flying */
-    pthread_cond_t drained;
-    struct watch kick;
-    uint64_t served_inline, served_loop;
+    uint64_t served_inline;
     void (*driven)(void *arg); /* may be NULL */
     void *driven_arg;
 };
@@ -131,9 +124,10 @@ void mpt_post_event(struct mpt *p, const uint8_t *event, unsigned size);
 /* Takes a request; size: bytes of the frame that are there, the others are zero. */
 void mpt_request(struct mpt *p, const uint8_t frame[MPT_FRAME], unsigned size);
 void mpt_flush_starved(struct mpt *p);
-void mpt_kicked(struct watch *w, uint32_t got);
-/* Waits, for a bounded time, until no request is in flight. Drops the lock meanwhile. */
-void mpt_drain(struct mpt *p);
+/* As handover's done() and turn(), and to free one. */
+void mpt_request_done(struct handed *h);
+void mpt_request_turn(struct handed *h);
+void mpt_request_free(struct handed *h);
 void mpt_drop_starved(struct mpt *p);
 void mpt_reqs_free(struct mpt *p);
 

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -60,7 +59,7 @@ static void reset_units(void *arg)
 
 static void adapter_reset(struct pvscsi *p)
 {
-    pvscsi_drain(p);
+    handover_drain(&p->late);
     pvscsi_rings_stop(p);
     memset(&p->s, 0, sizeof(p->s));
     pci_intx(&p->pci, false);
@@ -181,7 +180,7 @@ static uint32_t run(struct pvscsi *p)
         return setup_rings(p);
     case PVSCSI_CMD_RESET_BUS:
     case PVSCSI_CMD_RESET_DEVICE:
-        pvscsi_drain(p);
+        handover_drain(&p->late);
         loop_post(p->pci.dev.env.loop, reset_units, p);
         return PVSCSI_COMMAND_PROCESSING_SUCCEEDED;
     case PVSCSI_CMD_ABORT_CMD:
@@ -298,15 +297,13 @@ static void pvscsi_destroy(struct device *d)
 {
     struct pvscsi *p = container_of(d, struct pvscsi, pci.dev);
 
-    loop_unwatch(d->env.loop, &p->kick);
     loop_unwatch(d->env.loop, &p->look);
     loop_disarm(d->env.loop, &p->retry);
-    close(p->kick.fd);
     close(p->look.fd);
+    handover_destroy(&p->late, pvscsi_request_free);
     for (unsigned i = 0; i < PVSCSI_TARGETS; i++)
         scsi_target_destroy(p->target[i]);
     pvscsi_reqs_free(p);
-    pthread_cond_destroy(&p->drained);
     free(p);
 }
 
@@ -319,7 +316,7 @@ static void pvscsi_describe(struct device *d, struct dump *out)
     dump_add(out, "messages", "%s", p->s.msg_ring ? "on" : "off");
     dump_add(out, "requests a doorbell", "%u", p->s.gathers ? p->batch.at : 1);
     dump_add(out, "served on the vCPU", "%llu", (unsigned long long)p->served_inline);
-    dump_add(out, "served on the loop", "%llu", (unsigned long long)p->served_loop);
+    dump_add(out, "served on the loop", "%llu", (unsigned long long)p->late.served);
 }
 
 static const struct device_ops pvscsi_ops = {
@@ -334,28 +331,20 @@ static int set_up(struct pvscsi *p, const struct env *env, struct err *e)
 {
     static const struct pci_id id = {PCI_VENDOR_ID_VMWARE, PCI_DEVICE_ID_VMWARE_PVSCSI,
                                      PCI_VENDOR_ID_VMWARE, PCI_DEVICE_ID_VMWARE_PVSCSI, 0x01000002};
-    pthread_condattr_t attr;
     int rc;
 
     pci_init(&p->pci, &pvscsi_ops, env, &id);
     p->pci.bar[0] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = PVSCSI_MEM_SPACE_SIZE};
-    p->wait_end = &p->waiting;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->drained, &attr);
-    pthread_condattr_destroy(&attr);
     p->retry.fire = pvscsi_retry;
-    p->kick = (struct watch){.want = EPOLLIN, .ready = pvscsi_kicked};
     p->look = (struct watch){.fd = -1, .want = EPOLLIN, .ready = pvscsi_look};
-    p->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (p->kick.fd < 0)
-        return err_set(e, errno, "cannot make an eventfd for pvscsi: %s", strerror(errno));
+    p->late.done = pvscsi_request_done;
+    rc = handover_init(&p->late, env->loop, &p->pci.dev.lock);
+    if (rc < 0)
+        return err_set(e, -rc, "cannot make an eventfd for pvscsi: %s", strerror(-rc));
     p->look.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (p->look.fd < 0)
         return err_set(e, errno, "cannot make a timer for pvscsi: %s", strerror(errno));
-    rc = loop_watch(env->loop, &p->kick);
-    if (rc == 0)
-        rc = loop_watch(env->loop, &p->look);
+    rc = loop_watch(env->loop, &p->look);
     if (rc < 0)
         return err_set(e, -rc, "cannot watch pvscsi's doorbell: %s", strerror(-rc));
     rc = pci_add_msix(&p->pci, 1, 1, e);

@@ -4,10 +4,9 @@
 #ifndef HOSPES_PERSONAS_VMWARE_PVSCSI_PRIV_H
 #define HOSPES_PERSONAS_VMWARE_PVSCSI_PRIV_H
 
-#include <pthread.h>
-
 #include "abi/pvscsi.h"
 #include "core/loop.h"
+#include "personas/vmware/handover.h"
 #include "personas/vmware/pvscsi.h"
 
 enum {
@@ -36,15 +35,11 @@ struct pvscsi_state {
 };
 
 struct pvscsi_req {
-    struct scsi_req scsi;
+    struct handed h;
     struct pvscsi *p;
-    struct pvscsi_req *next; /* free, waiting for the loop, or in flight */
     uint64_t context, sense_at, data_len;
     uint32_t sense_room;
-    uint8_t target;
     bool aborted;
-    unsigned iov_room;
-    struct iovec *iov; /* kept from use to use; scsi.iov may have been cut */
 };
 
 /* The request call threshold, and what has been learnt about the guest. */
@@ -64,16 +59,12 @@ struct pvscsi {
 
     struct pvscsi_rings_state *shared; /* guest memory */
     struct scsi_target *target[PVSCSI_TARGETS];
-    struct pvscsi_req *spare;               /* slabs, grown up to the ring's size */
-    struct pvscsi_req *waiting, **wait_end; /* for the loop */
-    struct pvscsi_req *flying;              /* submitted on the loop */
-    unsigned inflight;                      /* waiting and flying */
-    pthread_cond_t drained;
-    struct watch kick; /* wakes the loop for what a vCPU could not finish */
+    struct handed *spare; /* requests, as many as were ever in use at once */
+    struct handover late; /* what a vCPU could not finish */
     struct alarm retry;
     struct pvscsi_batch batch;
     struct watch look; /* timerfd: looks for requests that nobody rings for */
-    uint64_t served_inline, served_loop;
+    uint64_t served_inline;
     void (*driven)(void *arg); /* may be NULL */
     void *driven_arg;
 };
@@ -90,12 +81,11 @@ void pvscsi_doorbell(struct pvscsi *p);
 void pvscsi_interrupt(struct pvscsi *p, uint32_t bits);
 void pvscsi_message(struct pvscsi *p, uint32_t type, unsigned target);
 void pvscsi_abort(struct pvscsi *p, uint64_t context);
-/* Waits, for a bounded time, until no request is in flight. Drops the lock meanwhile. */
-void pvscsi_drain(struct pvscsi *p);
-/* Frees the slabs; nothing is in flight. */
+/* A request that a vCPU could not finish has ended. */
+void pvscsi_request_done(struct handed *h);
+void pvscsi_request_free(struct handed *h);
+/* Frees what is spare; nothing is in flight. */
 void pvscsi_reqs_free(struct pvscsi *p);
-/* The loop's part: submits what waits. */
-void pvscsi_kicked(struct watch *w, uint32_t got);
 void pvscsi_retry(struct alarm *a);
 void pvscsi_look(struct watch *w, uint32_t got);
 

@@ -12,13 +12,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/gmem.h"
 #include "personas/vmware/pvscsi_priv.h"
 
-enum { RETRY_NS = 1000 * 1000, DRAIN_SECONDS = 2 };
+enum { RETRY_NS = 1000 * 1000 };
 
 static uint32_t load(const le32 *field)
 {
@@ -83,26 +81,27 @@ static void post(struct pvscsi *p, uint64_t context, uint64_t moved, uint16_t ho
 static void complete(struct pvscsi_req *r)
 {
     struct pvscsi *p = r->p;
-    uint32_t sense = r->scsi.sense_len;
+    uint32_t sense = r->h.scsi.sense_len;
 
     if (sense > r->sense_room)
         sense = r->sense_room;
-    if (sense && gmem_write(p->pci.dev.env.mem, r->sense_at, r->scsi.sense, sense) < 0)
+    if (sense && gmem_write(p->pci.dev.env.mem, r->sense_at, r->h.scsi.sense, sense) < 0)
         sense = 0;
     if (r->aborted)
         post(p, r->context, 0, BTSTAT_ABORTQUEUE, 0, 0);
     else
-        post(p, r->context, r->scsi.moved, BTSTAT_SUCCESS, r->scsi.status, sense);
+        post(p, r->context, r->h.scsi.moved, BTSTAT_SUCCESS, r->h.scsi.status, sense);
 }
 
 /* --- requests --- */
 
 static struct pvscsi_req *req_get(struct pvscsi *p)
 {
-    struct pvscsi_req *r = p->spare;
+    struct pvscsi_req *r;
 
-    if (r) {
-        p->spare = r->next;
+    if (p->spare) {
+        r = container_of(p->spare, struct pvscsi_req, h);
+        p->spare = r->h.next;
     } else {
         r = calloc(1, sizeof(*r));
         if (!r)
@@ -115,38 +114,29 @@ static struct pvscsi_req *req_get(struct pvscsi *p)
 
 static void req_put(struct pvscsi_req *r)
 {
-    r->next = r->p->spare;
-    r->p->spare = r;
+    r->h.next = r->p->spare;
+    r->p->spare = &r->h;
+}
+
+void pvscsi_request_free(struct handed *h)
+{
+    free(h->iov);
+    free(container_of(h, struct pvscsi_req, h));
 }
 
 void pvscsi_reqs_free(struct pvscsi *p)
 {
     while (p->spare) {
-        struct pvscsi_req *r = p->spare;
+        struct handed *h = p->spare;
 
-        p->spare = r->next;
-        free(r->iov);
-        free(r);
+        p->spare = h->next;
+        pvscsi_request_free(h);
     }
 }
 
-/* Appends guest memory to r's vector, which grows and is then kept. */
 static int add_piece(struct pvscsi_req *r, gpa_t at, uint64_t len, bool write, size_t *count)
 {
-    struct gmem *m = r->p->pci.dev.env.mem;
-    int rc = gmem_map(m, at, len, write, r->iov, r->iov_room, count);
-
-    while (rc == -E2BIG && r->iov_room < PVSCSI_MAX_SG) {
-        unsigned room = r->iov_room ? r->iov_room * 2 : 8;
-        struct iovec *iov = reallocarray(r->iov, room, sizeof(*iov));
-
-        if (!iov)
-            return -ENOMEM;
-        r->iov = iov;
-        r->iov_room = room;
-        rc = gmem_map(m, at, len, write, r->iov, r->iov_room, count);
-    }
-    return rc;
+    return handed_add(&r->h, r->p->pci.dev.env.mem, at, len, write, PVSCSI_MAX_SG, count);
 }
 
 /* Walks a scatter list: segments of at most 128 elements, the last of which may name the next. */
@@ -208,29 +198,13 @@ static int prepare(struct pvscsi_req *r, const struct pvscsi_req_desc *d)
         guest_fault(&r->p->pci.dev, "request with data outside memory or in too many pieces");
         return BTSTAT_INVPARAM;
     }
-    r->scsi = (struct scsi_req){.iov = r->iov, .iovcnt = (unsigned)count, .owner = r};
-    memcpy(r->scsi.cdb, d->cdb, d->cdb_len);
-    r->scsi.lun = d->lun[1]; /* single-level addressing: LUNs below 256 */
-    r->target = d->target;
+    r->h.scsi = (struct scsi_req){.iov = r->h.iov, .iovcnt = (unsigned)count};
+    memcpy(r->h.scsi.cdb, d->cdb, d->cdb_len);
+    r->h.scsi.lun = d->lun[1]; /* single-level addressing: LUNs below 256 */
+    r->h.target = r->p->target[d->target];
     r->sense_at = le64_get(d->sense_addr);
     r->sense_room = le32_get(d->sense_len);
     return BTSTAT_SUCCESS;
-}
-
-static void hand_to_loop(struct pvscsi *p, struct pvscsi_req *r)
-{
-    bool first = !p->waiting;
-    uint64_t one = 1;
-    ssize_t n;
-
-    r->next = NULL;
-    *p->wait_end = r;
-    p->wait_end = &r->next;
-    p->inflight++;
-    if (!first)
-        return;
-    n = write(p->kick.fd, &one, sizeof(one));
-    (void)n; /* full means signalled */
 }
 
 /* true: a completion was posted. */
@@ -250,13 +224,13 @@ static bool start(struct pvscsi *p, const struct pvscsi_req_desc *d)
         req_put(r);
         return true;
     }
-    if (scsi_try(p->target[r->target], &r->scsi)) {
+    if (scsi_try(r->h.target, &r->h.scsi)) {
         p->served_inline++;
         complete(r);
         req_put(r);
         return true;
     }
-    hand_to_loop(p, r);
+    handover_give(&p->late, &r->h);
     return false;
 }
 
@@ -269,7 +243,7 @@ static uint32_t room(struct pvscsi *p)
         broken(p, "the completion ring's consumer is outside the ring");
         return 0;
     }
-    used += p->inflight;
+    used += p->late.inflight;
     return used < p->s.cmp_entries ? p->s.cmp_entries - used : 0;
 }
 
@@ -328,56 +302,16 @@ uint32_t pvscsi_serve(struct pvscsi *p)
 
 /* --- the loop's side --- */
 
-static void flying_drop(struct pvscsi *p, struct pvscsi_req *r)
+void pvscsi_request_done(struct handed *h)
 {
-    struct pvscsi_req **at = &p->flying;
-
-    while (*at && *at != r)
-        at = &(*at)->next;
-    if (*at)
-        *at = r->next;
-}
-
-static void request_done(struct scsi_req *s)
-{
-    struct pvscsi_req *r = s->owner;
+    struct pvscsi_req *r = container_of(h, struct pvscsi_req, h);
     struct pvscsi *p = r->p;
 
-    device_lock(&p->pci.dev);
-    flying_drop(p, r);
-    p->inflight--;
-    p->served_loop++;
     if (p->s.rings && !p->s.broken) {
         complete(r);
         pvscsi_interrupt(p, PVSCSI_INTR_CMPL_0);
     }
     req_put(r);
-    if (p->inflight == 0)
-        pthread_cond_broadcast(&p->drained);
-    device_unlock(&p->pci.dev);
-}
-
-void pvscsi_kicked(struct watch *w, uint32_t got)
-{
-    struct pvscsi *p = container_of(w, struct pvscsi, kick);
-    struct pvscsi_req *r, *next;
-    uint64_t count;
-    ssize_t n = read(w->fd, &count, sizeof(count));
-
-    (void)n;
-    (void)got;
-    device_lock(&p->pci.dev);
-    r = p->waiting;
-    p->waiting = NULL;
-    p->wait_end = &p->waiting;
-    for (; r; r = next) {
-        next = r->next;
-        r->next = p->flying;
-        p->flying = r;
-        r->scsi.done = request_done;
-        scsi_submit(p->target[r->target], &r->scsi);
-    }
-    device_unlock(&p->pci.dev);
 }
 
 /* --- set-up and the end --- */
@@ -402,25 +336,19 @@ void pvscsi_rings_stop(struct pvscsi *p)
     p->shared = NULL;
 }
 
-void pvscsi_drain(struct pvscsi *p)
+static void abort_those(struct handed *h, uint64_t context)
 {
-    struct timespec until;
+    for (; h; h = h->next) {
+        struct pvscsi_req *r = container_of(h, struct pvscsi_req, h);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += DRAIN_SECONDS;
-    if (loop_is_mine(p->pci.dev.env.loop))
-        return; /* reset by the machine: it has stopped I/O by itself */
-    while (p->inflight &&
-           pthread_cond_timedwait(&p->drained, &p->pci.dev.lock, &until) != ETIMEDOUT)
-        ;
+        r->aborted |= r->context == context;
+    }
 }
 
 void pvscsi_abort(struct pvscsi *p, uint64_t context)
 {
-    for (struct pvscsi_req *r = p->waiting; r; r = r->next)
-        r->aborted |= r->context == context;
-    for (struct pvscsi_req *r = p->flying; r; r = r->next)
-        r->aborted |= r->context == context;
+    abort_those(p->late.waiting, context);
+    abort_those(p->late.flying, context);
 }
 
 void pvscsi_message(struct pvscsi *p, uint32_t type, unsigned target)
