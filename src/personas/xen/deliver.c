@@ -116,20 +116,33 @@ static void line_take(struct task *t)
         irq_raise(line);
 }
 
+bool xen_upcall_vectors(const struct xen *x)
+{
+    /* A crash kernel may have another vCPU than the first. */
+    for (unsigned i = 0; i < x->p.env.cpus; i++) {
+        if (x->vcpu[i].upcall_vector)
+            return true;
+    }
+    return false;
+}
+
 /* Who delivers: the kernel does when it is by vectors. */
 static void vectored(struct xen *x, struct vcpu *v)
 {
-    evtchn_set_vectored(x->ev, x->vcpu[0].upcall_vector || x->callback_vector);
+    evtchn_set_vectored(x->ev, xen_upcall_vectors(x) || x->callback_vector);
     for (unsigned i = 0; i < x->p.env.cpus; i++)
         xen_kernel_changed(x, v, i);
 }
 
 long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t vector)
 {
+    bool first;
+
     if (vector < 16)
         return -EINVAL;
+    first = !xen_upcall_vectors(x);
     x->vcpu[cpu].upcall_vector = vector;
-    if (cpu == 0)
+    if (first)
         vectored(x, v);
     else
         xen_kernel_changed(x, v, cpu);

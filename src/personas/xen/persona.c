@@ -505,10 +505,10 @@ static void xen_describe(struct persona *p, struct dump *out)
     dump_add(out, "shared info", "%s", x->shared_at ? "mapped" : "not mapped");
     dump_add(out, "guest width", "%s", x->longmode ? "64 bits" : "32 bits");
     dump_add(out, "upcalls", "%s",
-             x->vcpu[0].upcall_vector ? "a vector per vCPU"
-             : x->callback_vector     ? "one vector"
-             : x->callback_gsi        ? "GSI"
-                                      : "none");
+             xen_upcall_vectors(x) ? "a vector per vCPU"
+             : x->callback_vector  ? "one vector"
+             : x->callback_gsi     ? "GSI"
+                                   : "none");
     dump_add(out, "events and timers by", "%s", x->kernel_events ? "KVM" : "hospes");
     if (x->platform)
         xen_platform_describe(x->platform, out);

@@ -144,6 +144,45 @@ void xen_clocks_reset(struct xen *x)
     }
 }
 
+/* Xen public/xen.h, struct vcpu_time_info: ns = (ticks << shift) * mul >> 32. */
+static void clock_scale(uint64_t khz, uint32_t *mul, int8_t *shift)
+{
+    uint64_t m = (UINT64_C(1000000) << 40) / khz; /* ns of a tick, times 2^40 */
+    int s = -8;
+
+    for (; m > UINT32_MAX; m >>= 1)
+        s++;
+    for (; m < UINT64_C(1) << 31; m <<= 1)
+        s--;
+    *mul = (uint32_t)m;
+    *shift = (int8_t)s;
+}
+
+void xen_clocks_begin(struct xen *x, struct vcpu *v)
+{
+    enum { MSR_TSC = 0x10, VERSION = 0, TSC = 8, SYSTEM = 16, MUL = 24, SHIFT = 28 };
+    const struct host_ops *ops = v->host->ops;
+    uint64_t khz = ops->tsc_khz(v->host), tsc;
+    uint8_t area[TIME_SIZE] = {0};
+    uint32_t mul;
+    int8_t shift;
+    gpa_t at;
+
+    if (khz == 0 || ops->vcpu_get_msr(v, MSR_TSC, &tsc) < 0)
+        return;
+    clock_scale(khz, &mul, &shift);
+    le32_put(area + VERSION, 2); /* odd while it is written */
+    le64_put(area + TSC, tsc);
+    le64_put(area + SYSTEM, clock_now(x));
+    le32_put(area + MUL, mul);
+    area[SHIFT] = (uint8_t)shift;
+    for (unsigned i = 0; i < x->p.env.cpus; i++) {
+        /* One elsewhere is a running vCPU's. */
+        if (evtchn_vcpu_info(x->ev, i, &at) && align_down(at, 4096) == x->shared_at)
+            (void)!gmem_write(x->p.env.dev.mem, at + TIME_OFFSET, area, sizeof(area));
+    }
+}
+
 /* All vCPUs share one clock, so until the other vCPU runs and its own area is set up, it may read
  * a copy of ours. */
 static void lend_clock(struct xen *x, struct vcpu *v, unsigned to)

@@ -115,6 +115,9 @@ void xen_timers_destroy(struct xen *x);
 void xen_timers_reset(struct xen *x);
 /* Points KVM's clock of v at its time area. On v's thread. */
 void xen_clock_place(struct xen *x, struct vcpu *v);
+/* Gives the time areas in shared info a first reading, since KVM writes a vCPU's when that runs: a
+ * kernel on another vCPU reads the TSC's rate in vCPU 0's. On v's thread. */
+void xen_clocks_begin(struct xen *x, struct vcpu *v);
 /* KVM writes no clock any more. With all vCPUs at rest. */
 void xen_clocks_reset(struct xen *x);
 
@@ -133,6 +136,8 @@ void xen_auto_eoi(struct xen *x, struct vcpu *v);
 void xen_deliver(void *arg, unsigned cpu); /* evtchn_deliver_fn */
 long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via);
 long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t vector);
+/* Some vCPU has a vector of its own. */
+bool xen_upcall_vectors(const struct xen *x);
 void xen_deliver_reset(struct xen *x);
 void xen_deliver_init(struct xen *x);
 

@@ -74,6 +74,7 @@ static long map_shared_info(struct xen *x, struct vcpu *v, bool longmode, gpa_t 
     if (xen_kernel_shared(x, at, longmode) < 0)
         return -EINVAL;
     evtchn_set_shared(x->ev, at, longmode);
+    xen_clocks_begin(x, v);
     if (x->kernel_events) { /* it keeps the clocks, this one included */
         for (unsigned i = 0; i < x->p.env.cpus; i++)
             xen_kernel_changed(x, v, i);

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # set by or read by the runner
-# A kernel that is started by another one (how=kexec), or by one that crashed (how=kdump), finds xvda and its
+# A kernel that is started by another one (how=kexec), or by one that crashed (how=kdump, on the vCPU on=), finds xvda and its
 # network card again. A core is written to xvdb. Xen guests tell of no crash that a crash kernel follows.
-variants='how=kexec how=kdump how=kexec,host_kernel=6.12 how=kdump,host_kernel=6.12'
+variants='how=kexec how=kdump how=kdump,on=1 how=kexec,host_kernel=6.12 how=kdump,host_kernel=6.12 how=kdump,on=1,host_kernel=6.12'
 modules='xen-blkfront xen-netfront crc32c_generic ext4'
 programs='/usr/sbin/kexec'
 kernel=6.1
 timeout=600
 args="--persona xen --cpus 2 --memory 1G"
-append="crashkernel=384M how=${how:-kexec}"
+append="crashkernel=384M how=${how:-kexec} on=${on:-0}"
 
 host()
 {
@@ -67,7 +67,9 @@ guest()
         kexec -s -p /mnt/vmlinuz --initrd=/mnt/initrd --command-line="$words nr_cpus=1 irqpoll" || failure "kexec -p"
         umount /mnt
         sync
-        echo c >/proc/sysrq-trigger
+        # A kernel that crashes leaves the next one the vCPU that it crashed on.
+        on=$(sed -n 's/.*on=\([0-9]*\).*/\1/p' /proc/cmdline)
+        taskset $((1 << on)) sh -c 'echo c >/proc/sysrq-trigger'
     fi
     failure "the second kernel did not start"
 }

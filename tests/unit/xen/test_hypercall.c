@@ -30,12 +30,25 @@ static struct host host;
 static struct vcpu cpu;
 static struct xen *x;
 static enum machine_event told;
-static uint64_t now;
+static uint64_t now, khz;
 
 static uint64_t clock_ns(const struct host *h)
 {
     (void)h;
     return now;
+}
+
+static uint64_t tsc_khz(const struct host *h)
+{
+    (void)h;
+    return khz;
+}
+
+static int get_msr(struct vcpu *v, uint32_t msr, uint64_t *val)
+{
+    (void)v;
+    *val = 77 << 20;
+    return msr == 0x10 ? 0 : -EINVAL;
 }
 
 static int set_msr(struct vcpu *v, uint32_t msr, uint64_t val)
@@ -61,6 +74,8 @@ static int setup(void **state)
     fake_env_create(&f, RAM);
     ops = host_fake;
     ops.clock_ns = clock_ns;
+    ops.tsc_khz = tsc_khz;
+    ops.vcpu_get_msr = get_msr;
     ops.vcpu_set_msr = set_msr;
     host.ops = &ops;
     cpu = (struct vcpu){&host, 0};
@@ -74,6 +89,7 @@ static int setup(void **state)
     x->vcpu[0].v = &cpu;
     x->vcpu[0].runstate = HOST_XEN_NOWHERE;
     now = 5000;
+    khz = 0;
     pthread_mutex_init(&x->lock, NULL);
     assert_int_equal(evtchn_create(f.env.mem, 1, xen_deliver, x, &x->ev, &e), 0);
     assert_int_equal(grant_create(f.env.mem, &x->gr, &e), 0);
@@ -146,6 +162,30 @@ static void shared_info_and_grants_are_mapped(void **state)
     assert_int_equal(x->shared_at, SHARED * PAGE);
     assert_int_equal(map(wide, XENMAPSPACE_grant_table, 0, SHARED + 1), 0);
     assert_true(map(wide, 99, 0, SHARED) < 0);
+}
+
+/* Linux reads the TSC's rate there, whichever vCPU it runs on. */
+static void the_clock_of_a_vcpu_that_rests_tells_the_rate(void **state)
+{
+    static const uint64_t rates[] = {1000, 999999, 1000000, 2494140, 5000000};
+    bool wide = *state != NULL;
+    const uint8_t *time;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+        double ns;
+
+        khz = rates[i];
+        assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED), 0);
+        time = ram(SHARED * PAGE) + 32;
+        assert_int_equal(le32_at(time), 2);
+        assert_int_equal(le64_at(time + 8), 77 << 20);
+        assert_int_equal(le64_at(time + 16), now);
+        assert_true(le32_at(time + 24) >> 31); /* all 32 bits count */
+        ns = le32_at(time + 24) / 4294967296.0;
+        for (int s = (int8_t)time[28]; s; s += s < 0 ? 1 : -1)
+            ns = s < 0 ? ns / 2 : ns * 2;
+        assert_true(ns * (double)khz > 999999.99 && ns * (double)khz < 1000000.01);
+    }
 }
 
 static void pages_are_given_back_once(void **state)
@@ -313,6 +353,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         T(shared_info_and_grants_are_mapped),
+        T(the_clock_of_a_vcpu_that_rests_tells_the_rate),
         T(pages_are_given_back_once),
         T(a_memory_map_has_entries_of_20_bytes),
         T(a_list_of_calls_has_entries_of_the_width),
