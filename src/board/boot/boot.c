@@ -103,9 +103,9 @@ const char *boot_describe(const struct boot *b)
     return b->about;
 }
 
-int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out, struct err *e)
+static int boot_load_kind(struct boot *b, const struct boot_env *env, struct boot_start *out,
+                          struct err *e)
 {
-    *out = (struct boot_start){0};
     switch (b->kind) {
     case BOOT_BZIMAGE:
         return boot_bzimage_load(b, env, out, e);
@@ -119,6 +119,17 @@ int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out
         return boot_multiboot2_load(b, env, out, e);
     }
     return err_set(e, EINVAL, "%s is of no known kind", b->kernel.path);
+}
+
+int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out, struct err *e)
+{
+    int rc;
+
+    *out = (struct boot_start){0};
+    b->shift = 0;
+    rc = boot_load_kind(b, env, out, e);
+    out->gdt = boot_at(b, BOOT_GDT);
+    return rc;
 }
 
 /* --- what loaders share --- */
@@ -179,7 +190,7 @@ int boot_load_cmdline(const struct boot *b, const struct boot_env *env, size_t m
         return err_exit(e, EX_USAGE_, EINVAL,
                         "--append has %zu characters, %s takes at most %zu: shorten it", n - 1,
                         b->kernel.path, max);
-    return boot_put(env, BOOT_CMDLINE, b->append, n, e);
+    return boot_put(env, boot_at(b, BOOT_CMDLINE), b->append, n, e);
 }
 
 /* Null, unused, code, data, TSS: flat, ring 0, accessed. */
@@ -190,11 +201,11 @@ static const uint64_t boot_gdt_flat[] = {
     0, 0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff), UINT64_C(0x00008b0000000067),
     0};
 
-int boot_load_entry(const struct boot_env *env, bool longmode, struct err *e)
+int boot_load_entry(const struct boot *b, const struct boot_env *env, bool longmode, struct err *e)
 {
     uint64_t page[512];
-    int rc =
-        boot_put(env, BOOT_GDT, longmode ? boot_gdt_long : boot_gdt_flat, sizeof(boot_gdt_long), e);
+    int rc = boot_put(env, boot_at(b, BOOT_GDT), longmode ? boot_gdt_long : boot_gdt_flat,
+                      sizeof(boot_gdt_long), e);
 
     if (!longmode || rc < 0)
         return rc;
@@ -246,7 +257,7 @@ void boot_enter(const struct boot_start *s, struct vcpu *v)
     sr.cs = code;
     sr.ds = sr.es = sr.fs = sr.gs = sr.ss = data;
     sr.tr = tss;
-    sr.gdt.base = BOOT_GDT;
+    sr.gdt.base = s->gdt;
     sr.gdt.limit = sizeof(boot_gdt_long) - 1;
     sr.idt.base = 0;
     sr.idt.limit = 0;

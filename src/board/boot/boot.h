@@ -49,6 +49,7 @@ struct boot_env {
 struct boot_start {
     bool longmode; /* else 32-bit flat, paging off */
     uint64_t rip, rax, rbx, rsi, cr3;
+    gpa_t gdt;
 };
 
 MUST int boot_open(const struct boot_cfg *c, struct boot **out, struct err *e);

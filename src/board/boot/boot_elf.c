@@ -101,11 +101,6 @@ static int elf_segment(const struct boot_file *f, const struct elf_phdr *h, stru
         return elf_bad(f, "it is truncated", e);
     if (h->filesz > h->memsz || add_overflows(h->paddr, h->memsz, &end))
         return elf_bad(f, "a segment's sizes make no sense", e);
-    if (h->paddr < BOOT_IMAGE_MIN)
-        return err_set(e, EINVAL,
-                       "the kernel %s wants to lie at %#llx: only kernels that load above 1 MiB "
-                       "can be started",
-                       f->path, (unsigned long long)h->paddr);
     out->seg[out->segs++] = (struct boot_segment){h->offset, h->filesz, h->memsz, h->paddr};
     out->lo = out->segs == 1 ? h->paddr : min_u64(out->lo, h->paddr);
     out->hi = max_u64(out->hi, end);
@@ -208,6 +203,42 @@ int boot_elf_load(const struct boot_file *f, const struct boot_elf *x, const str
     return 0;
 }
 
+/* Whether [at, at + size) holds a byte of the image. */
+static bool elf_hits(const struct boot_elf *x, gpa_t at, uint64_t size)
+{
+    for (size_t i = 0; i < x->segs; i++)
+        if (x->seg[i].at < at + size && at < x->seg[i].at + x->seg[i].memsz)
+            return true;
+    return false;
+}
+
+int boot_make_room(struct boot *b, const struct boot_elf *x, struct err *e)
+{
+    bool linux_elf = b->kind == BOOT_LINUX_ELF;
+
+    for (size_t i = 0; i < x->segs; i++) {
+        const struct boot_segment *s = &x->seg[i];
+        bool low = s->at >= BOOT_IMAGE_LOW && s->at < LAYOUT_EBDA &&
+                   s->memsz <= LAYOUT_EBDA - s->at && !linux_elf;
+
+        if (s->at < BOOT_IMAGE_MIN && !low)
+            return err_set(e, EINVAL,
+                           "the kernel %s wants to lie at %#llx to %#llx: what is not above 1 MiB "
+                           "%s",
+                           b->kernel.path, (unsigned long long)s->at,
+                           (unsigned long long)(s->at + s->memsz - 1),
+                           linux_elf ? "is no Linux kernel" : "must be between 0x600 and 0x9fbff");
+    }
+    for (b->shift = 0; boot_at(b, BOOT_END) <= LAYOUT_EBDA; b->shift += 0x1000)
+        if (!elf_hits(x, boot_at(b, BOOT_PARAMS), BOOT_END - BOOT_PARAMS))
+            return 0;
+    b->shift = 0;
+    return err_set(e, EINVAL,
+                   "the kernel %s leaves no %u KiB below 640 KiB for what it is handed: link it "
+                   "elsewhere, best above 1 MiB",
+                   b->kernel.path, (BOOT_END - BOOT_PARAMS) / 1024);
+}
+
 /* Fills b->kind and b->about. */
 static int elf_kind(struct boot *b, const struct boot_elf *x, struct err *e)
 {
@@ -253,7 +284,9 @@ int boot_elf_check(struct boot *b, uint64_t memory, struct err *e)
         rc = err_set(e, EINVAL,
                      "the kernel %s needs memory up to %llu MiB: give the guest more --memory",
                      b->kernel.path, (unsigned long long)((x.hi + MiB - 1) / MiB));
-    return rc < 0 ? rc : elf_kind(b, &x, e);
+    if (rc == 0)
+        rc = elf_kind(b, &x, e);
+    return rc < 0 ? rc : boot_make_room(b, &x, e);
 }
 
 int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
@@ -265,13 +298,15 @@ int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct boot_
     int rc = boot_elf_read(&b->kernel, &x, e);
 
     if (rc == 0)
+        rc = boot_make_room(b, &x, e);
+    if (rc == 0)
         rc = boot_elf_load(&b->kernel, &x, env, e);
     if (rc == 0)
         rc = boot_load_initrd(b, env, x.hi, UINT32_MAX, &initrd, e);
     if (rc == 0)
         rc = boot_load_cmdline(b, env, ELF_CMDLINE, e);
     if (rc == 0)
-        rc = boot_load_entry(env, true, e);
+        rc = boot_load_entry(b, env, true, e);
     if (rc < 0)
         return rc;
     memset(&zero, 0, sizeof(zero));

@@ -72,10 +72,10 @@ int boot_address_read(const struct boot_file *f, const struct boot_address *a, s
     uint64_t filesz, memsz;
 
     memset(out, 0, sizeof(*out));
-    if (a->header < a->load || before > a->at || a->load < BOOT_IMAGE_MIN)
+    if (a->header < a->load || before > a->at)
         return err_set(e, EINVAL,
                        "the multiboot kernel %s wants to lie at %#llx with its header at %#llx: "
-                       "only images that load whole and above 1 MiB can be started",
+                       "only images that load whole can be started",
                        f->path, (unsigned long long)a->load, (unsigned long long)a->header);
     filesz = a->load_end ? a->load_end - a->load : f->size - (a->at - before);
     memsz = a->bss_end ? a->bss_end - a->load : filesz;
@@ -139,12 +139,15 @@ int boot_multiboot_check(struct boot *b, uint64_t memory, struct err *e)
         rc = err_set(e, EINVAL,
                      "the kernel %s needs memory up to %llu MiB: give the guest more --memory",
                      b->kernel.path, (unsigned long long)((x.hi + MiB - 1) / MiB));
+    if (rc == 0)
+        rc = boot_make_room(b, &x, e);
     snprintf(b->about, sizeof(b->about), "multiboot%s kernel (flat)",
              b->kind == BOOT_MULTIBOOT ? "" : "2");
     return rc < 0 ? rc : 1;
 }
 
-static int mb_mmap(const struct boot_env *env, struct multiboot_info *info, struct err *e)
+static int mb_mmap(const struct boot *b, const struct boot_env *env, struct multiboot_info *info,
+                   struct err *e)
 {
     struct multiboot_mmap map[MB_RANGES];
     size_t n = env->ranges < MB_RANGES ? env->ranges : MB_RANGES;
@@ -155,9 +158,9 @@ static int mb_mmap(const struct boot_env *env, struct multiboot_info *info, stru
         map[i].len = le64_of(env->range[i].size);
         map[i].type = le32_of(env->range[i].type);
     }
-    info->mmap_addr = le32_of(MB_MMAP);
+    info->mmap_addr = le32_of((uint32_t)boot_at(b, MB_MMAP));
     info->mmap_length = le32_of((uint32_t)(n * sizeof(map[0])));
-    return boot_put(env, MB_MMAP, map, n * sizeof(map[0]), e);
+    return boot_put(env, boot_at(b, MB_MMAP), map, n * sizeof(map[0]), e);
 }
 
 /* "name" or "name text" at `at`, which moves behind its NUL. */
@@ -184,7 +187,7 @@ static int mb_modules(const struct boot *b, const struct boot_env *env,
                       const struct boot_placed *placed, struct multiboot_info *info, struct err *e)
 {
     struct multiboot_module mod[BOOT_MODULES];
-    gpa_t text = MB_MODTEXT;
+    gpa_t text = boot_at(b, MB_MODTEXT);
     int rc = 0;
 
     memset(mod, 0, sizeof(mod));
@@ -192,12 +195,11 @@ static int mb_modules(const struct boot *b, const struct boot_env *env,
         mod[i].mod_start = le32_of((uint32_t)placed[i].at);
         mod[i].mod_end = le32_of((uint32_t)(placed[i].at + placed[i].size));
         mod[i].cmdline = le32_of((uint32_t)text);
-        rc =
-            mb_text(env, placed[i].name, placed[i].text, &text, BOOT_CMDLINE + BOOT_CMDLINE_MAX, e);
+        rc = mb_text(env, placed[i].name, placed[i].text, &text, boot_at(b, BOOT_END), e);
     }
     info->mods_count = le32_of((uint32_t)b->modules);
-    info->mods_addr = le32_of(b->modules ? MB_MODULES : 0);
-    return rc < 0 ? rc : boot_put(env, MB_MODULES, mod, b->modules * sizeof(mod[0]), e);
+    info->mods_addr = le32_of(b->modules ? (uint32_t)boot_at(b, MB_MODULES) : 0);
+    return rc < 0 ? rc : boot_put(env, boot_at(b, MB_MODULES), mod, b->modules * sizeof(mod[0]), e);
 }
 
 static int mb_info(const struct boot *b, const struct boot_env *env,
@@ -212,15 +214,15 @@ static int mb_info(const struct boot *b, const struct boot_env *env,
     info.flags = le32_of(flags);
     info.mem_lower = le32_of(MB_LOWER_KIB);
     info.mem_upper = le32_of((uint32_t)((boot_low_end(env) - BOOT_IMAGE_MIN) / KiB));
-    info.cmdline = le32_of(BOOT_CMDLINE);
-    info.boot_loader_name = le32_of(MB_NAME);
-    rc = boot_put(env, MB_NAME, "hospes", sizeof("hospes"), e);
+    info.cmdline = le32_of((uint32_t)boot_at(b, BOOT_CMDLINE));
+    info.boot_loader_name = le32_of((uint32_t)boot_at(b, MB_NAME));
+    rc = boot_put(env, boot_at(b, MB_NAME), "hospes", sizeof("hospes"), e);
     if (rc == 0)
-        rc = mb_mmap(env, &info, e);
+        rc = mb_mmap(b, env, &info, e);
     if (rc == 0)
         rc = mb_modules(b, env, placed, &info, e);
     if (rc == 0)
-        rc = boot_put(env, BOOT_PARAMS, &info, sizeof(info), e);
+        rc = boot_put(env, boot_at(b, BOOT_PARAMS), &info, sizeof(info), e);
     return rc;
 }
 
@@ -228,18 +230,21 @@ int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_
                         struct err *e)
 {
     struct boot_placed placed[BOOT_MODULES];
-    gpa_t text = BOOT_CMDLINE;
+    gpa_t text;
     struct boot_elf x;
     int rc = mb_image(&b->kernel, &x, e);
 
     if (rc == 0)
+        rc = boot_make_room(b, &x, e);
+    text = boot_at(b, BOOT_CMDLINE);
+    if (rc == 0)
         rc = boot_elf_load(&b->kernel, &x, env, e);
     if (rc == 0)
-        rc = boot_modules_load(b, env, x.hi, placed, e);
+        rc = boot_modules_load(b, env, max_u64(x.hi, BOOT_IMAGE_MIN), placed, e);
     if (rc == 0)
-        rc = mb_text(env, boot_file_name(&b->kernel), b->append, &text, MB_MODTEXT, e);
+        rc = mb_text(env, boot_file_name(&b->kernel), b->append, &text, boot_at(b, MB_MODTEXT), e);
     if (rc == 0)
-        rc = boot_load_entry(env, false, e);
+        rc = boot_load_entry(b, env, false, e);
     if (rc == 0)
         rc = boot_load_bios(env, e);
     if (rc == 0)
@@ -247,6 +252,6 @@ int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_
     if (rc < 0)
         return rc;
     *out = (struct boot_start){
-        .rip = x.entry_at, .rax = MULTIBOOT_BOOTLOADER_MAGIC, .rbx = BOOT_PARAMS};
+        .rip = x.entry_at, .rax = MULTIBOOT_BOOTLOADER_MAGIC, .rbx = boot_at(b, BOOT_PARAMS)};
     return 0;
 }

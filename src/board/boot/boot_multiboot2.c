@@ -251,7 +251,7 @@ static int mb2_info(const struct boot *b, const struct boot_env *env,
         rc = err_exit(e, EX_USAGE_, EINVAL,
                       "the command lines of the kernel and its modules are too long: shorten them");
     else
-        rc = boot_put(env, MB2_INFO, i.p, i.n, e);
+        rc = boot_put(env, boot_at(b, MB2_INFO), i.p, i.n, e);
     free(i.p);
     return rc;
 }
@@ -264,18 +264,20 @@ int boot_multiboot2_load(struct boot *b, const struct boot_env *env, struct boot
     int rc = boot_multiboot2_image(&b->kernel, &x, e);
 
     if (rc == 0)
+        rc = boot_make_room(b, &x, e);
+    if (rc == 0)
         rc = boot_elf_load(&b->kernel, &x, env, e);
     if (rc == 0)
-        rc = boot_modules_load(b, env, x.hi, placed, e);
+        rc = boot_modules_load(b, env, max_u64(x.hi, BOOT_IMAGE_MIN), placed, e);
     if (rc == 0)
-        rc = boot_load_entry(env, false, e);
+        rc = boot_load_entry(b, env, false, e);
     if (rc == 0)
         rc = boot_load_bios(env, e);
     if (rc == 0)
         rc = mb2_info(b, env, placed, e);
     if (rc < 0)
         return rc;
-    *out =
-        (struct boot_start){.rip = x.entry_at, .rax = MULTIBOOT2_BOOTLOADER_MAGIC, .rbx = MB2_INFO};
+    *out = (struct boot_start){
+        .rip = x.entry_at, .rax = MULTIBOOT2_BOOTLOADER_MAGIC, .rbx = boot_at(b, MB2_INFO)};
     return 0;
 }

@@ -9,7 +9,8 @@
 #include "core/err.h"
 
 /* Low memory that loaders fill; all of it is the kernel's to reuse. Nothing lies below BOOT_PARAMS:
- * kernels before 2.6.20 unpack themselves to there while they still need all the rest. */
+ * kernels before 2.6.20 unpack themselves to there while they still need all the rest. All of it
+ * moves up by the same distance, see boot_at(), for kernels that lie there themselves. */
 enum boot_place {
     BOOT_PARAMS = 0x7000, /* Linux zero page, PVH start info or multiboot info */
     BOOT_TABLES = 0x8000, /* lists that those point to, 32 KiB */
@@ -17,7 +18,9 @@ enum boot_place {
     BOOT_GDT = 0x18000,
     BOOT_CMDLINE = 0x20000,
     BOOT_CMDLINE_MAX = 0x10000,
-    BOOT_IMAGE_MIN = 0x100000, /* nothing of a kernel goes below */
+    BOOT_END = BOOT_CMDLINE + BOOT_CMDLINE_MAX,
+    BOOT_IMAGE_MIN = 0x100000, /* nothing of a Linux kernel goes below */
+    BOOT_IMAGE_LOW = 0x600,    /* nor of any other below this: vectors, BIOS data area */
 };
 
 struct boot_file {
@@ -57,6 +60,7 @@ struct boot {
     size_t modules;
     char *append;
     char about[160];
+    gpa_t shift; /* boot_make_room()'s */
     struct boot_early early;
 };
 
@@ -85,7 +89,13 @@ MUST int boot_load_initrd(const struct boot *b, const struct boot_env *env, gpa_
 MUST int boot_load_cmdline(const struct boot *b, const struct boot_env *env, size_t max,
                            struct err *e);
 /* Page tables and descriptors for a 64-bit entry, or descriptors for a 32-bit one. */
-MUST int boot_load_entry(const struct boot_env *env, bool longmode, struct err *e);
+MUST int boot_load_entry(const struct boot *b, const struct boot_env *env, bool longmode,
+                         struct err *e);
+/* Where a place is in this load. */
+static inline gpa_t boot_at(const struct boot *b, unsigned place)
+{
+    return b->shift + place;
+}
 MUST int boot_put(const struct boot_env *env, gpa_t at, const void *p, size_t n, struct err *e);
 
 /* bzimage.c */
@@ -145,6 +155,9 @@ bool boot_elf_is(const uint8_t *head, size_t n);
 MUST int boot_elf_read(const struct boot_file *f, struct boot_elf *out, struct err *e);
 MUST int boot_elf_load(const struct boot_file *f, const struct boot_elf *x,
                        const struct boot_env *env, struct err *e);
+/* Moves the loader's own places out of the way of an image that has parts in conventional memory.
+ * -EINVAL: the image wants what is not to be had. */
+MUST int boot_make_room(struct boot *b, const struct boot_elf *x, struct err *e);
 MUST int boot_elf_check(struct boot *b, uint64_t memory, struct err *e);
 MUST int boot_linux_elf_load(struct boot *b, const struct boot_env *env, struct boot_start *out,
                              struct err *e);

@@ -15,7 +15,8 @@ enum {
     PVH_RANGES = 256,
 };
 
-static int pvh_memmap(const struct boot_env *env, struct hvm_start_info *info, struct err *e)
+static int pvh_memmap(const struct boot *b, const struct boot_env *env, struct hvm_start_info *info,
+                      struct err *e)
 {
     struct hvm_memmap_table_entry map[PVH_RANGES];
     size_t n = env->ranges < PVH_RANGES ? env->ranges : PVH_RANGES;
@@ -26,9 +27,9 @@ static int pvh_memmap(const struct boot_env *env, struct hvm_start_info *info, s
         map[i].size = le64_of(env->range[i].size);
         map[i].type = le32_of(env->range[i].type);
     }
-    info->memmap_paddr = le64_of(PVH_MEMMAP);
+    info->memmap_paddr = le64_of(boot_at(b, PVH_MEMMAP));
     info->memmap_entries = le32_of((uint32_t)n);
-    return boot_put(env, PVH_MEMMAP, map, n * sizeof(map[0]), e);
+    return boot_put(env, boot_at(b, PVH_MEMMAP), map, n * sizeof(map[0]), e);
 }
 
 /* Command lines of modules go behind the kernel's own. */
@@ -36,7 +37,7 @@ static int pvh_modlist(const struct boot *b, const struct boot_env *env,
                        const struct boot_placed *placed, struct hvm_start_info *info, struct err *e)
 {
     struct hvm_modlist_entry mod[BOOT_MODULES];
-    gpa_t text = PVH_MODTEXT;
+    gpa_t text = boot_at(b, PVH_MODTEXT);
     int rc = 0;
 
     memset(mod, 0, sizeof(mod));
@@ -47,7 +48,7 @@ static int pvh_modlist(const struct boot *b, const struct boot_env *env,
         mod[i].size = le64_of(placed[i].size);
         if (n == 1)
             continue;
-        if (n > BOOT_CMDLINE + BOOT_CMDLINE_MAX - text)
+        if (n > boot_at(b, BOOT_END) - text)
             return err_exit(e, EX_USAGE_, EINVAL,
                             "the command lines of the modules are too long: shorten them");
         mod[i].cmdline_paddr = le64_of(text);
@@ -57,8 +58,8 @@ static int pvh_modlist(const struct boot *b, const struct boot_env *env,
     if (rc < 0 || b->modules == 0)
         return rc;
     info->nr_modules = le32_of((uint32_t)b->modules);
-    info->modlist_paddr = le64_of(PVH_MODLIST);
-    return boot_put(env, PVH_MODLIST, mod, b->modules * sizeof(mod[0]), e);
+    info->modlist_paddr = le64_of(boot_at(b, PVH_MODLIST));
+    return boot_put(env, boot_at(b, PVH_MODLIST), mod, b->modules * sizeof(mod[0]), e);
 }
 
 int boot_pvh_load(struct boot *b, const struct boot_env *env, struct boot_start *out, struct err *e)
@@ -70,22 +71,24 @@ int boot_pvh_load(struct boot *b, const struct boot_env *env, struct boot_start 
     int rc = boot_elf_read(&b->kernel, &x, e);
 
     if (rc == 0)
+        rc = boot_make_room(b, &x, e);
+    if (rc == 0)
         rc = boot_elf_load(&b->kernel, &x, env, e);
     if (rc == 0)
-        rc = boot_modules_load(b, env, x.hi, placed, e);
+        rc = boot_modules_load(b, env, max_u64(x.hi, BOOT_IMAGE_MIN), placed, e);
     if (rc == 0)
         rc = boot_load_cmdline(b, env, PVH_CMDLINE, e);
     if (rc == 0)
-        rc = boot_load_entry(env, false, e);
+        rc = boot_load_entry(b, env, false, e);
     if (rc == 0)
-        rc = pvh_memmap(env, &info, e);
+        rc = pvh_memmap(b, env, &info, e);
     if (rc == 0)
         rc = pvh_modlist(b, env, placed, &info, e);
     if (rc < 0)
         return rc;
-    info.cmdline_paddr = le64_of(BOOT_CMDLINE);
+    info.cmdline_paddr = le64_of(boot_at(b, BOOT_CMDLINE));
     info.rsdp_paddr = le64_of(env->rsdp);
-    rc = boot_put(env, BOOT_PARAMS, &info, sizeof(info), e);
-    *out = (struct boot_start){.rip = x.pvh_entry, .rbx = BOOT_PARAMS};
+    rc = boot_put(env, boot_at(b, BOOT_PARAMS), &info, sizeof(info), e);
+    *out = (struct boot_start){.rip = x.pvh_entry, .rbx = boot_at(b, BOOT_PARAMS)};
     return rc;
 }

@@ -251,7 +251,7 @@ int boot_bzimage_load(struct boot *b, const struct boot_env *env, struct boot_st
     if (rc == 0)
         rc = boot_load_cmdline(b, env, z.cmdline, e);
     if (rc == 0)
-        rc = boot_load_entry(env, z.longmode, e);
+        rc = boot_load_entry(b, env, z.longmode, e);
     if (rc < 0)
         return rc;
     rc = bz_direct(b, env, &z, initrd, out, &random, e);

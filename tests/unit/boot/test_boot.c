@@ -484,6 +484,66 @@ static void a_multiboot_entry_may_be_virtual(void **state)
     assert_int_equal(t->start.rip, 2 * MiB + 16);
 }
 
+static void elf_at(struct bench *t, enum image_elf kind, uint64_t at, uint64_t size)
+{
+    struct elf64_phdr *p = (void *)(t->image.b + sizeof(struct elf64_ehdr));
+
+    image_elf(&t->image, kind);
+    p->paddr = le64_of(at);
+    p->memsz = le64_of(size);
+}
+
+static void what_a_low_kernel_is_handed_lies_beside_it(void **state)
+{
+    static const uint64_t at[] = {0x600, 0x6ff0, 0x8000, 0x1f000, 0x2fff0, 0x50000, 0x9fc00 - 8192};
+    struct bench *t = *state;
+    struct multiboot_info mb;
+
+    give_modules(t);
+    t->cfg.append = "words";
+    for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+        for (int kind = IMAGE_PVH; kind <= IMAGE_MULTIBOOT2; kind++) {
+            bench_ram(t, RAM);
+            elf_at(t, (enum image_elf)kind, at[i], 8 * KiB);
+            bench_load(t);
+            assert_bytes(t, at[i] + 128, 0x90, 128);
+            assert_bytes(t, at[i] + 256, 0, 8 * KiB - 256);
+            assert_true(t->start.rbx - at[i] >= 8 * KiB);
+            assert_true(t->start.gdt - at[i] >= 8 * KiB);
+            if (kind == IMAGE_PVH)
+                continue;
+            assert_int_equal(t->start.rip, at[i] + 16);
+            if (kind == IMAGE_MULTIBOOT2)
+                continue;
+            assert_int_equal(gmem_read(t->mem, t->start.rbx, &mb, sizeof(mb)), 0);
+            assert_true(le32_get(mb.cmdline) >= t->start.rbx);
+            assert_true(le32_get(mb.mmap_addr) >= t->start.rbx);
+            assert_int_equal(le32_get(mb.mods_count), 3);
+        }
+    }
+}
+
+static void a_low_kernel_without_room_is_refused(void **state)
+{
+    static const uint64_t bad[][2] = {
+        {0, 8192},         {0x5ff, 8192},      {0x9fc00 - 8191, 8192},
+        {0xa0000, 8192},   {0xfffff, 8192},    {0x20000, UINT64_C(1) << 40},
+        {0x8000, 0x90000}, {0x20000, 0x60000},
+    };
+    struct bench *t = *state;
+
+    for (int kind = IMAGE_VMLINUX; kind <= IMAGE_MULTIBOOT2; kind++) {
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+            elf_at(t, (enum image_elf)kind, bad[i][0], bad[i][1]);
+            if (bench_open(t) == 0)
+                fail_msg("kind %d is taken at %#llx", kind, (unsigned long long)bad[i][0]);
+            assert_int_equal(t->e.exit, EX_BAD_INPUT);
+        }
+    }
+    elf_at(t, IMAGE_VMLINUX, 0x50000, 8192);
+    assert_int_equal(bench_open(t), -EINVAL);
+}
+
 static void a_compressed_kernel_is_unpacked(void **state)
 {
     struct bench *t = *state;
@@ -608,6 +668,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_flat_image_that_makes_no_sense_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_multiboot_entry_may_be_virtual, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_low_kernel_is_handed_lies_beside_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_low_kernel_without_room_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_compressed_kernel_is_unpacked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_file_is_refused_at_every_byte, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_shrinks_later_is_refused, set_up, tear_down),
