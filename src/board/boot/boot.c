@@ -249,8 +249,11 @@ void boot_enter(const struct boot_start *s, struct vcpu *v)
                            .g = 1,
                            .db = 1};
     struct segment tss = {.limit = 0x67, .selector = BOOT_TSS_SEL, .type = 0xb, .present = 1};
-    struct regs r = {
-        .rip = s->rip, .rax = s->rax, .rbx = s->rbx, .rsi = s->rsi, .rflags = RFLAGS_FIXED};
+    struct regs r = {.rip = s->first ? s->first : s->rip,
+                     .rax = s->rax,
+                     .rbx = s->rbx,
+                     .rsi = s->rsi,
+                     .rflags = RFLAGS_FIXED};
     struct sregs sr;
 
     ops->vcpu_get_sregs(v, &sr);

@@ -246,12 +246,10 @@ int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_
     if (rc == 0)
         rc = boot_load_entry(b, env, false, e);
     if (rc == 0)
-        rc = boot_load_bios(env, e);
-    if (rc == 0)
         rc = mb_info(b, env, placed, e);
     if (rc < 0)
         return rc;
     *out = (struct boot_start){
         .rip = x.entry_at, .rax = MULTIBOOT_BOOTLOADER_MAGIC, .rbx = boot_at(b, BOOT_PARAMS)};
-    return 0;
+    return boot_load_bios(env, out, e);
 }

@@ -179,8 +179,8 @@ void boot_modules_close(struct boot *b);
 MUST int boot_modules_load(const struct boot *b, const struct boot_env *env, gpa_t floor,
                            struct boot_placed out[BOOT_MODULES], struct err *e);
 
-/* boot_bios.c */
-MUST int boot_load_bios(const struct boot_env *env, struct err *e);
+/* boot_bios.c: what it leaves in memory, and in out->first the code that leaves the rest. */
+MUST int boot_load_bios(const struct boot_env *env, struct boot_start *out, struct err *e);
 
 /* boot_multiboot.c */
 /* 1: has a header, 0: none, -errno with e: a header that cannot be served. *image: whether the

@@ -420,7 +420,7 @@ static void modules_follow_the_initrd(void **state)
 static void multiboot_kernels_find_a_bios_that_refuses(void **state)
 {
     struct bench *t = *state;
-    uint8_t low[0x510];
+    uint8_t low[0x600];
 
     for (int kind = IMAGE_MULTIBOOT; kind <= IMAGE_MULTIBOOT2; kind++) {
         bench_ram(t, RAM);
@@ -428,10 +428,36 @@ static void multiboot_kernels_find_a_bios_that_refuses(void **state)
         bench_load(t);
         assert_int_equal(gmem_read(t->mem, 0, low, sizeof(low)), 0);
         assert_int_equal(le32_at(low + 4 * 0x15), 0x500);
+        assert_int_equal(low[le32_at(low + 4 * 0x08)], 0x50); /* the timer's has a push */
+        assert_int_equal(low[le32_at(low + 4 * 0x70)], 0x50);
+        assert_int_equal(le32_at(low + 4 * 0x10), 0x500);
         assert_int_equal(low[0x508], 0xcf); /* iret */
         assert_int_equal(low[0x40e] | low[0x40f] << 8, 0x9fc0);
         assert_int_equal(low[0x413] | low[0x414] << 8, 639);
     }
+}
+
+static void multiboot_kernels_find_the_controllers_as_a_bios_leaves_them(void **state)
+{
+    struct bench *t = *state;
+    uint8_t code[128];
+    size_t at = 0, outs = 0;
+
+    for (int kind = IMAGE_MULTIBOOT; kind <= IMAGE_MULTIBOOT2; kind++) {
+        image_elf(&t->image, (enum image_elf)kind);
+        bench_load(t);
+        assert_int_equal(gmem_read(t->mem, t->start.first, code, sizeof(code)), 0);
+        for (at = outs = 0; code[at] == 0xb0; at += 4, outs++)
+            assert_int_equal(code[at + 2], 0xe6);
+        assert_int_equal(outs, 13);
+        assert_int_equal(code[at], 0xb8);
+        assert_int_equal(le32_at(code + at + 1), t->start.rax);
+        assert_int_equal(code[at + 5], 0xb9);
+        assert_int_equal(le32_at(code + at + 6), t->start.rip);
+    }
+    image_elf(&t->image, IMAGE_PVH);
+    bench_load(t);
+    assert_int_equal(t->start.first, 0);
 }
 
 static void a_flat_image_goes_where_its_header_says(void **state)
@@ -664,6 +690,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(modules_follow_the_initrd, set_up, tear_down),
         cmocka_unit_test_setup_teardown(multiboot_kernels_find_a_bios_that_refuses, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            multiboot_kernels_find_the_controllers_as_a_bios_leaves_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flat_image_goes_where_its_header_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flat_image_that_makes_no_sense_is_refused, set_up,
                                         tear_down),
