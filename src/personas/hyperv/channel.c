@@ -22,16 +22,7 @@ enum {
     /* Bytes that one signal may move on the vCPU; what is left keeps the loop busy instead. */
     CHANNEL_VCPU_BYTES = 512 << 10,
     CHANNEL_SCORE = 32, /* misses in a row that move the signals to the loop */
-
-    DEPTH_SCALE = 8,
-    DEPTH_LEAST = 3 * DEPTH_SCALE, /* from here on it is worth to wait for more */
-    DEPTH_TRIED = 4 * DEPTH_SCALE, /* some rounds are given to show it */
-    PROBE_LEAST = 64,
-    PROBE_MOST = 1024,
 };
-
-/* Who looks so late has no processor to itself, and none that the guest leaves free. */
-#define BURSTS_LATE_NS UINT64_C(1000000)
 
 struct vmbus_backlog {
     struct vmbus_backlog *next;
@@ -209,47 +200,10 @@ static void channel_judge(struct vmbus_channel *c)
     }
 }
 
-/* --- bursts: see poll.h --- */
-
-static void bursts_begin(struct vmbus_channel *c)
+/* Looks for what follows, since the guest does not signal it. */
+static void channel_watch(struct vmbus_channel *c)
 {
-    struct channel_bursts *k = &c->bursts;
-
-    k->on = true;
-    k->depth = DEPTH_TRIED;
-    k->served = 0;
-}
-
-/* The ring held n packets. */
-static void bursts_count(struct vmbus_channel *c, uint64_t n)
-{
-    struct channel_bursts *k = &c->bursts;
-
-    k->depth += (unsigned)n - k->depth / DEPTH_SCALE;
-    if (c->loop_only || k->depth < DEPTH_LEAST) {
-        k->on = false;
-        k->probe = (unsigned)min_u64(2 * k->probe, PROBE_MOST);
-    } else if (k->depth > 2 * DEPTH_TRIED) {
-        k->probe = PROBE_LEAST;
-    }
-}
-
-/* true: a signal that was served here is to be taken as the first of a burst. */
-static bool bursts_due(struct vmbus_channel *c)
-{
-    struct channel_bursts *k = &c->bursts;
-
-    if (!k->slot)
-        return false;
-    if (!k->on && ++k->served >= k->probe)
-        bursts_begin(c);
-    return k->on;
-}
-
-static void bursts_wait(struct vmbus_channel *c)
-{
-    c->bursts.since = loop_now(c->bus->loop);
-    poll_arm(c->bursts.slot, &c->in.head->write_index, c->in.at);
+    bursts_wait(&c->bursts, &c->in.head->write_index, c->in.at);
 }
 
 /* true: there may be more at once. */
@@ -305,15 +259,17 @@ static void channel_run_locked(struct vmbus_channel *c)
         if (c->backlog || c->paused || c->broken || more)
             break;
         if (c->bursts.on) {
-            bursts_wait(c);
+            channel_watch(c);
             break;
         }
     } while (ring_unmask(&c->in));
     c->draining = false;
     if (!c->open || c->broken)
         return;
-    if (c->bursts.on && c->packets_in != had)
-        bursts_count(c, c->packets_in - had);
+    if (c->bursts.on && c->loop_only)
+        bursts_stop(&c->bursts);
+    else if (c->bursts.on && c->packets_in != had)
+        bursts_count(&c->bursts, c->packets_in - had);
     if (c->backlog)
         ring_unmask(&c->in); /* the guest signals when it has made room */
     if (more)
@@ -358,9 +314,9 @@ static void channel_serve(struct vmbus_channel *c)
         channel_again(c);
         return;
     }
-    if (bursts_due(c)) {
+    if (bursts_due(&c->bursts)) {
         ring_mask(&c->in);
-        bursts_wait(c);
+        channel_watch(c);
         return;
     }
     c->draining = true;
@@ -421,32 +377,21 @@ static void channel_polled(void *arg, bool news)
     struct vmbus_channel *c = arg;
 
     channel_lock(c);
-    if (news && loop_now(c->bus->loop) - c->bursts.since > BURSTS_LATE_NS) {
-        c->bursts.on = false;
-        c->bursts.probe = PROBE_MOST;
-    }
+    if (news)
+        bursts_news(&c->bursts);
     if (news || (c->open && !c->broken && ring_unmask(&c->in)))
         channel_run_locked(c);
     channel_unlock(c);
 }
 
-static void bursts_open(struct vmbus_channel *c)
+static void channel_bursts(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
+    bool may = c->class->quick && b->polls;
 
-    c->bursts = (struct channel_bursts){.probe = PROBE_LEAST};
-    if (!c->class->quick || !b->polls)
-        return;
-    if (!b->poller)
+    if (may && !b->poller)
         b->poller = poller_create(b->loop);
-    c->bursts.slot = poll_slot_get(b->poller, channel_polled, c);
-}
-
-static void bursts_close(struct vmbus_channel *c)
-{
-    poll_slot_put(c->bursts.slot);
-    c->bursts.slot = NULL;
-    c->bursts.on = false;
+    bursts_open(&c->bursts, b->loop, may ? b->poller : NULL, channel_polled, c);
 }
 
 /* --- open and close --- */
@@ -511,7 +456,7 @@ static bool channel_try_open(struct vmbus_channel *c, const struct vmbus_channel
     }
     c->target_vp = le32_get(m->target_vp);
     memcpy(c->userdata, m->userdata, sizeof(c->userdata));
-    bursts_open(c);
+    channel_bursts(c);
     c->broken = c->paused = c->draining = false;
     c->backlog_end = &c->backlog;
     c->open = true;
@@ -551,7 +496,7 @@ static void channel_close_locked(struct vmbus_channel *c)
     if (!c->open)
         return;
     c->open = false;
-    bursts_close(c);
+    bursts_close(&c->bursts);
     if (c->loop_only || !c->class->quick)
         (void)!b->host->ops->hyperv_signal(b->host, channel_conn(c), -1);
     loop_unwatch(b->loop, &c->kick);

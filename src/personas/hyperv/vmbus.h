@@ -22,7 +22,7 @@
 #include "core/loop.h"
 #include "gpadl.h"
 #include "host/host.h"
-#include "poll.h"
+#include "personas/bursts.h"
 #include "ring.h"
 #include "synic.h"
 
@@ -55,16 +55,6 @@ struct vmbus_class {
 /* A packet that found no room. */
 struct vmbus_backlog;
 
-/* Whether the guest asks for much at a time, and its ring is looked at instead of its signals; with
- * quick() only, under the channel's lock. */
-struct channel_bursts {
-    struct poll_slot *slot; /* NULL: never */
-    bool on;
-    unsigned depth;         /* packets found at a time, a mean, times DEPTH_SCALE */
-    unsigned served, probe; /* signals served on the vCPU; how many until it is tried again */
-    uint64_t since;         /* when the slot was armed, ns */
-};
-
 struct vmbus_channel {
     /* the device's, before vmbus_add() */
     const struct vmbus_class *class;
@@ -89,9 +79,9 @@ struct vmbus_channel {
     struct watch kick;
     struct vmbus_backlog *backlog, **backlog_end;
     bool draining;
-    bool loop_only; /* signals are eventfds */
-    unsigned score; /* how often quick() succeeded of late */
-    struct channel_bursts bursts;
+    bool loop_only;       /* signals are eventfds */
+    unsigned score;       /* how often quick() succeeded of late */
+    struct bursts bursts; /* with quick() only, under the lock */
     uint64_t packets_in, packets_out, interrupts;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* poll.c - see poll.h. */
 #define _GNU_SOURCE
-#include "poll.h"
+#include "personas/poll.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -10,8 +10,8 @@
  *
  * Threads: poll_arm() and poll_disarm() any, one at a time for a slot; all else the loop's.
  */
-#ifndef HOSPES_PERSONAS_HYPERV_POLL_H
-#define HOSPES_PERSONAS_HYPERV_POLL_H
+#ifndef HOSPES_PERSONAS_POLL_H
+#define HOSPES_PERSONAS_POLL_H
 
 #include "core/loop.h"
 
