@@ -28,6 +28,7 @@
 #include "core/err.h"
 #include "core/gmem.h"
 #include "net/netif.h"
+#include "personas/poll.h"
 #include "personas/xen/platform.h"
 #include "personas/xen/vbd.h"
 #include "personas/xen/vfb.h"
@@ -144,6 +145,13 @@ static void fill_store(struct xen *x)
 
 /* --- life --- */
 
+struct poller *xen_poller(struct xen *x)
+{
+    if (x->polls && !x->poller)
+        x->poller = poller_create(x->p.env.dev.loop);
+    return x->poller;
+}
+
 static int make_store(struct xen *x, struct err *e)
 {
     struct loop *l = x->p.env.dev.loop;
@@ -175,6 +183,7 @@ static void xen_destroy(struct persona *p)
     }
     if (x->store)
         xenbus_destroy(x);
+    poller_destroy(x->poller);
     xen_deliver_reset(x);
     xen_timers_destroy(x);
     xs_ring_destroy(x->ring);
@@ -268,6 +277,7 @@ static int xen_create(const struct persona_env *env, struct persona **out, struc
         return err_set(e, ENOMEM, "no memory for the persona");
     x->p.ops = &persona_xen;
     x->p.env = *env;
+    x->polls = true;
     x->store_kick.fd = -1;
     x->hvc_kick.fd = -1;
     xen_deliver_init(x);

@@ -70,7 +70,8 @@ static void queue_down(struct vbd_queue *q)
         for (unsigned i = 0; i < q->pages; i++)
             grant_end(x->gr, q->ring_ref[i], true);
     }
-    q->up = q->broken = false;
+    bursts_close(&q->bursts);
+    q->up = q->broken = q->again = false;
     q->epoch++;
     q->pages = 0;
     pthread_mutex_unlock(&q->lock);
@@ -142,6 +143,7 @@ static int queue_up(struct vbd_queue *q, const char *prefix, unsigned order)
         return rc;
     }
     pthread_mutex_lock(&q->lock);
+    bursts_open(&q->bursts, d->x->p.env.dev.loop, xen_poller(d->x), vbd_polled, q);
     q->up = true;
     vbd_serve(q); /* what was written before the channel was bound */
     pthread_mutex_unlock(&q->lock);
@@ -186,6 +188,7 @@ static void vbd_destroy(struct xenbus_dev *d)
     }
     disk_close(b->disk); /* waits for requests in flight */
     for (unsigned i = 0; i < VBD_QUEUES; i++) {
+        loop_disarm(d->x->p.env.dev.loop, &b->q[i].answer);
         vbd_requests_free(&b->q[i]);
         pthread_mutex_destroy(&b->q[i].lock);
     }
@@ -202,6 +205,8 @@ static void vbd_describe(struct xenbus_dev *d, struct dump *out)
         up += b->q[i].up;
     snprintf(key, sizeof(key), "vbd %u queues", d->id);
     dump_add(out, key, "%u", up);
+    snprintf(key, sizeof(key), "vbd %u events", d->id);
+    dump_add(out, key, "%s", b->q[0].bursts.on ? "spared, the ring is looked at" : "wanted");
     snprintf(key, sizeof(key), "vbd %u requests", d->id);
     dump_add(out, key, "%llu, %llu on the vCPU, %llu failed", (unsigned long long)b->requests,
              (unsigned long long)b->inlined, (unsigned long long)b->errors);
@@ -223,6 +228,7 @@ static int queue_init(struct vbd *b, struct vbd_queue *q, struct loop *l, struct
     q->b = b;
     q->wait_end = &q->waiting;
     pthread_mutex_init(&q->lock, NULL);
+    q->answer.fire = vbd_answer;
     q->kick = (struct watch){.want = EPOLLIN, .ready = vbd_kicked};
     q->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (q->kick.fd < 0)

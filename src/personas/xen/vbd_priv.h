@@ -3,6 +3,7 @@
 #ifndef HOSPES_PERSONAS_XEN_VBD_PRIV_H
 #define HOSPES_PERSONAS_XEN_VBD_PRIV_H
 
+#include "personas/bursts.h"
 #include "personas/xen/vbd.h"
 #include "personas/xen/xenbus.h"
 #include "storage/disk.h"
@@ -39,7 +40,11 @@ struct vbd_queue {
     uint32_t ring_ref[VBD_RING_PAGES];
     uint8_t *page[VBD_RING_PAGES]; /* guest memory, pinned while up */
     uint32_t req_cons, rsp_prod;
+    struct bursts bursts; /* req_event stays behind while they are on */
     struct watch kick;
+    bool again;          /* the loop is to serve what is left in the ring */
+    struct alarm answer; /* completions of one round of the loop share an event */
+    bool answering;
     struct vbd_req *spare, *waiting, **wait_end;
 };
 
@@ -53,8 +58,13 @@ struct vbd {
     uint64_t requests, inlined, errors;
 };
 
-/* Takes what is in the ring. On a vCPU's thread or the loop's. */
+/* Takes what is in the ring, and leaves to the loop what would take long. Any thread, under the
+ * queue's lock. */
 void vbd_serve(struct vbd_queue *q);
+/* poll_fn; arg is the queue. */
+void vbd_polled(void *arg, bool news);
+/* Of the alarm `answer`. */
+void vbd_answer(struct alarm *a);
 /* evtchn_sent_fn; arg is the queue. */
 void vbd_sent(void *arg);
 void vbd_kicked(struct watch *w, uint32_t got);

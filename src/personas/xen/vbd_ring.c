@@ -4,8 +4,10 @@
  *
  * Ring entries are copied before they are looked at; they may straddle the pages of a large ring.
  * The vCPU that sends the event serves it when the disk can answer at once; what would wait goes to
- * the loop. Every request that was taken is answered once, with OKAY, ERROR or EOPNOTSUPP; a ring
- * whose producer leaves it is not served again until the front end reconnects.
+ * the loop. While many requests come at a time the front end is not asked for events (req_event
+ * stays behind), and the ring is looked at: see bursts.h. Every request that was taken is answered
+ * once, with OKAY, ERROR or EOPNOTSUPP; a ring whose producer leaves it is not served again until
+ * the front end reconnects.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +23,8 @@ enum { OP_READ = 0, OP_WRITE = 1, OP_BARRIER = 2, OP_FLUSH = 3, OP_DISCARD = 5, 
 enum { RSP_OKAY = 0, RSP_ERROR = -1, RSP_EOPNOTSUPP = -2 };
 enum { RING_HEAD = 64, REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12 };
 enum { SECTOR = 512, ENTRY_64 = 112, ENTRY_32 = 108 };
+/* Bytes that one event may move on the vCPU; what is left keeps the loop busy instead. */
+enum { VCPU_BYTES = 512 << 10 };
 
 static void *ring_word(struct vbd_queue *q, unsigned off)
 {
@@ -129,6 +133,18 @@ void vbd_requests_free(struct vbd_queue *q)
     }
 }
 
+/* Pages that lie one after the other are one piece. */
+static void add_piece(struct disk_req *d, struct iovec *iov, uint8_t *base, size_t len)
+{
+    struct iovec *last = d->iovcnt ? &iov[d->iovcnt - 1] : NULL;
+
+    if (last && (uint8_t *)last->iov_base + last->iov_len == base)
+        last->iov_len += len;
+    else
+        iov[d->iovcnt++] = (struct iovec){base, len};
+    d->len += len;
+}
+
 /* One segment: {u32 gref, u8 first, u8 last} of 512-byte sectors in a page. */
 static int add_segment(struct vbd_req *r, const uint8_t *seg)
 {
@@ -141,12 +157,10 @@ static int add_segment(struct vbd_req *r, const uint8_t *seg)
         return -EINVAL;
     if (grant_begin(r->q->b->d.x->gr, ref, r->writes_guest, &g) != 0)
         return -EFAULT;
-    r->ref[r->refs] = ref;
-    r->iov[r->refs] = (struct iovec){g.page + off, len};
-    r->refs++;
+    r->ref[r->refs++] = ref;
     if (off < g.off || off + len > (unsigned)g.off + g.len)
         return -EFAULT;
-    r->disk.len += len;
+    add_piece(&r->disk, r->iov, g.page + off, len);
     return 0;
 }
 
@@ -189,7 +203,6 @@ static int set_transfer(struct vbd_req *r, uint8_t op, uint64_t sector)
     if (mul_overflows(sector, SECTOR, &r->disk.off))
         return -EINVAL;
     r->disk.iov = r->iov;
-    r->disk.iovcnt = r->refs;
     return r->refs ? 0 : -EINVAL;
 }
 
@@ -232,64 +245,107 @@ static int parse(struct vbd_req *r, const uint8_t *e)
     }
 }
 
-static void hand_to_loop(struct vbd_queue *q, struct vbd_req *r)
+static void wake_loop(struct vbd_queue *q)
 {
     uint64_t one = 1;
-    ssize_t n;
+
+    (void)!write(q->kick.fd, &one, sizeof(one)); /* full means signalled */
+}
+
+static void hand_to_loop(struct vbd_queue *q, struct vbd_req *r)
+{
+    bool first = !q->waiting;
 
     r->next = NULL;
     *q->wait_end = r;
     q->wait_end = &r->next;
-    n = write(q->kick.fd, &one, sizeof(one));
-    (void)n;
+    if (first)
+        wake_loop(q);
 }
 
-static void start(struct vbd_queue *q, const uint8_t *entry)
+/* The bytes that it moved at once. */
+static uint64_t start(struct vbd_queue *q, const uint8_t *entry)
 {
     struct vbd_req *r = req_get(q);
+    uint64_t moved = 0;
     int rc;
 
     q->b->requests++;
     if (!r) { /* the id is all that an answer needs */
         respond(q, le64_at(entry + (q->b->narrow ? 4 : 8)), entry[0], RSP_ERROR);
-        return;
+        return 0;
     }
     rc = parse(r, entry);
     if (rc == 0) {
+        moved = r->disk.len;
         rc = disk_try(q->b->disk, &r->disk);
         if (rc == -EAGAIN) {
             hand_to_loop(q, r);
-            return;
+            return 0;
         }
         q->b->inlined++;
     }
     finished(r, rc);
+    return moved;
+}
+
+/* Takes what was in the ring when it was looked at. How many requests that were. */
+static unsigned take(struct vbd_queue *q, uint64_t *moved)
+{
+    uint32_t prod = shared_load32(ring_word(q, REQ_PROD)), from = q->req_cons;
+    uint8_t entry[ENTRY_64];
+
+    if (prod - from > q->entries) {
+        log_line(LOG_WARN, "xen-vbd", "%u: the request ring's producer is outside the ring",
+                 q->b->d.id);
+        q->broken = true;
+        return 0;
+    }
+    while (q->req_cons != prod && *moved < VCPU_BYTES) {
+        ring_copy(q, q->req_cons++, entry, entry_size(q), true);
+        *moved += start(q, entry);
+    }
+    return q->req_cons - from;
+}
+
+/* The front end is asked for an event. true: there is more already, and it may not have seen
+ * that. */
+static bool want_event(struct vbd_queue *q)
+{
+    shared_store32(ring_word(q, REQ_EVENT), q->req_cons + 1);
+    shared_barrier();
+    return shared_load32(ring_word(q, REQ_PROD)) != q->req_cons;
+}
+
+static void watch_ring(struct vbd_queue *q)
+{
+    bursts_wait(&q->bursts, ring_word(q, REQ_PROD), q->req_cons);
 }
 
 void vbd_serve(struct vbd_queue *q)
 {
-    bool more = true;
+    uint64_t moved = 0;
+    unsigned n = 0;
 
-    while (more && q->up && !q->broken) {
-        uint32_t prod = shared_load32(ring_word(q, REQ_PROD));
-        uint8_t entry[ENTRY_64];
-
-        if (prod - q->req_cons > q->entries) {
-            log_line(LOG_WARN, "xen-vbd", "%u: the request ring's producer is outside the ring",
-                     q->b->d.id);
-            q->broken = true;
+    if (!q->up || q->broken)
+        return;
+    do {
+        n += take(q, &moved);
+        if (q->broken)
+            return;
+        push(q);
+        if (moved >= VCPU_BYTES || n > q->entries) {
+            q->again = true;
+            wake_loop(q);
             break;
         }
-        while (q->req_cons != prod) {
-            ring_copy(q, q->req_cons++, entry, entry_size(q), true);
-            start(q, entry);
+        if (q->bursts.on) {
+            watch_ring(q);
+            break;
         }
-        shared_store32(ring_word(q, REQ_EVENT), q->req_cons + 1);
-        shared_barrier();
-        more = shared_load32(ring_word(q, REQ_PROD)) != q->req_cons;
-    }
-    if (q->up && !q->broken)
-        push(q);
+    } while (want_event(q));
+    if (q->bursts.on && n)
+        bursts_count(&q->bursts, n);
 }
 
 void vbd_sent(void *arg)
@@ -297,7 +353,12 @@ void vbd_sent(void *arg)
     struct vbd_queue *q = arg;
 
     pthread_mutex_lock(&q->lock);
-    vbd_serve(q);
+    if (q->up && !q->broken && !q->again) {
+        if (bursts_due(&q->bursts))
+            watch_ring(q);
+        else
+            vbd_serve(q);
+    }
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -311,10 +372,35 @@ static void request_done(struct disk_req *d, int res)
     pthread_mutex_lock(&q->lock);
     if (q->up && !q->broken && r->epoch == q->epoch) {
         finished(r, res);
-        push(q);
+        if (!q->answering)
+            loop_arm(q->b->d.x->p.env.dev.loop, &q->answer, 0);
+        q->answering = true;
     } else {
         release(r);
     }
+    pthread_mutex_unlock(&q->lock);
+}
+
+void vbd_answer(struct alarm *a)
+{
+    struct vbd_queue *q = container_of(a, struct vbd_queue, answer);
+
+    pthread_mutex_lock(&q->lock);
+    q->answering = false;
+    if (q->up && !q->broken)
+        push(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void vbd_polled(void *arg, bool news)
+{
+    struct vbd_queue *q = arg;
+
+    pthread_mutex_lock(&q->lock);
+    if (news)
+        bursts_news(&q->bursts);
+    if (q->up && !q->broken && !q->again && (news || want_event(q)))
+        vbd_serve(q);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -323,11 +409,14 @@ void vbd_kicked(struct watch *w, uint32_t got)
     struct vbd_queue *q = container_of(w, struct vbd_queue, kick);
     struct vbd_req *r, *next;
     uint64_t n;
-    ssize_t rc = read(w->fd, &n, sizeof(n));
 
-    (void)rc;
+    (void)!read(w->fd, &n, sizeof(n));
     (void)got;
     pthread_mutex_lock(&q->lock);
+    if (q->again) {
+        q->again = false;
+        vbd_serve(q);
+    }
     r = q->waiting;
     q->waiting = NULL;
     q->wait_end = &q->waiting;

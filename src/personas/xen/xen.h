@@ -78,6 +78,8 @@ struct xen {
     struct task redeliver_soon, take_line;
 
     struct xenbus_dev *devices; /* back ends */
+    struct poller *poller;      /* made for the first that wants it */
+    bool polls;                 /* a thread may look at rings */
     unsigned disks, nics;
     struct ide *ide;    /* emulated: CD-ROM drives, and disks until they are unplugged */
     unsigned ide_disks; /* units that show a back end's disk: bit 0 for unit 0 */
@@ -157,6 +159,9 @@ MUST int xen_console_create(struct xen *x, struct err *e);
 void xen_console_destroy(struct xen *x);
 /* Starts with an empty ring on the port that the guest is told. */
 void xen_console_bind(struct xen *x);
+
+/* persona.c: NULL when no thread may look at rings. On the loop. */
+struct poller *xen_poller(struct xen *x);
 
 /* Tells the machine. */
 void xen_event(struct xen *x, enum machine_event what, const char *text);

@@ -9,6 +9,7 @@
 #include "core/gmem.h"
 #include "core/loop.h"
 #include "fakes/fake_env.h"
+#include "personas/poll.h"
 #include "personas/xen/platform.h"
 #include "personas/xen/vbd.h"
 #include "personas/xen/vif.h"
@@ -118,6 +119,7 @@ static int teardown(void **state)
 {
     (void)state;
     xenbus_destroy(x);
+    poller_destroy(x->poller);
     xenstore_destroy(x->store);
     evtchn_destroy(x->ev);
     grant_destroy(x->gr);
@@ -673,6 +675,57 @@ static void a_disk_reconnects_while_requests_are_out(void **state)
     assert_int_equal(blk_status(0), 0);
 }
 
+/* n reads as a front end makes them: it sends an event when it is asked to. How many it sent. */
+static unsigned blk_burst(unsigned n)
+{
+    uint32_t old = le32_at(ram(RING_A)), new = old + n, event;
+
+    for (uint32_t at = old; at != new; at++)
+        blk_put(at, 0, 0, REF_DATA + at % 32, 0, 7);
+    shared_store32(ram(RING_A), new);
+    shared_barrier();
+    event = shared_load32(ram(RING_A) + 4);
+    if (new - event < n)
+        ring_bell();
+    for (unsigned wait = 0; shared_load32(ram(RING_A) + 8) != new; wait++) {
+        assert_true(wait < 1000);
+        assert_true(loop_step(f.env.loop, 10000000) >= 0);
+    }
+    for (uint32_t at = old; at != new; at++)
+        assert_int_equal(blk_status(at % 32), 0);
+    return new - event < n;
+}
+
+static void much_at_a_time_needs_no_events(void **state)
+{
+    unsigned sent = 0;
+
+    (void)state;
+    x->polls = true;
+    add_disk();
+    /* Now and then an event is held back, to see whether more comes. */
+    for (unsigned i = 0; i < 200; i++)
+        assert_true(blk_burst(1) || i >= 60);
+    for (unsigned i = 0; i < 1100; i++)
+        (void)blk_burst(8);
+    for (unsigned i = 0; i < 20; i++)
+        sent += blk_burst(16);
+    assert_true(sent <= 10); /* a slow machine's thread may have given up waiting */
+    for (unsigned i = 0; i < 60; i++)
+        (void)blk_burst(1);
+    sent = 0;
+    for (unsigned i = 0; i < 20; i++)
+        sent += blk_burst(1);
+    assert_int_equal(sent, 20); /* whoever is alone is served at once */
+    (void)blk_burst(16);
+    xs_put(x->store, VBD "state", "6");
+    run();
+    xs_put(x->store, VBD "state", "1");
+    run();
+    connect_disk();
+    assert_int_equal(blk_burst(1), 1);
+}
+
 /* --- the platform device --- */
 
 static void count_unplug(void *arg, unsigned bits)
@@ -720,6 +773,7 @@ int main(void)
         TEST(bad_requests_are_answered_with_an_error),
         TEST(an_indirect_request_is_answered_by_its_inner_operation),
         TEST(a_disk_reconnects_while_requests_are_out),
+        TEST(much_at_a_time_needs_no_events),
         TEST(the_unplug_ports_speak_the_protocol),
     };
 
