@@ -135,11 +135,16 @@ static void place_words(const char *bus, int controller, int unit, char *out, si
         snprintf(out + n, room - n, "%s%d", controller >= 0 ? ":" : " ", unit);
 }
 
+/* What was not said is what plan_complete() makes of it. */
 void describe_machine(const struct plan *p)
 {
-    line_print(2, "machine %s: %u processor%s, %llu MiB%s%s%s%s",
-               p->name ? p->name : "without a name", p->cpus, p->cpus == 1 ? "" : "s",
-               (unsigned long long)(p->memory / MiB), p->firmware ? ", firmware " : "",
+    unsigned cpus = p->cpus ? p->cpus : 1;
+    uint64_t memory = p->memory ? p->memory : PLAN_MEMORY_DEFAULT;
+
+    line_print(2, "machine %s: %u processor%s%s, %llu MiB%s%s%s%s%s",
+               p->name ? p->name : "without a name", cpus, cpus == 1 ? "" : "s",
+               p->cpus ? "" : " (not said)", (unsigned long long)(memory / MiB),
+               p->memory ? "" : " (not said)", p->firmware ? ", firmware " : "",
                p->firmware ? p->firmware : "", p->persona ? ", persona " : "",
                p->persona ? p->persona : "");
     if (p->kernel)

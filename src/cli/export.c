@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* export.c - `hospes export`: a plan becomes the description that another product reads. */
 #define _GNU_SOURCE
-#define _GNU_SOURCE
 #include "import/export.h"
 
 #include <errno.h>
@@ -114,13 +113,13 @@ static int export_go(const struct export_wish *w, const char *from, const char *
     int rc;
 
     plan_init(&plan);
-    rc = make_folder(dir, e);
+    rc = describe_read(from, &w->wish, &plan, &read, e);
+    if (rc == 0)
+        rc = plan_complete(&plan, e);
+    if (rc == 0)
+        rc = make_folder(dir, e);
     if (rc == 0 && !realpath(dir, whole))
         rc = err_set(e, errno, "cannot use the folder %s: %s", dir, strerror(errno));
-    if (rc == 0)
-        rc = describe_read(from, &w->wish, &plan, &read, e);
-    if (rc == 0)
-        rc = plan_check(&plan, e);
     x.dir = whole;
     if (rc == 0)
         rc = w->to->make(&plan, &x, e);

@@ -83,6 +83,7 @@ static int import_save(const char *path, const char *text, struct err *e)
 
 static void import_need(void *arg, const char *text)
 {
+    fflush(stdout); /* a note that goes to the same file stands after what was said before it */
     fprintf(stderr, "hospes: note: %s\n", text);
 }
 

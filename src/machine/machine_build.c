@@ -275,7 +275,7 @@ static int build_disk(struct machine *m, size_t i, struct err *e)
     s.instance = ctl ? place_instance(&ctl->place.instance, instance) : NULL;
     if (rc < 0)
         disk_close(s.disk);
-    else if (d->bus && strcmp(d->bus, "floppy") == 0)
+    else if (plan_floppy(d))
         rc = board_floppy(m->board, s.disk, id, e);
     else
         rc = m->persona->ops->add_disk(m->persona, &s, e);
@@ -358,10 +358,10 @@ static void build_boot_order(struct machine *m)
         }
         number[at] = boot;
         order[at].id = d ? m->disk_id[i] : m->nic_id[i - p->disks];
-        order[at].kind = !d                                        ? BOARD_BOOT_NETWORK
-                         : d->cdrom                                ? BOARD_BOOT_CDROM
-                         : d->bus && strcmp(d->bus, "floppy") == 0 ? BOARD_BOOT_FLOPPY
-                                                                   : BOARD_BOOT_DISK;
+        order[at].kind = !d               ? BOARD_BOOT_NETWORK
+                         : d->cdrom       ? BOARD_BOOT_CDROM
+                         : plan_floppy(d) ? BOARD_BOOT_FLOPPY
+                                          : BOARD_BOOT_DISK;
         n++;
     }
     board_boot_order(m->board, order, n);

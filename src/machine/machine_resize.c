@@ -43,7 +43,7 @@ static int check(const struct disk *disk, const struct plan_disk *d, const char 
 {
     if (!disk)
         return err_exit(e, EX_USAGE_, ENOENT, "there is no disk %.31s; see hospes info", id);
-    if (d && (d->cdrom || (d->bus && strcmp(d->bus, "floppy") == 0)))
+    if (d && (d->cdrom || plan_floppy(d)))
         return err_exit(e, EX_USAGE_, EINVAL, "%s: discs and floppies keep their size", id);
     if (!disk->format)
         return err_exit(e, EX_USAGE_, EROFS,

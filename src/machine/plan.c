@@ -14,7 +14,6 @@
 #include "core/err.h"
 
 enum { PLAN_NAME_MAX = 64, PLAN_PAGE = 4096 };
-#define PLAN_MEMORY_DEFAULT (UINT64_C(1) << 30)
 #define PLAN_MEMORY_MIN (UINT64_C(4) << 20)
 #define PLAN_MEMORY_MAX (UINT64_C(1) << 42)
 
@@ -532,6 +531,11 @@ bool plan_firmware(const struct plan *p)
     return !p->kernel || p->firmware;
 }
 
+bool plan_floppy(const struct plan_disk *d)
+{
+    return d->bus && strcmp(d->bus, "floppy") == 0;
+}
+
 bool plan_q35(const struct plan *p)
 {
     return p->machine && strcmp(p->machine, "q35") == 0;
@@ -593,16 +597,10 @@ static int plan_check_boot(const struct plan *p, struct err *e)
     if (p->nvram && !plan_uefi(p))
         return err_exit(e, EX_USAGE_, EINVAL,
                         "--nvram is where UEFI keeps its variables: give --firmware uefi, too");
-    /* Firmware that was asked for may start the guest from the network. */
-    if (!p->kernel && p->disks == 0 && !(p->firmware && p->nics))
-        return err_exit(
-            e, EX_USAGE_, EINVAL,
-            "there is nothing to start: give a disk image, --kernel FILE, or --firmware "
-            "bios and a --nic to start from");
     return 0;
 }
 
-int plan_check(struct plan *p, struct err *e)
+int plan_complete(struct plan *p, struct err *e)
 {
     int rc = 0;
 
@@ -627,5 +625,17 @@ int plan_check(struct plan *p, struct err *e)
         rc = plan_check_boot(p, e);
     if (rc == 0)
         plan_identity(p);
+    return rc;
+}
+
+int plan_check(struct plan *p, struct err *e)
+{
+    int rc = plan_complete(p, e);
+
+    /* Firmware that was asked for may start the guest from the network. */
+    if (rc == 0 && !p->kernel && p->disks == 0 && !(p->firmware && p->nics))
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "there is nothing to start: give a disk image, --kernel FILE, or --firmware "
+                      "bios and a --nic to start from");
     return rc;
 }

@@ -12,6 +12,7 @@
 
 enum { PLAN_MAX_DISKS = 64, PLAN_MAX_NICS = 16, PLAN_MAX_CPUS = 255, PLAN_MAX_CONTROLLERS = 32 };
 enum { PLAN_MAX_MODULES = 31, PLAN_MAX_BOOT = 999 };
+#define PLAN_MEMORY_DEFAULT (UINT64_C(1) << 30) /* bytes, when nothing was said */
 
 enum plan_write { PLAN_SNAPSHOT, PLAN_WRITE, PLAN_READONLY };
 
@@ -128,6 +129,8 @@ MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);
 /* Does firmware start the machine, and is it UEFI? */
 bool plan_firmware(const struct plan *p);
 bool plan_uefi(const struct plan *p);
+/* Is it in a floppy drive? */
+bool plan_floppy(const struct plan_disk *d);
 /* Is its board a q35? */
 bool plan_q35(const struct plan *p);
 /* Has the machine a TPM? */
@@ -152,6 +155,8 @@ struct plan_controller *plan_controller_new(struct plan *p);
 MUST int plan_merge(struct plan *p, struct plan *over, struct err *e);
 
 /* Checks what can be known without the host: sizes, counts, contradictions. Fills defaults. */
+MUST int plan_complete(struct plan *p, struct err *e);
+/* The same, and that there is something to start. */
 MUST int plan_check(struct plan *p, struct err *e);
 
 /* The JSON form, versioned; see docs/reference/plan.md. *out is malloc()ed. */
