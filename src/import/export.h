@@ -34,7 +34,7 @@ struct export
 struct exporter_ops {
     const char *name; /* "vmx" */
     const char *about;
-    /* p was checked by plan_check(). Fills x, whose dir is set. */
+    /* p was checked by plan_complete(). Fills x, whose dir is set. */
     MUST int (*make)(const struct plan *p, struct export *x, struct err *e);
 };
 extern const struct exporter_ops *const exporters[]; /* export.c, NULL at the end */
@@ -56,6 +56,11 @@ MUST int export_tell(struct export *x, const char *key, const char *value, const
  * malloc()ed. */
 MUST int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                      char **out, struct err *e);
+
+/* Is it a floppy? They have no place in `product`, so its disk is told as one to be put in there.
+ */
+MUST int export_floppy(struct export *x, size_t i, const struct plan_disk *d, const char *product,
+                       bool *is, struct err *e);
 
 /* Disks and cards in the order in which firmware tries them; how many. */
 enum { EXPORT_BOOT_MAX = 80 };

@@ -171,7 +171,7 @@ static void put_boot(struct hyperv_out *o)
         int kind = order[i].card ? 2 : o->p->disk[order[i].i].cdrom ? 1 : 0;
         char path[80];
 
-        if (used[kind])
+        if (used[kind] || (!kind && plan_floppy(&o->p->disk[order[i].i])))
             continue;
         used[kind] = true;
         snprintf(path, sizeof(path), "_" HYPERV_BIOS "_/boot/device%d", next++);
@@ -276,7 +276,11 @@ static void put_disks(struct hyperv_out *o)
     for (size_t i = 0; i < o->p->disks && o->rc == 0; i++) {
         const struct plan_disk *d = &o->p->disk[i];
         bool scsi = d->bus && strcmp(d->bus, "scsi") == 0 && d->controller >= 0 && d->unit >= 0;
+        bool floppy;
 
+        o->rc = export_floppy(o->x, i, d, "what Hyper-V imports", &floppy, o->e);
+        if (o->rc < 0 || floppy)
+            continue;
         if (is_ide(o, d)) {
             o->drive[d->controller][d->unit] = true;
             snprintf(where, sizeof(where), "_" HYPERV_IDE "_/controller%d/drive%d", d->controller,
@@ -308,7 +312,7 @@ static void put_controllers(struct hyperv_out *o)
         const struct plan_disk *d = &o->p->disk[i];
         int n = d->bus && strcmp(d->bus, "scsi") == 0 && d->controller > 0 ? d->controller : 0;
 
-        if (!is_ide(o, d) && n > most)
+        if (!is_ide(o, d) && !plan_floppy(d) && n > most)
             most = n;
     }
     for (int n = 0; n <= most && n < PLAN_MAX_CONTROLLERS; n++) {

@@ -16,7 +16,7 @@ struct libvirt_out {
     struct export *x;
     struct err *e;
     struct buf *b;
-    unsigned letters[4]; /* the next of sd, vd, hd, xvd */
+    unsigned letters[5]; /* the next of sd, vd, hd, xvd, fd */
     int rc;
 };
 
@@ -44,6 +44,20 @@ static void element(struct libvirt_out *o, const char *indent, const char *name,
 
 /* --- the machine --- */
 
+/* "menu" or "menu=SECONDS"; libvirt counts milliseconds. */
+static void put_menu(struct libvirt_out *o)
+{
+    const char *opts = o->p->firmware_opts;
+    unsigned seconds = 0;
+
+    if (!opts || strncmp(opts, "menu", 4) != 0 || (opts[4] && opts[4] != '=' && opts[4] != ','))
+        return;
+    buf_add(o->b, "    <bootmenu enable='yes'");
+    if (sscanf(opts, "menu=%5u", &seconds) == 1)
+        buf_fmt(o->b, " timeout='%u'", seconds * 1000);
+    buf_add(o->b, "/>\n");
+}
+
 static void put_os(struct libvirt_out *o)
 {
     const struct plan *p = o->p;
@@ -55,6 +69,7 @@ static void put_os(struct libvirt_out *o)
     if (uefi && p->secure_boot)
         buf_add(o->b, "    <firmware>\n      <feature enabled='yes' name='secure-boot'/>\n"
                       "    </firmware>\n");
+    put_menu(o);
     element(o, "    ", "kernel", p->kernel);
     element(o, "    ", "initrd", p->initrd);
     element(o, "    ", "cmdline", p->append);
@@ -156,7 +171,7 @@ static const struct pair scsi_models[] = {
 
 static const struct pair buses[] = {
     {"virtio", "virtio"}, {"ide", "ide"}, {"ahci", "sata"}, {"nvme", "nvme"},
-    {"xvd", "xen"},       {"usb", "usb"}, {"sd", "sd"},
+    {"xvd", "xen"},       {"usb", "usb"}, {"sd", "sd"},     {"floppy", "fdc"},
 };
 
 static const char *bus_of(const char *plan)
@@ -208,7 +223,7 @@ static void put_target(struct libvirt_out *o, const char *bus, const struct plan
     static const struct {
         const char *bus, *prefix;
         unsigned list;
-    } names[] = {{"virtio", "vd", 1}, {"ide", "hd", 2}, {"xen", "xvd", 3}};
+    } names[] = {{"virtio", "vd", 1}, {"ide", "hd", 2}, {"xen", "xvd", 3}, {"fdc", "fd", 4}};
     const char *prefix = "sd";
     unsigned list = 0, n;
     char letters[4] = "";
@@ -270,7 +285,10 @@ static void put_disk(struct libvirt_out *o, size_t i)
             o->rc = export_tell(o->x, key, d->bus, "virtio", "libvirt has no such bus", o->e);
         bus = "virtio";
     }
-    buf_fmt(o->b, "    <disk type='file' device='%s'>\n", d->cdrom ? "cdrom" : "disk");
+    buf_fmt(o->b, "    <disk type='file' device='%s'>\n",
+            plan_floppy(d) ? "floppy"
+            : d->cdrom     ? "cdrom"
+                           : "disk");
     if (format_of(d)) {
         buf_add(o->b, "      <driver name='qemu'");
         buf_attr(o->b, "type", format_of(d));

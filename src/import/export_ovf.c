@@ -108,6 +108,8 @@ static void put_files(struct ovf_out *o)
     for (size_t i = 0; i < o->p->disks && o->rc == 0; i++) {
         char *name = NULL, key[24];
 
+        if (plan_floppy(&o->p->disk[i]))
+            continue; /* told with its item */
         o->rc = export_disk(o->x, i, &o->p->disk[i], suffixes, &name, o->e);
         snprintf(key, sizeof(key), "disk%zu", i);
         if (o->rc == 0 && name[0] == '/') {
@@ -127,7 +129,7 @@ static void put_files(struct ovf_out *o)
     }
     buf_add(o->b, "  </References>\n  <DiskSection>\n    <Info>Virtual disks</Info>\n");
     for (size_t i = 0; i < o->p->disks; i++) {
-        if (!o->p->disk[i].cdrom)
+        if (!o->p->disk[i].cdrom && !plan_floppy(&o->p->disk[i]))
             buf_fmt(o->b,
                     "    <Disk ovf:diskId=\"disk%zu\" ovf:fileRef=\"file%zu\" ovf:capacity=\"0\" "
                     "ovf:format=\"http://www.vmware.com/interfaces/specifications/"
@@ -218,7 +220,11 @@ static void put_disk(struct ovf_out *o, size_t i)
     const char *bus = bus_of(d);
     unsigned parent = 0;
     char text[32];
+    bool floppy;
 
+    o->rc = export_floppy(o->x, i, d, "an OVF", &floppy, o->e);
+    if (o->rc < 0 || floppy)
+        return;
     for (size_t k = 0; k < o->mades; k++) {
         if (o->made[k].number == (d->controller < 0 ? 0 : d->controller) &&
             strcmp(o->made[k].bus, bus) == 0)
@@ -311,7 +317,7 @@ static void put_items(struct ovf_out *o)
             put_controller(o, p->ctl[i].bus, p->ctl[i].number, &p->ctl[i].place);
     }
     for (size_t i = 0; i < p->disks; i++) {
-        if (p->disk[i].bus || p->disk[i].controller >= 0)
+        if ((p->disk[i].bus || p->disk[i].controller >= 0) && !plan_floppy(&p->disk[i]))
             put_controller(o, bus_of(&p->disk[i]),
                            p->disk[i].controller < 0 ? 0 : p->disk[i].controller, NULL);
     }
@@ -387,6 +393,8 @@ static void put_boot(struct ovf_out *o)
     for (size_t k = 0; k < n; k++) {
         size_t i = order[k].i;
 
+        if (!order[k].card && plan_floppy(&o->p->disk[i]))
+            continue;
         buf_fmt(o->b,
                 "    <vmw:BootOrderSection ovf:required=\"false\" vmw:instanceId=\"%u\" "
                 "vmw:type=\"%s\">\n      <Info>Boot order</Info>\n    </vmw:BootOrderSection>\n",

@@ -29,7 +29,7 @@ struct vmx_out {
     struct err *e;
     struct buf *b;
     bool there[4][VMX_CONTROLLERS]; /* scsi, sata, ide, nvme: written already */
-    int next_sata;
+    int next_sata, floppies;
     int rc;
 };
 
@@ -221,7 +221,7 @@ static void put_controller(struct vmx_out *v, int family, int number, const char
 static void place(struct vmx_out *v, size_t i, int *family, int *number, int *unit)
 {
     const struct plan_disk *d = &v->p->disk[i];
-    char key[24], to[32];
+    char key[32], to[32];
 
     *family = family_of(d->bus);
     *number = d->controller;
@@ -240,12 +240,30 @@ static void place(struct vmx_out *v, size_t i, int *family, int *number, int *un
                             "VMware has no such bus, or not that place on it", v->e);
 }
 
+static void put_floppy(struct vmx_out *v, size_t i)
+{
+    const struct plan_disk *d = &v->p->disk[i];
+    char *name = NULL;
+
+    v->rc = export_disk(v->x, i, d, NULL, &name, v->e);
+    if (v->rc == 0) {
+        put(v, "TRUE", "floppy%d.present", v->floppies);
+        put(v, "file", "floppy%d.fileType", v->floppies);
+        put(v, name, "floppy%d.fileName", v->floppies++);
+    }
+    free(name);
+}
+
 static void put_disk(struct vmx_out *v, size_t i)
 {
     const struct plan_disk *d = &v->p->disk[i];
     int family, number, unit;
     char *name = NULL, at[32];
 
+    if (plan_floppy(d)) {
+        put_floppy(v, i);
+        return;
+    }
     place(v, i, &family, &number, &unit);
     if (v->rc == 0)
         v->rc = export_disk(v->x, i, d, VMX_SUFFIXES, &name, v->e);
@@ -322,9 +340,10 @@ static void put_boot(struct vmx_out *v)
     const char *before = "";
 
     for (size_t k = 0; k < n; k++) {
-        const char *word = order[k].card                  ? "ethernet"
-                           : v->p->disk[order[k].i].cdrom ? "cdrom"
-                                                          : "hdd";
+        const char *word = order[k].card                          ? "ethernet"
+                           : v->p->disk[order[k].i].cdrom         ? "cdrom"
+                           : plan_floppy(&v->p->disk[order[k].i]) ? "floppy"
+                                                                  : "hdd";
 
         if (!order[k].card && strcmp(word, before) == 0)
             continue;

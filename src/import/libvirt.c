@@ -170,20 +170,14 @@ static void take_boot(struct reading *r, struct node *os)
 
     for (struct node *b = node_first(os, "boot"); b; b = node_next(b, "boot")) {
         struct node *dev = node_get(b, "@dev");
-        bool hd = node_is(dev, "hd"), cd = node_is(dev, "cdrom");
 
-        if (node_is(dev, "fd")) {
-            read_drop(r, dev, "there is no floppy drive");
-            continue;
-        }
-        for (size_t i = 0; i < r->p->disks && (hd || cd); i++) {
-            if (r->p->disk[i].cdrom == cd && !r->p->disk[i].boot)
-                r->p->disk[i].boot = next++;
-        }
-        for (size_t i = 0; i < r->p->nics && node_is(dev, "network"); i++) {
-            if (!r->p->nic[i].boot)
-                r->p->nic[i].boot = next++;
-        }
+        read_boot_kind(r,
+                       node_is(dev, "hd")        ? 'c'
+                       : node_is(dev, "cdrom")   ? 'd'
+                       : node_is(dev, "fd")      ? 'a'
+                       : node_is(dev, "network") ? 'n'
+                                                 : '-',
+                       &next);
         read_keep(r, dev);
     }
 }
@@ -283,7 +277,8 @@ static const struct read_rule rules[] = {
     {"domain/memtune", "shares and limits belong to the host that schedules"},
     {"domain/memoryBacking", "how the host keeps the guest's memory"},
     {"domain/memory", "how the host keeps the guest's memory"},
-    {"domain/maxMemory", "memory is not added to a running guest"},
+    {"domain/maxMemory",
+     "more memory is not promised; what a guest is given later is asked for while it runs"},
     {"domain/resource", "how the host keeps its machines"},
     {"domain/iothreads", "loops are chosen by --disk loop=N"},
     {"domain/iothreadids", "loops are chosen by --disk loop=N"},
@@ -305,7 +300,7 @@ static const struct read_rule rules[] = {
     {"domain/devices/parallel", "there is no parallel port"},
     {"domain/devices/channel", "agents' channels are the persona's"},
     {"domain/devices/input", "keyboard and pointer are the persona's"},
-    {"domain/devices/hub", "there is no USB controller"},
+    {"domain/devices/hub", "USB devices are not attached"},
     {"domain/devices/smartcard", "there is no card reader"},
     {"domain/devices/watchdog", "there is no watchdog"},
     {"domain/devices/memballoon", "the balloon is the persona's"},

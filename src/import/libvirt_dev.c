@@ -254,6 +254,11 @@ static void take_details(struct reading *r, struct node *disk, struct plan_disk 
     read_drop(r, node_first(disk, "shareable"), "disks are not shared between machines");
 }
 
+static bool floppy(struct node *disk)
+{
+    return node_is(node_get(disk, "@device"), "floppy") || strcmp(target_of(disk).bus, "fdc") == 0;
+}
+
 static void take_disk(struct reading *r, struct node *devices, struct node *disk, int *index)
 {
     struct node *device = node_get(disk, "@device"), *file;
@@ -261,10 +266,6 @@ static void take_disk(struct reading *r, struct node *devices, struct node *disk
     struct plan_disk *d, place = {.controller = -1, .unit = -1};
     const char *bus;
 
-    if (node_is(device, "floppy") || strcmp(t.bus, "fdc") == 0) {
-        read_drop_all(r, disk, "there is no floppy drive");
-        return;
-    }
     if (node_is(device, "lun")) {
         read_drop_all(r, disk, "a device that is passed through belongs to its host");
         return;
@@ -272,12 +273,27 @@ static void take_disk(struct reading *r, struct node *devices, struct node *disk
     file = source_of(r, disk);
     if (!file)
         return;
+    if (floppy(disk) && node_is(node_get(disk, "@type"), "block")) {
+        read_drop_all(r, disk, "the drive of another host is not here");
+        return;
+    }
+    if (floppy(disk)) {
+        d = read_floppy(r, file);
+        if (d)
+            take_details(r, disk, d);
+        read_keep_all(r, node_first(disk, "address"));
+        return;
+    }
     take_place(r, disk, &t, &place);
     bus = bus_of(devices, t.bus, place.controller < 0 ? 0 : place.controller,
                  r->p->persona ? r->p->persona : "");
     if (!bus)
         read_fail(r, node_get(disk, "target/@bus"), "not a bus that hospes knows");
-    d = read_disk(r, bus);
+    /* One that nobody described is there all the same. */
+    d = strcmp(t.bus, "scsi") != 0 ||
+                read_controller(r, bus, place.controller < 0 ? 0 : place.controller)
+            ? read_disk(r, bus)
+            : NULL;
     if (!d) {
         free(place.place.pci);
         return;
@@ -317,12 +333,17 @@ static void take_disks(struct reading *r, struct node *devices)
         int at = 0;
         size_t before = r->p->disks;
 
-        take_disk(r, devices, n, &at);
+        if (!floppy(n))
+            take_disk(r, devices, n, &at);
         if (r->rc == 0 && r->p->disks > before)
             index[before] = at;
     }
     if (r->rc == 0)
         sort(r->p, index, 0);
+    for (struct node *n = node_first(devices, "disk"); n && r->rc == 0; n = node_next(n, "disk")) {
+        if (floppy(n))
+            take_disk(r, devices, n, index);
+    }
 }
 
 /* --- cards --- */

@@ -348,6 +348,7 @@ static bool take_image(struct ovf *o, struct ovf_item *it, const char *id, struc
     read_drop(o->r, node_get(disk, "@capacity"), "the file has its size itself");
     read_drop(o->r, node_get(disk, "@capacityAllocationUnits"), "the file has its size itself");
     read_drop(o->r, node_get(disk, "@parentRef"), "the file names its parent itself");
+    read_drop_all(o->r, disk, "the file says itself what it holds");
     return true;
 }
 
@@ -492,7 +493,7 @@ static void take_others(struct ovf *o, struct ovf_item *it)
     else if (it->type == CIM_DISK || it->type == CIM_CDROM || it->type == CIM_DVD)
         take_disk(o, it);
     else if (it->type == CIM_FLOPPY)
-        read_drop_all(o->r, it->n, "there is no floppy drive");
+        read_drop_all(o->r, it->n, "floppies are not taken out of an OVF; --floppy adds one");
     else if (it->type == CIM_OTHER && strcasestr(it->subtype, "vtpm"))
         read_tpm(o->r, node_get(it->n, "ResourceSubType"), "2.0");
     if (it->type == CIM_PROCESSOR || it->type == CIM_MEMORY)

@@ -117,9 +117,8 @@ static struct node *key(struct reading *r, const char *name)
 /* --- the machine --- */
 
 /* %XX as in URLs; a byte of zero stays as it is written. */
-static void take_notes(struct reading *r)
+static void take_escaped(struct reading *r, struct node *n, char **at)
 {
-    struct node *n = key(r, "description");
     char *text, *out;
 
     if (!n || !n->value || !*n->value)
@@ -139,7 +138,7 @@ static void take_notes(struct reading *r)
     }
     if (text) {
         *out = '\0';
-        read_set(r, &r->p->notes, text);
+        read_set(r, at, text);
     }
     free(text);
     read_keep(r, n);
@@ -263,7 +262,7 @@ static void take_machine(struct reading *r)
 
     read_persona(r, "kvm", "a machine of Proxmox VE");
     read_name(r, key(r, "name"));
-    take_notes(r);
+    take_escaped(r, key(r, "description"), &r->p->notes);
     take_cpus(r);
     take_memory(r);
     take_smbios(r);
@@ -317,7 +316,7 @@ static void take_options(struct reading *r, struct node *n, struct plan_disk *d)
 {
     struct node *format = node_first(n, "format");
 
-    read_text(r, &d->serial, node_first(n, "serial"));
+    take_escaped(r, node_first(n, "serial"), &d->serial);
     if (format && format->value && *format->value)
         read_set(r, &d->format, format->value);
     read_keep(r, format);
@@ -440,6 +439,7 @@ static void take_card(struct reading *r, struct node *n)
     take_pci(r, &nic->place, PCI_NET, atoi(n->name + 3));
     read_keep(r, model);
     read_lan(r, node_first(n, "bridge"), nic);
+    read_drop(r, node_first(n, "link_down"), "the cable is in the card here");
 }
 
 static void take_cards(struct reading *r)
@@ -485,9 +485,27 @@ static void boot_from(struct reading *r, const char *word, unsigned *next)
     }
 }
 
+/* Of old: "boot: cdn", kinds of devices in the order of starting; of disks, the one that bootdisk
+ * names. */
+static void take_old_boot(struct reading *r, struct node *kinds, struct node *disk)
+{
+    const char *word = kinds && kinds->value && *kinds->value ? kinds->value : "cdn";
+    unsigned next = 1;
+
+    for (; *word; word++) {
+        if (*word == 'c' && disk && disk->value)
+            boot_from(r, disk->value, &next);
+        else
+            read_boot_kind(r, *word, &next);
+    }
+    read_keep(r, kinds);
+}
+
 static void take_boot(struct reading *r)
 {
     struct node *boot = key(r, "boot"), *order = node_first(boot, "order");
+    struct node *old =
+        node_first(boot, "file") ? node_first(boot, "file") : node_first(boot, "legacy");
     struct node *disk = key(r, "bootdisk");
     char text[512], *save, *word;
     unsigned next = 1;
@@ -497,8 +515,8 @@ static void take_boot(struct reading *r)
         for (word = strtok_r(text, ";", &save); word; word = strtok_r(NULL, ";", &save))
             boot_from(r, word, &next);
         read_keep(r, order);
-    } else if (disk && disk->value) {
-        boot_from(r, disk->value, &next);
+    } else if (old || disk) {
+        take_old_boot(r, old, disk);
     }
     if (disk && order)
         read_drop(r, disk, "the boot order is there, so this does not count");
@@ -529,12 +547,12 @@ static const struct read_rule rules[] = {
     {"numa", "there is one memory node"},
     {"hugepages", "how the host keeps the guest's memory"},
     {"keephugepages", "how the host keeps the guest's memory"},
-    {"hotplug", "devices are not added to a running guest"},
+    {"hotplug", "which devices may come while it runs is the persona's"},
     {"vga", "the display is chosen when running"},
     {"keyboard", "the display is chosen when running"},
     {"spice_enhancements", "the display is chosen when running"},
     {"audio", "there is no sound device"},
-    {"usb", "there is no USB controller"},
+    {"usb", "USB devices are not attached"},
     {"tablet", "keyboard and pointer are the persona's"},
     {"hostpci", "devices of the other host are not here"},
     {"parallel", "there is no parallel port"},
@@ -559,6 +577,19 @@ static const struct read_rule rules[] = {
     {"sata", "a matter of Proxmox VE's own host side"},
     {"virtio", "a matter of Proxmox VE's own host side"},
     {"boot", "of the boot order, what hospes does not need"},
+    {"ci", "Proxmox VE writes it to its cloud-init disc, which the guest finds if it is here"},
+    {"ipconfig",
+     "Proxmox VE writes it to its cloud-init disc, which the guest finds if it is here"},
+    {"nameserver",
+     "Proxmox VE writes it to its cloud-init disc, which the guest finds if it is here"},
+    {"searchdomain",
+     "Proxmox VE writes it to its cloud-init disc, which the guest finds if it is here"},
+    {"sshkeys", "Proxmox VE writes it to its cloud-init disc, which the guest finds if it is here"},
+    {"freeze", "processors run from the start"},
+    {"autostart", "how Proxmox VE kept the machine"},
+    {"migrate", "how Proxmox VE moved the machine"},
+    {"reboot", "what hospes does when a guest restarts is said when running"},
+    {"watchdog", "there is no watchdog"},
     {"smbios1", "hospes' tables have no such field"},
     {NULL, NULL},
 };

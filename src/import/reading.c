@@ -12,7 +12,7 @@
 
 #include "core/err.h"
 
-enum { READ_TEXT_MAX = 60000 };
+enum { READ_TEXT_MAX = 60000, READ_FLOPPIES = 2 };
 
 int read_tree(const struct import_file *f, struct plan *p, struct import_report *report,
               struct err *e, char separator, int (*parse)(struct reading *r),
@@ -153,8 +153,9 @@ void read_text(struct reading *r, char **at, struct node *n)
     read_keep(r, n);
 }
 
-uint64_t read_number(struct reading *r, struct node *n, uint64_t min, uint64_t max,
-                     uint64_t missing)
+/* of: " of MiB", or "". */
+static uint64_t number_of(struct reading *r, struct node *n, uint64_t min, uint64_t max,
+                          uint64_t missing, const char *of)
 {
     unsigned long long v;
     char *end;
@@ -164,12 +165,18 @@ uint64_t read_number(struct reading *r, struct node *n, uint64_t min, uint64_t m
     errno = 0;
     v = strtoull(n->value, &end, 10);
     if (!isdigit((unsigned char)n->value[0]) || *end || errno || v < min || v > max) {
-        read_fail(r, n, "not a number from %llu to %llu", (unsigned long long)min,
+        read_fail(r, n, "not a number%s from %llu to %llu", of, (unsigned long long)min,
                   (unsigned long long)max);
         return missing;
     }
     read_keep(r, n);
     return v;
+}
+
+uint64_t read_number(struct reading *r, struct node *n, uint64_t min, uint64_t max,
+                     uint64_t missing)
+{
+    return number_of(r, n, min, max, missing, "");
 }
 
 bool read_true(const struct node *n)
@@ -274,7 +281,11 @@ void read_memory(struct reading *r, struct node *n, uint64_t unit, uint64_t miss
 {
     uint64_t max = (UINT64_C(1) << 42) / unit;
 
-    r->p->memory = read_number(r, n, 1, max, missing) * unit;
+    r->p->memory = number_of(r, n, 1, max, missing,
+                             unit == MiB   ? " of MiB"
+                             : unit == KiB ? " of KiB"
+                                           : "") *
+                   unit;
     if (r->rc == 0 && n && r->p->memory < 4 * MiB)
         read_fail(r, n, "a machine has at least 4 MiB of memory");
     /* libvirt counts in KiB and may leave a part of a page. */
@@ -327,6 +338,25 @@ struct plan_disk *read_disk(struct reading *r, const char *bus)
     return d;
 }
 
+struct plan_disk *read_floppy(struct reading *r, struct node *n)
+{
+    struct plan_disk *d;
+    int have = 0;
+
+    for (size_t i = 0; i < r->p->disks; i++)
+        have += plan_floppy(&r->p->disk[i]);
+    if (have == READ_FLOPPIES) {
+        read_drop(r, n, "a PC has two floppy drives");
+        return NULL;
+    }
+    d = read_disk(r, "floppy");
+    if (!d)
+        return NULL;
+    d->unit = have;
+    read_file(r, n, d);
+    return d;
+}
+
 struct plan_nic *read_nic(struct reading *r, const char *model)
 {
     struct plan_nic *n = r->rc == 0 ? plan_nic_new(r->p) : NULL;
@@ -357,6 +387,20 @@ struct plan_controller *read_controller(struct reading *r, const char *bus, int 
     read_set(r, &c->bus, bus);
     c->number = number;
     return c;
+}
+
+void read_boot_kind(struct reading *r, char kind, unsigned *next)
+{
+    for (size_t i = 0; i < r->p->disks; i++) {
+        struct plan_disk *d = &r->p->disk[i];
+
+        if (kind == (plan_floppy(d) ? 'a' : d->cdrom ? 'd' : 'c') && !d->boot)
+            d->boot = (*next)++;
+    }
+    for (size_t i = 0; kind == 'n' && i < r->p->nics; i++) {
+        if (!r->p->nic[i].boot)
+            r->p->nic[i].boot = (*next)++;
+    }
 }
 
 void read_file_as(struct reading *r, struct node *n, const char *name, struct plan_disk *d)

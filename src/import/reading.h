@@ -67,7 +67,13 @@ void read_persona(struct reading *r, const char *persona, const char *why);
 void read_option(struct reading *r, const char *key, const char *value);
 
 struct plan_disk *read_disk(struct reading *r, const char *bus); /* NULL: failed, told in r */
+/* A floppy drive with the file that n names, after the disks read so far. NULL: failed, or hospes
+ * has no more drives, and n is dropped. */
+struct plan_disk *read_floppy(struct reading *r, struct node *n);
 struct plan_nic *read_nic(struct reading *r, const char *model); /* on the user network */
+/* Floppies ('a'), disks ('c'), discs ('d') or cards ('n') are next in the order of starting; the
+ * letters are those of QEMU's, xl's and Proxmox VE's `boot`. After disks and cards. */
+void read_boot_kind(struct reading *r, char kind, unsigned *next);
 /* The controller with that bus and number, made when it is new. */
 struct plan_controller *read_controller(struct reading *r, const char *bus, int number);
 /* The disk's file by import_reference(). */

@@ -91,16 +91,14 @@ static void take_boot(struct reading *r, struct node *hardware)
     for (struct node *o = node_first(node_first(hardware, "Boot"), "Order"); o;
          o = node_next(o, "Order")) {
         struct node *device = node_get(o, "@device");
-        bool hd = node_is(device, "HardDisk"), cd = node_is(device, "DVD");
 
-        for (size_t i = 0; i < r->p->disks && (hd || cd); i++) {
-            if (r->p->disk[i].cdrom == cd && !r->p->disk[i].boot)
-                r->p->disk[i].boot = next++;
-        }
-        for (size_t i = 0; i < r->p->nics && node_is(device, "Network"); i++) {
-            if (!r->p->nic[i].boot)
-                r->p->nic[i].boot = next++;
-        }
+        read_boot_kind(r,
+                       node_is(device, "HardDisk")  ? 'c'
+                       : node_is(device, "DVD")     ? 'd'
+                       : node_is(device, "Floppy")  ? 'a'
+                       : node_is(device, "Network") ? 'n'
+                                                    : '-',
+                       &next);
         read_keep(r, device);
         read_keep(r, node_get(o, "@position"));
     }
@@ -157,10 +155,6 @@ static void take_device(struct reading *r, struct node *machine, struct node *at
     int port, device;
     struct plan_disk *d;
 
-    if (node_is(type, "Floppy")) {
-        read_drop_all(r, attached, "there is no floppy drive");
-        return;
-    }
     if (!uuid || !uuid->value) {
         read_drop_all(r, attached, "the drive is empty");
         return;
@@ -170,6 +164,12 @@ static void take_device(struct reading *r, struct node *machine, struct node *at
         image = medium(r->t.top.child, uuid->value); /* older: a registry of all machines */
     if (!image) {
         read_fail(r, uuid, "no image in the media registry has that UUID");
+        return;
+    }
+    if (strcmp(bus, "floppy") == 0) {
+        (void)read_floppy(r, node_get(image, "@location"));
+        read_keep_all(r, attached);
+        keep_chain(r, image);
         return;
     }
     d = read_disk(r, bus);
@@ -205,7 +205,7 @@ static int same_before(const struct node *parent, const struct node *c, const ch
 
 static void take_disks(struct reading *r, struct node *machine, struct node *hardware)
 {
-    struct node *parent = node_first(hardware, "StorageControllers");
+    struct node *parent = node_first(hardware, "StorageControllers"), *floppies = NULL;
 
     if (!parent)
         parent = node_first(machine, "StorageControllers"); /* before 1.19 */
@@ -217,7 +217,7 @@ static void take_disks(struct reading *r, struct node *machine, struct node *har
         int number;
 
         if (node_is(type, "I82078")) {
-            read_drop_all(r, c, "there is no floppy drive");
+            floppies = c;
             continue;
         }
         if (!bus) {
@@ -235,6 +235,10 @@ static void take_disks(struct reading *r, struct node *machine, struct node *har
              a = node_next(a, "AttachedDevice"))
             take_device(r, machine, a, bus, number);
     }
+    for (struct node *a = node_first(floppies, "AttachedDevice"); a && r->rc == 0;
+         a = node_next(a, "AttachedDevice"))
+        take_device(r, machine, a, "floppy", 0);
+    read_keep(r, node_get(floppies, "@type"));
 }
 
 /* --- cards --- */
@@ -317,7 +321,7 @@ static const struct read_rule rules[] = {
     {"*Recording", "the display is chosen when running"},
     {"*RemoteDisplay", "the display is chosen when running"},
     {"*AudioAdapter", "there is no sound device"},
-    {"*USB", "there is no USB controller"},
+    {"*USB", "USB devices are not attached"},
     {"*UART", "serial ports are chosen when running"},
     {"*LPT", "there is no parallel port"},
     {"*Clipboard", "nothing is shared with a desktop"},

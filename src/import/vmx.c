@@ -311,6 +311,11 @@ static bool usable(struct reading *r, struct node *dev, struct node *file, struc
         read_drop_all(r, dev, "the device has no file");
         return false;
     }
+    if (node_is(type, "scsi-passthru") && file->value &&
+        (strstr(file->value, "/cdrom/") || strstr(file->value, "/genscsi/"))) {
+        read_drop_all(r, dev, "the drive of another host is not here");
+        return false;
+    }
     if (node_is(type, "rawDisk") || node_is(type, "scsi-passthru")) {
         read_fail(r, file, "a raw device mapping belongs to its host; give a disk image instead");
         return false;
@@ -432,13 +437,30 @@ static void read_bus(struct reading *r, const char *bus, const char *model)
     qsort(r->p->ctl + ctls, r->p->ctls - ctls, sizeof(r->p->ctl[0]), by_number);
 }
 
+static void read_drive(struct reading *r, struct node *dev)
+{
+    struct node *file = node_get(dev, "fileName"), *start = node_get(dev, "startConnected");
+
+    if (!read_true(node_get(dev, "present")) || !file || !file->value || !*file->value) {
+        read_drop_all(r, dev, "the drive is empty");
+    } else if (read_true(node_get(dev, "clientDevice")) ||
+               !node_is(node_get(dev, "fileType"), "file")) {
+        read_drop_all(r, dev, "the drive of another host is not here");
+    } else if (start && !read_true(start)) {
+        read_drop_all(r, dev, "it is not in the drive at the start; --floppy puts it there");
+    } else {
+        (void)read_floppy(r, file);
+        read_keep_all(r, dev);
+    }
+}
+
 static void read_floppies(struct reading *r)
 {
-    for (struct node *dev = node_first(&r->t.top, NULL); dev; dev = dev->next) {
+    for (struct node *dev = node_first(&r->t.top, NULL); dev && r->rc == 0; dev = dev->next) {
         int number, unit;
 
         if (numbered(dev->name, "floppy", &number, &unit))
-            read_drop_all(r, dev, "there is no floppy drive");
+            read_drive(r, dev);
     }
 }
 
@@ -502,13 +524,14 @@ static void read_boot(struct reading *r)
         return;
     snprintf(text, sizeof(text), "%s", order->value);
     for (word = strtok_r(text, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
-        bool hdd = strcasecmp(word, "hdd") == 0, cd = strcasecmp(word, "cdrom") == 0;
         int card;
 
-        for (size_t i = 0; i < r->p->disks; i++) {
-            if ((hdd || cd) && r->p->disk[i].cdrom == cd && !r->p->disk[i].boot)
-                r->p->disk[i].boot = next++;
-        }
+        read_boot_kind(r,
+                       strcasecmp(word, "hdd") == 0      ? 'c'
+                       : strcasecmp(word, "cdrom") == 0  ? 'd'
+                       : strcasecmp(word, "floppy") == 0 ? 'a'
+                                                         : '-',
+                       &next);
         if (sscanf(word, "ethernet%2d", &card) == 1 && card >= 0 && (size_t)card < r->p->nics &&
             !r->p->nic[card].boot)
             r->p->nic[card].boot = next++;
@@ -529,8 +552,8 @@ static const struct read_rule rules[] = {
     {"svga.", "the display is chosen when running"},
     {"mks.", "the display is chosen when running"},
     {"vmci", "VMCI is not offered; tools fall back to the backdoor"},
-    {"usb", "there is no USB controller"},
-    {"ehci", "there is no USB controller"},
+    {"usb", "USB devices are not attached"},
+    {"ehci", "USB devices are not attached"},
     {"sound", "there is no sound device"},
     {"serial", "serial ports are chosen when running"},
     {"parallel", "there is no parallel port"},
@@ -562,8 +585,8 @@ static const struct read_rule rules[] = {
     {"cpuid.", "processors are those of this host"},
     {"monitor", "settings of VMware's own virtual machine monitor"},
     {"vhv.", "the guest gets no virtualization of its own"},
-    {"vcpu.hotadd", "processors are not added to a running guest"},
-    {"mem.hotadd", "memory is not added to a running guest"},
+    {"vcpu.hotadd", "what may be added later is said when running, by --cpus N,max=M"},
+    {"mem.hotadd", "what a guest is given later is asked for while it runs"},
     {"disk.EnableUUID", "disks always tell their identity"},
     {"vtpm.", "the TPM is one of its own, with new state"},
     {"managedVM.", "the state of the TPM is encrypted by VMware"},

@@ -100,18 +100,8 @@ static void take_boot(struct reading *r)
     struct node *boot = key(r, "boot");
     unsigned next = 1;
 
-    for (const char *c = boot && boot->value ? boot->value : ""; *c; c++) {
-        bool hd = *c == 'c', cd = *c == 'd';
-
-        for (size_t i = 0; i < r->p->disks && (hd || cd); i++) {
-            if (r->p->disk[i].cdrom == cd && !r->p->disk[i].boot)
-                r->p->disk[i].boot = next++;
-        }
-        for (size_t i = 0; i < r->p->nics && *c == 'n'; i++) {
-            if (!r->p->nic[i].boot)
-                r->p->nic[i].boot = next++;
-        }
-    }
+    for (const char *c = boot && boot->value ? boot->value : ""; *c; c++)
+        read_boot_kind(r, *c, &next);
     read_keep(r, boot);
 }
 
@@ -223,6 +213,8 @@ static void take_card(struct reading *r, struct node *n)
         read_change(r, model, "vif",
                     "the guest's Xen drivers unplug that card and use this one, with its address");
     read_keep(r, node_first(n, "type"));
+    if (!n->child)
+        read_keep(r, n); /* '' is a card with all that goes without saying */
 }
 
 static void take_machine(struct reading *r)
@@ -261,7 +253,7 @@ static const struct read_rule rules[] = {
     {"serial", "serial ports are chosen when running"},
     {"parallel", "there is no parallel port"},
     {"channel", "channels to the host are the persona's"},
-    {"usb", "there is no USB controller"},
+    {"usb", "USB devices are not attached"},
     {"soundhw", "there is no sound device"},
     {"pci", "devices of the other host are not here"},
     {"device_model", "hospes is the device model"},

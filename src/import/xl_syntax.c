@@ -47,16 +47,19 @@ static void skip(struct lexer *x, bool lines)
 
 static int quoted(struct lexer *x, char *out)
 {
-    char quote = *x->at++;
+    char quote = *x->at++, three[3] = "";
     size_t n = 0;
 
-    if (x->at[0] == quote && x->at[1] == quote)
-        return bad(x, "a text in three quotes is not read; use one");
-    for (; *x->at != quote; x->at++) {
+    if (x->at[0] == quote && x->at[1] == quote) {
+        three[0] = three[1] = quote;
+        x->at += 2;
+    }
+    for (; *x->at != quote || strncmp(x->at + 1, three, strlen(three)) != 0; x->at++) {
         char c = *x->at;
 
-        if (c == '\0' || c == '\n')
+        if (c == '\0' || (c == '\n' && !*three))
             return bad(x, "a text has no end");
+        x->line += c == '\n';
         if (c == '\\' && x->at[1] && x->at[1] != '\n') {
             c = *++x->at;
             c = (char)(c == 'n' ? '\n' : c == 't' ? '\t' : c);
@@ -65,7 +68,7 @@ static int quoted(struct lexer *x, char *out)
             return bad(x, "a text is too long");
         out[n++] = c;
     }
-    x->at++;
+    x->at += 1 + strlen(three);
     out[n] = '\0';
     return 0;
 }
@@ -219,7 +222,7 @@ static int take_text(struct reading *r, struct node *n, const char *text)
 
     if (n->up->up == &r->t.top && strcmp(list, "disk") == 0)
         return xl_split_disk(r, n, text);
-    if (n->up->up == &r->t.top && (strcmp(list, "vif") == 0 || strcmp(list, "vfb") == 0))
+    if (*text && n->up->up == &r->t.top && (strcmp(list, "vif") == 0 || strcmp(list, "vfb") == 0))
         return xl_split(r, n, text, NULL);
     return tree_value(&r->t, n, text, strlen(text), r->e);
 }

@@ -101,6 +101,13 @@ static inline enum import_fate fate(const char *key)
     return l ? l->fate : IMPORT_KEPT;
 }
 
+static inline const char *why(const char *key)
+{
+    const struct import_line *l = told(key);
+
+    return l && l->why ? l->why : "";
+}
+
 static inline bool ends(const char *text, const char *end)
 {
     size_t n = text ? strlen(text) : 0, m = strlen(end);

@@ -45,6 +45,17 @@ static void fill(struct plan *p, const char *persona, const char *bus, const cha
     n->mac_said = true;
 }
 
+static void add_floppy(struct plan *p)
+{
+    struct plan_disk *d = plan_disk_new(p);
+    char path[80];
+
+    snprintf(path, sizeof(path), "%s/a.img", dir);
+    assert_int_equal(plan_set(&d->path, path, &e), 0);
+    assert_int_equal(plan_set(&d->bus, "floppy", &e), 0);
+    d->unit = 0;
+}
+
 static char *plain(struct plan *p)
 {
     char *text, *at;
@@ -105,6 +116,15 @@ static void a_machine_comes_back_as_it_went(void **state)
     assert_int_equal(plan_set(&p.tpm, "2.0", &e), 0);
     p.rtc_local = true;
     same_after("libvirt", &p);
+    fill(&p, "kvm", "virtio-scsi", "virtio");
+    p.secure_boot = false;
+    assert_int_equal(plan_set(&p.firmware, "bios", &e), 0);
+    assert_int_equal(plan_set(&p.firmware_opts, "menu=3", &e), 0);
+    add_floppy(&p);
+    same_after("libvirt", &p);
+    fill(&p, "vmware", "pvscsi", "vmxnet3");
+    add_floppy(&p);
+    same_after("vmx", &p);
     fill(&p, "hyperv", "scsi", "netvsc");
     memcpy(p.nic[0].place.instance.b, p.uuid, 16);
     p.nic[0].place.instance.said = true;
@@ -150,6 +170,33 @@ static void foreign_images_and_buses_are_told(void **state)
     plan_free(&p);
 }
 
+/* Formats that have no floppies: told, and the rest is as it was without. */
+static void a_floppy_that_cannot_go_is_told(void **state)
+{
+    static const char *const formats[] = {"ovf", "hyperv"};
+
+    (void)state;
+    for (size_t k = 0; k < ARRAY_SIZE(formats); k++) {
+        struct export x = {.dir = dir};
+        bool told = false;
+        struct plan p;
+
+        plan_init(&p);
+        fill(&p, "hyperv", "scsi", "netvsc");
+        add_floppy(&p);
+        p.disk[2].boot = 3;
+        assert_int_equal(exporter_find(formats[k])->make(&p, &x, &e), 0);
+        for (size_t i = 0; i < x.report.count; i++)
+            told |= x.report.lines[i].fate == IMPORT_DROPPED &&
+                    strcmp(x.report.lines[i].key, "disk2") == 0;
+        assert_true(told);
+        assert_true(x.files > 0);
+        assert_true(k > 0 || !strstr(x.file[0].text.s, "a.img")); /* the other is no text */
+        export_free(&x);
+        plan_free(&p);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
@@ -157,6 +204,7 @@ int main(void)
         T(a_machine_comes_back_as_it_went),
         T(long_notes_lie_far_away_in_a_vmcx),
         T(foreign_images_and_buses_are_told),
+        T(a_floppy_that_cannot_go_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

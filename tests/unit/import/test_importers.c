@@ -363,10 +363,10 @@ static void a_hyperv_xml_is_read(void **state)
 static void an_xl_file_is_read_and_never_executed(void **state)
 {
     static const char *const bad[] = {
-        "import os\nname = 'a'\n",       "name = 'a' % 1\nmemory = 4\n",
-        "name = os.uname()\n",           "name = ['a'\nmemory = 64\n",
-        "name = \"a\nmemory = 64\n",     "if x:\n  memory = 4\n",
-        "memory = 64\nname = '''a'''\n", "memory = 64 + 1\nname='a'\n",
+        "import os\nname = 'a'\n",      "name = 'a' % 1\nmemory = 4\n",
+        "name = os.uname()\n",          "name = ['a'\nmemory = 64\n",
+        "name = \"a\nmemory = 64\n",    "if x:\n  memory = 4\n",
+        "memory = 64\nname = '''a''\n", "memory = 64 + 1\nname='a'\n",
         "disk = [[[[[[[[[[1]]]]]]]]]]",
     };
 
@@ -386,6 +386,12 @@ static void an_xl_file_is_read_and_never_executed(void **state)
     assert_int_equal(plan.disk[1].unit, 1);
     assert_int_equal(fate("disk/0/vdev"), IMPORT_CHANGED);
     assert_int_equal(fate("vnuma/0/1"), IMPORT_DROPPED);
+    assert_int_equal(take_text("a.cfg", "name = \"\"\"a \"b\"\nc\"\"\"\nmemory = 64\n"
+                                        "disk = ['/a,raw,xvda']\nvif = ['']\n"),
+                     0);
+    assert_string_equal(plan.title, "a \"b\"\nc");
+    assert_int_equal(plan.nics, 1);
+    assert_int_equal(fate("vif/0"), IMPORT_KEPT);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         if (take_text("a.cfg", bad[i]) != -EINVAL || !strstr(e.msg, "line "))
             fail_msg("taken: %s (%s)", bad[i], e.msg);
@@ -418,6 +424,71 @@ static void a_proxmox_file_is_read_without_its_snapshots(void **state)
     assert_non_null(strstr(e.msg, "line 4"));
 }
 
+static void of_proxmox_older_words_and_cloud_init_are_known(void **state)
+{
+    (void)state;
+    assert_int_equal(take_text("101.conf",
+                               "name: web\nmemory: 512\nboot: dc\nbootdisk: sata1\n"
+                               "ide2: local:iso/a.iso,media=cdrom\nsata0: local:101/a.qcow2\n"
+                               "sata1: local:101/b.qcow2,serial=A%20B\nciuser: root\n"
+                               "net0: virtio=A2:C0:43:77:08:A0,bridge=vmbr0,link_down=1\n"),
+                     0);
+    assert_int_equal(plan.disk[0].boot, 1); /* the disc, then the disk that bootdisk names */
+    assert_int_equal(plan.disk[1].boot, 0);
+    assert_int_equal(plan.disk[2].boot, 2);
+    assert_string_equal(plan.disk[2].serial, "A B");
+    assert_int_equal(fate("boot/file"), IMPORT_KEPT);
+    assert_non_null(strstr(why("ciuser"), "cloud-init"));
+    assert_non_null(strstr(why("net0/link_down"), "cable"));
+    assert_int_equal(take_text("101.conf", "name: web\nmemory: 8G\ncores: 1\n"), -EINVAL);
+    assert_non_null(strstr(e.msg, "of MiB"));
+}
+
+/* After all disks, so that guests count those as before. */
+static void floppies_are_brought_along(void **state)
+{
+    (void)state;
+    assert_int_equal(take_text("a.vmx", "config.version = \"8\"\ndisplayName = \"a\"\n"
+                                        "memSize = \"64\"\n"
+                                        "floppy0.present = \"TRUE\"\nfloppy0.fileType = \"file\"\n"
+                                        "floppy0.fileName = \"a.flp\"\n"
+                                        "floppy1.present = \"TRUE\"\nfloppy1.fileName = \"A:\"\n"
+                                        "floppy1.fileType = \"device\"\n"
+                                        "ide0:0.present = \"TRUE\"\nide0:0.fileName = \"a.vmdk\"\n"
+                                        "bios.bootOrder = \"hdd,floppy\"\n"),
+                     0);
+    assert_int_equal(plan.disks, 2);
+    assert_string_equal(plan.disk[1].bus, "floppy");
+    assert_true(ends(plan.disk[1].path, "/a.flp"));
+    assert_int_equal(plan.disk[1].boot, 2);
+    assert_int_equal(fate("floppy1.fileName"), IMPORT_DROPPED);
+    assert_int_equal(take_text("a.xml",
+                               "<domain type='kvm'><name>a</name><memory>65536</memory><os>"
+                               "<type>hvm</type><boot dev='fd'/></os><devices>"
+                               "<disk type='file' device='floppy'><source file='a.img'/>"
+                               "<target dev='fda' bus='fdc'/></disk>"
+                               "<disk type='file' device='disk'><source file='b.img'/>"
+                               "<target dev='vda' bus='virtio'/></disk>"
+                               "<disk type='block' device='floppy'><source dev='/dev/fd0'/>"
+                               "<target dev='fdb'/></disk></devices></domain>"),
+                     0);
+    assert_int_equal(plan.disks, 2);
+    assert_string_equal(plan.disk[1].bus, "floppy");
+    assert_int_equal(plan.disk[1].boot, 1);
+    assert_int_equal(
+        take_text("a.vbox", VBOX("><MediaRegistry><FloppyImages><Image uuid="
+                                 "'{11111111-1111-1111-1111-111111111111}' location='a.img'/>"
+                                 "</FloppyImages></MediaRegistry><Hardware><Memory RAMSize='64'/>"
+                                 "<StorageControllers><StorageController type='I82078'>"
+                                 "<AttachedDevice type='Floppy' port='0' device='0'><Image uuid="
+                                 "'{11111111-1111-1111-1111-111111111111}'/></AttachedDevice>"
+                                 "</StorageController></StorageControllers></Hardware>")),
+        0);
+    assert_int_equal(plan.disks, 1);
+    assert_string_equal(plan.disk[0].bus, "floppy");
+    assert_true(ends(plan.disk[0].path, "/a.img"));
+}
+
 static void a_folder_with_several_descriptions_is_refused(void **state)
 {
     (void)state;
@@ -446,6 +517,8 @@ int main(void)
         T(a_hyperv_xml_is_read),
         T(an_xl_file_is_read_and_never_executed),
         T(a_proxmox_file_is_read_without_its_snapshots),
+        T(of_proxmox_older_words_and_cloud_init_are_known),
+        T(floppies_are_brought_along),
         T(a_folder_with_several_descriptions_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

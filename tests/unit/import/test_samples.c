@@ -371,8 +371,8 @@ static void they_agree_with_the_expected_files(void **state)
             continue;
         plan_init(&a);
         plan_init(&b);
-        assert_int_equal(import_read(file[i], NULL, &a, &ra, &e), 0);
-        assert_int_equal(import_read(xml, NULL, &b, &rb, &e), 0);
+        if (import_read(file[i], NULL, &a, &ra, &e) < 0 || import_read(xml, NULL, &b, &rb, &e) < 0)
+            fail_msg("%s: %s", file[i], e.msg);
         same_machine(file[i], &a, &b);
         pairs++;
         plan_free(&a);

@@ -174,12 +174,15 @@ static void what_cannot_run_is_refused_with_its_line(void **state)
 static void an_empty_drive_and_a_switched_off_disk_are_told(void **state)
 {
     (void)state;
-    assert_int_equal(read_text(HEAD
-                               "ide1:0.present = \"TRUE\"\nide1:0.deviceType = \"cdrom-image\"\n"
-                               "ide1:0.fileName = \"\"\nscsi0:0.present = \"FALSE\"\n"
-                               "scsi0:0.fileName = \"a.vmdk\"\n"),
-                     0);
+    assert_int_equal(
+        read_text(HEAD "ide1:0.present = \"TRUE\"\nide1:0.deviceType = \"cdrom-image\"\n"
+                       "ide1:0.fileName = \"\"\nscsi0:0.present = \"FALSE\"\n"
+                       "scsi0:0.fileName = \"a.vmdk\"\nscsi1.present = \"TRUE\"\n"
+                       "scsi1:0.present = \"TRUE\"\nscsi1:0.deviceType = \"scsi-passthru\"\n"
+                       "scsi1:0.fileName = \"/vmfs/devices/cdrom/mpx.vmhba32:C0\"\n"),
+        0);
     assert_int_equal(plan.disks, 0);
+    assert_int_equal(told("scsi1:0.filename")->fate, IMPORT_DROPPED);
     assert_int_equal(told("ide1:0.filename")->fate, IMPORT_DROPPED);
     assert_int_equal(told("scsi0:0.filename")->fate, IMPORT_DROPPED);
 }
