@@ -80,3 +80,15 @@ int boot_modules_load(const struct boot *b, const struct boot_env *env, gpa_t fl
     }
     return 0;
 }
+
+int boot_load_image(struct boot *b, const struct boot_elf *x, const struct boot_env *env,
+                    struct boot_placed placed[BOOT_MODULES], struct err *e)
+{
+    int rc = boot_make_room(b, x, e);
+
+    if (rc == 0)
+        rc = boot_elf_load(&b->kernel, x, env, e);
+    if (rc == 0)
+        rc = boot_modules_load(b, env, max_u64(x->hi, BOOT_IMAGE_MIN), placed, e);
+    return rc < 0 ? rc : boot_load_entry(b, env, false, e);
+}

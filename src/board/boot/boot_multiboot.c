@@ -235,16 +235,10 @@ int boot_multiboot_load(struct boot *b, const struct boot_env *env, struct boot_
     int rc = mb_image(&b->kernel, &x, e);
 
     if (rc == 0)
-        rc = boot_make_room(b, &x, e);
+        rc = boot_load_image(b, &x, env, placed, e);
     text = boot_at(b, BOOT_CMDLINE);
     if (rc == 0)
-        rc = boot_elf_load(&b->kernel, &x, env, e);
-    if (rc == 0)
-        rc = boot_modules_load(b, env, max_u64(x.hi, BOOT_IMAGE_MIN), placed, e);
-    if (rc == 0)
         rc = mb_text(env, boot_file_name(&b->kernel), b->append, &text, boot_at(b, MB_MODTEXT), e);
-    if (rc == 0)
-        rc = boot_load_entry(b, env, false, e);
     if (rc == 0)
         rc = mb_info(b, env, placed, e);
     if (rc < 0)

@@ -264,13 +264,7 @@ int boot_multiboot2_load(struct boot *b, const struct boot_env *env, struct boot
     int rc = boot_multiboot2_image(&b->kernel, &x, e);
 
     if (rc == 0)
-        rc = boot_make_room(b, &x, e);
-    if (rc == 0)
-        rc = boot_elf_load(&b->kernel, &x, env, e);
-    if (rc == 0)
-        rc = boot_modules_load(b, env, max_u64(x.hi, BOOT_IMAGE_MIN), placed, e);
-    if (rc == 0)
-        rc = boot_load_entry(b, env, false, e);
+        rc = boot_load_image(b, &x, env, placed, e);
     if (rc == 0)
         rc = mb2_info(b, env, placed, e);
     if (rc < 0)

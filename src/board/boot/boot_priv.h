@@ -178,6 +178,10 @@ void boot_modules_close(struct boot *b);
 /* Puts all of them below 4 GiB, at pages, as high as they go above `floor`. */
 MUST int boot_modules_load(const struct boot *b, const struct boot_env *env, gpa_t floor,
                            struct boot_placed out[BOOT_MODULES], struct err *e);
+/* All of a kernel that is entered in 32-bit flat mode and takes modules, but for what it is told:
+ * room, its segments, the modules above them, descriptors. */
+MUST int boot_load_image(struct boot *b, const struct boot_elf *x, const struct boot_env *env,
+                         struct boot_placed placed[BOOT_MODULES], struct err *e);
 
 /* boot_bios.c: what it leaves in memory, and in out->first the code that leaves the rest. */
 MUST int boot_load_bios(const struct boot_env *env, struct boot_start *out, struct err *e);

@@ -71,15 +71,9 @@ int boot_pvh_load(struct boot *b, const struct boot_env *env, struct boot_start 
     int rc = boot_elf_read(&b->kernel, &x, e);
 
     if (rc == 0)
-        rc = boot_make_room(b, &x, e);
-    if (rc == 0)
-        rc = boot_elf_load(&b->kernel, &x, env, e);
-    if (rc == 0)
-        rc = boot_modules_load(b, env, max_u64(x.hi, BOOT_IMAGE_MIN), placed, e);
+        rc = boot_load_image(b, &x, env, placed, e);
     if (rc == 0)
         rc = boot_load_cmdline(b, env, PVH_CMDLINE, e);
-    if (rc == 0)
-        rc = boot_load_entry(b, env, false, e);
     if (rc == 0)
         rc = pvh_memmap(b, env, &info, e);
     if (rc == 0)
