@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netvsp.h - the network card of VMBus; netvsp.c (NVSP, frames), rndis.c (RNDIS control). */
+/* netvsp.h - the network card of VMBus; netvsp.c (NVSP, sending), netvsp_rx.c (frames to the
+ * guest), rndis.c (RNDIS control). */
 #ifndef HOSPES_PERSONAS_HYPERV_NETVSP_H
 #define HOSPES_PERSONAS_HYPERV_NETVSP_H
 
@@ -57,6 +58,7 @@ struct netvsp {
     struct netvsp_queue q[NETVSP_QUEUES];
 
     uint32_t version; /* 0: not initialized */
+    uint32_t longest; /* frame that the guest's MTU allows, 0: it has not said */
     const struct gpadl *recv, *send;
     uint32_t sections;
     uint8_t **at;    /* where each section lies in our memory */
@@ -75,6 +77,7 @@ struct netvsp {
     unsigned table_size;
     uint32_t rsc; /* NET_TSO4, NET_TSO6: the guest takes such frames in parts */
     uint64_t refused, lost, coalesced;
+    uint8_t whole[NET_FRAME_MAX]; /* a frame in parts, while its checksum is made */
 };
 
 /* channels: 1 to NETVSP_QUEUES. Takes the netif over, also on failure. */
@@ -85,6 +88,21 @@ void netvsp_destroy(struct netvsp *n);
 const char *netvsp_instance(const struct netvsp *n, uint8_t out[16]);
 
 /* --- between the files --- */
+enum { ETHER_HEAD = 14, ETHER_TAG = 4 };
+/* The guest joins frames that come in several sections. */
+static inline bool netvsp_takes_parts(const struct netvsp *n)
+{
+    return n->version >= NVSP_PROTOCOL_VERSION_61;
+}
+/* netvsp_rx.c. The guest's receive buffer, which must stay until it is forgotten; false: it is too
+ * small or in too many pieces, or there is one. Frames on their way are forgotten with it. */
+bool netvsp_rx_buffer(struct netvsp *n, const struct gpadl *g);
+void netvsp_rx_forget(struct netvsp *n);
+/* Hands over what waits in the back end, as far as there is room, and one round at most. */
+void netvsp_rx_run(struct netvsp *n);
+void netvsp_rx_again(struct alarm *a); /* the next round: netvsp's `again` */
+/* The guest gives a packet of frames back. */
+void netvsp_rx_done(struct netvsp_queue *q, uint64_t trans);
 /* A message to the guest through the receive buffer. false: no room there. */
 bool netvsp_control(struct netvsp *n, const void *p, size_t len);
 /* One RNDIS control message, copied from the guest. */

@@ -9,7 +9,7 @@
 #include "net/rss.h"
 #include "netvsp.h"
 
-enum { RNDIS_REPLY = 512, RNDIS_DRIVER_VERSION = 0x61e, ETHER_HEAD = 14 };
+enum { RNDIS_REPLY = 512, RNDIS_DRIVER_VERSION = 0x61e };
 
 /* --- answers --- */
 
@@ -52,7 +52,7 @@ static bool can_coalesce(const struct netvsp *n)
 {
     uint32_t need = NET_CSUM | NET_TSO4 | NET_TSO6;
 
-    return n->version >= NVSP_PROTOCOL_VERSION_61 && (n->caps.rx & need) == need;
+    return netvsp_takes_parts(n) && (n->caps.rx & need) == need;
 }
 
 static void offload_caps(const struct netvsp *n, const uint8_t *in, size_t in_len, struct reply *r)
@@ -107,11 +107,17 @@ static void rss_caps(const struct netvsp *n, size_t in_len, struct reply *r)
     put(r, &c, in_len ? min_u64(in_len, sizeof(c)) : sizeof(c));
 }
 
+/* Linux lowers its MTU to this. A back end that carries whole Ethernet frames carries longer ones,
+ * too, so a guest that was told to send such may. */
 static uint32_t mtu_of(const struct netvsp *n)
 {
-    uint32_t most = NETVSP_SECTION - NETVSP_HEADROOM - ETHER_HEAD - 4;
+    uint32_t most =
+        netvsp_takes_parts(n) ? 65535 - ETHER_HEAD : NETVSP_ROOM - ETHER_HEAD - ETHER_TAG;
+    uint32_t mtu = n->caps.mtu ? n->caps.mtu : 1500;
 
-    return (uint32_t)min_u64(n->caps.mtu ? n->caps.mtu : 1500, most);
+    if (mtu >= 1500 && n->longest > ETHER_HEAD)
+        mtu = (uint32_t)max_u64(mtu, n->longest - ETHER_HEAD);
+    return (uint32_t)min_u64(mtu, most);
 }
 
 /* Numbers that are asked for; false: not one of them. */

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # set by or read by the runner
 # netvsc at a cable whose other end is pulled and put back: the guest sees its link go and come. Frames with VLAN tags
-# go both ways: the other end answers to the tags that it got.
+# go both ways: the other end answers to the tags that it got, and to frames of 9014 bytes.
 modules='hv_vmbus hv_netvsc 8021q'
 programs='/usr/sbin/ethtool'
 timeout=300
@@ -99,6 +99,7 @@ host()
 
 carrier() { [ "$(cat /sys/class/net/eth0/carrier)" = "$1" ]; }
 echoed() { ping -c 1 -W 2 "$1"; }
+echoed_long() { ping -c 1 -W 2 -s 8972 "$1"; }
 
 guest()
 {
@@ -116,6 +117,9 @@ guest()
     ip link set eth0.7 up
     ip address add 10.9.7.2/24 dev eth0.7
     wait_for 20 echoed 10.9.7.1 || failure "no answer in VLAN 7"
+    ip link set eth0 mtu 9000 || failure "no MTU of 9000"
+    wait_for 20 carrier 1 || failure "there is no link after the MTU changed"
+    wait_for 20 echoed_long 10.9.0.1 || failure "no answer to a long frame"
     echo 'pull the cable'
     wait_for 30 carrier 0 || failure "the link does not go"
     ethtool eth0 | grep -q 'Link detected: no' || failure "ethtool sees a link"

@@ -5,6 +5,7 @@
 #include "core/err.h"
 #include "core/gmem.h"
 #include "hyperv/hvguest.h"
+#include "net/csum.h"
 #include "personas/hyperv/netvsp.h"
 #include "virtio/loopnet.h"
 
@@ -336,6 +337,40 @@ static void long_frames_come_in_parts(void **state)
     assert_int_equal(net->rx_set, NET_CSUM | NET_TSO6);
 }
 
+static void a_guest_with_a_long_mtu_gets_long_frames(void **state)
+{
+    static const struct net_meta left = {.flags = NET_NEEDS_CSUM, .csum_start = 34, .csum_off = 16};
+    uint8_t big[9014 + 4], got[sizeof(big)], whole[sizeof(big)];
+    uint32_t len, at = 0, parts = (sizeof(big) + NETVSP_ROOM - 1) / NETVSP_ROOM;
+
+    for (size_t i = 0; i < sizeof(big); i++)
+        big[i] = (uint8_t)(i * 7);
+    memcpy(big, frame, sizeof(frame));
+    loopnet_put(net, big, sizeof(big), &left);
+    assert_false(hv_get(&g, relid, &p)); /* not asked for: dropped */
+    assert_int_equal(le32_at(query(RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &len)), 1500);
+    nvsp(NVSP_MSG2_TYPE_SEND_NDIS_CONFIG, 9014, 0, 0);
+    fake_env_run(&g.f);
+    assert_int_equal(le32_at(query(RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &len)), 9000);
+    loopnet_put(net, big, sizeof(big), &left);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.ext + 4), parts);
+    for (unsigned i = 0; i < parts; i++) {
+        const uint8_t *m = received(i, &len);
+
+        memcpy(got + at, m + 8 + le32_at(m + 8), le32_at(m + 12));
+        at += le32_at(m + 12);
+    }
+    memcpy(whole, big, sizeof(big));
+    assert_int_equal(net_csum_fill(whole, sizeof(whole), &left), 0);
+    assert_int_equal(at, sizeof(big));
+    assert_memory_equal(got, whole, sizeof(big));
+    give_back();
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le32_at(p.ext + 4), 1);
+}
+
 /* A frame never stands in two packets. */
 static void parts_of_a_frame_stay_together(void **state)
 {
@@ -510,6 +545,7 @@ int main(void)
         T(offloads_and_tags_are_translated),
         T(frames_are_received_in_batches),
         T(long_frames_come_in_parts),
+        T(a_guest_with_a_long_mtu_gets_long_frames),
         T(parts_of_a_frame_stay_together),
         T(tags_are_told_beside_the_frame),
         T(a_checksum_left_to_the_card_is_made),
