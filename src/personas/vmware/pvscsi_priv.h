@@ -44,13 +44,17 @@ struct pvscsi_req {
 
 /* The request call threshold, and what has been learnt about the guest. */
 struct pvscsi_batch {
-    uint32_t at, back;    /* it is; it was before the guest paused, 1: nothing to go back to */
+    uint32_t at, back;    /* it is; it was before the guest paused, 1: did not pause */
     uint32_t doorbells;   /* since it has been so */
     uint32_t patience;    /* doorbells before more is tried */
     bool raised;          /* it was less before */
     bool filled;          /* the guest has rung with as many requests */
     uint32_t looks, seen; /* at the ring since the last doorbell, and what lay there */
-    uint64_t last;        /* ns: doorbell, or look that served */
+    uint64_t last;        /* ns: end of a doorbell, or of a look that served */
+    uint64_t gap;         /* ns from one to the next, the longest of late */
+    uint64_t spent;       /* ns that the last `count` requests took */
+    uint32_t count;
+    uint64_t due; /* ns: the next look; 0: none */
 };
 
 struct pvscsi {
