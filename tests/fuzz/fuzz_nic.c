@@ -39,8 +39,8 @@ static void step(struct fake_env *f, struct loopnet *net, const uint64_t bar[6],
     case 3:
         v = take(in, 2) % sizeof(frame);
         memset(frame, take(in, 1) & 1 ? 0xff : 0x52, 6);
-        if (v >= 14 && net->count < LOOPNET_FRAMES)
-            loopnet_put(net, frame, v, NULL);
+        if (v >= 14)
+            loopnet_offer(net, frame, v, NULL);
         break;
     case 4:
         net->full = what >> 3 & 1;

@@ -38,13 +38,11 @@ static void event(struct fuzz_virtio *z)
             n->ev->link(n->arg, what & 4);
         break;
     default:
-        if (n->count == LOOPNET_FRAMES)
-            break;
         m.flags = what >> 2 & 3;
         m.gso = what >> 4 & 3;
         m.gso_size = 1400;
         frame[0] = (uint8_t)fuzz_take(z, 1);
-        loopnet_put(n, frame, fuzz_take(z, 2), &m);
+        loopnet_offer(n, frame, fuzz_take(z, 2), &m);
         break;
     }
 }

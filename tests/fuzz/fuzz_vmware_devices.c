@@ -39,7 +39,7 @@ static void step(struct fake_env *f, struct loopnet *net, uint64_t bar[2][6], st
     case 4:
         v = take(in, 2) % sizeof(frame);
         if (v >= 14)
-            loopnet_put(net, frame, v, NULL);
+            loopnet_offer(net, frame, v, NULL);
         break;
     case 5:
         net->full = what >> 3 & 1;

@@ -204,7 +204,7 @@ static void network(struct fuzz *z)
     z->net->full = take(z, 1) & 1;
     if (take(z, 1) & 1)
         m.gso = NET_GSO_TCP4, m.gso_size = 1448, m.flags = NET_NEEDS_CSUM;
-    loopnet_put(z->net, frame, 14 + take(z, 2), &m);
+    loopnet_offer(z->net, frame, 14 + take(z, 2), &m);
     if (!z->net->full)
         z->net->ev->writable(z->net->arg);
 }

@@ -104,3 +104,9 @@ void loopnet_put(struct loopnet *n, const void *frame, size_t len, const struct 
     if (n->ev)
         n->ev->readable(n->arg);
 }
+
+void loopnet_offer(struct loopnet *n, const void *frame, size_t len, const struct net_meta *m)
+{
+    if (n->count < LOOPNET_FRAMES)
+        loopnet_put(n, frame, len, m);
+}

@@ -29,5 +29,7 @@ struct loopnet {
 struct loopnet *loopnet_create(struct loop *l);
 /* A frame of len bytes for the guest; m may be NULL. readable() is called. */
 void loopnet_put(struct loopnet *n, const void *frame, size_t len, const struct net_meta *m);
+/* The same unless as many wait as there is room for; for inputs that nobody has made. */
+void loopnet_offer(struct loopnet *n, const void *frame, size_t len, const struct net_meta *m);
 
 #endif
