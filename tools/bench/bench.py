@@ -9,6 +9,7 @@ vmware and hyperv: disk and card of such guests beside virtio
 import argparse
 import json
 import os
+import signal
 import sys
 
 import report
@@ -192,6 +193,7 @@ def main():
     p.add_argument("--only", default="", metavar="TEXT", help="only jobs whose names have this in them")
     p.add_argument("groups", nargs="*", metavar="GROUP")
     args = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which the machine that runs is ended, too
 
     peers = args.peers.split(",") + (["kvmtool"] if args.kvmtool else [])
     for peer in peers:
