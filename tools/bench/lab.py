@@ -7,10 +7,11 @@ everything in one initrd), where a tick of the time stamp counter is an instruct
 kernel and VMM together, and the same input gives the same figures to the last digit.
 time: the jobs run on real KVM by `./dev host`, and seconds and CPU time count.
 
-Nested SVM under TCG sometimes loses a wake-up, always at the same place for the same input. So a
-run that falls silent is ended and tried again with another seed; the failing seed is reported. What
-counts as silence on the exact meter is processor time of the outer QEMU: on a busy machine the boot
-of the host kernel alone is silent for minutes.
+Nested SVM under TCG sometimes delivers an interrupt to a guest that has them off, which then waits
+for itself, always at the same place for the same input (docs/devel/performance.md). So a run that
+falls silent is ended and tried again with another seed; the failing seed is reported. What counts
+as silence on the exact meter is processor time of the outer QEMU: on a busy machine the boot of the
+host kernel alone is silent for minutes.
 """
 import os
 import re
