@@ -63,11 +63,11 @@ static void claim_row(const struct site *t, struct vbuf *b, const struct index_r
     bool tested = r->kind == CLAIM_TESTED;
     char memory[32];
 
-    vbuf_print(
-        b,
-        "<tr id=\"claim-%u\"><th scope=\"row\">%u</th><td>%s</td><td class=\"whole\">%.10s</td>"
-        "<td>",
-        r->n, r->n, claim_kind_words[r->kind], r->made);
+    vbuf_print(b,
+               "<tr id=\"claim-%u\"><th class=\"number\" scope=\"row\">%u</th><td>%s</td><td "
+               "class=\"whole\">%.10s</td>"
+               "<td>",
+               r->n, r->n, claim_kind_words[r->kind], r->made);
     if (tested)
         vbuf_print(b, "<span class=\"%s\">%s</span>%s", vstatus_word(r->verdict),
                    vstatus_word(r->verdict), r->validated ? ", validated" : "");

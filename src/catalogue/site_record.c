@@ -63,7 +63,10 @@ static void attempt(struct vbuf *b, const struct vattempt *a, const char *name)
 {
     vbuf_print(b, "<a href=\"../log/%s.html#L%u\">lines %u to %u</a>", name, a->from, a->from,
                a->to);
-    vbuf_print(b, " (%s, %llu ms)", vstatus_word(a->status), (unsigned long long)a->ms);
+    if (a->ms < 1000)
+        vbuf_print(b, " (%s, %u ms)", vstatus_word(a->status), (unsigned)a->ms);
+    else
+        vbuf_print(b, " (%s, %.1f s)", vstatus_word(a->status), (double)a->ms / 1000);
 }
 
 /* AREA.NAME, which may be broken behind its dots. */

@@ -72,8 +72,9 @@ int session_start(struct session *s, const struct vm_spec *spec, struct err *e)
     if (rc < 0)
         s->vm = NULL;
     else
-        vlog_say(s->log, "starts %s%s%s: %u processors, %llu MiB", s->who, *s->who ? ", " : "",
-                 s->ops->name, spec->cpus, (unsigned long long)(spec->memory / MiB));
+        vlog_say(s->log, "starts %s%s%s: %u processor%s, %llu MiB", s->who, *s->who ? ", " : "",
+                 s->ops->name, spec->cpus, spec->cpus == 1 ? "" : "s",
+                 (unsigned long long)(spec->memory / MiB));
     return rc;
 }
 
