@@ -143,7 +143,10 @@ static void put_machine(struct libvirt_out *o)
     buf_fmt(o->b, "  <vcpu>%u</vcpu>\n", p->cpus ? p->cpus : 1);
     put_sysinfo(o);
     put_os(o);
-    buf_add(o->b, "  <features>\n    <acpi/>\n    <apic/>\n  </features>\n");
+    buf_fmt(o->b, "  <features>\n    <acpi/>\n    <apic/>\n%s  </features>\n",
+            p->persona && strcmp(p->persona, "bare") == 0
+                ? "    <kvm>\n      <hidden state='on'/>\n    </kvm>\n"
+                : "");
     if (p->cores && p->cpus % p->cores == 0)
         buf_fmt(o->b, "  <cpu>\n    <topology sockets='%u' cores='%u' threads='1'/>\n  </cpu>\n",
                 p->cpus / p->cores, p->cores);

@@ -74,6 +74,18 @@ static void refuse_what_cannot_run(struct reading *r, struct node *domain)
         read_fail(r, arch, "a machine of another processor; hospes runs x86 machines");
 }
 
+/* Whose name it has when it is the domain of a hypervisor that its guests do not know. */
+static const char *plain_pc(struct node *domain)
+{
+    const struct node *type = node_get(domain, "@type");
+
+    return node_is(type, "vbox")    ? "VirtualBox"
+           : node_is(type, "bhyve") ? "bhyve"
+           : node_is(node_get(domain, "features/kvm/hidden/@state"), "on")
+               ? "QEMU that hides itself"
+               : NULL;
+}
+
 static void take_whose(struct reading *r, struct node *domain)
 {
     struct node *type = node_get(domain, "@type");
@@ -85,10 +97,10 @@ static void take_whose(struct reading *r, struct node *domain)
         read_persona(r, "vmware", "the libvirt domain is of VMware");
     else if (strcmp(is, "hyperv") == 0)
         read_persona(r, "hyperv", "the libvirt domain is of Hyper-V");
-    else if (strcmp(is, "vbox") == 0)
-        read_persona(r, "bare", "the libvirt domain is of VirtualBox");
     else if (strcmp(is, "kvm") == 0 || strcmp(is, "qemu") == 0)
         read_persona(r, "kvm", "the libvirt domain is of QEMU");
+    else if (plain_pc(domain))
+        read_persona(r, "bare", NULL); /* until its devices are known */
     else
         read_fail(r, type ? type : domain, "not a hypervisor whose machines hospes runs");
     read_keep(r, type);
@@ -268,6 +280,12 @@ static const struct read_rule rules[] = {
     {"domain/cpu/topology", "one socket and thread for each; cores to a socket are kept"},
     {"domain/cpu/numa", "there is one memory node"},
     {"domain/cpu", "processors are those of this host"},
+    {"domain/bootloader", "the guest starts by its disk's own boot loader"},
+    {"domain/override", "words for QEMU alone"},
+    {"domain/deprecation", "words for QEMU alone"},
+    {"domain/capabilities", "words for QEMU alone"},
+    {"domain/devices/redirfilter", "USB is not redirected"},
+    {"domain/devices/memory", "its size is in the machine's memory, which is one piece here"},
     {"domain/features/hyperv", "the kvm persona shows no Hyper-V clocks; Windows has others"},
     {"domain/features", "the persona and the board have their own features"},
     {"domain/clock", "clocks are the persona's"},
@@ -326,6 +344,11 @@ static void take(struct reading *r)
     take_machine(r, domain);
     r->p->nics_said = true;
     libvirt_devices(r, node_first(domain, "devices"));
+    if (plain_pc(domain) && r->p->persona &&
+        (strcmp(r->p->persona, "kvm") == 0 || strcmp(r->p->persona, "bare") == 0)) {
+        read_plain_pc(r, plain_pc(domain));
+        read_keep(r, node_get(domain, "features/kvm/hidden/@state"));
+    }
     take_boot(r, node_first(domain, "os"));
     read_rest(r, rules);
 }

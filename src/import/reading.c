@@ -298,6 +298,22 @@ void read_persona(struct reading *r, const char *persona, const char *why)
     read_set(r, &r->p->persona_why, why);
 }
 
+void read_plain_pc(struct reading *r, const char *product)
+{
+    bool virtio = false;
+    char why[80];
+
+    for (size_t i = 0; i < r->p->disks; i++)
+        virtio |= r->p->disk[i].bus && strncmp(r->p->disk[i].bus, "virtio", 6) == 0;
+    for (size_t i = 0; i < r->p->nics; i++)
+        virtio |= r->p->nic[i].model && strcmp(r->p->nic[i].model, "virtio") == 0;
+    snprintf(why, sizeof(why),
+             virtio ? "the machine of %.24s has virtio devices"
+                    : "a machine of %.24s is a plain PC to its guest",
+             product);
+    read_persona(r, virtio ? "kvm" : "bare", why);
+}
+
 void read_option(struct reading *r, const char *key, const char *value)
 {
     char **at = &r->p->persona_opts, *grown;

@@ -63,6 +63,9 @@ void read_cores(struct reading *r, struct node *n);
 /* n units of memory. */
 void read_memory(struct reading *r, struct node *n, uint64_t unit, uint64_t missing);
 void read_persona(struct reading *r, const char *persona, const char *why);
+/* The persona of a machine of `product`, which is a plain PC unless it was given virtio; after disks
+ * and cards. */
+void read_plain_pc(struct reading *r, const char *product);
 /* Adds key=value to the persona's options. */
 void read_option(struct reading *r, const char *key, const char *value);
 

@@ -296,20 +296,6 @@ static void take_cards(struct reading *r, struct node *hardware)
     r->p->nics_said = true;
 }
 
-/* Guests of VirtualBox find a plain PC, unless they were given virtio. */
-static void take_whose(struct reading *r)
-{
-    bool virtio = false;
-
-    for (size_t i = 0; i < r->p->disks; i++)
-        virtio |= r->p->disk[i].bus && strncmp(r->p->disk[i].bus, "virtio", 6) == 0;
-    for (size_t i = 0; i < r->p->nics; i++)
-        virtio |= r->p->nic[i].model && strcmp(r->p->nic[i].model, "virtio") == 0;
-    read_persona(r, virtio ? "kvm" : "bare",
-                 virtio ? "the VirtualBox machine has virtio devices"
-                        : "a VirtualBox machine is a plain PC to its guest");
-}
-
 static const struct read_rule rules[] = {
     {"*Snapshot/",
      "the machine starts from its present state; snapshots stay in the disks' chains"},
@@ -367,7 +353,7 @@ static void take(struct reading *r)
     take_disks(r, machine, hardware);
     take_cards(r, hardware);
     take_boot(r, hardware);
-    take_whose(r);
+    read_plain_pc(r, "VirtualBox");
     read_rest(r, rules);
 }
 

@@ -122,6 +122,8 @@ static void a_machine_comes_back_as_it_went(void **state)
     assert_int_equal(plan_set(&p.firmware_opts, "menu=3", &e), 0);
     add_floppy(&p);
     same_after("libvirt", &p);
+    fill(&p, "bare", "ide", "e1000");
+    same_after("libvirt", &p);
     fill(&p, "vmware", "pvscsi", "vmxnet3");
     add_floppy(&p);
     same_after("vmx", &p);

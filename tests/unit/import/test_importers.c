@@ -293,6 +293,12 @@ static void a_libvirt_domain_is_read(void **state)
     assert_string_equal(plan.disk[0].place.pci, "0000:00:05.0");
     assert_string_equal(plan.nic[0].lan, "br0");
     assert_int_equal(plan.nic[0].boot, 1);
+    assert_int_equal(take_text("a.xml", "<domain type='bhyve'><name>a</name><memory>65536</memory>"
+                                        "<os><type>hvm</type></os><devices><disk type='file'>"
+                                        "<source file='a.img'/><target dev='sda' bus='sata'/>"
+                                        "</disk></devices></domain>"),
+                     0);
+    assert_string_equal(plan.persona, "bare");
     assert_int_equal(take_text("a.xml", "<domain type='kvm'><os><type arch='aarch64'>hvm</type>"
                                         "</os></domain>"),
                      -EINVAL);
