@@ -13,12 +13,11 @@
 
 enum { LINE_NARROW = 40 }; /* below, folding helps nobody */
 
-static unsigned line_width(void)
+unsigned line_width(int fd)
 {
     struct winsize w;
 
-    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 ||
-        w.ws_col < LINE_NARROW)
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &w) < 0 || w.ws_col < LINE_NARROW)
         return 0;
     return w.ws_col;
 }
@@ -32,6 +31,6 @@ void line_print(unsigned indent, const char *fmt, ...)
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     va_end(ap);
-    fold_line(stdout, text ? text : "", line_width(), indent);
+    fold_line(stdout, text ? text : "", line_width(STDOUT_FILENO), indent);
     free(text);
 }

@@ -7,5 +7,7 @@
 
 /* Prints a line to standard output as fold_line() does; without the line feed in `fmt`. */
 void line_print(unsigned indent, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The columns of the terminal that fd is; 0: it is none, or too narrow to fold lines for. */
+unsigned line_width(int fd);
 
 #endif

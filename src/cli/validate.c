@@ -167,7 +167,7 @@ void validate_table(const struct vrecord *r, size_t n, bool json)
             validate_line(&r[i], (int)width);
     }
     if (!json)
-        printf("%zu cells, %zu validated\n", n, validated);
+        printf("%zu cell%s, %zu validated\n", n, n == 1 ? "" : "s", validated);
 }
 
 int validate_bundle(const struct validate_args *a, const char *out, struct err *e)

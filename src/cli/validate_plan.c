@@ -54,12 +54,13 @@ static void show_plan(const struct vplan *p, bool json)
         if (json)
             cell_json(i + 1, id, checks, cost);
         else
-            printf("%5zu  %-48s %3u checks, at most %" PRIu64 " s\n", i + 1, id, checks, cost);
+            printf("%5zu  %-48s %3u check%s, at most %" PRIu64 " s\n", i + 1, id, checks,
+                   checks == 1 ? "" : "s", cost);
     }
     if (!json)
-        printf("%zu cells, at most %" PRIu64 " min one after the other on a plain machine\n"
+        printf("%zu cell%s, at most %" PRIu64 " min one after the other on a plain machine\n"
                "pairs of values: %" PRIu64 " of %" PRIu64 " covered\n",
-               p->cells, (all + 59) / 60, p->pairs_covered, p->pairs);
+               p->cells, p->cells == 1 ? "" : "s", (all + 59) / 60, p->pairs_covered, p->pairs);
 }
 
 static int plan_main(int argc, char **argv)

@@ -7,20 +7,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cli/line.h"
 #include "cli/soft.h"
 #include "cli/validate.h"
 #include "host/probe.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
 
-enum { VALIDATE_HOSTS = 3 }; /* software hosts more than one for a cell */
+enum {
+    VALIDATE_HOSTS = 3, /* software hosts more than one for a cell */
+    POOL_LOOK = 250,    /* ms between two looks at the cells that run */
+};
 
 /* --- where --- */
 
@@ -173,7 +179,9 @@ struct pool {
     struct validate_job *j;
     const struct validate_args *a;
     pid_t *pid; /* of each cell; 0: not started or done */
+    time_t *since;
     size_t started, running, done;
+    bool live; /* somebody watches: say what is running */
 };
 
 static int pool_soft(const struct validate_job *j, const struct validate_args *a, size_t i)
@@ -207,6 +215,54 @@ static int pool_cell(struct validate_job *j, size_t i)
     return code;
 }
 
+static time_t pool_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/* One line that is written over and over: the cells that run, and since when. */
+static void pool_live(const struct pool *p)
+{
+    unsigned width = line_width(STDERR_FILENO);
+    struct vbuf text = {0};
+
+    vbuf_print(&text, "[%zu/%zu] now", p->done, p->j->plan.cells);
+    for (size_t i = 0, n = 0; i < p->started; i++) {
+        char id[VPLAN_CELL_ID];
+
+        if (!p->pid[i])
+            continue;
+        vplan_cell_id(&p->j->plan, &p->j->plan.cell[i], id);
+        vbuf_print(&text, "%s %s %lld s", n++ ? "," : "", id,
+                   (long long)(pool_now() - p->since[i]));
+    }
+    if (text.data)
+        fprintf(stderr, "\r\033[K%.*s", (int)min_u64(text.len, width > 1 ? width - 1 : 79),
+                text.data);
+    fflush(stderr);
+    vbuf_free(&text);
+}
+
+static pid_t pool_child(const struct pool *p, int *status)
+{
+    pid_t pid = 0;
+
+    if (!p->live)
+        return wait(status);
+    while (pid == 0) {
+        pid = waitpid(-1, status, WNOHANG);
+        if (pid == 0) {
+            pool_live(p);
+            (void)poll(NULL, 0, POOL_LOOK);
+        }
+    }
+    fputs("\r\033[K", stderr);
+    return pid;
+}
+
 static int pool_start(struct pool *p, struct err *e)
 {
     size_t i = p->started++;
@@ -219,6 +275,7 @@ static int pool_start(struct pool *p, struct err *e)
     if (pid < 0)
         return err_exit(e, EX_HOST_IO, errno, "cannot start a process: %s", strerror(errno));
     p->pid[i] = pid;
+    p->since[i] = pool_now();
     p->running++;
     return 0;
 }
@@ -241,7 +298,7 @@ static void pool_tell(struct pool *p, size_t i)
 static void pool_wait(struct pool *p)
 {
     int status = 0;
-    pid_t pid = wait(&status);
+    pid_t pid = pool_child(p, &status);
 
     for (size_t i = 0; i < p->started; i++) {
         if (p->pid[i] == pid && pid > 0) {
@@ -315,13 +372,14 @@ static int tell_results(struct validate_job *j, const struct validate_args *a, s
 
 int validate_run_cells(struct validate_job *j, const struct validate_args *a, struct err *e)
 {
-    struct pool p = {.j = j, .a = a};
+    struct pool p = {.j = j, .a = a, .live = !a->json && isatty(STDERR_FILENO)};
     unsigned jobs = pool_jobs(a);
     int rc = 0;
 
     p.pid = calloc(j->plan.cells, sizeof(*p.pid));
-    if (!p.pid)
-        return err_set(e, ENOMEM, "no memory for the cells");
+    p.since = calloc(j->plan.cells, sizeof(*p.since));
+    if (!p.pid || !p.since)
+        rc = err_set(e, ENOMEM, "no memory for the cells");
     while (rc == 0 && p.done < j->plan.cells) {
         if (p.started < j->plan.cells && p.running < jobs)
             rc = pool_start(&p, e);
@@ -331,6 +389,7 @@ int validate_run_cells(struct validate_job *j, const struct validate_args *a, st
     while (p.running > 0)
         pool_wait(&p);
     free(p.pid);
+    free(p.since);
     return rc < 0 ? rc : tell_results(j, a, e);
 }
 

@@ -60,8 +60,8 @@ static void verify_tell(const struct bundle *b, const struct validate_args *a)
     printf("sound: every byte of %s agrees with its statement\n", bundle_name(b));
     if (bundle_packed_elsewhere(b))
         printf("note: another release of zstd packed it, so the packing itself was not compared\n");
-    printf("file %s\nfinished %s, %zu cells, %zu validated\n", bundle_sha256(b), bundle_finished(b),
-           n, validated);
+    printf("file %s\nfinished %s, %zu cell%s, %zu validated\n", bundle_sha256(b),
+           bundle_finished(b), n, n == 1 ? "" : "s", validated);
     for (size_t i = 0; i < d->sigs; i++)
         printf("signed by key %s\n", d->sig[i].keyid);
 }
