@@ -17,13 +17,19 @@ verdict_of()
 print(json.load(open("verdict.json"))["personas"][sys.argv[2]].get(sys.argv[1], ""))' "$1" "$2"
 }
 
-# boot WHAT OPTION...: does it reach its root?
+# boot WHAT OPTION...: does it reach its root? Once the initrd gives up, the restarts that follow say nothing new.
 boot()
 {
-    local what=$1
+    local what=$1 pid
     shift
     timeout 400 "$hospes" run --host kvm --memory 512M --nic none --kernel "$disk.vmlinuz" --initrd "$disk.initrd" \
-        --append "root=LABEL=root ro console=ttyS0 quiet panic=-1 rootdelay=8" "$@" </dev/null >"$what.txt" 2>"$what.err"
+        --append "root=LABEL=root ro console=ttyS0 quiet panic=-1 rootdelay=8" "$@" </dev/null >"$what.txt" 2>"$what.err" &
+    pid=$!
+    while kill -0 $pid 2>/dev/null; do
+        ! grep -qE 'Gave up waiting|ALERT!' "$what.txt" || kill $pid
+        sleep 0.5
+    done
+    wait $pid || true
     grep -q 'root reached on' "$what.txt"
 }
 
