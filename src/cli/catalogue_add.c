@@ -506,7 +506,7 @@ static int verify_main(int argc, char **argv)
     store_close(&s);
     if (rc < 0)
         return cli_fail(&e);
-    printf("%u entries, %d faults\n", count, rc);
+    printf("%u entr%s, %d fault%s\n", count, count == 1 ? "y" : "ies", rc, rc == 1 ? "" : "s");
     return rc ? EX_BAD_INPUT : EX_OK;
 }
 

@@ -16,6 +16,7 @@
 #include "machine/plan.h"
 #include "machine/remote.h"
 #include "support/case.h"
+#include "support/reproduce.h"
 #include "support/route.h"
 #include "support/triage.h"
 #include "validation/bundle.h"
@@ -554,80 +555,6 @@ const struct cli_command support_triage = {
 
 /* --- reproduce --- */
 
-/* For a shell; twice: a character that is doubled for the program, or 0. */
-static void quoted_for(const char *text, char twice)
-{
-    putchar('\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*text);
-        if (twice && *text == twice)
-            putchar(*text);
-    }
-    putchar('\'');
-}
-
-static void quoted(const char *text)
-{
-    quoted_for(text, 0);
-}
-
-static void on_bare(const struct plan *p)
-{
-    printf("hospes run --persona bare --cpus %u --memory %lluM", p->cpus,
-           (unsigned long long)(p->memory / MiB));
-    if (p->kernel) {
-        printf(" --kernel ");
-        quoted(p->kernel);
-    }
-    if (p->initrd) {
-        printf(" --initrd ");
-        quoted(p->initrd);
-    }
-    if (p->append) {
-        printf(" --append ");
-        quoted(p->append);
-    }
-    for (size_t i = 0; i < p->disks; i++) {
-        printf(p->disk[i].cdrom ? " --cdrom " : " --disk ");
-        quoted_for(p->disk[i].path, ',');
-        printf("%s", p->disk[i].cdrom ? "" : ",snapshot");
-    }
-    putchar('\n');
-}
-
-static void on_qemu(const struct plan *p)
-{
-    bool uefi = p->firmware && strcmp(p->firmware, "uefi") == 0;
-
-    printf("qemu-system-x86_64 -accel kvm -cpu host -machine pc -nodefaults -display none "
-           "-serial stdio -device pvpanic-pci -smp %u -m %llu",
-           p->cpus, (unsigned long long)(p->memory / MiB));
-    if (uefi)
-        printf(" -bios /usr/share/ovmf/OVMF.fd");
-    if (p->kernel) {
-        printf(" -kernel ");
-        quoted(p->kernel);
-    }
-    if (p->initrd) {
-        printf(" -initrd ");
-        quoted(p->initrd);
-    }
-    if (p->append) {
-        printf(" -append ");
-        quoted(p->append);
-    }
-    for (size_t i = 0; i < p->disks; i++) {
-        printf(" -drive if=ide,snapshot=on,media=%s,file=", p->disk[i].cdrom ? "cdrom" : "disk");
-        quoted_for(p->disk[i].path, ',');
-    }
-    if (!p->nics_said || p->nics)
-        printf(" -nic user,model=e1000");
-    putchar('\n');
-}
-
 static int reproduce(const struct support_args *a, const char *path, struct err *e)
 {
     struct plan *p = calloc(1, sizeof(*p));
@@ -643,9 +570,9 @@ static int reproduce(const struct support_args *a, const char *path, struct err 
     if (rc == 0)
         rc = plan_check(p, e);
     if (rc == 0 && strcmp(a->target, "bare") == 0)
-        on_bare(p);
+        reproduce_bare(stdout, p);
     else if (rc == 0)
-        on_qemu(p);
+        reproduce_qemu(stdout, p);
     plan_free(p);
     free(p);
     free(text);
