@@ -112,7 +112,7 @@ int evtchn_set_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t at)
         return -EINVAL;
     pthread_mutex_lock(&x->lock);
     if (x->info[cpu])
-        memcpy(to, x->info[cpu], VI_SIZE);
+        memmove(to, x->info[cpu], VI_SIZE); /* the guest may let them overlap */
     x->info[cpu] = to;
     x->info_at[cpu] = at;
     /* An event may have been set in the old place meanwhile. */

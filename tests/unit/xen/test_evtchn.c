@@ -163,6 +163,11 @@ static void vcpu_info_moves_and_nothing_is_lost(void **state)
     assert_int_equal(ram(INFO)[128 + 15], 0xff);
     assert_true(evtchn_vcpu_info(x, 0, &at));
     assert_int_equal(at, INFO + 128);
+    for (unsigned i = 16; i < 64; i++)
+        ram(INFO)[128 + i] = (uint8_t)i;
+    assert_int_equal(evtchn_set_vcpu_info(x, 0, INFO + 144), 0); /* over itself */
+    for (unsigned i = 16; i < 64; i++)
+        assert_int_equal(ram(INFO)[144 + i], i);
 }
 
 static void ports_run_out_politely(void **state)
