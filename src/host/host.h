@@ -125,8 +125,10 @@ struct host_cfg {
     bool xen_hcall; /* VMCALL and VMMCALL come to host_sink.hypercall as Xen's, if the host can:
                      * HOST_CAP_XEN_HCALL tells */
     bool pv_clock;  /* KVM's clock may be set up by vcpu_set_msr() for a guest without its leaves */
-    bool keep_regs; /* at each exit, for vcpu_before(): it makes exits dearer */
-    bool no_pit;    /* without the 8254; PIC and I/O APIC are always there */
+    bool sync_sregs; /* control registers come with each exit, if the host can, for hypercalls that
+                      * take addresses */
+    bool keep_regs;  /* at each exit, for vcpu_before(): it makes exits dearer */
+    bool no_pit;     /* without the 8254; PIC and I/O APIC are always there */
 };
 
 struct msr_range {

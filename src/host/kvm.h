@@ -90,6 +90,7 @@ struct kvm_vcpu {
     bool stop;   /* set by vcpu_kick() */
     bool attend; /* set by vcpu_attend() */
     bool synced; /* run->s.regs holds the registers */
+    bool synced_sregs;
     uint64_t exits;
     struct {
         uint32_t reason;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/kvm.h"
+#include "host/walk.h"
 
 enum { IA32_TSC = 0x10, IA32_TSC_ADJUST = 0x3b };
 
@@ -125,7 +126,7 @@ void kvm_state_reset(struct vcpu *base)
     (void)ioctl(v->fd, KVM_RUN, 0);
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&v->stop, false, __ATOMIC_SEQ_CST);
-    v->synced = false;
+    v->synced = v->synced_sregs = false;
     v->run->kvm_dirty_regs = 0;
     /* MSRs with their EFER and APIC base come after the control registers that allow them. */
     (void)ioctl(v->fd, KVM_SET_MP_STATE, &s->mp);
@@ -273,9 +274,13 @@ static void kvm_state_sregs_from_kvm(struct sregs *s, const struct kvm_sregs *k)
 
 void kvm_state_get_sregs(struct vcpu *base, struct sregs *s)
 {
+    struct kvm_vcpu *v = kvm_vcpu_of(base);
     struct kvm_sregs k = {0};
 
-    (void)ioctl(kvm_vcpu_of(base)->fd, KVM_GET_SREGS, &k);
+    if (v->synced_sregs)
+        k = v->run->s.regs.sregs;
+    else
+        (void)ioctl(v->fd, KVM_GET_SREGS, &k);
     kvm_state_sregs_from_kvm(s, &k);
 }
 
@@ -325,6 +330,7 @@ void kvm_state_set_sregs(struct vcpu *base, const struct sregs *s)
     k.cr8 = s->cr8;
     k.efer = s->efer;
     k.apic_base = s->apic_base;
+    v->synced_sregs = false;
     (void)ioctl(v->fd, KVM_SET_SREGS, &k);
 }
 
@@ -356,9 +362,15 @@ int kvm_state_set_msr(struct vcpu *base, uint32_t msr, uint64_t val)
 
 int kvm_state_translate(struct vcpu *base, uint64_t va, gpa_t *out)
 {
+    enum { CR4_LA57 = 1 << 12, EFER_LMA = 1 << 10 };
+    struct kvm_vcpu *v = kvm_vcpu_of(base);
+    const struct kvm_sregs *s = &v->run->s.regs.sregs;
     struct kvm_translation t = {.linear_address = va};
 
-    if (ioctl(kvm_vcpu_of(base)->fd, KVM_TRANSLATE, &t) < 0 || !t.valid)
+    if (v->synced_sregs && s->efer & EFER_LMA &&
+        walk_long(v->h->mem, s->cr3, s->cr4 & CR4_LA57, va, out) == 0)
+        return 0;
+    if (ioctl(v->fd, KVM_TRANSLATE, &t) < 0 || !t.valid)
         return -EFAULT;
     *out = t.physical_address;
     return 0;

@@ -433,7 +433,7 @@ static uint64_t kvm_vcpu_wanted(const struct kvm_vcpu *v)
     bool can = v->h->caps & HOST_CAP_SYNC_REGS;
 
     return (can && (v->h->port_watched || v->before) ? KVM_SYNC_X86_REGS : 0) |
-           (v->before ? KVM_SYNC_X86_SREGS : 0);
+           (v->before || (can && v->h->cfg.sync_sregs) ? KVM_SYNC_X86_SREGS : 0);
 }
 
 int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
@@ -441,7 +441,7 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
     struct kvm_vcpu *v = kvm_vcpu_of(base);
     struct kvm_run *run = v->run;
     uint64_t wanted = kvm_vcpu_wanted(v);
-    bool sync = wanted & KVM_SYNC_X86_REGS;
+    bool sync = wanted & KVM_SYNC_X86_REGS, sregs = wanted & KVM_SYNC_X86_SREGS;
 
     run->kvm_valid_regs = wanted;
     for (;;) {
@@ -454,7 +454,7 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
             if (s->attend)
                 s->attend(s->arg, base);
         }
-        v->synced = false;
+        v->synced = v->synced_sregs = false;
         if (ioctl(v->fd, KVM_RUN, 0) < 0) {
             if (kvm_vcpu_interrupted(v, errno))
                 continue;
@@ -462,6 +462,7 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
                             strerror(errno));
         }
         v->synced = sync;
+        v->synced_sregs = sregs;
         kvm_vcpu_note(v, run);
         if (run->exit_reason == KVM_EXIT_IO)
             kvm_vcpu_port(v, s);

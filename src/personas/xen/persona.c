@@ -320,6 +320,7 @@ static void xen_host_needs(struct cfg *opts, struct host_cfg *c)
 {
     c->xen_hcall = !(opts && cfg_flag(opts, "portable"));
     c->pv_clock = true;
+    c->sync_sregs = true;
 }
 
 /* --- CPUID --- */
