@@ -290,7 +290,7 @@ static void unpin(struct grant_table *g, uint32_t ref)
         __atomic_fetch_and(status, keep, __ATOMIC_SEQ_CST);
 }
 
-int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out)
+static int begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out)
 {
     uint64_t pfn = 0;
     int rc;
@@ -298,31 +298,58 @@ int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted 
     *out = (struct granted){.len = 4096};
     if (ref >= MAX_REFS)
         return GNTST_bad_gntref;
-    pthread_mutex_lock(&g->lock);
     rc = g->version == 1 ? begin_v1(g, ref, write, &pfn) : begin_v2(g, ref, write, &pfn, out);
-    if (rc == GNTST_okay) {
-        out->page = pfn < UINT64_C(1) << 40 ? gmem_shared(g->mem, pfn * 4096, 4096) : NULL;
-        if (out->page) {
-            g->pins[ref].readers += !write;
-            g->pins[ref].writers += write;
-            g->pinned++;
-        } else {
-            unpin(g, ref);
-            rc = GNTST_general_error;
-        }
+    if (rc != GNTST_okay)
+        return rc;
+    out->page = pfn < UINT64_C(1) << 40 ? gmem_shared(g->mem, pfn * 4096, 4096) : NULL;
+    if (!out->page) {
+        unpin(g, ref);
+        return GNTST_general_error;
+    }
+    g->pins[ref].readers += !write;
+    g->pins[ref].writers += write;
+    g->pinned++;
+    return GNTST_okay;
+}
+
+static void end(struct grant_table *g, uint32_t ref, bool write)
+{
+    g->pins[ref].readers -= !write;
+    g->pins[ref].writers -= write;
+    g->pinned--;
+    unpin(g, ref);
+}
+
+int grant_begin_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write,
+                    struct granted *out)
+{
+    int rc = GNTST_okay;
+
+    pthread_mutex_lock(&g->lock);
+    for (unsigned i = 0; i < n && rc == GNTST_okay; i++) {
+        rc = begin(g, ref[i], write, &out[i]);
+        for (unsigned k = 0; k < i && rc != GNTST_okay; k++)
+            end(g, ref[k], write);
     }
     pthread_mutex_unlock(&g->lock);
     return rc;
 }
 
+void grant_end_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write)
+{
+    pthread_mutex_lock(&g->lock);
+    for (unsigned i = 0; i < n; i++)
+        end(g, ref[i], write);
+    pthread_mutex_unlock(&g->lock);
+}
+
+int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out)
+{
+    return grant_begin_all(g, &ref, 1, write, out);
+}
+
 void grant_end(struct grant_table *g, uint32_t ref, bool write)
 {
-    if (ref >= MAX_REFS)
-        return;
-    pthread_mutex_lock(&g->lock);
-    g->pins[ref].readers -= !write;
-    g->pins[ref].writers -= write;
-    g->pinned--;
-    unpin(g, ref);
-    pthread_mutex_unlock(&g->lock);
+    if (ref < MAX_REFS)
+        grant_end_all(g, &ref, 1, write);
 }

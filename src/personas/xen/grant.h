@@ -46,5 +46,9 @@ struct granted {
  * grant_end() with the same arguments. */
 MUST int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out);
 void grant_end(struct grant_table *g, uint32_t ref, bool write);
+/* The same for n of them: all or none. */
+MUST int grant_begin_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write,
+                         struct granted *out);
+void grant_end_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write);
 
 #endif

@@ -36,10 +36,14 @@ static unsigned entry_size(const struct vbd_queue *q)
     return q->b->narrow ? ENTRY_32 : ENTRY_64;
 }
 
-/* Copies entry `index` in or out, across pages. */
-static void ring_copy(struct vbd_queue *q, uint32_t index, void *buf, size_t n, bool in)
+static size_t entry_at(const struct vbd_queue *q, uint32_t index)
 {
-    size_t at = RING_HEAD + (size_t)(index & (q->entries - 1)) * entry_size(q);
+    return RING_HEAD + (size_t)(index & (q->entries - 1)) * entry_size(q);
+}
+
+/* Copies n bytes at `at` in or out, across pages. */
+static void ring_copy(struct vbd_queue *q, size_t at, void *buf, size_t n, bool in)
+{
     uint8_t *b = buf;
 
     while (n) {
@@ -63,7 +67,7 @@ static void respond(struct vbd_queue *q, uint64_t id, uint8_t op, int status)
     le64_put(rsp, id);
     rsp[head] = op;
     le16_put(rsp + head + 2, (uint16_t)status);
-    ring_copy(q, q->rsp_prod++, rsp, q->b->narrow ? 12 : 16, false);
+    ring_copy(q, entry_at(q, q->rsp_prod++), rsp, q->b->narrow ? 12 : 16, false);
     q->b->errors += status != RSP_OKAY;
 }
 
@@ -85,8 +89,8 @@ static void release(struct vbd_req *r)
 {
     struct vbd_queue *q = r->q;
 
-    for (unsigned i = 0; i < r->refs; i++)
-        grant_end(q->b->d.x->gr, r->ref[i], r->writes_guest);
+    if (r->refs)
+        grant_end_all(q->b->d.x->gr, r->ref, r->refs, r->writes_guest);
     r->refs = 0;
     r->next = q->spare;
     q->spare = r;
@@ -145,32 +149,35 @@ static void add_piece(struct disk_req *d, struct iovec *iov, uint8_t *base, size
     d->len += len;
 }
 
-/* One segment: {u32 gref, u8 first, u8 last} of 512-byte sectors in a page. */
-static int add_segment(struct vbd_req *r, const uint8_t *seg)
+/* Of {u32 gref, u8 first, u8 last, pad}: 512-byte sectors in a page. */
+static int add_segments(struct vbd_req *r, const uint8_t *segs, unsigned n)
 {
-    uint32_t ref = le32_at(seg);
-    uint8_t first = seg[4], last = seg[5];
-    struct granted g;
-    unsigned off = first * SECTOR, len = (unsigned)(last - first + 1) * SECTOR;
+    struct granted g[VBD_SEGMENTS];
 
-    if (first > last || last >= VBD_PAGE / SECTOR || r->refs == VBD_SEGMENTS)
-        return -EINVAL;
-    if (grant_begin(r->q->b->d.x->gr, ref, r->writes_guest, &g) != 0)
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *seg = segs + 8 * (size_t)i;
+
+        if (seg[4] > seg[5] || seg[5] >= VBD_PAGE / SECTOR)
+            return -EINVAL;
+        r->ref[i] = le32_at(seg);
+    }
+    if (grant_begin_all(r->q->b->d.x->gr, r->ref, n, r->writes_guest, g) != 0)
         return -EFAULT;
-    r->ref[r->refs++] = ref;
-    if (off < g.off || off + len > (unsigned)g.off + g.len)
-        return -EFAULT;
-    add_piece(&r->disk, r->iov, g.page + off, len);
+    r->refs = n;
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *seg = segs + 8 * (size_t)i;
+        unsigned off = seg[4] * SECTOR, len = (seg[5] - seg[4] + 1u) * SECTOR;
+
+        if (off < g[i].off || off + len > (unsigned)g[i].off + g[i].len)
+            return -EFAULT;
+        add_piece(&r->disk, r->iov, g[i].page + off, len);
+    }
     return 0;
 }
 
 static int add_direct(struct vbd_req *r, const uint8_t *segs, unsigned n)
 {
-    int rc = n <= VBD_DIRECT_SEGMENTS ? 0 : -EINVAL;
-
-    for (unsigned i = 0; i < n && rc == 0; i++)
-        rc = add_segment(r, segs + 8 * i);
-    return rc;
+    return n <= VBD_DIRECT_SEGMENTS ? add_segments(r, segs, n) : -EINVAL;
 }
 
 /* The segments lie in pages of their own, which are copied before they are believed. */
@@ -178,7 +185,6 @@ static int add_indirect(struct vbd_req *r, const uint8_t *refs, unsigned n)
 {
     enum { PER_PAGE = VBD_PAGE / 8 };
     uint8_t list[VBD_SEGMENTS * 8];
-    int rc = 0;
 
     if (n == 0 || n > VBD_SEGMENTS)
         return -EINVAL;
@@ -192,9 +198,7 @@ static int add_indirect(struct vbd_req *r, const uint8_t *refs, unsigned n)
         memcpy(list + done * 8, g.page, take * 8);
         grant_end(r->q->b->d.x->gr, ref, false);
     }
-    for (unsigned i = 0; i < n && rc == 0; i++)
-        rc = add_segment(r, list + 8 * i);
-    return rc;
+    return add_segments(r, list, n);
 }
 
 static int set_transfer(struct vbd_req *r, uint8_t op, uint64_t sector)
@@ -289,6 +293,16 @@ static uint64_t start(struct vbd_queue *q, const uint8_t *entry)
     return moved;
 }
 
+static void take_entry(struct vbd_queue *q, uint8_t entry[ENTRY_64])
+{
+    size_t at = entry_at(q, q->req_cons++);
+
+    if (at % VBD_PAGE <= VBD_PAGE - ENTRY_64) /* what is read too much is not looked at */
+        memcpy(entry, q->page[at / VBD_PAGE] + at % VBD_PAGE, ENTRY_64);
+    else
+        ring_copy(q, at, entry, entry_size(q), true);
+}
+
 /* Takes what was in the ring when it was looked at. How many requests that were. */
 static unsigned take(struct vbd_queue *q, uint64_t *moved)
 {
@@ -302,7 +316,7 @@ static unsigned take(struct vbd_queue *q, uint64_t *moved)
         return 0;
     }
     while (q->req_cons != prod && *moved < VCPU_BYTES) {
-        ring_copy(q, q->req_cons++, entry, entry_size(q), true);
+        take_entry(q, entry);
         *moved += start(q, entry);
     }
     return q->req_cons - from;
