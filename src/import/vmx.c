@@ -645,6 +645,8 @@ static int vmx_probe(const char *head, size_t n)
     text[n] = '\0';
     if (strlen(text) != n)
         return 0; /* binary */
+    if (strcasestr(text, "disk descriptorfile") || strcasestr(text, "ddb."))
+        return 0; /* a disk's, which may have an encoding of its own */
     if (strcasestr(text, "virtualhw.version") || strcasestr(text, ".encoding = "))
         return 90;
     return strcasestr(text, "config.version") || strcasestr(text, "displayname = \"") ? 70 : 0;

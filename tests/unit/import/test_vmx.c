@@ -198,6 +198,26 @@ static void other_files_are_not_taken(void **state)
     assert_int_equal(other.exit, EX_MISSING);
 }
 
+/* Products write ddb.encoding into some. */
+static void a_disks_descriptor_is_no_machine(void **state)
+{
+    static const char text[] = "# Disk DescriptorFile\nversion=1\nencoding=\"UTF-8\"\nCID=1\n"
+                               "parentCID=ffffffff\ncreateType=\"monolithicFlat\"\n"
+                               "RW 20480 FLAT \"a-flat.vmdk\" 0\nddb.adapterType = \"ide\"\n"
+                               "ddb.encoding = \"UTF-8\"\nddb.virtualHWVersion = \"7\"\n";
+    char path[80];
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/a.vmdk", dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_false(import_knows(path));
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -209,6 +229,7 @@ int main(void)
         T(what_cannot_run_is_refused_with_its_line),
         T(an_empty_drive_and_a_switched_off_disk_are_told),
         T(other_files_are_not_taken),
+        T(a_disks_descriptor_is_no_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
