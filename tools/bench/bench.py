@@ -188,13 +188,15 @@ def main():
     p.add_argument("--hospes", default="build/hospes", metavar="FILE")
     p.add_argument("--out", default="build/bench", metavar="DIR")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--tries", type=int, default=3)
-    p.add_argument("--patience", type=float, default=120, help="seconds without output; processor time of the counted machine, wall time on real KVM")
+    p.add_argument("--tries", type=int, default=6)
+    p.add_argument("--patience", type=float, help="seconds without output; processor time of the counted machine (60), wall time on real KVM (120)")
     p.add_argument("--only", default="", metavar="TEXT", help="only jobs whose names have this in them")
     p.add_argument("groups", nargs="*", metavar="GROUP")
     args = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which the machine that runs is ended, too
 
+    if args.patience is None:
+        args.patience = 60 if args.meter == "exact" else 120
     peers = args.peers.split(",") + (["kvmtool"] if args.kvmtool else [])
     for peer in peers:
         if peer not in MACHINES and peer not in ("hospes", "kvmtool"):
