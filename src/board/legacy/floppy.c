@@ -45,6 +45,9 @@ enum floppy_bits {
     ST3_READY = 0x28, /* and two-sided */
     ST3_TRACK0 = 0x10,
     ST3_PROTECTED = 0x40,
+    CONFIGURE_IMPLIED_SEEK = 0x40,
+    SEEK_RELATIVE = 0x80,
+    SEEK_INWARDS = 0x40,
 };
 
 /* 82078, table 5: commands by their low five bits. */
@@ -64,6 +67,7 @@ enum floppy_command {
     FD_PERPENDICULAR = 0x12,
     FD_CONFIGURE = 0x13,
     FD_LOCK = 0x14,
+    FD_VERIFY = 0x16,
     FD_PART_ID = 0x18,
 };
 
@@ -74,9 +78,12 @@ struct floppy_format {
 
 static const struct floppy_format formats_known[] = {
     {160, 40, 1, 8, 1},   {180, 40, 1, 9, 1},   {320, 40, 2, 8, 1},   {360, 40, 2, 9, 1},
-    {720, 80, 2, 9, 3},   {1200, 80, 2, 15, 2}, {1440, 80, 2, 18, 4}, {1680, 80, 2, 21, 4},
-    {1722, 82, 2, 21, 4}, {2880, 80, 2, 36, 5},
+    {640, 80, 2, 8, 3},   {720, 80, 2, 9, 3},   {1200, 80, 2, 15, 2}, {1440, 80, 2, 18, 4},
+    {1680, 80, 2, 21, 4}, {1722, 82, 2, 21, 4}, {2880, 80, 2, 36, 5},
 };
+/* What other images are taken for: shorter ones, of which only the first sectors were written to a
+ * file, and those with less than a cylinder too many. */
+static const struct floppy_format format_common = {1440, 80, 2, 18, 4};
 
 struct floppy_drive {
     struct disk *disk; /* NULL: no drive */
@@ -153,6 +160,12 @@ static struct floppy_drive *drive_of(struct floppy *f, uint8_t select)
     return d && d->disk ? d : NULL;
 }
 
+static void step(struct floppy_drive *d, uint8_t cylinder)
+{
+    d->cylinder = cylinder;
+    d->changed = false;
+}
+
 /* Moves the command's address on by n sectors, as the controller does. */
 static void advance(struct floppy *f, const struct floppy_format *m, unsigned n)
 {
@@ -204,10 +217,22 @@ static void request_submit(void *arg)
     disk_submit(f->req.disk, &f->req);
 }
 
+/* What a short image has no bytes for is zeroes, and cannot be written. */
 static void request(struct floppy *f, struct disk *disk, bool write, uint64_t off, size_t len)
 {
+    size_t there = off < disk->shape.bytes ? (size_t)min_u64(len, disk->shape.bytes - off) : 0;
     int rc;
 
+    if (there < len && write) {
+        request_end(f, disk->shape.readonly ? -EROFS : -EIO);
+        return;
+    }
+    memset(f->buf + there, 0, len - there);
+    if (there == 0) {
+        request_end(f, 0);
+        return;
+    }
+    len = there;
     f->iov = (struct iovec){f->buf, len};
     f->req = (struct disk_req){.op = write ? DISK_WRITE : DISK_READ,
                                .off = off,
@@ -225,28 +250,51 @@ static void request(struct floppy *f, struct disk *disk, bool write, uint64_t of
         request_end(f, rc);
 }
 
-/* From the sector named to the end of the track, on the other side too when asked. */
-static void transfer(struct floppy *f, bool write)
+/* The drive whose sector the command names, its head over it; NULL: there is none, and the command
+ * has failed. */
+static struct floppy_drive *addressed(struct floppy *f)
 {
     const uint8_t *c = f->s.fifo;
     struct floppy_drive *d = drive_of(f, c[1]);
     const struct floppy_format *m = d ? d->format : NULL;
-    unsigned head = c[1] >> 2 & 1, last = c[6];
-    size_t n, wanted;
-    bool end;
+    unsigned head = c[1] >> 2 & 1;
 
     if (!m || f->flying) {
         transfer_end(f, ST0_ABNORMAL, ST1_MISSING, 0);
-        return;
+        return NULL;
     }
+    if ((f->s.configure & CONFIGURE_IMPLIED_SEEK) && c[2] < m->cylinders)
+        step(d, c[2]);
     if (c[2] != d->cylinder || c[3] != head || c[4] == 0 || c[4] > m->sectors || c[5] != 2 ||
         head >= m->heads || c[2] >= m->cylinders) {
         transfer_end(f, ST0_ABNORMAL, ST1_NO_DATA, 0);
-        return;
+        return NULL;
     }
-    last = last < m->sectors && last >= c[4] ? last : m->sectors;
-    n = (last - c[4] + 1u + (c[0] & 0x80 && head == 0 && m->heads == 2 ? m->sectors : 0)) *
-        (size_t)SECTOR;
+    return d;
+}
+
+/* From the sector named to the end of the track, on the other side too when asked. */
+static unsigned sectors_named(const struct floppy *f, const struct floppy_format *m)
+{
+    const uint8_t *c = f->s.fifo;
+    unsigned last = c[6] < m->sectors && c[6] >= c[4] ? c[6] : m->sectors;
+    bool on = c[0] & 0x80 && c[3] == 0 && m->heads == 2;
+
+    return last - c[4] + 1u + (on ? m->sectors : 0);
+}
+
+static void transfer(struct floppy *f, bool write)
+{
+    const uint8_t *c = f->s.fifo;
+    struct floppy_drive *d = addressed(f);
+    const struct floppy_format *m;
+    size_t n, wanted;
+    bool end;
+
+    if (!d)
+        return;
+    m = d->format;
+    n = sectors_named(f, m) * (size_t)SECTOR;
     wanted = dma_wanted(f->dma, FLOPPY_DMA, !write);
     if (wanted == 0) {
         guest_fault(&f->d, "a transfer without DMA");
@@ -259,8 +307,19 @@ static void transfer(struct floppy *f, bool write)
         f->len = dma_move(f->dma, FLOPPY_DMA, f->buf, f->len, false, &end);
     }
     request(f, d->disk, write,
-            (((uint64_t)c[2] * m->heads + head) * m->sectors + c[4] - 1) * SECTOR,
+            (((uint64_t)c[2] * m->heads + c[3]) * m->sectors + c[4] - 1) * SECTOR,
             (f->len + SECTOR - 1) / SECTOR * SECTOR);
+}
+
+/* Every sector of an image can be read. */
+static void verify(struct floppy *f)
+{
+    struct floppy_drive *d = addressed(f);
+
+    if (!d)
+        return;
+    advance(f, d->format, sectors_named(f, d->format));
+    transfer_end(f, 0, 0, 0);
 }
 
 /* --- other commands --- */
@@ -270,13 +329,24 @@ static void seek(struct floppy *f, uint8_t select, uint8_t cylinder)
     struct floppy_drive *d = drive_of(f, select);
 
     nothing(f);
-    if (d) {
-        d->cylinder = cylinder;
-        d->changed = false;
-    }
+    if (d)
+        step(d, cylinder);
     f->s.st0 = (uint8_t)(ST0_SEEK | (d ? 0 : ST0_ABNORMAL | 0x10) | (select & 7));
     f->s.pending = true;
     interrupt(f, true);
+}
+
+/* RELATIVE SEEK: so many cylinders out, as far as there are some, or in. */
+static void seek_by(struct floppy *f, uint8_t command, uint8_t select, uint8_t n)
+{
+    const struct floppy_drive *d = drive_of(f, select);
+    uint8_t at = d ? d->cylinder : 0;
+
+    if (command & SEEK_INWARDS)
+        at = (uint8_t)min_u64(at + (uint64_t)n, UINT8_MAX);
+    else
+        at = at > n ? (uint8_t)(at - n) : 0;
+    seek(f, select, at);
 }
 
 static void sense_interrupt(struct floppy *f)
@@ -407,7 +477,13 @@ static void run(struct floppy *f)
         seek(f, s->fifo[1] & 3, 0);
         break;
     case FD_SEEK:
-        seek(f, s->fifo[1], s->fifo[2]);
+        if (s->fifo[0] & SEEK_RELATIVE)
+            seek_by(f, s->fifo[0], s->fifo[1], s->fifo[2]);
+        else
+            seek(f, s->fifo[1], s->fifo[2]);
+        break;
+    case FD_VERIFY:
+        verify(f);
         break;
     case FD_SENSE_INTERRUPT:
         sense_interrupt(f);
@@ -430,6 +506,7 @@ static uint8_t length(uint8_t command)
     case FD_READ:
     case FD_READ_DELETED:
     case FD_WRITE:
+    case FD_VERIFY:
         return 9;
     case FD_FORMAT:
         return 6;
@@ -619,6 +696,22 @@ int floppy_create(const struct env *env, struct device *dma, struct device **out
     return 0;
 }
 
+/* NULL: no floppy disk. */
+static const struct floppy_format *format_of(const struct disk *disk)
+{
+    const struct floppy_format *common = &format_common;
+    uint64_t bytes = disk->shape.bytes;
+
+    if (disk->shape.logical != SECTOR)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(formats_known); i++) {
+        if (bytes == formats_known[i].kib * KiB)
+            return &formats_known[i];
+    }
+    return bytes < common->kib * KiB + (uint64_t)common->heads * common->sectors * SECTOR ? common
+                                                                                          : NULL;
+}
+
 int floppy_attach(struct device *d, struct disk *disk, const char *id, struct err *e)
 {
     struct floppy *f = (struct floppy *)d;
@@ -629,14 +722,11 @@ int floppy_attach(struct device *d, struct disk *disk, const char *id, struct er
     if (n == FLOPPY_DRIVES)
         return err_exit(e, EX_USAGE_, ENOSPC, "%s: there are only %d floppy drives", id,
                         FLOPPY_DRIVES);
-    for (size_t i = 0; i < ARRAY_SIZE(formats_known) && disk->shape.logical == SECTOR; i++) {
-        if (disk->shape.bytes == formats_known[i].kib * KiB)
-            f->drive[n].format = &formats_known[i];
-    }
+    f->drive[n].format = format_of(disk);
     if (!f->drive[n].format)
         return err_exit(e, EX_BAD_INPUT, EINVAL,
-                        "%s has %llu bytes, which is no floppy disk: 1440 KiB, or another size "
-                        "that docs/reference/floppy.md lists",
+                        "%s has %llu bytes, which is no floppy disk: up to 1440 KiB, or another "
+                        "size that docs/reference/floppy.md lists",
                         id, (unsigned long long)disk->shape.bytes);
     f->drive[n].disk = disk;
     f->drive[n].changed = true;

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "board/legacy/dma.h"
 #include "board/legacy/floppy.h"
@@ -12,7 +13,7 @@
 #include "fakes/fake_mem_disk.h"
 
 enum { DOR = 0x3f2, MSR = 0x3f4, FIFO = 0x3f5, DIR = 0x3f7, PAGE = 0x20000 };
-enum { TO_MEMORY = 0x46, FROM_MEMORY = 0x4a };
+enum { TO_MEMORY = 0x46, FROM_MEMORY = 0x4a, SECTOR = 512 };
 
 static struct fake_env f;
 static struct device *dma, *fdc;
@@ -227,7 +228,7 @@ static void a_reset_forgets_what_is_in_flight(void **state)
 
 static void odd_sizes_are_refused(void **state)
 {
-    struct mem_disk *odd = mem_disk_create(f.env.loop, 1441 * KiB),
+    struct mem_disk *odd = mem_disk_create(f.env.loop, 1500 * KiB),
                     *second = mem_disk_create(f.env.loop, 720 * KiB);
     struct err e;
 
@@ -240,15 +241,120 @@ static void odd_sizes_are_refused(void **state)
     assert_true(floppy_attach(fdc, &second->disk, "disk2", &e) < 0);
 }
 
+static void an_image_need_not_have_all_sectors(void **state)
+{
+    struct mem_disk *boot = mem_disk_create(f.env.loop, 3 * SECTOR);
+    static uint8_t b[4 * SECTOR], want[4 * SECTOR];
+    uint8_t r[16] = {0};
+    struct err e;
+
+    (void)state;
+    memset(boot->data, 0x5a, 3 * SECTOR);
+    memset(want, 0x5a, 3 * SECTOR);
+    assert_int_equal(floppy_attach(fdc, &boot->disk, "disk1", &e), 1);
+    assert_int_equal(floppy_cmos(fdc), 0x44);
+    assert_int_equal(gmem_write(f.env.mem, PAGE, (uint8_t[4 * SECTOR]){[1536] = 1}, sizeof(b)), 0);
+    program(TO_MEMORY, PAGE, sizeof(b));
+    COMMAND(0xe6, 1, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    fake_env_run(&f);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0);
+    assert_int_equal(gmem_read(f.env.mem, PAGE, b, sizeof(b)), 0);
+    assert_memory_equal(b, want, sizeof(b));
+    program(TO_MEMORY, PAGE, SECTOR); /* nothing of it is there */
+    COMMAND(0xe6, 1, 0, 0, 9, 2, 18, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0);
+    program(FROM_MEMORY, PAGE, SECTOR); /* nor can it be kept */
+    COMMAND(0xc5, 1, 0, 0, 9, 2, 18, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x20);
+}
+
+static void odd_images_are_of_the_common_kind(void **state)
+{
+    struct mem_disk *more = mem_disk_create(f.env.loop, 1440 * KiB + SECTOR);
+    struct err e;
+
+    (void)state;
+    assert_int_equal(floppy_attach(fdc, &more->disk, "disk1", &e), 1);
+    assert_int_equal(floppy_cmos(fdc), 0x44);
+}
+
+/* CONFIGURE with EIS: the address of a transfer moves the head. */
+static void seeks_may_be_implied(void **state)
+{
+    uint8_t r[16] = {0};
+
+    (void)state;
+    program(TO_MEMORY, PAGE, SECTOR);
+    COMMAND(0xe6, 0, 5, 0, 1, 2, 18, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x04);
+    COMMAND(0x13, 0, 0x57, 0);
+    COMMAND(0xe6, 0, 5, 0, 1, 2, 18, 0x1b, 0xff);
+    fake_env_run(&f);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0);
+    COMMAND(0x0e);
+    assert_int_equal(result(r), 10);
+    assert_int_equal(r[0], 5);
+    COMMAND(0xe6, 0, 80, 0, 1, 2, 18, 0x1b, 0xff); /* there is no such cylinder */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x04);
+}
+
+static void seeks_may_be_relative(void **state)
+{
+    static const struct {
+        uint8_t command, by, at;
+    } step[] = {{0xcf, 3, 13}, {0x8f, 5, 8}, {0x8f, 200, 0}};
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(10);
+    for (unsigned i = 0; i < ARRAY_SIZE(step); i++) {
+        COMMAND(step[i].command, 0, step[i].by);
+        COMMAND(0x08);
+        assert_int_equal(result(r), 2);
+        assert_int_equal(r[1], step[i].at);
+    }
+}
+
+static void sectors_can_be_verified(void **state)
+{
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(2);
+    COMMAND(0xf6, 0, 2, 0, 1, 2, 18, 0x1b, 0xff);
+    assert_true(fake_irqs_line(&f.irqs, 6));
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0);
+    assert_int_equal(r[3], 3); /* behind both sides */
+    COMMAND(0xf6, 0, 3, 0, 1, 2, 18, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x04);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_reset_is_told_for_four_drives),   TEST(the_disk_change_line_falls_with_a_step),
-        TEST(sectors_are_read_over_both_sides),  TEST(the_count_of_dma_ends_a_read),
-        TEST(sectors_are_written_late),          TEST(what_cannot_be_is_told),
-        TEST(a_reset_forgets_what_is_in_flight), TEST(odd_sizes_are_refused),
+        TEST(a_reset_is_told_for_four_drives),
+        TEST(the_disk_change_line_falls_with_a_step),
+        TEST(sectors_are_read_over_both_sides),
+        TEST(the_count_of_dma_ends_a_read),
+        TEST(sectors_are_written_late),
+        TEST(what_cannot_be_is_told),
+        TEST(a_reset_forgets_what_is_in_flight),
+        TEST(odd_sizes_are_refused),
+        TEST(an_image_need_not_have_all_sectors),
+        TEST(odd_images_are_of_the_common_kind),
+        TEST(seeks_may_be_implied),
+        TEST(seeks_may_be_relative),
+        TEST(sectors_can_be_verified),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
