@@ -258,4 +258,11 @@ struct format_ops {
 extern const struct format_ops *const formats[];           /* storage/table.c, NULL at the end */
 const struct format_ops *format_by_name(const char *name); /* NULL: none */
 
+/* Cylinders of 16 heads and 63 sectors that a disk of so many sectors says to have, `max` at most:
+ * at least two, for even the first sector of a disk is read by its cylinder. */
+static inline uint64_t disk_cylinders(uint64_t sectors, uint64_t max)
+{
+    return min_u64(max_u64(sectors / (16 * 63), 2), max);
+}
+
 #endif

@@ -201,7 +201,7 @@ static void identify_common(struct ahci_slot *s)
 static void identify_disk(struct ahci_slot *s)
 {
     struct ahci_unit *p = s->port;
-    uint64_t cylinders = min_u64(p->size / (16 * 63), 16383);
+    uint64_t cylinders = disk_cylinders(p->size, 16383);
     uint8_t *id = s->data;
 
     identify_common(s);

@@ -38,7 +38,7 @@ static void identify(struct ide_channel *c)
 {
     struct ide_unit *u = ide_active(c);
     uint8_t *id = c->buf;
-    uint64_t cylinders = min_u64(u->size / (16 * 63), 16383), chs;
+    uint64_t cylinders = disk_cylinders(u->size, 16383), chs;
 
     memset(id, 0, IDE_SECTOR);
     chs = cylinders * u->s.heads * u->s.sectors;

@@ -365,7 +365,7 @@ static void blk_fill_config(struct blk *b, unsigned queues)
 {
     struct virtio_blk_config *c = (void *)b->v.config;
     const struct disk_shape *s = &b->shape;
-    uint64_t sectors = s->bytes / DISK_SECTOR, cylinders = min_u64(sectors / (16 * 63), 65535);
+    uint64_t sectors = s->bytes / DISK_SECTOR, cylinders = disk_cylinders(sectors, 65535);
     uint32_t per_block = s->physical > s->logical ? s->physical / s->logical : 1;
 
     memset(c, 0, sizeof(*c));

@@ -5,6 +5,7 @@
 #include "abi/ata.h"
 #include "abi/scsi.h"
 #include "board/legacy/ide.h"
+#include "board/legacy/ide_priv.h"
 #include "core/err.h"
 #include "core/gmem.h"
 #include "fakes/fake_env.h"
@@ -126,6 +127,23 @@ static void test_identify_says_size_and_model(void **state)
     assert_int_equal(le32_at(id + 120), SECTORS);
     assert_int_equal(le64_at(id + 200), SECTORS);
     assert_memory_equal(id + 54, "OHPSSEH ", 8);
+    rig_destroy(&r);
+}
+
+/* A BIOS reads the first sector by cylinder, head and sector, and refuses what has no cylinders. */
+static void test_small_disks_have_cylinders(void **state)
+{
+    uint8_t id[512];
+    struct rig r;
+
+    (void)state;
+    rig_create(&r);
+    r.ide->channel[0].unit[0].size = 3;
+    command(&r, ATA_IDENTIFY, 0, 0);
+    read_words(&r, CMD, id, sizeof(id));
+    assert_int_equal(le16_at(id + 2 * 1), 2);
+    assert_int_equal(le16_at(id + 2 * 54), 2);
+    assert_int_equal(le32_at(id + 120), 3);
     rig_destroy(&r);
 }
 
@@ -437,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_signatures_and_absent_units),
         cmocka_unit_test(test_soft_reset_is_busy_until_released),
         cmocka_unit_test(test_identify_says_size_and_model),
+        cmocka_unit_test(test_small_disks_have_cylinders),
         cmocka_unit_test(test_pio_reads_sector_by_sector),
         cmocka_unit_test(test_cylinders_heads_and_sectors),
         cmocka_unit_test(test_pio_writes_by_multiple_blocks),
