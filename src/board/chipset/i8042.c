@@ -288,9 +288,10 @@ static void i8042_reset(struct device *d)
     struct i8042 *k = (struct i8042 *)d;
 
     device_lock(d);
-    /* As firmware leaves it: tested, translating, interrupts off. */
+    /* As a BIOS leaves it for kernels that are started without one: tested, translating, with the
+     * keyboard's interrupt on. */
     k->s = (struct i8042_state){
-        .ctr = I8042_CTR_SYS | I8042_CTR_XLATE,
+        .ctr = I8042_CTR_KBDINT | I8042_CTR_SYS | I8042_CTR_XLATE,
         .out_port = I8042_OUT_RESET | I8042_OUT_A20,
     };
     ps2_keyboard_init(&k->kbd);
