@@ -84,7 +84,14 @@ int board_ram(struct gmem *mem, uint64_t memory, bool q35, bool hugetlb, bool ho
 
 static bool board_wants_holes(const struct board_cfg *c)
 {
-    return c->firmware || c->vga;
+    return c->firmware || c->vga || c->bios_kernel;
+}
+
+static enum vga_start board_vga_start(const struct board_cfg *c)
+{
+    if (c->firmware)
+        return VGA_ROM;
+    return c->bios_kernel ? VGA_TEXT : VGA_DARK;
 }
 
 /* What lies below 1 MiB behind the holes goes on in the host where conventional memory ends. */
@@ -202,7 +209,7 @@ static int board_chipset(struct board *b, struct err *e)
     if (rc == 0)
         rc = board_ports(b, &sig, e);
     if (rc == 0 && board_wants_holes(&b->cfg))
-        rc = vga_create(&env, b->cfg.hub, b->cfg.firmware, e);
+        rc = vga_create(&env, b->cfg.hub, board_vga_start(&b->cfg), e);
     if (rc < 0)
         return rc;
     env.id = "pm";

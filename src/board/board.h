@@ -53,7 +53,8 @@ struct board_cfg {
                                     * board_create() alone; NULL: none */
     bool no_pvpanic;               /* leave the panic notifier out: not in every hypervisor */
     bool q35;                      /* a PC with PCI Express; else an i440FX */
-    bool vga;                      /* a screen; always there with firmware */
+    bool vga;                      /* a screen; always there with firmware and a bios_kernel */
+    bool bios_kernel;              /* a kernel made for machines with a BIOS, without firmware */
     struct hub *hub;               /* who looks and types; may be NULL */
     bool testdev;                  /* the test devices of kvm-unit-tests */
     bool s3;                       /* suspend to RAM is offered */
@@ -103,7 +104,7 @@ struct board_tables {
 };
 
 /* Puts `memory` bytes of RAM where the board has them: for who needs them before there is a board.
- * holes: there will be firmware or a VGA. */
+ * holes: there will be firmware or a VGA, as with a bios_kernel. */
 MUST int board_ram(struct gmem *mem, uint64_t memory, bool q35, bool hugetlb, bool holes,
                    struct err *e);
 MUST int board_create(const struct board_cfg *c, struct board **out, struct err *e);

@@ -52,11 +52,16 @@ static int build_boot(struct machine *m, struct err *e)
     return p->kernel && !plan_firmware(p) ? boot_open(&c, &m->boot, e) : 0;
 }
 
+static bool build_bios_kernel(const struct machine *m)
+{
+    return m->boot && boot_for_bios(m->boot);
+}
+
 /* The kernel unpacks itself into place while all the rest is made. */
 static int build_ram(struct machine *m, struct err *e)
 {
     const struct plan *p = m->plan;
-    bool holes = plan_firmware(p) || strcmp(p->display, "none") != 0;
+    bool holes = plan_firmware(p) || build_bios_kernel(m) || strcmp(p->display, "none") != 0;
     int rc = board_ram(m->mem, p->memory, plan_q35(p), p->hugepages, holes, e);
 
     if (rc == 0 && m->boot)
@@ -203,6 +208,7 @@ static int build_board(struct machine *m, const struct persona_ops *ops, struct 
         .com1 = m->console,
         .q35 = plan_q35(p),
         .vga = strcmp(p->display, "none") != 0,
+        .bios_kernel = build_bios_kernel(m),
         .hub = m->hub,
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,

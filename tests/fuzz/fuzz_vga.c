@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err e;
 
     fake_env_create(&f, 512 * KiB);
-    if (hub_create(f.env.loop, &hub, &e) < 0 || vga_create(&f.env, hub, false, &e) < 0)
+    if (hub_create(f.env.loop, &hub, &e) < 0 || vga_create(&f.env, hub, VGA_DARK, &e) < 0)
         abort();
     fake_pci_map(&f, DEVFN, bar);
     while (in.n)

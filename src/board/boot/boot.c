@@ -103,6 +103,11 @@ const char *boot_describe(const struct boot *b)
     return b->about;
 }
 
+bool boot_for_bios(const struct boot *b)
+{
+    return b->kind == BOOT_MULTIBOOT || b->kind == BOOT_MULTIBOOT2;
+}
+
 static int boot_load_kind(struct boot *b, const struct boot_env *env, struct boot_start *out,
                           struct err *e)
 {

@@ -62,6 +62,8 @@ MUST int boot_load(struct boot *b, const struct boot_env *env, struct boot_start
                    struct err *e);
 /* What the kernel file is, for the banner: "Linux 6.1.0-50-cloud-amd64", "PVH ELF". */
 const char *boot_describe(const struct boot *b);
+/* Was it made for machines with a BIOS, so that it finds them as one leaves them? */
+bool boot_for_bios(const struct boot *b);
 
 /* What firmware leaves on every processor: memory is write-back unless page tables say else. */
 void boot_prepare(struct vcpu *v);

@@ -13,18 +13,15 @@
 #include "board/legacy/vga.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "board/bus.h"
 #include "board/legacy/vga_priv.h"
 #include "core/err.h"
 
-enum { VGA_DEVFN = 2 << 3, VGA_ROM_MAX = 256 << 10, ROM_PAGE = 4096 };
+enum { VGA_DEVFN = 2 << 3 };
 /* Regions beyond the BARs. A range of ports has REGION_PORTS and its distance from 0x3b0. */
 enum { REGION_WINDOW = 16, REGION_DISPI, REGION_PORTS };
 enum { BAR_FRAME = 0, BAR_REGISTERS = 2, REGISTERS_VGA = 0x400, REGISTERS_DISPI = 0x500 };
@@ -353,6 +350,8 @@ static void vga_reset(struct device *d)
     v->s = (struct vga_state){.misc = 1, .dac_mask = 0xff};
     v->s.dispi[VBE_DISPI_INDEX_ID] = VBE_DISPI_ID5;
     (void)madvise(v->vram, VGA_MEMORY, MADV_DONTNEED); /* zeroes from here on */
+    if (v->text)
+        vga_bios_leave(v);
     vga_window_update(v);
 }
 
@@ -377,6 +376,7 @@ static void vga_destroy(struct device *d)
         munmap(v->copy, VGA_DIRECT_MAX);
     if (v->rom)
         munmap(v->rom, v->pci.bar[PCI_ROM].size);
+    free(v->font);
     free(v->shown);
     pthread_mutex_destroy(&d->lock);
     free(v);
@@ -404,7 +404,7 @@ static const struct device_ops vga_ops = {
     .describe = vga_describe,
 };
 
-static void *vga_pages(size_t n)
+void *vga_pages(size_t n)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -412,44 +412,6 @@ static void *vga_pages(size_t n)
     if (p == MAP_FAILED)
         p = NULL;
     return p;
-}
-
-static int vga_rom_read(struct vga *v, int fd, const char *path, struct err *e)
-{
-    struct stat st;
-    size_t size = ROM_PAGE;
-
-    if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > VGA_ROM_MAX)
-        return err_set(e, EINVAL, "%s is no BIOS of a VGA: install the package seabios anew", path);
-    while (size < (size_t)st.st_size)
-        size *= 2;
-    v->rom = vga_pages(size);
-    if (!v->rom)
-        return err_set(e, ENOMEM, "no memory for the VGA's BIOS");
-    v->pci.bar[PCI_ROM] =
-        (struct pci_bar){.kind = PCI_BAR_EXPANSION_ROM, .size = size, .ram = v->rom};
-    if (pread(fd, v->rom, (size_t)st.st_size, 0) != st.st_size)
-        return err_set(e, EIO, "cannot read the VGA's BIOS %s", path);
-    return 0;
-}
-
-static int vga_rom(struct vga *v, struct err *e)
-{
-    static const char *const known[] = {"/usr/share/seabios/vgabios-stdvga.bin",
-                                        "/usr/share/qemu/vgabios-stdvga.bin"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-        int fd = open(known[i], O_RDONLY | O_CLOEXEC), rc;
-
-        if (fd < 0)
-            continue;
-        rc = vga_rom_read(v, fd, known[i], e);
-        close(fd);
-        return rc;
-    }
-    return err_exit(e, EX_MISSING, ENOENT,
-                    "there is no vgabios-stdvga.bin in /usr/share/seabios: install the package "
-                    "seabios");
 }
 
 static int vga_claim(struct vga *v, struct err *e)
@@ -465,7 +427,7 @@ static int vga_claim(struct vga *v, struct err *e)
     return rc < 0 ? err_set(e, EEXIST, "the VGA's ports are taken by another device") : 0;
 }
 
-int vga_create(const struct env *env, struct hub *hub, bool rom, struct err *e)
+int vga_create(const struct env *env, struct hub *hub, enum vga_start start, struct err *e)
 {
     static const struct pci_id id = {0x1234, 0x1111, 0x1af4, 0x1100, 0x03000002};
     struct vga *v = calloc(1, sizeof(*v));
@@ -484,8 +446,10 @@ int vga_create(const struct env *env, struct hub *hub, bool rom, struct err *e)
     v->pci.bar[BAR_FRAME] =
         (struct pci_bar){.kind = PCI_BAR_MEM32_PREF, .size = VGA_MEMORY, .ram = v->vram};
     v->pci.bar[BAR_REGISTERS] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = 4096};
-    if (rc == 0 && rom)
-        rc = vga_rom(v, e);
+    if (rc == 0 && start == VGA_ROM)
+        rc = vga_bios_rom(v, e);
+    if (rc == 0 && start == VGA_TEXT)
+        rc = vga_bios_text(v, e);
     if (rc == 0)
         rc = vga_claim(v, e);
     if (rc == 0)

@@ -3,6 +3,7 @@
 #ifndef HOSPES_BOARD_LEGACY_VGA_PRIV_H
 #define HOSPES_BOARD_LEGACY_VGA_PRIV_H
 
+#include "board/legacy/vga.h"
 #include "board/pci.h"
 #include "console/hub.h"
 
@@ -11,6 +12,8 @@ enum {
     VGA_WINDOW = 0xa0000, /* 128 KiB of guest memory lead here */
     VGA_WINDOW_SIZE = 0x20000,
     VGA_DIRECT_MAX = 0x10000, /* bytes of a window that is mapped as memory */
+    VGA_FONT = 256 * 16,      /* bytes of a font of 8 by 16 dots */
+    VGA_TEXT_CELLS = 0x4000,  /* of the window of colour text */
 };
 
 /* Bochs' display interface: registers by number. */
@@ -113,6 +116,8 @@ struct vga {
     uint8_t *vram;            /* VGA_MEMORY bytes; planes side by side: offset * 4 + plane */
     uint8_t *copy;            /* VGA_DIRECT_MAX bytes, for WINDOW_TEXT and WINDOW_PLANE */
     uint8_t *rom;             /* NULL: none */
+    uint8_t *font;            /* VGA_FONT bytes, NULL: none */
+    bool text;                /* starts in text mode */
     struct vga_window window; /* as it is mapped now */
     uint32_t *shown;          /* the picture of modes that are no frame buffer */
     size_t shown_pixels;
@@ -124,6 +129,14 @@ void vga_window_update(struct vga *v); /* after registers changed */
 void vga_window_close(struct vga *v);
 void vga_window_fold(struct vga *v); /* what the guest wrote into a copy goes to vram */
 void vga_mem_io(struct vga *v, uint32_t at, unsigned size, enum access dir, uint64_t *val);
+
+/* vga_bios.c: what is called for VGA_ROM and VGA_TEXT, and the text mode that a reset leaves. */
+MUST int vga_bios_rom(struct vga *v, struct err *e);
+MUST int vga_bios_text(struct vga *v, struct err *e);
+void vga_bios_leave(struct vga *v);
+
+/* Pages of zeroes; NULL: no memory. */
+void *vga_pages(size_t n);
 
 /* vga_draw.c */
 bool vga_surface(struct screen *s, struct surface *out);

@@ -27,8 +27,20 @@ static int setup(void **state)
     (void)state;
     fake_env_create(&f, 512 * KiB);
     assert_int_equal(hub_create(f.env.loop, &hub, &e), 0);
-    assert_int_equal(vga_create(&f.env, hub, false, &e), 0);
+    assert_int_equal(vga_create(&f.env, hub, VGA_DARK, &e), 0);
     fake_pci_map(&f, DEVFN, bar);
+    return 0;
+}
+
+/* As for a kernel that was made for machines with a BIOS. */
+static int setup_text(void **state)
+{
+    struct err e;
+
+    (void)state;
+    fake_env_create(&f, 512 * KiB);
+    assert_int_equal(hub_create(f.env.loop, &hub, &e), 0);
+    assert_int_equal(vga_create(&f.env, hub, VGA_TEXT, &e), 0);
     return 0;
 }
 
@@ -178,6 +190,37 @@ static void the_window_is_memory_in_text_modes(void **state)
     assert_true(gmem_read(f.env.mem, TEXT, b, 4) < 0);
 }
 
+static void kernels_without_firmware_find_text(void **state)
+{
+    uint32_t lit = 0, brown = 0;
+    struct image img;
+    struct err e;
+    char *text;
+
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(fake_env_read(&f, TEXT, 2), 0x0720);
+        assert_int_equal(fake_env_read(&f, TEXT + 2 * 1999, 2), 0x0720);
+        fake_env_write(&f, TEXT, 2, 0x07db); /* all dots */
+        fake_env_write(&f, TEXT + 2, 2, 0x0668);
+        fake_env_write(&f, TEXT + 4, 2, 0x0669);
+        assert_int_equal(hub_text(hub, &text, &e), 0);
+        assert_string_equal(text, "\342\226\210hi\n");
+        free(text);
+        assert_int_equal(hub_image(hub, &img, &e), 0);
+        assert_int_equal(img.width, 720);
+        assert_int_equal(img.height, 400);
+        for (unsigned i = 0; i < 16 * img.width; i++) {
+            lit += img.pixels[i] == 0xaaaaaa;
+            brown += img.pixels[i] == 0xaa5500;
+        }
+        free(img.pixels);
+        pci_bus_reset(f.env.pci);
+    }
+    assert_true(brown > 2 * 20);
+    assert_true(lit >= 2 * 9 * 16 && lit < 2 * 12 * 16); /* the cursor may hide in it */
+}
+
 static void planes_keep_their_logic(void **state)
 {
     struct image img;
@@ -298,6 +341,7 @@ int main(void)
         TEST(text_is_drawn_by_the_font_of_plane_two),
         TEST(a_text_screen_says_what_it_shows),
         TEST(the_window_is_memory_in_text_modes),
+        cmocka_unit_test_setup_teardown(kernels_without_firmware_find_text, setup_text, teardown),
         TEST(planes_keep_their_logic),
         TEST(mode_13h_is_linear),
         TEST(a_frame_buffer_is_shown_as_it_is),

@@ -605,6 +605,31 @@ static void notices_do_not_add_up(void **state)
     machine_destroy(t->m);
 }
 
+/* Without firmware and --display: a multiboot kernel was made for machines whose BIOS has set a
+ * text mode, other kernels get no screen. */
+static void multiboot_kernels_find_a_screen(void **state)
+{
+    static const uint8_t blank[2] = {' ', 0x07}, nothing[2];
+    struct bench *t = *state;
+    struct image image;
+    uint8_t cell[2];
+    char path[32];
+    int fd;
+
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_int_equal(gmem_read(t->m->mem, 0xb8000, cell, sizeof(cell)), 0); /* RAM */
+    assert_memory_equal(cell, nothing, sizeof(cell));
+    machine_destroy(t->m);
+    image_elf(&image, IMAGE_MULTIBOOT);
+    fd = image_file(image.b, image.n, path);
+    assert_int_equal(plan_set(&t->plan.kernel, path, &t->e), 0);
+    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+    assert_int_equal(gmem_read(t->m->mem, 0xb8000, cell, sizeof(cell)), 0);
+    assert_memory_equal(cell, blank, sizeof(cell));
+    machine_destroy(t->m);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -638,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(disks_go_to_the_controllers_of_their_plan, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_i440fx_keeps_its_addresses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(multiboot_kernels_find_a_screen, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
