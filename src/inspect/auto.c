@@ -111,6 +111,17 @@ static void say_others(const struct inspect *i, enum persona_no chosen, char why
     }
 }
 
+/* A system that nobody here knows, with a boot loader on a disk: it drives what every PC has. Not
+ * what is encrypted, which is mostly Linux, nor discs, which all personas have on IDE. */
+static bool plain_pc(const struct inspect *i)
+{
+    for (unsigned k = 0; k < i->parts; k++) {
+        if (strcmp(i->part[k].fs, "iso9660") == 0 || strcmp(i->part[k].fs, "luks") == 0)
+            return false;
+    }
+    return i->images > 0 && i->systems == 0 && i->bios && !i->uefi;
+}
+
 static enum persona_no choose_blind(const struct auto_sign *described, char why[AUTO_WHY])
 {
     enum persona_no p = described->persona >= 0 ? (enum persona_no)described->persona : PERSONA_KVM;
@@ -145,11 +156,15 @@ enum persona_no auto_choose(const struct inspect *i, const struct auto_sign *des
     }
     if (by)
         p = (enum persona_no)by->persona;
+    else if (best == 1 && plain_pc(i))
+        p = PERSONA_BARE;
     snprintf(why, AUTO_WHY, "persona %s: ", persona_names[p]);
     if (best == 2)
         say(why, "%s%s%s", i->verdict[p].why, by ? "; " : "", by ? by->what : "");
     else if (by)
         say(why, "%s%s%s", by->what, best == 1 ? "; " : "; but ", i->verdict[p].why);
+    else if (p == PERSONA_BARE && best == 1)
+        say(why, "no system that is known was found, and a plain PC is what most of them drive");
     else if (best == 1)
         say(why, "nothing says which hypervisor the guest was made for");
     else

@@ -337,6 +337,20 @@ static void the_choice_follows_its_rule(void **state)
     assert_int_equal(auto_choose(&found, &none, why), PERSONA_XEN);
     boots(SURE_NO, SURE_UNLIKELY, SURE_NO, SURE_NO);
     assert_int_equal(auto_choose(&found, &none, why), PERSONA_HYPERV);
+    boots(SURE_UNKNOWN, SURE_UNKNOWN, SURE_UNKNOWN, SURE_UNKNOWN);
+    found.verdict[PERSONA_BARE].boots = SURE_UNKNOWN;
+    assert_int_equal(auto_choose(&found, &none, why), PERSONA_KVM);
+    found.bios = true;
+    found.systems = 0; /* a boot loader, and nothing that is known */
+    assert_int_equal(auto_choose(&found, &none, why), PERSONA_BARE);
+    assert_non_null(strstr(why, "persona bare: no system that is known was found"));
+    assert_int_equal(auto_choose(&found, &vmx, why), PERSONA_VMWARE);
+    strcpy(found.image[0].format, "qcow2");
+    assert_int_equal(auto_choose(&found, &none, why), PERSONA_KVM);
+    strcpy(found.image[0].format, "raw");
+    found.parts = 1;
+    strcpy(found.part[0].fs, "iso9660");
+    assert_int_equal(auto_choose(&found, &none, why), PERSONA_KVM);
     assert_int_equal(auto_choose(NULL, &none, why), PERSONA_KVM);
     assert_int_equal(auto_choose(NULL, &vmx, why), PERSONA_VMWARE);
 }
