@@ -42,7 +42,7 @@ struct board {
     uint32_t plug_slots;             /* empty at the start */
     struct pci_dev *port[PCI_PORTS]; /* of a q35 */
     struct device *cpuplug;          /* NULL: no processors come */
-    struct device *floppy;           /* NULL: no drive */
+    struct device *floppy;           /* NULL: no controller */
     struct firmware *firmware;       /* NULL: none runs */
     struct shadow shadow;
     gpa_t rsdp;
@@ -173,6 +173,9 @@ static int board_extras(struct board *b, struct err *e)
     env.id = "hpet";
     if (rc == 0 && b->cfg.hpet)
         rc = board_take(b, hpet_create(&env, &d, e), &d);
+    env.id = "floppy";
+    if (rc == 0 && b->cfg.fdc)
+        rc = board_take(b, floppy_create(&env, b->dma, &b->floppy, e), &b->floppy);
     env.id = "genid";
     if (rc == 0 && b->cfg.genid)
         rc = board_take(b, genid_create(&env, b->cfg.genid, &d, e), &d);
@@ -334,6 +337,11 @@ struct bus *board_bus(const struct board *b, enum bus_kind kind)
     return kind == BUS_PIO ? b->env.pio : b->env.mmio;
 }
 
+static bool board_has_floppy(const struct board *b)
+{
+    return b->floppy && floppy_cmos(b->floppy);
+}
+
 int board_floppy(struct board *b, struct disk *disk, const char *id, struct err *e)
 {
     struct env env = b->env;
@@ -361,7 +369,7 @@ void board_boot_order(struct board *b, const struct board_boot *order, size_t n)
     b->boots = (size_t)min_u64(n, BOARD_BOOTS);
     memcpy(b->boot, order, b->boots * sizeof(*order));
     if (b->cfg.firmware)
-        firmware_cmos(b->rtc, b->floppy != NULL, b->boot, b->boots);
+        firmware_cmos(b->rtc, board_has_floppy(b), b->boot, b->boots);
 }
 
 void board_add(struct board *b, struct device *d)
@@ -424,7 +432,7 @@ static struct tables_cfg board_facts(const struct board *b)
                            .hpet = b->cfg.hpet,
                            .tpm = b->cfg.tpm != NULL,
                            .pvpanic = !b->cfg.no_pvpanic,
-                           .floppy = b->floppy != NULL,
+                           .floppy = board_has_floppy(b),
                            .s3 = b->cfg.s3,
                            .plug_slots = b->plug_slots,
                            .pci = b->told,

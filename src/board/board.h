@@ -49,6 +49,7 @@ struct board_cfg {
     uint8_t uuid[16];                  /* as printed, big-endian fields */
     bool rtc_local;                    /* the clock holds local time */
     bool hpet;                         /* an event timer: not in every hypervisor */
+    bool fdc;                          /* a floppy controller, also without a drive */
     const uint8_t *genid;          /* 16 bytes of a generation id, as they lie in memory; read by
                                     * board_create() alone; NULL: none */
     bool no_pvpanic;               /* leave the panic notifier out: not in every hypervisor */

@@ -57,6 +57,14 @@ static bool build_bios_kernel(const struct machine *m)
     return m->boot && boot_for_bios(m->boot);
 }
 
+/* A 440FX has one where a BIOS is, or was. */
+static bool build_fdc(const struct machine *m)
+{
+    const struct plan *p = m->plan;
+
+    return !plan_q35(p) && ((plan_firmware(p) && !plan_uefi(p)) || build_bios_kernel(m));
+}
+
 /* The kernel unpacks itself into place while all the rest is made. */
 static int build_ram(struct machine *m, struct err *e)
 {
@@ -213,6 +221,7 @@ static int build_board(struct machine *m, const struct persona_ops *ops, struct 
         .rtc_local = p->rtc_local,
         .testdev = p->testdev,
         .hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet"),
+        .fdc = build_fdc(m),
         .s3 = build_sleeps(p),
         .pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p),
         .firmware = plan_firmware(p),

@@ -606,10 +606,11 @@ static void notices_do_not_add_up(void **state)
 }
 
 /* Without firmware and --display: a multiboot kernel was made for machines whose BIOS has set a
- * text mode, other kernels get no screen. */
-static void multiboot_kernels_find_a_screen(void **state)
+ * text mode, and resets the floppy controller before it looks for drives. Others get neither. */
+static void multiboot_kernels_find_a_pc(void **state)
 {
     static const uint8_t blank[2] = {' ', 0x07}, nothing[2];
+    uint64_t status = 0;
     struct bench *t = *state;
     struct image image;
     uint8_t cell[2];
@@ -619,6 +620,8 @@ static void multiboot_kernels_find_a_screen(void **state)
     assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
     assert_int_equal(gmem_read(t->m->mem, 0xb8000, cell, sizeof(cell)), 0); /* RAM */
     assert_memory_equal(cell, nothing, sizeof(cell));
+    bus_access(board_bus(t->m->board, BUS_PIO), 0x3f4, 1, ACC_READ, &status);
+    assert_int_equal(status, 0xff);
     machine_destroy(t->m);
     image_elf(&image, IMAGE_MULTIBOOT);
     fd = image_file(image.b, image.n, path);
@@ -626,6 +629,8 @@ static void multiboot_kernels_find_a_screen(void **state)
     assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
     assert_int_equal(gmem_read(t->m->mem, 0xb8000, cell, sizeof(cell)), 0);
     assert_memory_equal(cell, blank, sizeof(cell));
+    bus_access(board_bus(t->m->board, BUS_PIO), 0x3f4, 1, ACC_READ, &status);
+    assert_int_equal(status, 0x80);
     machine_destroy(t->m);
     close(fd);
 }
@@ -663,7 +668,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(disks_go_to_the_controllers_of_their_plan, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_i440fx_keeps_its_addresses, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(multiboot_kernels_find_a_screen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(multiboot_kernels_find_a_pc, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
