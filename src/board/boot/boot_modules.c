@@ -2,8 +2,9 @@
 /*
  * boot_modules.c - the files that PVH and multiboot kernels are handed beside themselves.
  *
- * They are put below 4 GiB, each at a page, the first one highest. Kernels of the other kinds take
- * one initrd and nothing else.
+ * They are put below 4 GiB, each at a page: for PVH the first one highest, for multiboot one after
+ * the other right behind the kernel, as loaders do. Small kernels take what lies behind the last
+ * module for free memory. Kernels of the other kinds take one initrd and nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,20 +62,27 @@ void boot_modules_close(struct boot *b)
 int boot_modules_load(const struct boot *b, const struct boot_env *env, gpa_t floor,
                       struct boot_placed out[BOOT_MODULES], struct err *e)
 {
-    gpa_t end = align_down(min_u64(boot_low_end(env), UINT32_MAX), MODULE_PAGE);
+    gpa_t low = align_up(floor, MODULE_PAGE);
+    gpa_t high = align_down(min_u64(boot_low_end(env), UINT32_MAX), MODULE_PAGE);
 
     for (size_t i = 0; i < b->modules; i++) {
         const struct boot_file *f = &b->module[i];
+        uint64_t room = align_up(f->size, MODULE_PAGE);
+        gpa_t at;
         int rc;
 
-        if (f->size > end || align_down(end - f->size, MODULE_PAGE) < floor)
+        if (low > high || room > high - low)
             return err_set(e, EINVAL,
                            "the kernel %s and its modules, %s among them, do not all fit: give "
                            "the guest more --memory",
                            b->kernel.path, f->path);
-        end = align_down(end - f->size, MODULE_PAGE);
-        out[i] = (struct boot_placed){end, f->size, boot_file_name(f), b->module_text[i]};
-        rc = boot_file_load(f, 0, f->size, env->mem, end, e);
+        at = b->kind == BOOT_PVH ? high - room : low;
+        if (b->kind == BOOT_PVH)
+            high = at;
+        else
+            low = at + room;
+        out[i] = (struct boot_placed){at, f->size, boot_file_name(f), b->module_text[i]};
+        rc = boot_file_load(f, 0, f->size, env->mem, at, e);
         if (rc < 0)
             return rc;
     }
