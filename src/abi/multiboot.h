@@ -22,6 +22,9 @@ enum {
     MULTIBOOT_INFO_MODS = 1 << 3,
     MULTIBOOT_INFO_MEM_MAP = 1 << 6,
     MULTIBOOT_INFO_BOOT_LOADER_NAME = 1 << 9,
+    MULTIBOOT_INFO_FRAMEBUFFER_INFO = 1 << 12,
+
+    MULTIBOOT_FRAMEBUFFER_TYPE_EGA_TEXT = 2, /* width and height in characters */
 };
 
 struct multiboot_header {
@@ -40,8 +43,14 @@ struct multiboot_info {
     le32 syms[4];
     le32 mmap_length, mmap_addr, drives_length, drives_addr, config_table, boot_loader_name;
     le32 apm_table;
+    le32 vbe_control_info, vbe_mode_info;
+    le16 vbe_mode, vbe_interface_seg, vbe_interface_off, vbe_interface_len;
+    le64 framebuffer_addr;
+    le32 framebuffer_pitch, framebuffer_width, framebuffer_height;
+    uint8_t framebuffer_bpp, framebuffer_type, color_info[6];
 };
-WIRE_SIZE(struct multiboot_info, 72);
+WIRE_SIZE(struct multiboot_info, 116);
+WIRE_OFFSET(struct multiboot_info, framebuffer_addr, 88);
 WIRE_OFFSET(struct multiboot_info, mmap_length, 44);
 WIRE_OFFSET(struct multiboot_info, boot_loader_name, 64);
 
@@ -72,6 +81,7 @@ enum {
     MULTIBOOT2_HEADER_TAG_ADDRESS = 2,
     MULTIBOOT2_HEADER_TAG_ENTRY_ADDRESS = 3,
     MULTIBOOT2_HEADER_TAG_CONSOLE_FLAGS = 4,
+    MULTIBOOT2_HEADER_TAG_FRAMEBUFFER = 5,
     MULTIBOOT2_HEADER_TAG_MODULE_ALIGN = 6,
     MULTIBOOT2_HEADER_TAG_ENTRY_ADDRESS_EFI32 = 8,
     MULTIBOOT2_HEADER_TAG_ENTRY_ADDRESS_EFI64 = 9,
@@ -84,6 +94,7 @@ enum {
     MULTIBOOT2_TAG_TYPE_MODULE = 3,
     MULTIBOOT2_TAG_TYPE_BASIC_MEMINFO = 4,
     MULTIBOOT2_TAG_TYPE_MMAP = 6,
+    MULTIBOOT2_TAG_TYPE_FRAMEBUFFER = 8,
     MULTIBOOT2_TAG_TYPE_ACPI_OLD = 14,
     MULTIBOOT2_TAG_TYPE_ACPI_NEW = 15,
 };
@@ -125,6 +136,14 @@ struct multiboot2_meminfo {
     le32 mem_lower, mem_upper;
 };
 WIRE_SIZE(struct multiboot2_meminfo, 8);
+
+struct multiboot2_framebuffer {
+    le64 addr;
+    le32 pitch, width, height;
+    uint8_t bpp, type;
+    le16 reserved;
+};
+WIRE_SIZE(struct multiboot2_framebuffer, 24);
 
 struct multiboot2_mmap {
     le32 entry_size, entry_version; /* the entries follow */

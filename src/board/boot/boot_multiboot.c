@@ -6,6 +6,8 @@
  * Command lines begin with the name of the file, as the loaders of that time write them: kernels
  * take the first word for their own name.
  *
+ * Kernels that want a video mode find the screen in text mode, and are told so.
+ *
  * Not modelled: drives, APM, VBE, symbols.
  */
 #include <errno.h>
@@ -57,7 +59,8 @@ int boot_multiboot_find(const struct boot_file *f, bool *image, struct err *e)
     if (rc <= 0)
         return rc;
     flags = le32_get(h.flags);
-    if (flags & MULTIBOOT_REQUIRED & ~(MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO))
+    if (flags & MULTIBOOT_REQUIRED &
+        ~(MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO | MULTIBOOT_VIDEO_MODE))
         return err_set(e, EINVAL,
                        "the multiboot kernel %s requires what is not offered (flags %#x)", f->path,
                        flags);
@@ -207,7 +210,8 @@ static int mb_info(const struct boot *b, const struct boot_env *env,
 {
     struct multiboot_info info;
     uint32_t flags = MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_CMDLINE | MULTIBOOT_INFO_MODS |
-                     MULTIBOOT_INFO_MEM_MAP | MULTIBOOT_INFO_BOOT_LOADER_NAME;
+                     MULTIBOOT_INFO_MEM_MAP | MULTIBOOT_INFO_BOOT_LOADER_NAME |
+                     MULTIBOOT_INFO_FRAMEBUFFER_INFO;
     int rc;
 
     memset(&info, 0, sizeof(info));
@@ -216,6 +220,12 @@ static int mb_info(const struct boot *b, const struct boot_env *env,
     info.mem_upper = le32_of((uint32_t)((boot_low_end(env) - BOOT_IMAGE_MIN) / KiB));
     info.cmdline = le32_of((uint32_t)boot_at(b, BOOT_CMDLINE));
     info.boot_loader_name = le32_of((uint32_t)boot_at(b, MB_NAME));
+    info.framebuffer_addr = le64_of(BOOT_TEXT);
+    info.framebuffer_pitch = le32_of(2 * BOOT_TEXT_COLUMNS);
+    info.framebuffer_width = le32_of(BOOT_TEXT_COLUMNS);
+    info.framebuffer_height = le32_of(BOOT_TEXT_ROWS);
+    info.framebuffer_bpp = 16;
+    info.framebuffer_type = MULTIBOOT_FRAMEBUFFER_TYPE_EGA_TEXT;
     rc = boot_put(env, boot_at(b, MB_NAME), "hospes", sizeof("hospes"), e);
     if (rc == 0)
         rc = mb_mmap(b, env, &info, e);

@@ -5,8 +5,10 @@
  *
  * Command lines hold what was given, without the name of the file, as GRUB 2 writes them.
  *
- * Not modelled: the EFI tags (these kernels start without firmware), framebuffers, VBE, APM,
- * network information, symbols, moving a relocatable image (it stays where it was linked).
+ * Kernels that want a framebuffer find the screen in text mode, and are told so.
+ *
+ * Not modelled: the EFI tags (these kernels start without firmware), VBE, APM, network information,
+ * symbols, moving a relocatable image (it stays where it was linked).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -92,6 +94,7 @@ static int mb2_tag(const struct boot_file *f, struct mb2 *out,
         return 0;
     case MULTIBOOT2_HEADER_TAG_INFORMATION_REQUEST: /* all that exists here is always told */
     case MULTIBOOT2_HEADER_TAG_CONSOLE_FLAGS:
+    case MULTIBOOT2_HEADER_TAG_FRAMEBUFFER:
     case MULTIBOOT2_HEADER_TAG_MODULE_ALIGN:
     case MULTIBOOT2_HEADER_TAG_ENTRY_ADDRESS_EFI32: /* for loaders that came by EFI */
     case MULTIBOOT2_HEADER_TAG_ENTRY_ADDRESS_EFI64:
@@ -212,6 +215,18 @@ static void mb2_put_memory(struct mb2_info *i, const struct boot_env *env)
     mb2_put(i, MULTIBOOT2_TAG_TYPE_MMAP, &head, sizeof(head), map, n * sizeof(map[0]));
 }
 
+static void mb2_put_screen(struct mb2_info *i)
+{
+    struct multiboot2_framebuffer f = {.addr = le64_of(BOOT_TEXT),
+                                       .pitch = le32_of(2 * BOOT_TEXT_COLUMNS),
+                                       .width = le32_of(BOOT_TEXT_COLUMNS),
+                                       .height = le32_of(BOOT_TEXT_ROWS),
+                                       .bpp = 16,
+                                       .type = MULTIBOOT_FRAMEBUFFER_TYPE_EGA_TEXT};
+
+    mb2_put(i, MULTIBOOT2_TAG_TYPE_FRAMEBUFFER, NULL, 0, &f, sizeof(f));
+}
+
 /* Copies of the RSDP: kernels that do not search find the tables by them. */
 static void mb2_put_acpi(struct mb2_info *i, const struct boot_env *env)
 {
@@ -243,6 +258,7 @@ static int mb2_info(const struct boot *b, const struct boot_env *env,
                 strlen(placed[k].text) + 1);
     }
     mb2_put_memory(&i, env);
+    mb2_put_screen(&i);
     mb2_put_acpi(&i, env);
     mb2_put(&i, MULTIBOOT2_TAG_TYPE_END, NULL, 0, NULL, 0);
     head.total_size = le32_of((uint32_t)i.n);

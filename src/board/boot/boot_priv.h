@@ -186,6 +186,9 @@ MUST int boot_load_image(struct boot *b, const struct boot_elf *x, const struct 
 /* boot_bios.c: what it leaves in memory, and in out->first the code that leaves the rest. */
 MUST int boot_load_bios(const struct boot_env *env, struct boot_start *out, struct err *e);
 
+/* The screen that multiboot kernels find. */
+enum { BOOT_TEXT = 0xb8000, BOOT_TEXT_COLUMNS = 80, BOOT_TEXT_ROWS = 25 };
+
 /* boot_multiboot.c */
 /* 1: has a header, 0: none, -errno with e: a header that cannot be served. *image: whether the
  * header itself says where the image goes, so that it need not be an ELF file. */

@@ -314,6 +314,33 @@ static void a_multiboot_kernel_gets_its_module(void **state)
     assert_int_equal(le32_get(info.mmap_length), 3 * sizeof(struct multiboot_mmap));
 }
 
+/* They are told of the text screen, whether they ask for one or for graphics. */
+static void a_multiboot_kernel_may_want_a_video_mode(void **state)
+{
+    const uint32_t flags = MULTIBOOT_MEMORY_INFO | MULTIBOOT_VIDEO_MODE;
+    struct bench *t = *state;
+    struct multiboot_info info;
+    struct multiboot_header h = {.magic = le32_of(MULTIBOOT_HEADER_MAGIC),
+                                 .flags = le32_of(MULTIBOOT_MEMORY_INFO)},
+                            *at;
+
+    image_elf(&t->image, IMAGE_MULTIBOOT);
+    at = memmem(t->image.b, t->image.n, &h, 8);
+    assert_non_null(at);
+    at->flags = le32_of(flags);
+    at->checksum = le32_of(-(MULTIBOOT_HEADER_MAGIC + flags));
+    bench_load(t);
+    assert_int_equal(gmem_read(t->mem, t->start.rbx, &info, sizeof(info)), 0);
+    assert_true(le32_get(info.flags) & MULTIBOOT_INFO_FRAMEBUFFER_INFO);
+    assert_int_equal(le64_get(info.framebuffer_addr), 0xb8000);
+    assert_int_equal(le32_get(info.framebuffer_pitch), 160);
+    assert_int_equal(le32_get(info.framebuffer_height), 25);
+    assert_int_equal(info.framebuffer_type, 2);
+    at->flags = le32_of(flags | 8);
+    at->checksum = le32_of(-(MULTIBOOT_HEADER_MAGIC + flags + 8));
+    assert_int_equal(bench_open(t), -EINVAL);
+}
+
 /* The tag of that type in multiboot2 information, or NULL; its body behind it. */
 static const struct multiboot2_tag *mb2_find(const uint8_t *info, uint32_t type)
 {
@@ -365,6 +392,8 @@ static void a_multiboot2_kernel_gets_tags(void **state)
     assert_string_equal((const char *)(mod + 1), "second one");
     assert_int_equal(le32_get(mod->mod_end) - le32_get(mod->mod_start), 100);
     assert_bytes(t, le32_get(mod->mod_start), 0x5a, 100);
+    tag = mb2_find(info, MULTIBOOT2_TAG_TYPE_FRAMEBUFFER);
+    assert_int_equal(le32_get(tag->size), 32);
     tag = mb2_find(info, MULTIBOOT2_TAG_TYPE_MMAP);
     assert_int_equal(le32_get(tag->size), 16 + 3 * sizeof(struct multiboot2_mmap_entry));
     assert_non_null(mb2_find(info, MULTIBOOT2_TAG_TYPE_ACPI_OLD));
@@ -689,6 +718,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_vmlinux_starts_with_a_zero_page, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pvh_kernel_gets_start_info, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_multiboot_kernel_gets_its_module, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_multiboot_kernel_may_want_a_video_mode, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_multiboot2_kernel_gets_tags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_multiboot2_kernel_that_wants_more_is_refused, set_up,
                                         tear_down),
