@@ -24,16 +24,27 @@ enum {
     BIOS_MASTER = 0x08, /* vector of line 0 */
     BIOS_SLAVE = 0x70,  /* vector of line 8 */
     BIOS_LINES = 8,
-    BDA_EBDA_SEGMENT = 0x40e,
-    BDA_BASE_MEMORY = 0x413, /* KiB */
-    BIOS_EBDA_SEGMENT = 0x9fc0,
-    BIOS_BASE_KIB = 639,
     /* Routines, from the first byte behind the BIOS data area to BOOT_IMAGE_LOW. */
     BIOS_REFUSE = 0x500,
     BIOS_TICK = 0x510,
     BIOS_MASTER_END = 0x530,
     BIOS_SLAVE_END = 0x538,
     BIOS_FIRST = 0x550,
+};
+
+/* Words of the BIOS data area. */
+static const struct {
+    uint16_t at, value;
+} bios_data[] = {
+    {0x400, 0x3f8},                          /* COM1 */
+    {0x40e, 0x9fc0},                         /* segment of the extended data area */
+    {0x410, 0x226},                          /* coprocessor, mouse, 80 by 25, one COM */
+    {0x413, 639},                            /* KiB of conventional memory */
+    {0x448, 0x0300},                         /* 0x449: the video mode */
+    {0x44a, BOOT_TEXT_COLUMNS},              /* columns */
+    {0x44c, 0x1000},                         /* bytes of a page of text */
+    {0x463, 0x3d4},                          /* port of the CRTC */
+    {0x484, 16 << 8 | (BOOT_TEXT_ROWS - 1)}, /* the last row; lines of a character */
 };
 
 /* push bp; mov bp, sp; or word [bp + 6], 1; pop bp; iret */
@@ -106,14 +117,16 @@ static int bios_first(const struct boot_env *env, struct boot_start *out, struct
 
 int boot_load_bios(const struct boot_env *env, struct boot_start *out, struct err *e)
 {
-    le16 ebda = le16_of(BIOS_EBDA_SEGMENT), base = le16_of(BIOS_BASE_KIB);
     int rc = bios_vectors(env, e);
 
     if (rc == 0)
         rc = bios_routines(env, e);
     if (rc == 0)
         rc = bios_first(env, out, e);
-    if (rc == 0)
-        rc = boot_put(env, BDA_EBDA_SEGMENT, &ebda, sizeof(ebda), e);
-    return rc < 0 ? rc : boot_put(env, BDA_BASE_MEMORY, &base, sizeof(base), e);
+    for (size_t i = 0; i < ARRAY_SIZE(bios_data) && rc == 0; i++) {
+        le16 word = le16_of(bios_data[i].value);
+
+        rc = boot_put(env, bios_data[i].at, &word, sizeof(word), e);
+    }
+    return rc;
 }

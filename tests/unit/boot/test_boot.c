@@ -468,6 +468,10 @@ static void multiboot_kernels_find_a_bios_that_refuses(void **state)
         assert_int_equal(low[0x508], 0xcf); /* iret */
         assert_int_equal(low[0x40e] | low[0x40f] << 8, 0x9fc0);
         assert_int_equal(low[0x413] | low[0x414] << 8, 639);
+        assert_int_equal(low[0x400] | low[0x401] << 8, 0x3f8);
+        assert_int_equal(low[0x449], 3); /* the screen is in text mode */
+        assert_int_equal(low[0x463] | low[0x464] << 8, 0x3d4);
+        assert_int_equal(low[0x484], 24);
     }
 }
 
