@@ -236,8 +236,8 @@ static void pool_live(const struct pool *p)
         if (!p->pid[i])
             continue;
         vplan_cell_id(&p->j->plan, &p->j->plan.cell[i], id);
-        vbuf_print(&text, "%s %s %lld s", n++ ? "," : "", id,
-                   (long long)(pool_now() - p->since[i]));
+        vbuf_print(&text, "%s %lld s %s", n++ ? "," : "", (long long)(pool_now() - p->since[i]),
+                   id);
     }
     if (text.data)
         fprintf(stderr, "\r\033[K%.*s", (int)min_u64(text.len, width > 1 ? width - 1 : 79),
