@@ -106,7 +106,7 @@ static int add_run(void *arg, const struct extent *x)
     uint64_t end = x->off + x->len, last_end = last ? last->off + last->len : 0;
     struct run r = {x->off, x->len, x->file, x->file_off, x->kind != EXTENT_DATA};
 
-    if (r.zero && !k->c->keep_zeroes)
+    if (r.zero && k->c->blank)
         return 0;
     r.off = r.zero ? align_up(r.off, k->unit) : align_down(r.off, k->unit);
     if (!r.zero)
@@ -353,18 +353,51 @@ static int place_in_turn(struct worker *w, const struct run *r, uint64_t ticket,
     return rc;
 }
 
+/* Zeroes are not written, but what a table points to lies inside the file. */
+static int reach(const struct piece *x)
+{
+    uint64_t end = x->at + x->len;
+
+    if (!x->fresh || !x->file->shape.grows ||
+        __atomic_load_n(&x->file->shape.bytes, __ATOMIC_RELAXED) >= end)
+        return 0;
+    return disk_zero(x->file, end - 1, 1, false);
+}
+
 /* Points to what is filled, or gives all of it back. */
 static int settle(struct worker *w, unsigned count, int rc)
 {
     struct copier *k = w->k;
-    bool ok = rc == 0;
+    bool ok;
 
+    for (unsigned i = 0; i < count && rc == 0; i++)
+        rc = reach(&w->pieces[i]);
+    ok = rc == 0;
     for (unsigned i = 0; i < count; i++) {
         if (map_placed(k->map, &w->pieces[i], ok) < 0 && rc == 0)
             rc = -EIO;
     }
     if (rc == 0 && meta_full(k->map->meta))
         rc = map_flush(k->map);
+    return rc;
+}
+
+/* Units of r, which is in w->in, that are zero and so got no space: whatever dst has there. */
+static int clear_gaps(struct worker *w, const struct run *r)
+{
+    struct copier *k = w->k;
+    size_t from = 0, at = 0, n;
+    int rc = 0;
+
+    while (rc == 0 && from < r->len) {
+        bool more = next_data(k, w->in, r->off, r->len, &at, &n);
+
+        if (at > from)
+            rc = disk_zero(k->dst, r->off + from, at - from, true);
+        from = at += more ? n : 0;
+        if (!more)
+            break;
+    }
     return rc;
 }
 
@@ -376,7 +409,8 @@ static int copy_to_map(struct worker *w, const struct run *r, uint64_t ticket, b
 
     for (unsigned i = 0; i < count && rc == 0; i++)
         rc = copy_piece(w, r, &w->pieces[i], loaded);
-    return settle(w, count, rc);
+    rc = settle(w, count, rc);
+    return rc == 0 && loaded && !w->k->c->blank ? clear_gaps(w, r) : rc;
 }
 
 /* len bytes of the guest at off, from w->in, to where they belong: the rest is zero already. */
@@ -435,6 +469,8 @@ static int copy_large(struct worker *w, const struct run *r, uint64_t ticket)
     }
     if (!placed) {
         wait_turn(k, ticket);
+        if (rc == 0 && !k->c->blank)
+            rc = disk_zero(k->dst, r->off, r->len, true);
         end_turn(k, r->len, rc);
     }
     return settle(w, count, rc);
@@ -446,6 +482,8 @@ static int copy_plain(struct worker *w, const struct run *r)
     size_t at = 0, n;
     int rc = 0;
 
+    if (!k->c->blank)
+        return put(k, k->dst, r->off, w->in, r->len);
     while (rc == 0 && next_data(k, w->in, r->off, r->len, &at, &n)) {
         rc = put(k, k->dst, r->off + at, w->in + at, n);
         at += n;
@@ -499,6 +537,8 @@ static int pack_chunk(struct worker *w, const struct run *r, uint64_t ticket)
     wait_turn(k, ticket);
     if (rc == 0)
         rc = k->dst->format->put(k->dst, w->packed, count);
+    if (rc == 0 && !k->c->blank)
+        rc = clear_gaps(w, r);
     end_turn(k, r->len, rc);
     return rc;
 }

@@ -415,6 +415,8 @@ static int open_error(const struct file_cfg *c, int code, struct err *e)
 {
     switch (code) {
     case ENOENT:
+        if (c->create)
+            return err_set(e, ENOENT, "cannot make '%s': its directory does not exist", c->path);
         return err_set(e, ENOENT, "disk image '%s' does not exist; check the path", c->path);
     case EISDIR:
         return err_set(e, EINVAL, "disk image '%s' is a directory; name a file or a block device",
@@ -425,6 +427,9 @@ static int open_error(const struct file_cfg *c, int code, struct err *e)
     case EACCES:
     case EPERM:
     case EROFS:
+        if (c->create)
+            return err_set(e, code, "cannot make '%s': %s; choose a directory that can be written",
+                           c->path, strerror(code));
         return err_set(e, code, "no permission to open disk image '%s' for %s; %s", c->path,
                        c->readonly ? "reading" : "writing",
                        c->readonly ? "change its mode or owner" : "open it as a snapshot instead");
@@ -484,6 +489,14 @@ int file_resize(struct disk *d, uint64_t bytes)
         return -errno;
     __atomic_store_n(&d->shape.bytes, bytes, __ATOMIC_RELAXED);
     return 0;
+}
+
+void file_discard(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        (void)unlink(path);
 }
 
 uint64_t file_device_bytes(const struct disk *d)

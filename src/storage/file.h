@@ -35,6 +35,9 @@ int file_fd(const struct disk *d);
 
 /* Cuts or lengthens a regular file. No request may be in flight past `bytes`. */
 MUST int file_resize(struct disk *d, uint64_t bytes);
+/* Removes a file that was not made whole, if it is there. What is no regular file stays: nobody made
+ * the node of a block device. */
+void file_discard(const char *path);
 /* Is d a block device, and how long is that now? 0: it is none. */
 uint64_t file_device_bytes(const struct disk *d);
 

@@ -17,10 +17,12 @@ struct image_make {
     const char *backing;        /* the parent as it is written into the image; NULL: none */
     const char *backing_format; /* NULL: not said */
     struct disk *parent;        /* the parent, open; NULL: none */
+    bool filled;                /* all of it is written next: a raw block device is not cleared */
 };
 
 /* Makes the file and writes a new image of format f into it; on failure the file is gone again.
- * k->path is where; overwrite: it may exist, as something that nobody uses. */
+ * k->path is where; overwrite: it may exist, as something that nobody uses. A block device is
+ * cleared first, and stays. */
 MUST int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
                       struct err *e);
 /* Changes the size and makes what is new read as zeroes, whatever a parent holds there. Nothing
@@ -42,12 +44,12 @@ struct progress {
 struct copy_cfg {
     bool compress;    /* dst packs its clusters */
     unsigned level;   /* of compression; 0: the usual one */
-    bool keep_zeroes; /* dst has a parent, so zeroes must be written */
-    bool blank;       /* dst is new: where it has space, that reads as zeroes */
+    bool blank;       /* dst is new and reads as zeroes, so none are written */
     unsigned threads; /* 0: as many as there are processors, 8 at most */
     struct progress progress;
 };
-/* Copies all of src into dst, which is at least as long. Does not flush. */
+/* Copies all of src into dst, which is at least as long; dst keeps what it has past that. Does not
+ * flush. */
 MUST int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, struct err *e);
 
 /* *differs: the first byte that is not alike, UINT64_MAX if none. What one disk has beyond the

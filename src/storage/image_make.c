@@ -2,7 +2,6 @@
 /* image_make.c - images as files: making, resizing, checking; see image.h. */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/cfg.h"
 #include "core/err.h"
@@ -10,6 +9,25 @@
 #include "storage/format/format.h"
 #include "storage/image.h"
 #include "storage/map.h"
+
+/* What lay on a block device must not show through the new image, nor be taken for its tables. */
+static int clear_device(const struct format_ops *f, const struct image_make *k, struct disk *file,
+                        struct err *e)
+{
+    bool raw = !strcmp(f->name, "raw");
+    uint64_t n = file->shape.bytes;
+    int rc;
+
+    if (!raw && strcmp(f->name, "qcow2") != 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "'%s' is a block device, which holds raw and qcow2 images alone: those of "
+                        "format %s are files",
+                        k->path, f->name);
+    if (raw && (k->filled || k->bytes > n))
+        return 0;
+    rc = disk_zero(file, 0, raw ? k->bytes : n, true);
+    return rc < 0 ? err_set(e, -rc, "cannot clear '%s': %s", k->path, strerror(-rc)) : 0;
+}
 
 int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
                  struct err *e)
@@ -25,12 +43,14 @@ int image_create(const struct format_ops *f, const struct image_make *k, bool ov
     rc = file_open(&fc, NULL, &file, e);
     if (rc < 0)
         return rc;
-    rc = f->create(file, k, e);
+    rc = file_device_bytes(file) ? clear_device(f, k, file, e) : 0;
+    if (rc == 0)
+        rc = f->create(file, k, e);
     if (rc == 0)
         rc = cfg_finish(k->opts, f->name, e);
     disk_close(file);
     if (rc < 0)
-        unlink(at);
+        file_discard(at);
     else
         disk_mark_made(at);
     return rc;

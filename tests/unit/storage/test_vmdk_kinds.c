@@ -8,7 +8,7 @@
 static void copy_to_stream(const char *from, const char *to)
 {
     struct disk_cfg c = {.path = to, .format = "vmdk"};
-    struct copy_cfg cc = {.compress = true};
+    struct copy_cfg cc = {.compress = true, .blank = true};
     struct disk *src = must_open(from, true), *dst;
     struct err e = {0};
 
