@@ -2,6 +2,7 @@
 /* image_convert.c - `hospes image` convert and compare. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "cli/image.h"
 #include "core/cfg.h"
 #include "storage/file.h"
+#include "storage/map.h"
 
 /* What a hypervisor or cloud really takes. */
 struct target {
@@ -107,11 +109,29 @@ static int plan(const struct image_args *a, const struct disk *src, struct image
     return rc == 0 && t ? fit_target(a, t, src, k, e) : rc;
 }
 
+/* The files of an image that was not filled, those beside a descriptor too. */
+static void discard_extents(struct disk *dst)
+{
+    struct map *m = map_of(dst);
+
+    for (size_t i = 0; m && i < m->file_count; i++) {
+        char link[64], path[PATH_MAX]; /* an extent knows its name beside the image alone */
+        ssize_t n;
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", file_fd(m->files[i]));
+        n = readlink(link, path, sizeof(path) - 1);
+        if (n > 0) {
+            path[n] = 0;
+            file_discard(path);
+        }
+    }
+}
+
 static int copy_into(const struct image_args *a, struct disk *src, const struct format_ops *f,
                      const char *out, struct err *e)
 {
     struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .filling = true};
-    struct copy_cfg cc = {.compress = a->compress, .level = a->level, .blank = true};
+    struct copy_cfg cc = {.compress = a->compress, .level = a->level};
     struct disk *dst;
     int rc = disk_open(&c, NULL, &dst, e);
 
@@ -119,12 +139,15 @@ static int copy_into(const struct image_args *a, struct disk *src, const struct 
         return rc;
     cc.progress = image_progress(a, "convert");
     cc.compress = cc.compress || dst->pack_only;
+    cc.blank = file_device_bytes(dst) == 0;
     rc = image_copy(src, dst, &cc, e);
     if (rc == 0) {
         rc = disk_flush(dst);
         if (rc < 0)
             rc = err_set(e, -rc, "cannot write '%s': %s", out, strerror(-rc));
     }
+    if (rc < 0)
+        discard_extents(dst);
     disk_close(dst);
     image_progress_end(a);
     return rc;
@@ -217,7 +240,7 @@ static int make(const struct image_args *a, struct disk *src, const struct forma
     if (rc == 0 && k->file && rename(k->file, k->path) < 0)
         rc = err_set(e, errno, "cannot rename '%s' to '%s': %s", k->file, k->path, strerror(errno));
     if (rc < 0)
-        unlink(at);
+        file_discard(at);
     return rc;
 }
 
@@ -256,15 +279,22 @@ static bool same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static int convert(const struct image_args *a, const char *in, const char *out, struct err *e)
+/* Where the symbolic link `path` leads, which then stays one. NULL: it is none. The caller frees.
+ */
+static char *aim_of(const char *path)
 {
-    struct image_make k = {.path = out};
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+}
+
+static int convert_to(const struct image_args *a, const char *in, const char *out, struct err *e)
+{
+    struct image_make k = {.path = out, .filled = true};
     const struct format_ops *f = NULL;
     struct disk *src;
     int rc;
 
-    if (same_file(in, out))
-        return err_exit(e, EX_USAGE_, EINVAL, "'%s' cannot be converted into itself", in);
     rc = image_open(a, in, true, &src, e);
     if (rc < 0)
         return rc;
@@ -276,6 +306,19 @@ static int convert(const struct image_args *a, const char *in, const char *out, 
         rc = write_out(a, src, f, &k, e);
     cfg_destroy(k.opts);
     disk_close(src);
+    return rc;
+}
+
+static int convert(const struct image_args *a, const char *in, const char *out, struct err *e)
+{
+    char *aim;
+    int rc;
+
+    if (same_file(in, out))
+        return err_exit(e, EX_USAGE_, EINVAL, "'%s' cannot be converted into itself", in);
+    aim = aim_of(out);
+    rc = convert_to(a, in, aim ? aim : out, e);
+    free(aim);
     return rc;
 }
 
