@@ -130,17 +130,19 @@ static int check_footers(struct vhd_checker *k, enum vhd_where where)
     uint64_t at = k->file->shape.bytes - sizeof(copy);
     int rc = disk_read(k->file, 0, &copy, sizeof(copy));
     bool stale = where == VHD_AT_START, same = !memcmp(&copy, &k->footer, sizeof(copy));
+    /* Less than a block is what Windows leaves, so that blocks begin where its sectors do. */
+    bool lost = k->end + k->block <= at;
 
     if (stale)
         report(k->rep, FINDING_ERROR, k->repair, "the footer at the end is missing");
-    else if (k->end + VHD_PAGE <= at)
+    else if (lost)
         report(k->rep, FINDING_LEAK, k->repair, "%llu bytes before the footer are not used",
                (unsigned long long)(at - k->end));
     if (!same)
         report(k->rep, FINDING_ERROR, k->repair, "the footer's copy at the start differs");
     if (rc < 0 || !k->repair)
         return rc;
-    if (stale || k->end + VHD_PAGE <= at || k->end > at) {
+    if (stale || lost || k->end > at) {
         rc = disk_write(k->file, k->end, &k->footer, sizeof(k->footer));
         if (rc == 0)
             rc = disk_flush(k->file);

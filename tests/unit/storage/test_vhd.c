@@ -137,6 +137,27 @@ static void a_block_that_was_trimmed_is_no_longer_known_to_be_full(void **state)
     disk_close(d);
 }
 
+/* Windows leaves some sectors before the footer of a new image. */
+static void less_than_a_block_before_the_footer_is_not_lost(void **state)
+{
+    const char *path = scratch_path("padded.vhd");
+    uint8_t footer[512];
+    struct stat st;
+
+    (void)state;
+    make(path, 16 * MiB, "", NULL);
+    assert_int_equal(stat(path, &st), 0);
+    peek(path, (uint64_t)st.st_size - 512, footer, 512);
+    assert_int_equal(truncate(path, st.st_size + 5632), 0);
+    poke(path, (uint64_t)st.st_size + 5120, footer, 512);
+    assert_int_equal(check(path, false).leaks, 0);
+    assert_int_equal(truncate(path, st.st_size + 4 * MiB), 0);
+    poke(path, (uint64_t)st.st_size + 4 * MiB - 512, footer, 512);
+    assert_int_equal(check(path, false).leaks, 1);
+    assert_int_equal(check(path, true).leaks, 0);
+    assert_int_equal(check(path, false).leaks, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(a_parent_is_found_by_its_id_under_another_name),
         cmocka_unit_test(a_batmap_is_not_written_over),
         cmocka_unit_test(a_footer_of_511_bytes_counts),
+        cmocka_unit_test(less_than_a_block_before_the_footer_is_not_lost),
         cmocka_unit_test(the_maker_says_which_size_counts),
         cmocka_unit_test(a_block_that_was_trimmed_is_no_longer_known_to_be_full),
     };
