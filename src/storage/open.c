@@ -43,25 +43,46 @@ static bool marked_raw(const struct disk *file)
            !strcmp(name, "raw");
 }
 
-/* Formats that are known by their first bytes and cannot be read: their name, or NULL. A guest that
- * got such a file as a raw disk would find nonsense, and might format it. */
-static const char *foreign(const uint8_t *head, size_t n)
+/* What is known by its bytes and cannot be read as a disk: what it is, and what to do; what is NULL
+ * for anything else. A guest that got such a file as a raw disk would find nonsense, and might
+ * format it. */
+struct foreign {
+    const char *magic, *what, *advice;
+};
+
+static struct foreign foreign(const uint8_t *head, size_t n, const uint8_t *tail, size_t tn,
+                              uint64_t size)
 {
-    static const struct {
-        const char *magic, *name;
-    } known[] = {
-        {"Bochs Virtual HD Image", "Bochs"},
-        {"#!/bin/sh\n#V2.0 Format", "cloop"},
-        {"EVF\x09\x0d\x0a\xff", "EnCase"},
+    static const char to_qcow2[] = "convert it to qcow2 first", unpack[] = "unpack it first";
+    static const struct foreign images[] = {
+        {"Bochs Virtual HD Image", "a Bochs image", to_qcow2},
+        {"#!/bin/sh\n#V2.0 Format", "a cloop image", to_qcow2},
+        {"EVF\x09\x0d\x0a\xff", "an EnCase image", to_qcow2},
+    };
+    static const struct foreign packed[] = {
+        {"\x1f\x8b\x08", "packed with gzip", unpack},
+        {"\xfd\x37zXZ", "packed with xz", unpack},
+        {"BZh", "packed with bzip2", unpack},
+        {"\x28\xb5\x2f\xfd", "packed with zstd", unpack},
+        {"PK\x03\x04", "a zip archive", unpack},
+        {"7z\xbc\xaf\x27\x1c", "a 7z archive", unpack},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-        size_t len = strlen(known[i].magic);
-
-        if (n >= len && memcmp(head, known[i].magic, len) == 0)
-            return known[i].name;
+    for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+        if (n >= strlen(images[i].magic) && !memcmp(head, images[i].magic, strlen(images[i].magic)))
+            return images[i];
     }
-    return NULL;
+    /* A disk whose guest wrote an archive onto it has whole sectors, which archives seldom have. */
+    for (size_t i = 0; i < ARRAY_SIZE(packed) && size % DISK_SECTOR; i++) {
+        if (n >= strlen(packed[i].magic) && !memcmp(head, packed[i].magic, strlen(packed[i].magic)))
+            return packed[i];
+    }
+    if (tn >= DISK_SECTOR && !memcmp(tail + tn - DISK_SECTOR, "koly", 4))
+        return (struct foreign){NULL, "a DMG image", to_qcow2};
+    if (n >= 5 && !memcmp(head, "<?xml", 5) && memmem(head, n, "<Parallels_disk_image", 21))
+        return (struct foreign){NULL, "the description of a Parallels disk",
+                                "name the .hds file beside it instead"};
+    return (struct foreign){0};
 }
 
 static int probe(struct disk *file, const char *path, const struct format_ops **out, struct err *e)
@@ -69,6 +90,7 @@ static int probe(struct disk *file, const char *path, const struct format_ops **
     uint8_t head[PROBE_HEAD], tail[PROBE_TAIL];
     uint64_t size = file->shape.bytes;
     size_t n = min_u64(size, sizeof(head)), tn = min_u64(size, sizeof(tail));
+    struct foreign x;
     int best = 0, rc;
 
     rc = disk_read(file, 0, head, n);
@@ -84,12 +106,14 @@ static int probe(struct disk *file, const char *path, const struct format_ops **
             *out = formats[i];
         }
     }
-    if (strcmp((*out)->name, "raw") != 0 || !foreign(head, n))
+    x = foreign(head, n, tail, tn, size);
+    if (*out != format_by_name("raw") || !x.what)
         return 0;
-    return err_exit(e, EX_BAD_INPUT, EINVAL,
-                    "'%s' is a %s image, which this version cannot read; convert it to qcow2 first "
-                    "(or say format=raw if it really is a raw disk)",
-                    path, foreign(head, n));
+    return err_exit(
+        e, EX_BAD_INPUT, EINVAL,
+        "'%s' is %s, which this version cannot read; %s (or say format=raw if it really "
+        "is a raw disk)",
+        path, x.what, x.advice);
 }
 
 int format_choose(struct disk *file, const struct disk_cfg *c, const struct format_ops **out,

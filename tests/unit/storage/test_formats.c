@@ -421,10 +421,56 @@ static void an_image_that_cannot_be_read_is_not_taken_for_raw(void **state)
     }
 }
 
+/* at: of what; size: of the file. */
+static int probed(const char *what, uint64_t at, uint64_t size, struct err *e)
+{
+    const char *path = scratch_path("image");
+    struct disk_cfg c = {.path = path, .readonly = true};
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600), rc;
+    struct disk *d;
+
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    assert_int_equal(pwrite(fd, what, strlen(what), (off_t)at), strlen(what));
+    close(fd);
+    rc = disk_open(&c, NULL, &d, e);
+    if (rc == 0)
+        disk_close(d);
+    unlink(path);
+    return rc;
+}
+
+static void what_is_packed_or_described_is_not_taken_for_raw(void **state)
+{
+    static const struct {
+        const char *bytes, *advice;
+        uint64_t at, size;
+    } files[] = {
+        {"\x1f\x8b\x08", "gzip", 0, 70001},
+        {"\xfd\x37zXZ", "xz", 0, 70001},
+        {"BZh9", "bzip2", 0, 70001},
+        {"\x28\xb5\x2f\xfd", "zstd", 0, 70001},
+        {"PK\x03\x04", "zip", 0, 70001},
+        {"koly", "DMG", 70001 - 512, 70001},
+        {"<?xml version='1.0'?>\n<Parallels_disk_image Version=\"1.0\">", ".hds", 0, 1925},
+    };
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        e = (struct err){0};
+        assert_int_equal(probed(files[i].bytes, files[i].at, files[i].size, &e), -EINVAL);
+        assert_int_equal(e.exit, EX_BAD_INPUT);
+        assert_non_null(strstr(e.msg, files[i].advice));
+    }
+    /* A disk that a guest uses as a tape. */
+    assert_int_equal(probed("\x1f\x8b\x08", 0, 65536, &e), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_that_cannot_be_read_is_not_taken_for_raw),
+        cmocka_unit_test(what_is_packed_or_described_is_not_taken_for_raw),
         cmocka_unit_test(a_qcow2_writer_disowns_bitmaps),
         cmocka_unit_test(a_qcow2_writer_keeps_bitmaps),
         cmocka_unit_test(random_requests_survive_reopening),
