@@ -205,18 +205,55 @@ static int check_dynamic(struct vhd_checker *k, enum vhd_where where)
     return rc;
 }
 
+/* Two footers that are alike in every byte, and whose checksum alone is wrong, were changed by a
+ * program that forgot it: they are believed. *found: there are such, with the right one in
+ * k->footer. */
+static int mend_checksum(struct vhd_checker *k, bool *found)
+{
+    struct vhd_footer *f = &k->footer, copy = {0};
+    uint64_t size = k->file->shape.bytes;
+    uint32_t type;
+    int rc;
+
+    *found = false;
+    if (size < 2 * sizeof(*f))
+        return 0;
+    rc = disk_read(k->file, size - sizeof(*f), f, sizeof(*f));
+    if (rc == 0)
+        rc = disk_read(k->file, 0, &copy, sizeof(copy));
+    type = be32_get(f->disk_type);
+    if (rc < 0 || memcmp(f, &copy, sizeof(copy)) != 0 || memcmp(f->cookie, "conectix", 8) != 0 ||
+        (type != VHD_DYNAMIC && type != VHD_DIFFERENCING))
+        return rc;
+    *found = true;
+    report(k->rep, FINDING_ERROR, k->repair, "the checksum of both footers is wrong");
+    vhd_seal_footer(f);
+    if (k->repair)
+        rc = disk_write(k->file, size - sizeof(*f), f, sizeof(*f));
+    if (rc == 0 && k->repair)
+        rc = disk_flush(k->file);
+    if (rc == 0 && k->repair)
+        rc = disk_write(k->file, 0, f, sizeof(*f));
+    return rc == 0 && k->repair ? disk_flush(k->file) : rc;
+}
+
 int vhd_check(struct disk *file, const struct disk_cfg *c, bool repair, struct image_report *rep,
               struct err *e)
 {
     struct vhd_checker k = {.file = file, .rep = rep, .repair = repair};
     enum vhd_where where;
+    bool found = true;
     uint32_t type;
     int rc = 0;
 
     if (vhd_read_footer(file, &k.footer, &where) < 0) {
-        report(rep, FINDING_ERROR, false, "there is no valid footer");
-        return 0;
+        where = VHD_AT_END;
+        rc = mend_checksum(&k, &found);
+        if (rc == 0 && !found)
+            report(rep, FINDING_ERROR, false, "there is no valid footer");
     }
+    if (rc < 0 || !found || (rep->errors && !repair))
+        return rc < 0 ? err_set(e, -rc, "cannot check '%s': %s", c->path, strerror(-rc)) : 0;
     type = be32_get(k.footer.disk_type);
     if (type == VHD_FIXED && vhd_bytes(&k.footer) > file->shape.bytes)
         report(rep, FINDING_ERROR, false, "the file is shorter than its footer says");

@@ -158,6 +158,36 @@ static void less_than_a_block_before_the_footer_is_not_lost(void **state)
     assert_int_equal(check(path, false).leaks, 0);
 }
 
+/* As tools leave it that change the footer and forget its checksum. */
+static void two_footers_that_agree_are_believed(void **state)
+{
+    const char *path = scratch_path("edited.vhd");
+    struct image_report rep;
+    struct disk *d;
+    struct stat st;
+
+    (void)state;
+    make(path, 16 * MiB, "", NULL);
+    d = must_open(path, false);
+    put(d, MiB, 6);
+    disk_close(d);
+    assert_int_equal(stat(path, &st), 0);
+    poke(path, 68, "0123456789abcdef", 16);
+    poke(path, (uint64_t)st.st_size - 512 + 68, "0123456789abcdef", 16);
+    refused(path, true, "no valid footer");
+    assert_int_equal(check(path, false).errors, 1);
+    rep = check(path, true);
+    assert_int_equal(rep.errors, 0);
+    assert_int_equal(rep.errors_fixed, 1);
+    assert_int_equal(check(path, false).errors, 0);
+    d = must_open(path, true);
+    holds(d, MiB, 6);
+    disk_close(d);
+    spoil(path, 100); /* now they differ, and neither is right */
+    spoil(path, (uint64_t)st.st_size - 512 + 101);
+    assert_int_equal(check(path, true).errors, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_parent_is_found_by_its_id_under_another_name),
         cmocka_unit_test(a_batmap_is_not_written_over),
         cmocka_unit_test(a_footer_of_511_bytes_counts),
+        cmocka_unit_test(two_footers_that_agree_are_believed),
         cmocka_unit_test(less_than_a_block_before_the_footer_is_not_lost),
         cmocka_unit_test(the_maker_says_which_size_counts),
         cmocka_unit_test(a_block_that_was_trimmed_is_no_longer_known_to_be_full),
