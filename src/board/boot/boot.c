@@ -19,8 +19,11 @@
 
 enum {
     BOOT_HEAD = 4096,
-    BOOT_CODE_SEL = 0x10, /* both selectors are fixed by the Linux protocol */
-    BOOT_DATA_SEL = 0x18,
+    BOOT_CODE_SEL = 0x10, /* fixed by the Linux protocol; data has the next one */
+    /* Multiboot leaves it open. Kernels that load a table of their own and keep the selectors have
+     * those of most loaders. */
+    BOOT_CODE_SEL_MULTIBOOT = 0x08,
+    BOOT_SEL_STEP = 0x08,
     BOOT_TSS_SEL = 0x20,
     IA32_MTRR_DEF_TYPE = 0x2ff,
     MTRR_ENABLE = 1 << 11,
@@ -134,6 +137,7 @@ int boot_load(struct boot *b, const struct boot_env *env, struct boot_start *out
     b->shift = 0;
     rc = boot_load_kind(b, env, out, e);
     out->gdt = boot_at(b, BOOT_GDT);
+    out->code = boot_for_bios(b) ? BOOT_CODE_SEL_MULTIBOOT : BOOT_CODE_SEL;
     return rc;
 }
 
@@ -205,12 +209,18 @@ static const uint64_t boot_gdt_long[] = {
 static const uint64_t boot_gdt_flat[] = {
     0, 0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff), UINT64_C(0x00008b0000000067),
     0};
+/* Null, code, data, unused, TSS. */
+static const uint64_t boot_gdt_multiboot[] = {
+    0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff),
+    0, UINT64_C(0x00008b0000000067), 0};
 
 int boot_load_entry(const struct boot *b, const struct boot_env *env, bool longmode, struct err *e)
 {
     uint64_t page[512];
-    int rc = boot_put(env, boot_at(b, BOOT_GDT), longmode ? boot_gdt_long : boot_gdt_flat,
-                      sizeof(boot_gdt_long), e);
+    const uint64_t *gdt = longmode           ? boot_gdt_long
+                          : boot_for_bios(b) ? boot_gdt_multiboot
+                                             : boot_gdt_flat;
+    int rc = boot_put(env, boot_at(b, BOOT_GDT), gdt, sizeof(boot_gdt_long), e);
 
     if (!longmode || rc < 0)
         return rc;
@@ -239,7 +249,7 @@ void boot_enter(const struct boot_start *s, struct vcpu *v)
 {
     const struct host_ops *ops = v->host->ops;
     struct segment code = {.limit = UINT32_MAX,
-                           .selector = BOOT_CODE_SEL,
+                           .selector = s->code,
                            .type = 0xb,
                            .present = 1,
                            .s = 1,
@@ -247,7 +257,7 @@ void boot_enter(const struct boot_start *s, struct vcpu *v)
                            .l = s->longmode,
                            .db = !s->longmode};
     struct segment data = {.limit = UINT32_MAX,
-                           .selector = BOOT_DATA_SEL,
+                           .selector = (uint16_t)(s->code + BOOT_SEL_STEP),
                            .type = 3,
                            .present = 1,
                            .s = 1,

@@ -50,7 +50,8 @@ struct boot_start {
     bool longmode; /* else 32-bit flat, paging off */
     uint64_t rip, rax, rbx, rsi, cr3;
     gpa_t gdt;
-    gpa_t first; /* 0, or code that runs first, sets rax and jumps to rip */
+    uint16_t code; /* selector; that of data is the next one */
+    gpa_t first;   /* 0, or code that runs first, sets rax and jumps to rip */
 };
 
 MUST int boot_open(const struct boot_cfg *c, struct boot **out, struct err *e);

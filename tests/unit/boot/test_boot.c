@@ -294,6 +294,7 @@ static void a_multiboot_kernel_gets_its_module(void **state)
     struct bench *t = *state;
     struct multiboot_info info;
     struct multiboot_module mod;
+    uint8_t gdt[24];
     char words[64];
 
     image_elf(&t->image, IMAGE_MULTIBOOT);
@@ -302,6 +303,10 @@ static void a_multiboot_kernel_gets_its_module(void **state)
     bench_load(t);
     assert_int_equal(t->start.rax, MULTIBOOT_BOOTLOADER_MAGIC);
     assert_int_equal(t->start.rip, 2 * MiB + 16);
+    assert_int_equal(t->start.code, 0x08);
+    assert_int_equal(gmem_read(t->mem, t->start.gdt, gdt, sizeof(gdt)), 0);
+    assert_int_equal(gdt[8 + 5], 0x9b); /* code, and data behind it */
+    assert_int_equal(gdt[16 + 5], 0x93);
     assert_int_equal(gmem_read(t->mem, t->start.rbx, &info, sizeof(info)), 0);
     assert_int_equal(le32_get(info.mem_upper), (RAM - MiB) / KiB);
     snprintf(words, sizeof(words), "%s mb words", strrchr(t->kernel, '/') + 1);
