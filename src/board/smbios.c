@@ -90,7 +90,8 @@ static void put_bios(struct smbios *s, const struct smbios_id *id)
         .segment = le16_of(0xf000),
         .date = say(s, or (id->bios_date, "01/01/2024")),
         .characteristics = le64_of(1 << 3), /* nothing of the list is told */
-        .extension = {0x01, 0x14},          /* ACPI; a virtual machine, targeted content */
+        /* ACPI; targeted content, a virtual machine */
+        .extension = {0x01, (uint8_t)(0x04 | (id->physical ? 0 : 0x10))},
         .release = {0, 0, 0xff, 0xff},
     };
 

@@ -13,6 +13,7 @@ struct smbios_id {
     const char *vendor, *product, *version, *serial, *family;
     const char *board_vendor, *board_product, *chassis_vendor, *asset_tag;
     const char *sku, *board_serial, *chassis_serial; /* the serials' NULL: the machine's */
+    bool physical; /* the tables do not say that this is a virtual machine */
 };
 
 #endif

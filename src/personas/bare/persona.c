@@ -110,7 +110,7 @@ static int bare_finish(struct persona *p, struct err *e)
 
 static void bare_smbios(struct persona *p, struct smbios_id *out)
 {
-    /* the board's own */
+    out->physical = true; /* the names are the board's own */
 }
 
 static bool bare_grew(struct persona *p, const struct disk *disk)

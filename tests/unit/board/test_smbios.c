@@ -130,6 +130,20 @@ static void personas_say_who_the_maker_is(void **state)
     tables_fini(&t);
 }
 
+static void a_plain_pc_is_no_virtual_machine(void **state)
+{
+    struct tables_cfg c = config(2 * GiB, 1);
+
+    (void)state;
+    for (int physical = 0; physical < 2; physical++) {
+        c.hooks.smbios.physical = physical;
+        build(&c);
+        assert_int_equal(((const struct smbios_bios *)structure(0, 0))->extension[1] & 0x10,
+                         physical ? 0 : 0x10);
+        tables_fini(&t);
+    }
+}
+
 static void memory_adds_up(void **state)
 {
     static const uint64_t sizes[] = {64 * MiB, 3 * GiB, 40 * GiB, 3000 * GiB};
@@ -216,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_entry_points_are_sound),
         cmocka_unit_test(personas_say_who_the_maker_is),
+        cmocka_unit_test(a_plain_pc_is_no_virtual_machine),
         cmocka_unit_test(memory_adds_up),
         cmocka_unit_test(mp_tables_count_what_they_hold),
         cmocka_unit_test(tables_that_do_not_fit_are_an_error),
