@@ -116,8 +116,12 @@ class Lab:
         return "/bin/qemu-system-x86_64" if self.inside else QEMU
 
     @property
+    def hospes_inside(self):
+        return "/bin/" + os.path.basename(self.hospes_built)
+
+    @property
     def hospes(self):
-        return "/bin/hospes" if self.inside else self.hospes_built
+        return self.hospes_inside if self.inside else self.hospes_built
 
     @property
     def kvmtool(self):
@@ -160,7 +164,7 @@ class Lab:
         files += [(rom, rom[1:]) for rom in ROMS if os.path.exists(rom)]
         commands = {job[2][0] for job in jobs}
         words = [w for src, dst in files for w in ("--file", src + ":" + dst)]
-        for path, inside in ((QEMU, "/bin/qemu-system-x86_64"), (self.hospes_built, "/bin/hospes"),
+        for path, inside in ((QEMU, "/bin/qemu-system-x86_64"), (self.hospes_built, self.hospes_inside),
                              (self.kvmtool_built, "/bin/lkvm")):
             if inside in commands:
                 words += ["--program", path]
