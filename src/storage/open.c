@@ -50,6 +50,19 @@ struct foreign {
     const char *magic, *what, *advice;
 };
 
+/* The entry of a table that the bytes begin with, NULL: none. */
+static const struct foreign *foreign_in(const struct foreign *table, size_t entries,
+                                        const uint8_t *head, size_t n)
+{
+    for (size_t i = 0; i < entries; i++) {
+        size_t len = strlen(table[i].magic);
+
+        if (n >= len && memcmp(head, table[i].magic, len) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
 static struct foreign foreign(const uint8_t *head, size_t n, const uint8_t *tail, size_t tn,
                               uint64_t size)
 {
@@ -67,16 +80,14 @@ static struct foreign foreign(const uint8_t *head, size_t n, const uint8_t *tail
         {"PK\x03\x04", "a zip archive", unpack},
         {"7z\xbc\xaf\x27\x1c", "a 7z archive", unpack},
     };
+    const struct foreign *found;
 
-    for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
-        if (n >= strlen(images[i].magic) && !memcmp(head, images[i].magic, strlen(images[i].magic)))
-            return images[i];
-    }
+    found = foreign_in(images, ARRAY_SIZE(images), head, n);
     /* A disk whose guest wrote an archive onto it has whole sectors, which archives seldom have. */
-    for (size_t i = 0; i < ARRAY_SIZE(packed) && size % DISK_SECTOR; i++) {
-        if (n >= strlen(packed[i].magic) && !memcmp(head, packed[i].magic, strlen(packed[i].magic)))
-            return packed[i];
-    }
+    if (!found && size % DISK_SECTOR)
+        found = foreign_in(packed, ARRAY_SIZE(packed), head, n);
+    if (found)
+        return *found;
     if (tn >= DISK_SECTOR && !memcmp(tail + tn - DISK_SECTOR, "koly", 4))
         return (struct foreign){NULL, "a DMG image", to_qcow2};
     if (n >= 5 && !memcmp(head, "<?xml", 5) && memmem(head, n, "<Parallels_disk_image", 21))
