@@ -37,9 +37,9 @@ static const struct {
     uint16_t at, value;
 } bios_data[] = {
     {0x400, 0x3f8},                          /* COM1 */
-    {0x40e, 0x9fc0},                         /* segment of the extended data area */
+    {0x40e, LAYOUT_EBDA >> 4},               /* segment of the extended data area */
     {0x410, 0x226},                          /* coprocessor, mouse, 80 by 25, one COM */
-    {0x413, 639},                            /* KiB of conventional memory */
+    {0x413, BOOT_LOWER_KIB},                 /* KiB of conventional memory */
     {0x448, 0x0300},                         /* 0x449: the video mode */
     {0x44a, BOOT_TEXT_COLUMNS},              /* columns */
     {0x44c, 0x1000},                         /* bytes of a page of text */

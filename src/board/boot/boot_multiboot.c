@@ -25,7 +25,6 @@ enum {
     MB_NAME = BOOT_TABLES + 0x600,
     MB_MMAP = BOOT_TABLES + 0x800,
     MB_RANGES = 256,
-    MB_LOWER_KIB = 639,
     MB_MODTEXT = BOOT_CMDLINE + MB_CMDLINE + 1,
 };
 
@@ -216,7 +215,7 @@ static int mb_info(const struct boot *b, const struct boot_env *env,
 
     memset(&info, 0, sizeof(info));
     info.flags = le32_of(flags);
-    info.mem_lower = le32_of(MB_LOWER_KIB);
+    info.mem_lower = le32_of(BOOT_LOWER_KIB);
     info.mem_upper = le32_of((uint32_t)((boot_low_end(env) - BOOT_IMAGE_MIN) / KiB));
     info.cmdline = le32_of((uint32_t)boot_at(b, BOOT_CMDLINE));
     info.boot_loader_name = le32_of((uint32_t)boot_at(b, MB_NAME));

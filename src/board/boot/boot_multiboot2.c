@@ -23,7 +23,6 @@ enum {
     MB2_INFO = BOOT_TABLES,
     MB2_INFO_MAX = BOOT_PAGES - BOOT_TABLES,
     MB2_RANGES = 256,
-    MB2_LOWER_KIB = 639,
     MB2_HEADER_MAX = 4096,
     RSDP_V1 = 20,
     RSDP_V2 = 36,
@@ -201,7 +200,7 @@ static void mb2_put_memory(struct mb2_info *i, const struct boot_env *env)
 {
     struct multiboot2_mmap head = {le32_of(sizeof(struct multiboot2_mmap_entry)), le32_of(0)};
     struct multiboot2_meminfo basic = {
-        le32_of(MB2_LOWER_KIB), le32_of((uint32_t)((boot_low_end(env) - BOOT_IMAGE_MIN) / KiB))};
+        le32_of(BOOT_LOWER_KIB), le32_of((uint32_t)((boot_low_end(env) - BOOT_IMAGE_MIN) / KiB))};
     struct multiboot2_mmap_entry map[MB2_RANGES];
     size_t n = env->ranges < MB2_RANGES ? env->ranges : MB2_RANGES;
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "board/boot/boot.h"
+#include "board/layout.h"
 #include "core/err.h"
 
 /* Low memory that loaders fill; all of it is the kernel's to reuse. Nothing lies below BOOT_PARAMS:
@@ -185,6 +186,9 @@ MUST int boot_load_image(struct boot *b, const struct boot_elf *x, const struct 
 
 /* boot_bios.c: what it leaves in memory, and in out->first the code that leaves the rest. */
 MUST int boot_load_bios(const struct boot_env *env, struct boot_start *out, struct err *e);
+
+/* Conventional memory, as BIOSes and loaders tell of it. */
+enum { BOOT_LOWER_KIB = LAYOUT_EBDA / KiB };
 
 /* The screen that multiboot kernels find. */
 enum { BOOT_TEXT = 0xb8000, BOOT_TEXT_COLUMNS = 80, BOOT_TEXT_ROWS = 25 };
