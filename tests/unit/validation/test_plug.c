@@ -261,18 +261,37 @@ static int accepted(int listener)
     return usock_accept(listener);
 }
 
+struct plugged {
+    char path[400];
+    struct cable_end *c;
+    int listener;
+};
+
+/* The guest's side of a cable with an end. */
+static int plug(struct plugged *p)
+{
+    struct err e = {0};
+
+    snprintf(p->path, sizeof(p->path), "%s/cable", lab.dir);
+    assert_int_equal(usock_listen(p->path, &p->listener, &e), 0);
+    assert_int_equal(cable_end_start(&p->c, p->path, &e), 0);
+    return accepted(p->listener);
+}
+
+static void unplug(struct plugged *p, int fd)
+{
+    cable_end_stop(p->c);
+    close(fd);
+    usock_unlisten(p->listener, p->path);
+}
+
 static void a_cable_answers_until_it_is_pulled(void **state)
 {
     uint8_t f[PING], got[4 + PING];
-    char path[400];
-    struct cable_end *c;
-    struct err e = {0};
-    int listener, fd;
+    struct plugged p = {.listener = -1};
+    int fd;
 
-    snprintf(path, sizeof(path), "%s/cable", lab.dir);
-    assert_int_equal(usock_listen(path, &listener, &e), 0);
-    assert_int_equal(cable_end_start(&c, path, &e), 0);
-    fd = accepted(listener);
+    fd = plug(&p);
     /* What is not for it, and what is too short, is passed over. */
     put_ping(f);
     f[33] = 9;
@@ -285,21 +304,19 @@ static void a_cable_answers_until_it_is_pulled(void **state)
     assert_int_equal(be32_at(got), PING);
     assert_memory_equal(got + 4, "\2\0\0\0\0\7", 6);
     assert_memory_equal(got + 4 + 26, "\x0a\x09\0\1\x0a\x09\0\2\0\0\1\xff", 12);
-    cable_end_pull(c, true);
+    cable_end_pull(p.c, true);
     assert_false(get(fd, got, 1));
     close(fd);
-    cable_end_pull(c, false);
-    fd = accepted(listener);
+    cable_end_pull(p.c, false);
+    fd = accepted(p.listener);
     send_frame(fd, f, PING);
     assert_true(get(fd, got, sizeof(got)));
     /* A length that no frame has ends it, and another connection is made. */
     assert_int_equal(send(fd, "\xff\xff\xff\xff", 4, MSG_NOSIGNAL), 4);
     assert_false(get(fd, got, 1));
     close(fd);
-    fd = accepted(listener);
-    cable_end_stop(c);
-    close(fd);
-    usock_unlisten(listener, path);
+    fd = accepted(p.listener);
+    unplug(&p, fd);
 }
 
 static void a_cable_says_who_has_its_address(void **state)
@@ -311,21 +328,14 @@ static void a_cable_says_who_has_its_address(void **state)
                                        0,  1, 8, 0, 6, 4, 0, 2, 2, 0, 0,  9, 0, 1,
                                        10, 9, 0, 1, 2, 0, 0, 0, 0, 7, 10, 9, 0, 2};
     uint8_t got[46];
-    char path[400];
-    struct cable_end *c;
-    struct err e = {0};
-    int listener, fd;
+    struct plugged p = {.listener = -1};
+    int fd;
 
-    snprintf(path, sizeof(path), "%s/cable", lab.dir);
-    assert_int_equal(usock_listen(path, &listener, &e), 0);
-    assert_int_equal(cable_end_start(&c, path, &e), 0);
-    fd = accepted(listener);
+    fd = plug(&p);
     send_frame(fd, ask, sizeof(ask));
     assert_true(get(fd, got, sizeof(got)));
     assert_memory_equal(got + 4, answer, sizeof(answer));
-    cable_end_stop(c);
-    close(fd);
-    usock_unlisten(listener, path);
+    unplug(&p, fd);
 }
 
 int main(void)
