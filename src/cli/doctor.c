@@ -41,12 +41,12 @@ struct doctor {
 
 static const char *const doctor_words[] = {"ok", "note", "missing"};
 
-/* One line of the report. todo may be NULL when there is nothing to do. */
+/* One line of the report. advice may be NULL when there is nothing to do. */
 static void doctor_say(struct doctor *d, enum doctor_state state, const char *check,
-                       const char *todo, const char *fmt, ...) PRINTF_LIKE(5, 6);
+                       const char *advice, const char *fmt, ...) PRINTF_LIKE(5, 6);
 
 static void doctor_say(struct doctor *d, enum doctor_state state, const char *check,
-                       const char *todo, const char *fmt, ...)
+                       const char *advice, const char *fmt, ...)
 {
     static const char *const colour[] = {"\033[32m", "\033[33m", "\033[31m"};
     char fact[300];
@@ -61,8 +61,8 @@ static void doctor_say(struct doctor *d, enum doctor_state state, const char *ch
         json_object_object_add(o, "check", json_object_new_string(check));
         json_object_object_add(o, "state", json_object_new_string(doctor_words[state]));
         json_object_object_add(o, "fact", json_object_new_string(fact));
-        if (todo)
-            json_object_object_add(o, "do", json_object_new_string(todo));
+        if (advice)
+            json_object_object_add(o, "do", json_object_new_string(advice));
         printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(o);
@@ -70,8 +70,8 @@ static void doctor_say(struct doctor *d, enum doctor_state state, const char *ch
     }
     printf("%-14s %s%-8s%s %s\n", check, d->terminal ? colour[state] : "", doctor_words[state],
            d->terminal ? "\033[0m" : "", fact);
-    if (todo)
-        printf("%-23s -> %s\n", "", todo);
+    if (advice)
+        printf("%-23s -> %s\n", "", advice);
 }
 
 /* The first line of a file, "" when it cannot be read. */
