@@ -17,7 +17,6 @@
 
 #include "core/err.h"
 #include "core/iov.h"
-#include "net/csum.h"
 
 enum { TX_HEAD = 192 };
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/err.h"
 #include "core/iov.h"
 #include "net/csum.h"
 
@@ -154,6 +153,12 @@ static bool rx_wanted(const struct netvsp *n, const uint8_t *mac)
     return n->filter & 1 && memcmp(mac, n->current_mac, 6) == 0;
 }
 
+/* Sections that a frame of len bytes takes. */
+static unsigned parts_of(size_t len)
+{
+    return (unsigned)((len + NETVSP_ROOM - 1) / NETVSP_ROOM);
+}
+
 /* The spare sections on top of the stack. */
 static void rx_iov(const struct netvsp *n, struct iovec iov[NETVSP_PARTS], unsigned parts)
 {
@@ -171,7 +176,7 @@ static struct netvsp_batch *rx_batch(struct netvsp *n, struct netvsp_queue *q, u
     return &n->batch[q->batch];
 }
 
-/* Of a frame that lies in several sections, the spare ones that iov names. */
+/* Of a frame that lies in several sections, those on top of the stack. */
 static bool rx_checksum_parts(struct netvsp *n, const struct net_meta *m, size_t len,
                               unsigned parts)
 {
@@ -210,10 +215,9 @@ static uint32_t rx_untag(uint8_t *frame, const uint8_t *head, size_t len, size_t
     return tag >> 13 | (tag >> 12 & 1) << 3 | (tag & 0xfff) << 4;
 }
 
-static void rx_fill(struct netvsp *n, struct netvsp_batch *b, struct rx_part *x, size_t len)
+static void rx_fill(struct netvsp *n, struct netvsp_batch *b, struct rx_part *x, size_t len,
+                    unsigned parts)
 {
-    unsigned parts = (unsigned)((len + NETVSP_ROOM - 1) / NETVSP_ROOM);
-
     for (unsigned i = 0; i < parts; i++) {
         x->len = min_u64(len - (size_t)i * NETVSP_ROOM, NETVSP_ROOM) - x->skip;
         if (parts > 1)
@@ -230,7 +234,7 @@ static void rx_fill(struct netvsp *n, struct netvsp_batch *b, struct rx_part *x,
 /* The frame lies in the sections on top of the stack. */
 static void rx_deliver(struct netvsp *n, const struct net_meta *m, size_t len)
 {
-    unsigned parts = (unsigned)((len + NETVSP_ROOM - 1) / NETVSP_ROOM);
+    unsigned parts = parts_of(len);
     uint8_t *frame = n->at[n->spare[n->spares - 1]] + NETVSP_HEADROOM, head[96] = {0};
     struct rx_part x = {.len = 0};
     struct netvsp_queue *q;
@@ -251,7 +255,7 @@ static void rx_deliver(struct netvsp *n, const struct net_meta *m, size_t len)
     }
     x.right = rx_checksum(n, m, frame, len, parts);
     x.vlan = rx_untag(frame, head, len, &x.skip);
-    rx_fill(n, b, &x, len);
+    rx_fill(n, b, &x, len, parts);
     if (b->count == NETVSP_BATCH)
         queue_send(n, q);
 }
@@ -264,7 +268,7 @@ static int rx_room(const struct netvsp *n, struct iovec iov[NETVSP_PARTS])
     if (n->rsc)
         parts = NETVSP_PARTS;
     else if (netvsp_takes_parts(n) && n->longest + ETHER_TAG > NETVSP_ROOM)
-        parts = (n->longest + ETHER_TAG + NETVSP_ROOM - 1) / NETVSP_ROOM;
+        parts = parts_of(n->longest + ETHER_TAG);
     parts = (unsigned)min_u64(parts, n->usable);
     if (n->spares < parts)
         return 0;
