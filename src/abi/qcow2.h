@@ -95,6 +95,7 @@ struct qcow2_bitmap {
 };
 WIRE_SIZE(struct qcow2_bitmap, 24);
 
-enum { QCOW2_BITMAP_IN_USE = 1, QCOW2_BITMAP_AUTO = 2 };
+enum { QCOW2_BITMAP_IN_USE = 1, QCOW2_BITMAP_AUTO = 2, QCOW2_BITMAP_EXTRA_COMPATIBLE = 4 };
+enum { QCOW2_BITMAP_TRACKING = 1 }; /* the type */
 
 #endif

@@ -247,6 +247,9 @@ struct format_ops {
                       struct image_report *rep, struct err *e);
     /* Changes the size of an open disk on which nothing else is under way. */
     MUST int (*resize)(struct disk *d, uint64_t bytes, struct err *e);
+    /* After a resize, once what is new has been cleared and is durable: takes back what the image
+     * said of itself meanwhile. */
+    MUST int (*settle)(struct disk *d, struct err *e);
     /* Says what the image says of itself. */
     void (*facts)(struct disk *d, struct facts *f);
     /* Compressed writing. pack: compresses one cluster (d->pack bytes) into out; the length, or 0

@@ -82,11 +82,12 @@ int image_resize(struct disk *d, uint64_t bytes, struct err *e)
         return err_exit(e, EX_USAGE_, ENOTSUP, "images of format %s keep their size",
                         d->format ? d->format->name : "this kind");
     rc = d->format->resize(d, bytes, e);
-    if (rc < 0 || bytes <= old)
+    if (rc < 0)
         return rc;
-    rc = clear_new(d, old, bytes);
+    if (bytes > old)
+        rc = clear_new(d, old, bytes);
     if (rc == 0)
-        return 0;
+        return d->format->settle ? d->format->settle(d, e) : 0;
     if (d->format->resize(d, old, &ignored) < 0) /* it grows only: nobody may see the rest */
         d->shape.bytes = old;
     return err_set(e, -rc, "cannot clear the new part: %s", strerror(-rc));

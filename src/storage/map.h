@@ -153,6 +153,9 @@ MUST int map_init(struct map *m, const struct map_ops *ops, struct loop *l, stru
 /* Undoes map_init() when opening fails later. Closes neither file nor parent. */
 void map_fini(struct map *m);
 MUST int map_flush(struct map *m);
+/* The file says no longer that its content changes: touch() comes before the next change again.
+ * Nothing is under way on the disk. */
+void map_untouch(struct map *m);
 struct map *map_of(struct disk *d); /* NULL when d is no map */
 
 /* --- for formats, with m->lock held --- */

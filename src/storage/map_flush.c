@@ -37,6 +37,11 @@ int map_touch(struct map *m)
     return rc;
 }
 
+void map_untouch(struct map *m)
+{
+    __atomic_store_n(&m->touched, false, __ATOMIC_RELEASE);
+}
+
 /* --- runs of file space --- */
 
 void map_runs_free(struct map_runs *v)

@@ -53,6 +53,7 @@ static int load_bitmaps(struct qcow2 *q, uint64_t off, uint32_t len)
         return 0; /* left behind by a writer that does not know them */
     if (len < sizeof(x) || disk_read(q->m.file, off, &x, sizeof(x)) < 0)
         return -EINVAL;
+    q->bitmaps_ext = off;
     q->bitmaps = be32_get(x.nb_bitmaps);
     q->bitmaps_off = be64_get(x.bitmap_directory_offset);
     q->bitmaps_size = be64_get(x.bitmap_directory_size);
@@ -216,6 +217,8 @@ void qcow2_unload(struct qcow2 *q)
     free(q->backing);
     free(q->backing_format);
     free(q->data_name);
+    free(q->held);
+    q->held = NULL;
     q->l1 = q->reftable = NULL;
     q->backing = q->backing_format = q->data_name = NULL;
 }
@@ -399,6 +402,7 @@ const struct format_ops qcow2_format = {
     .create = qcow2_create,
     .check = qcow2_check,
     .resize = qcow2_resize,
+    .settle = qcow2_settle,
     .facts = qcow2_facts,
     .pack = qcow2_pack,
     .put = qcow2_put,

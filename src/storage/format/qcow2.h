@@ -37,7 +37,9 @@ struct qcow2 {
     struct disk *data_file;
     char *backing, *backing_format, *data_name;
     uint64_t bitmaps_off, bitmaps_size; /* the directory; 0: none */
+    uint64_t bitmaps_ext;               /* the header extension that says so */
     uint32_t bitmaps;
+    bool *held;   /* by bitmap: marked as in use by a resize alone; NULL: no resize is under way */
     bool touched; /* something was written: features that this writer does not keep are cleared */
 };
 
@@ -79,13 +81,21 @@ MUST int qcow2_unpack(struct map *m, const struct piece *x, uint8_t *buf);
 size_t qcow2_pack(struct disk *d, const uint8_t *in, uint8_t *out, size_t room);
 MUST int qcow2_put(struct disk *d, const struct packed *v, size_t n);
 
+/* --- qcow2_bitmap.c --- */
+MUST int qcow2_touch(struct map *m);
+/* Before the disk gets `bytes`: marks every bitmap as in use, durably. */
+MUST int qcow2_bitmaps_hold(struct qcow2 *q, uint64_t bytes);
+/* Tables and directory for a disk of `bytes`, for the next flush; with the map's lock held. */
+MUST int qcow2_bitmaps_resize(struct qcow2 *q, uint64_t bytes);
+/* Once that is durable: format_ops.settle. */
+MUST int qcow2_settle(struct disk *d, struct err *e);
+
 /* --- qcow2_make.c, qcow2_check.c, qcow2_snap.c --- */
 extern const struct format_option qcow2_options[];
 MUST int qcow2_create(struct disk *file, const struct image_make *k, struct err *e);
 MUST int qcow2_resize(struct disk *d, uint64_t bytes, struct err *e);
 MUST int qcow2_check(struct disk *file, const struct disk_cfg *c, bool repair,
                      struct image_report *rep, struct err *e);
-MUST int qcow2_touch(struct map *m);
 /* Runs fn over the snapshots until it gives nonzero. */
 struct qcow2_snap {
     uint64_t l1_off, l1_size, bytes, vm_state;

@@ -224,7 +224,7 @@ static int grow_l1(struct qcow2 *q, uint64_t size)
     }
     if (rc == 0)
         rc = meta_change(&q->m, q->m.file, 0, sizeof(q->h), QCOW2_LINKS, &p);
-    if (rc < 0) {
+    if (rc != 0) {
         free(l1);
         return rc;
     }
@@ -243,16 +243,23 @@ static int grow_l1(struct qcow2 *q, uint64_t size)
     return 0;
 }
 
-static int set_size(struct qcow2 *q, uint64_t bytes)
+static uint64_t l1_for(const struct qcow2 *q, uint64_t bytes)
 {
     uint64_t per_l1 = q->m.cluster << q->l2_bits;
-    uint64_t need = bytes / per_l1 + (bytes % per_l1 != 0);
+
+    return bytes / per_l1 + (bytes % per_l1 != 0);
+}
+
+static int set_size(struct qcow2 *q, uint64_t bytes)
+{
+    uint64_t need = l1_for(q, bytes);
     uint8_t *p;
-    int rc = 0;
+    int rc;
 
     pthread_mutex_lock(&q->m.lock);
-    if (need > q->l1_size)
-        rc = need * 8 > QCOW2_L1_MAX ? -EFBIG : grow_l1(q, need);
+    rc = qcow2_bitmaps_resize(q, bytes);
+    if (rc == 0 && need > q->l1_size)
+        rc = grow_l1(q, need);
     if (rc == 0)
         rc = meta_change(&q->m, q->m.file, 0, sizeof(q->h), QCOW2_LINKS, &p);
     if (rc == 0) {
@@ -273,7 +280,9 @@ int qcow2_resize(struct disk *d, uint64_t bytes, struct err *e)
         return usage("the size must be whole sectors of 512 bytes", e);
     if (be32_get(q->h.nb_snapshots) && !q->v3)
         return usage("an image of compat 0.10 with snapshots keeps its size", e);
-    rc = qcow2_autoclear(q, false); /* bitmaps of another size */
+    if (l1_for(q, bytes) > QCOW2_L1_MAX / 8)
+        return usage("it is too large for clusters of this size", e);
+    rc = qcow2_bitmaps_hold(q, bytes);
     if (rc == 0 && bytes < old)
         rc = disk_zero(d, bytes, old - bytes, true);
     if (rc == 0)

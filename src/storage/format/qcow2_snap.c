@@ -65,34 +65,3 @@ int qcow2_each_snapshot(struct qcow2 *q, int (*fn)(void *arg, const struct qcow2
     *end = at;
     return rc;
 }
-
-/* --- bitmaps --- */
-
-/* A bitmap that is recording does not see what is written here. It is marked as in use before the
- * first write, which others take for "not to be believed"; those that are switched off stay right.
- */
-int qcow2_touch(struct map *m)
-{
-    struct qcow2 *q = qcow2_of(m);
-    uint64_t at = q->bitmaps_off, end = at + q->bitmaps_size;
-    bool changed = false;
-    int rc = 0;
-
-    for (uint32_t i = 0; i < q->bitmaps && rc == 0; i++) {
-        struct qcow2_bitmap b;
-        uint32_t flags;
-
-        if (!range_in(at, sizeof(b), end))
-            return qcow2_autoclear(q, false);
-        rc = disk_read(m->file, at, &b, sizeof(b));
-        flags = be32_get(b.flags);
-        if (rc == 0 && (flags & (QCOW2_BITMAP_AUTO | QCOW2_BITMAP_IN_USE)) == QCOW2_BITMAP_AUTO) {
-            b.flags = be32_of(flags | QCOW2_BITMAP_IN_USE);
-            rc = disk_write(m->file, at + offsetof(struct qcow2_bitmap, flags), &b.flags,
-                            sizeof(b.flags));
-            changed = true;
-        }
-        at += align_up(sizeof(b) + be16_get(b.name_size) + be32_get(b.extra_data_size), 8);
-    }
-    return rc == 0 && changed ? disk_flush(m->file) : rc;
-}
