@@ -100,13 +100,14 @@ static int holder_of(int fd)
 static int in_use(int fd, const char *path, struct err *e)
 {
     int pid = holder_of(fd);
+    char who[40] = "another process";
 
     if (pid)
-        return err_set(e, EBUSY,
-                       "disk image '%s' is in use by process %d; stop it first, or open the image "
-                       "read-only without a lock if it only reads",
-                       path, pid);
-    return err_set(e, EBUSY, "disk image '%s' is in use by another process; stop it first", path);
+        snprintf(who, sizeof(who), "process %d", pid);
+    return err_set(e, EBUSY,
+                   "disk image '%s' is in use by %s: stop that first, or read the image as it "
+                   "stands with the option -U of 'hospes image convert'",
+                   path, who);
 }
 
 int lock_take(int fd, bool write, const char *path, struct err *e)

@@ -170,6 +170,7 @@ static void a_writer_excludes_others_by_pid(void **state)
     assert_int_equal(e.exit, EX_IN_USE);
     snprintf(pid, sizeof(pid), "process %d", (int)getpid());
     assert_non_null(strstr(e.msg, pid));
+    assert_non_null(strstr(e.msg, "option -U of 'hospes image convert'"));
     c.snapshot = true; /* would read below a writer */
     assert_int_equal(disk_open(&c, loop, &d2, &e), -EBUSY);
     c.no_lock = true;
