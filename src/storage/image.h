@@ -22,7 +22,7 @@ struct image_make {
 
 /* Makes the file and writes a new image of format f into it; on failure the file is gone again.
  * k->path is where; overwrite: it may exist, as something that nobody uses. A block device is
- * cleared first, and stays. */
+ * cleared first, and stays. The disk has at least a sector, and whole ones, in every format. */
 MUST int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
                       struct err *e);
 /* Changes the size and makes what is new read as zeroes, whatever a parent holds there. Nothing
@@ -51,6 +51,9 @@ struct copy_cfg {
 /* Copies all of src into dst, which is at least as long; dst keeps what it has past that. Does not
  * flush. */
 MUST int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, struct err *e);
+
+/* Writes all of src, zeroes too, in order to a descriptor that may be a pipe. */
+MUST int image_pour(struct disk *src, int fd, const struct progress *p, struct err *e);
 
 /* *differs: the first byte that is not alike, UINT64_MAX if none. What one disk has beyond the
  * other's end counts as alike when it is zero. */

@@ -29,6 +29,17 @@ static int clear_device(const struct format_ops *f, const struct image_make *k, 
     return rc < 0 ? err_set(e, -rc, "cannot clear '%s': %s", k->path, strerror(-rc)) : 0;
 }
 
+/* The same for every format: what none of them could open, or only after rounding. */
+static int size_of_disk(uint64_t bytes, struct err *e)
+{
+    if (bytes && bytes % DISK_SECTOR == 0)
+        return 0;
+    return err_exit(e, EX_USAGE_, EINVAL,
+                    "a disk has whole sectors of 512 bytes, at least one, not %llu bytes; choose "
+                    "another size",
+                    (unsigned long long)bytes);
+}
+
 int image_create(const struct format_ops *f, const struct image_make *k, bool overwrite,
                  struct err *e)
 {
@@ -40,6 +51,9 @@ int image_create(const struct format_ops *f, const struct image_make *k, bool ov
     if (!f->create)
         return err_exit(e, EX_USAGE_, ENOTSUP,
                         "images of format %s are only read; choose another format", f->name);
+    rc = size_of_disk(k->bytes || !k->parent ? k->bytes : k->parent->shape.bytes, e);
+    if (rc < 0)
+        return rc;
     rc = file_open(&fc, NULL, &file, e);
     if (rc < 0)
         return rc;
@@ -76,8 +90,10 @@ int image_resize(struct disk *d, uint64_t bytes, struct err *e)
 {
     uint64_t old = d->shape.bytes;
     struct err ignored;
-    int rc;
+    int rc = size_of_disk(bytes, e);
 
+    if (rc < 0)
+        return rc;
     if (!d->format || !d->format->resize)
         return err_exit(e, EX_USAGE_, ENOTSUP, "images of format %s keep their size",
                         d->format ? d->format->name : "this kind");

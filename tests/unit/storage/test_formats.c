@@ -343,6 +343,45 @@ static void other_sizes_keep_the_content(void **state)
     }
 }
 
+/* What one format refuses, and another would make and then not open. */
+static void no_format_makes_a_disk_without_whole_sectors(void **state)
+{
+    static const uint64_t sizes[] = {0, 1, 511, 513};
+    const char *path = scratch_path("none");
+
+    (void)state;
+    for (size_t i = 0; formats[i]; i++) {
+        for (size_t n = 0; n < ARRAY_SIZE(sizes) && formats[i]->create; n++) {
+            struct image_make k = {.path = path, .bytes = sizes[n]};
+            struct err e = {0};
+
+            assert_int_equal(cfg_create(&k.opts, &e), 0);
+            assert_int_equal(image_create(formats[i], &k, true, &e), -EINVAL);
+            assert_int_equal(e.exit, EX_USAGE_);
+            assert_non_null(strstr(e.msg, "whole sectors"));
+            assert_int_not_equal(access(path, F_OK), 0);
+            cfg_destroy(k.opts);
+        }
+    }
+}
+
+static void no_disk_is_resized_to_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *path = scratch_path("image");
+        struct err e = {0};
+        struct disk *d;
+
+        make(&rows[i], path, NULL, NULL);
+        d = reopen(&rows[i], path);
+        assert_true(image_resize(d, 0, &e) < 0);
+        assert_int_equal(e.exit, EX_USAGE_);
+        assert_int_equal(d->shape.bytes, BYTES);
+        disk_close(d);
+    }
+}
+
 /* A writer that does not keep bitmaps says so, and a reader changes nothing. */
 static void a_qcow2_writer_disowns_bitmaps(void **state)
 {
@@ -471,6 +510,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_that_cannot_be_read_is_not_taken_for_raw),
         cmocka_unit_test(what_is_packed_or_described_is_not_taken_for_raw),
+        cmocka_unit_test(no_format_makes_a_disk_without_whole_sectors),
+        cmocka_unit_test(no_disk_is_resized_to_nothing),
         cmocka_unit_test(a_qcow2_writer_disowns_bitmaps),
         cmocka_unit_test(a_qcow2_writer_keeps_bitmaps),
         cmocka_unit_test(random_requests_survive_reopening),
