@@ -109,46 +109,105 @@ static int plan(const struct image_args *a, const struct disk *src, struct image
     return rc == 0 && t ? fit_target(a, t, src, k, e) : rc;
 }
 
-/* The files of an image that was not filled, those beside a descriptor too. */
-static void discard_extents(struct disk *dst)
+/* --- what is not whole yet --- */
+
+/* Files to be removed if anything fails, or a signal ends us. */
+static char **parts;
+static size_t part_count;
+
+static void drop_parts(void)
+{
+    for (size_t i = 0; i < part_count; i++)
+        file_discard(parts[i]);
+}
+
+static void forget_parts(void)
+{
+    for (size_t i = 0; i < part_count; i++)
+        free(parts[i]);
+    free(parts);
+    parts = NULL;
+    part_count = 0;
+}
+
+static int add_part(const char *path, struct err *e)
+{
+    char **v = reallocarray(parts, part_count + 1, sizeof(*v)), *copy = strdup(path);
+
+    if (v)
+        parts = v;
+    if (!v || !copy) {
+        free(copy);
+        return err_set(e, ENOMEM, "no memory to convert");
+    }
+    parts[part_count++] = copy;
+    return 0;
+}
+
+/* Those beside a descriptor: an extent knows its name beside the image alone. */
+static int add_extents(struct disk *dst, struct err *e)
 {
     struct map *m = map_of(dst);
+    int rc = 0;
 
-    for (size_t i = 0; m && i < m->file_count; i++) {
-        char link[64], path[PATH_MAX]; /* an extent knows its name beside the image alone */
+    for (size_t i = 0; m && i < m->file_count && rc == 0; i++) {
+        char link[64], path[PATH_MAX];
         ssize_t n;
 
         snprintf(link, sizeof(link), "/proc/self/fd/%d", file_fd(m->files[i]));
         n = readlink(link, path, sizeof(path) - 1);
-        if (n > 0) {
-            path[n] = 0;
-            file_discard(path);
-        }
+        if (n <= 0)
+            continue;
+        path[n] = 0;
+        rc = add_part(path, e);
+    }
+    return rc;
+}
+
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+
+static void on_signal(int sig)
+{
+    drop_parts();
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig);
+}
+
+static void watch_signals(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        struct sigaction sa = {.sa_handler = on_signal};
+
+        sigaction(ends[i], &sa, NULL);
     }
 }
 
-static int copy_into(const struct image_args *a, struct disk *src, const struct format_ops *f,
-                     const char *out, struct err *e)
+static void hold_signals(bool hold)
 {
-    struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .filling = true};
-    struct copy_cfg cc = {.compress = a->compress, .level = a->level};
-    struct disk *dst;
-    int rc = disk_open(&c, NULL, &dst, e);
+    sigset_t set;
 
-    if (rc < 0)
-        return rc;
-    cc.progress = image_progress(a, "convert");
-    cc.compress = cc.compress || dst->pack_only;
-    cc.blank = file_device_bytes(dst) == 0;
-    rc = image_copy(src, dst, &cc, e);
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        sigaddset(&set, ends[i]);
+    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+/* --- filling and reading back --- */
+
+static int fill(const struct image_args *a, struct disk *src, struct disk *dst, const char *out,
+                struct err *e)
+{
+    struct copy_cfg cc = {.compress = a->compress || dst->pack_only,
+                          .level = a->level,
+                          .blank = file_device_bytes(dst) == 0,
+                          .progress = image_progress(a, "convert")};
+    int rc = image_copy(src, dst, &cc, e);
+
     if (rc == 0) {
         rc = disk_flush(dst);
         if (rc < 0)
             rc = err_set(e, -rc, "cannot write '%s': %s", out, strerror(-rc));
     }
-    if (rc < 0)
-        discard_extents(dst);
-    disk_close(dst);
     image_progress_end(a);
     return rc;
 }
@@ -179,27 +238,6 @@ static int verify(const struct image_args *a, struct disk *src, const struct for
 
 /* --- a new file takes the place of an old one when it is whole --- */
 
-static char *part_file; /* to be removed if a signal ends us */
-
-static void on_signal(int sig)
-{
-    if (part_file)
-        (void)unlink(part_file);
-    (void)signal(sig, SIG_DFL);
-    (void)raise(sig);
-}
-
-static void watch_signals(void)
-{
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-
-    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-        struct sigaction sa = {.sa_handler = on_signal};
-
-        sigaction(ends[i], &sa, NULL);
-    }
-}
-
 /* Some VMDK images have their data in files named after the descriptor: made in place. */
 static bool in_several_files(const struct format_ops *f, struct cfg *opts)
 {
@@ -226,21 +264,49 @@ static int claim(const char *out, bool *in_place, struct disk **old, struct err 
     return file_open(&fc, NULL, old, e);
 }
 
+/* The new image, empty, with all its files among the parts. */
+static int begin(struct disk **dst, const struct format_ops *f, const struct image_make *k,
+                 const char *at, struct err *e)
+{
+    struct disk_cfg c = {.path = at, .format = f->name, .no_sync = true, .filling = true};
+    int rc;
+
+    hold_signals(true); /* until every file is known */
+    watch_signals();
+    rc = image_create(f, k, true, e);
+    if (rc == 0)
+        rc = add_part(at, e);
+    if (rc == 0)
+        rc = disk_open(&c, NULL, dst, e);
+    if (rc == 0) {
+        rc = add_extents(*dst, e);
+        if (rc < 0)
+            disk_close(*dst);
+    }
+    hold_signals(false);
+    return rc;
+}
+
 static int make(const struct image_args *a, struct disk *src, const struct format_ops *f,
                 const struct image_make *k, struct err *e)
 {
     const char *at = k->file ? k->file : k->path;
-    int rc = image_create(f, k, true, e);
+    struct disk *dst;
+    int rc = begin(&dst, f, k, at, e);
 
-    if (rc < 0)
-        return rc;
-    rc = copy_into(a, src, f, at, e);
+    if (rc == 0) {
+        rc = fill(a, src, dst, at, e);
+        disk_close(dst);
+    }
     if (rc == 0 && (a->verify || a->target))
         rc = verify(a, src, f, at, e);
     if (rc == 0 && k->file && rename(k->file, k->path) < 0)
         rc = err_set(e, errno, "cannot rename '%s' to '%s': %s", k->file, k->path, strerror(errno));
+    hold_signals(true);
     if (rc < 0)
-        file_discard(at);
+        drop_parts();
+    forget_parts();
+    hold_signals(false);
     return rc;
 }
 
@@ -249,26 +315,60 @@ static int write_out(const struct image_args *a, struct disk *src, const struct 
 {
     bool in_place = in_several_files(f, k->opts);
     struct disk *old;
-    char *part;
+    char *part = NULL;
     int rc = claim(k->path, &in_place, &old, e);
 
     if (rc == 0 && in_place) {
         disk_close(old);
         return make(a, src, f, k, e);
     }
-    if (rc == 0 && asprintf(&part_file, "%s.part", k->path) < 0) {
-        part_file = NULL;
+    if (rc == 0 && asprintf(&part, "%s.part", k->path) < 0) {
+        part = NULL;
         rc = err_set(e, ENOMEM, "no memory to convert");
     }
     if (rc == 0) {
-        k->file = part_file;
-        watch_signals();
+        k->file = part;
         rc = make(a, src, f, k, e);
     }
     disk_close(old);
-    part = part_file;
-    part_file = NULL;
     free(part);
+    return rc;
+}
+
+/* --- to standard output --- */
+
+static bool is_stdout(const char *out)
+{
+    return !strcmp(out, "-");
+}
+
+/* A pipe takes what is written in order and never again. */
+static int pour(const struct image_args *a, const char *in, struct err *e)
+{
+    struct progress p;
+    struct disk *src;
+    int rc;
+
+    if (a->target || a->options || a->compress || a->level ||
+        (a->out_format && strcmp(a->out_format, "raw") != 0))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "only a raw disk can be written to standard output; give -O raw alone, or "
+                        "the name of a file (./- is one)");
+    if (a->verify)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "what went to standard output cannot be read again; leave --verify out");
+    if (isatty(STDOUT_FILENO))
+        return err_exit(
+            e, EX_USAGE_, EINVAL,
+            "a disk is not written to a terminal; send it into a pipe, or give the name "
+            "of a file");
+    rc = image_open(a, in, true, &src, e);
+    if (rc < 0)
+        return rc;
+    p = image_progress(a, "convert");
+    rc = image_pour(src, STDOUT_FILENO, &p, e);
+    image_progress_end(a);
+    disk_close(src);
     return rc;
 }
 
@@ -314,6 +414,8 @@ static int convert(const struct image_args *a, const char *in, const char *out, 
     char *aim;
     int rc;
 
+    if (is_stdout(out))
+        return pour(a, in, e);
     if (same_file(in, out))
         return err_exit(e, EX_USAGE_, EINVAL, "'%s' cannot be converted into itself", in);
     aim = aim_of(out);
@@ -357,8 +459,12 @@ const struct cli_command image_convert = {
     .args = "[OPTION...] IN OUT",
     .about = "Copies a disk into a new image of any format.",
     .more = "OUT is replaced when the new image is whole. Zeroes are not stored. Like a copied "
-            "file, OUT is safe from a\n"
-            "power cut once the system has written it back; sync(1) waits for that.",
+            "file, OUT "
+            "is safe from a\n"
+            "power cut once the system has written it back; sync(1) waits for that. - as OUT is "
+            "standard "
+            "output, which\n"
+            "takes a raw disk.",
     .options = convert_options,
     .run = convert_main,
 };

@@ -33,6 +33,9 @@ static int create(const struct image_args *a, const char *path, const char *size
     if (!f)
         return err_exit(e, EX_USAGE_, EINVAL, "'%s' is no image format; see hospes image --help",
                         a->format);
+    if (!strcmp(path, "-"))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "a new image wants the name of a file; ./- is one, - is not");
     if (!size && !a->parent)
         return err_exit(e, EX_USAGE_, EINVAL, "image create wants a size, 10G for instance");
     if (size && size_parse(size, &k.bytes) < 0)
