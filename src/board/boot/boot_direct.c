@@ -132,11 +132,16 @@ static bool direct_lists(const struct direct *d, struct lists *l)
 static bool direct_apply(const struct lists *l, unsigned i, const struct boot_payload *k,
                          uint8_t *base, unsigned width, uint64_t delta)
 {
-    for (const uint8_t *p = l->last[i]; p > l->zero[i]; p -= 4) {
-        uint64_t va = (uint64_t)(int64_t)(int32_t)le32_at(p);
-        uint64_t at = va - DIRECT_KERNEL_MAP - k->pref;
+    /* Copies of what the places written to might hold, as far as a compiler knows. */
+    uint64_t origin = DIRECT_KERNEL_MAP + k->pref, last = k->span - width;
+    const uint8_t *zero = l->zero[i];
 
-        if (!range_in(at, width, k->span))
+    if (k->span < width)
+        return false;
+    for (const uint8_t *p = l->last[i]; p > zero; p -= 4) {
+        uint64_t at = (uint64_t)(int64_t)(int32_t)le32_at(p) - origin;
+
+        if (at > last)
             return false;
         if (width == 4)
             le32_put(base + at, le32_at(base + at) + (uint32_t)delta);

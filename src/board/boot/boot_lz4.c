@@ -5,10 +5,12 @@
  * Follows doc/lz4_Block_format.md of lz4 1.9.4. Not modelled: dictionaries, blocks that refer to
  * earlier ones. docs/decisions/0011-kernels-in-lz4.md says why this is not the library's.
  *
- * A kernel is two million sequences of a few bytes each. The common ones, fewer than 15 literals
- * and a match of moderate length that is not its own source, are copied in fixed sizes that may
- * run over: `steps` says how many of them fit for sure into what is left of both buffers. All
- * others are checked at each length. Nothing outside of [out, out + room) is written or read.
+ * A kernel is two million sequences of a few bytes each, so what counts is how few instructions the
+ * common one takes: fewer than 15 literals, and a match of at most 16 bytes that begins 8 or more
+ * before it. One look into a table tells it, copies of a fixed size that may run over make it, and
+ * only every fourth asks whether both buffers have room for four of the longest. Most others are
+ * steps, too, but take longer. What is left is checked at each length. Nothing outside of
+ * [out, out + room) is written or read.
  */
 #include <errno.h>
 #include <string.h>
@@ -22,14 +24,29 @@ enum {
     LZ4_MATCH_MIN = 4,
     LZ4_REACH = 64 << 10, /* further back than any match can point */
     LZ4_LONG = 15,        /* a length that goes on in the next bytes */
-    LZ4_COMMON_MAX = 92,  /* of a match, less the least */
-    LZ4_STEP_IN = 20,     /* read by one common sequence, at most */
-    LZ4_STEP_OUT = 14 + LZ4_MATCH_MIN + LZ4_COMMON_MAX + 16,
+    LZ4_COMMON_MAX = 92,  /* literals, and bytes of a match less the least, of a step */
+    LZ4_STEPS = 4,        /* between two looks at what is left */
+    LZ4_OVER = 16,        /* how far a copy in sixteens may run over */
+    LZ4_STEP_IN = 2 + LZ4_COMMON_MAX + LZ4_OVER, /* read by one step, at most */
+    LZ4_STEP_OUT = LZ4_COMMON_MAX + LZ4_MATCH_MIN + LZ4_COMMON_MAX + LZ4_OVER,
 };
 
 struct lz4 {
     const uint8_t *in, *in_end;
     uint8_t *out, *begin, *out_end; /* begin: of this block */
+};
+
+/* Where a step begins, or the next one; `in` is NULL when the sequence is none for it. */
+struct lz4_at {
+    const uint8_t *in;
+    uint8_t *out;
+};
+
+/* The length of the match by the token; 0: it is not the common kind. */
+#define LZ4_ROW 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0
+static const uint8_t lz4_match[256] = {
+    LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW,
+    LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW, LZ4_ROW,
 };
 
 static inline void copy16(uint8_t *to, const uint8_t *from)
@@ -46,6 +63,17 @@ static inline void copy8(uint8_t *to, const uint8_t *from)
 
     memcpy(t, from, sizeof(t));
     memcpy(to, t, sizeof(t));
+}
+
+/* n bytes, and up to LZ4_OVER after them, which both sides must have. */
+static inline void copy_over(uint8_t *to, const uint8_t *from, size_t n)
+{
+    size_t i = 0;
+
+    do {
+        copy16(to + i, from + i);
+        i += 16;
+    } while (i < n);
 }
 
 /* A match that may overlap what it makes: its source is a period of the result. */
@@ -91,7 +119,11 @@ static int lz4_any(struct lz4 *z)
         return -EINVAL;
     if (n > (size_t)(z->in_end - z->in) || n > (size_t)(z->out_end - z->out))
         return -EINVAL;
-    memcpy(z->out, z->in, n);
+    if (n + LZ4_OVER <= (size_t)(z->in_end - z->in) &&
+        n + LZ4_OVER <= (size_t)(z->out_end - z->out))
+        copy_over(z->out, z->in, n);
+    else
+        memcpy(z->out, z->in, n);
     z->out += n;
     z->in += n;
     if (z->in == z->in_end)
@@ -106,51 +138,102 @@ static int lz4_any(struct lz4 *z)
     n += LZ4_MATCH_MIN;
     if (back == 0 || back > (size_t)(z->out - z->begin) || n > (size_t)(z->out_end - z->out))
         return -EINVAL;
-    lz4_repeat(z->out, back, n);
+    if (back >= 16 && n + LZ4_OVER <= (size_t)(z->out_end - z->out))
+        copy_over(z->out, z->out - back, n);
+    else
+        lz4_repeat(z->out, back, n);
     z->out += n;
     return z->in < z->in_end ? 1 : -EINVAL; /* a block ends with literals */
 }
 
-/* Common sequences from `in`, at most `steps`; stops before one that is not. */
-static void lz4_common(struct lz4 *z, size_t steps)
+/* n bytes of a match that may be its own source. */
+static inline void copy_bytes(uint8_t *to, const uint8_t *from, size_t n)
 {
-    const uint8_t *in = z->in;
-    uint8_t *out = z->out;
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
 
-    for (; steps; steps--) {
-        size_t token = *in, literals = token >> 4, back;
-        const uint8_t *from;
-        uint8_t *to;
+/* A step of lengths that go on in one byte, of a match of more than 16 bytes or that begins less
+ * than 8 bytes before it. */
+static __attribute__((noinline)) struct lz4_at lz4_step_long(struct lz4_at at)
+{
+    static const struct lz4_at none;
+    size_t token = *at.in++, literals = token >> 4, n = token & 15, back;
 
-        if (token >= LZ4_LONG << 4)
-            break;
-        copy16(out, in + 1);
-        to = out + literals;
-        back = le16_at(in + literals + 1);
-        from = to - back;
-        if (back >= 16) {
-            copy16(to, from);
-        } else if (back >= 8) {
-            copy8(to, from);
-            copy8(to + 8, from + 8);
-        } else {
-            break;
-        }
-        memcpy(to + 16, from + 16, 2);
-        token &= 15;
-        if (token == LZ4_LONG) {
-            token += in[literals + 3];
-            if (back < 16 || token > LZ4_COMMON_MAX)
-                break;
-            for (size_t i = 16; i < token + LZ4_MATCH_MIN; i += 16)
-                copy16(to + i, from + i);
-            in++;
-        }
-        out = to + token + LZ4_MATCH_MIN;
-        in += literals + 3;
+    if (literals == LZ4_LONG)
+        literals += *at.in++;
+    if (literals > LZ4_COMMON_MAX)
+        return none;
+    copy_over(at.out, at.in, literals);
+    at.in += literals + 2;
+    at.out += literals;
+    back = le16_at(at.in - 2);
+    if (n == LZ4_LONG)
+        n += *at.in++;
+    if (n > LZ4_COMMON_MAX || back == 0)
+        return none;
+    n += LZ4_MATCH_MIN;
+    if (back >= 16)
+        copy_over(at.out, at.out - back, n);
+    else
+        copy_bytes(at.out, at.out - back, n);
+    at.out += n;
+    return at;
+}
+
+/* The same as a step. */
+static inline bool lz4_long(struct lz4_at *at)
+{
+    struct lz4_at next = lz4_step_long(*at);
+
+    if (next.in)
+        *at = next;
+    return next.in != NULL;
+}
+
+/* One sequence; false, and *at as it was, when it is none for a step. */
+static inline bool lz4_step(struct lz4_at *at)
+{
+    size_t token = *at->in, n = lz4_match[token], back;
+    const uint8_t *in = at->in, *from;
+    uint8_t *out = at->out;
+
+    if (n == 0)
+        return lz4_long(at);
+    copy16(out, in + 1);
+    token >>= 4;
+    in += token + 3;
+    out += token;
+    back = le16_at(in - 2);
+    from = out - back;
+    if (back >= 16) {
+        copy16(out, from);
+    } else if (back >= 8) {
+        copy8(out, from);
+        copy8(out + 8, from + 8);
+    } else {
+        return lz4_long(at);
     }
-    z->in = in;
-    z->out = out;
+    *at = (struct lz4_at){in, out + n};
+    return true;
+}
+
+/* Steps from `in` while there is room for the longest, up to a sequence that is none for them. */
+static void lz4_steps(struct lz4 *z)
+{
+    struct lz4_at at = {z->in, z->out};
+
+    if (z->in_end - z->in < LZ4_STEPS * LZ4_STEP_IN ||
+        z->out_end - z->out < LZ4_STEPS * LZ4_STEP_OUT)
+        return;
+    const uint8_t *in_stop = z->in_end - LZ4_STEPS * LZ4_STEP_IN;
+    const uint8_t *out_stop = z->out_end - LZ4_STEPS * LZ4_STEP_OUT;
+
+    while (at.in <= in_stop && at.out <= out_stop && lz4_step(&at) && lz4_step(&at) &&
+           lz4_step(&at) && lz4_step(&at))
+        ;
+    z->in = at.in;
+    z->out = at.out;
 }
 
 static int lz4_block(struct lz4 *z)
@@ -158,12 +241,9 @@ static int lz4_block(struct lz4 *z)
     int rc;
 
     do {
-        size_t steps = min_u64((size_t)(z->in_end - z->in) / LZ4_STEP_IN,
-                               (size_t)(z->out_end - z->out) / LZ4_STEP_OUT);
-
         /* From there on every distance is within the block. */
         if (z->out - z->begin >= LZ4_REACH)
-            lz4_common(z, steps);
+            lz4_steps(z);
         rc = z->in < z->in_end ? lz4_any(z) : -EINVAL;
     } while (rc > 0);
     return rc;
