@@ -183,13 +183,7 @@ static void take_boot(struct reading *r, struct node *os)
     for (struct node *b = node_first(os, "boot"); b; b = node_next(b, "boot")) {
         struct node *dev = node_get(b, "@dev");
 
-        read_boot_kind(r,
-                       node_is(dev, "hd")        ? 'c'
-                       : node_is(dev, "cdrom")   ? 'd'
-                       : node_is(dev, "fd")      ? 'a'
-                       : node_is(dev, "network") ? 'n'
-                                                 : '-',
-                       &next);
+        read_boot_word(r, dev ? dev->value : NULL, &next);
         read_keep(r, dev);
     }
 }

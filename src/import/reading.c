@@ -419,6 +419,20 @@ void read_boot_kind(struct reading *r, char kind, unsigned *next)
     }
 }
 
+void read_boot_word(struct reading *r, const char *word, unsigned *next)
+{
+    static const struct {
+        const char *word;
+        char kind;
+    } words[] = {{"hd", 'c'},  {"hdd", 'c'}, {"HardDisk", 'c'}, {"cdrom", 'd'},
+                 {"DVD", 'd'}, {"fd", 'a'},  {"floppy", 'a'},   {"network", 'n'}};
+
+    for (size_t i = 0; word && i < ARRAY_SIZE(words); i++) {
+        if (strcasecmp(word, words[i].word) == 0)
+            read_boot_kind(r, words[i].kind, next);
+    }
+}
+
 void read_file_as(struct reading *r, struct node *n, const char *name, struct plan_disk *d)
 {
     struct err e = {0};

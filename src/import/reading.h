@@ -63,8 +63,8 @@ void read_cores(struct reading *r, struct node *n);
 /* n units of memory. */
 void read_memory(struct reading *r, struct node *n, uint64_t unit, uint64_t missing);
 void read_persona(struct reading *r, const char *persona, const char *why);
-/* The persona of a machine of `product`, which is a plain PC unless it was given virtio; after disks
- * and cards. */
+/* The persona of a machine of `product`, which is a plain PC unless it was given virtio; after
+ * disks and cards. */
 void read_plain_pc(struct reading *r, const char *product);
 /* Adds key=value to the persona's options. */
 void read_option(struct reading *r, const char *key, const char *value);
@@ -77,6 +77,9 @@ struct plan_nic *read_nic(struct reading *r, const char *model); /* on the user 
 /* Floppies ('a'), disks ('c'), discs ('d') or cards ('n') are next in the order of starting; the
  * letters are those of QEMU's, xl's and Proxmox VE's `boot`. After disks and cards. */
 void read_boot_kind(struct reading *r, char kind, unsigned *next);
+/* The same by a word of libvirt ("hd"), VMware ("hdd") or VirtualBox ("HardDisk"). What is none of
+ * them, or NULL, starts nothing. */
+void read_boot_word(struct reading *r, const char *word, unsigned *next);
 /* The controller with that bus and number, made when it is new. */
 struct plan_controller *read_controller(struct reading *r, const char *bus, int number);
 /* The disk's file by import_reference(). */

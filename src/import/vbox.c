@@ -92,13 +92,7 @@ static void take_boot(struct reading *r, struct node *hardware)
          o = node_next(o, "Order")) {
         struct node *device = node_get(o, "@device");
 
-        read_boot_kind(r,
-                       node_is(device, "HardDisk")  ? 'c'
-                       : node_is(device, "DVD")     ? 'd'
-                       : node_is(device, "Floppy")  ? 'a'
-                       : node_is(device, "Network") ? 'n'
-                                                    : '-',
-                       &next);
+        read_boot_word(r, device ? device->value : NULL, &next);
         read_keep(r, device);
         read_keep(r, node_get(o, "@position"));
     }

@@ -526,12 +526,7 @@ static void read_boot(struct reading *r)
     for (word = strtok_r(text, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
         int card;
 
-        read_boot_kind(r,
-                       strcasecmp(word, "hdd") == 0      ? 'c'
-                       : strcasecmp(word, "cdrom") == 0  ? 'd'
-                       : strcasecmp(word, "floppy") == 0 ? 'a'
-                                                         : '-',
-                       &next);
+        read_boot_word(r, word, &next);
         if (sscanf(word, "ethernet%2d", &card) == 1 && card >= 0 && (size_t)card < r->p->nics &&
             !r->p->nic[card].boot)
             r->p->nic[card].boot = next++;
