@@ -196,6 +196,35 @@ static void take_place(struct reading *r, struct node *disk, const struct target
     keep_address(r, address, parts);
 }
 
+static bool occupied(const struct plan *p, const char *bus, const struct plan_disk *d)
+{
+    for (size_t i = 0; i < p->disks && d->unit >= 0; i++) {
+        const struct plan_disk *o = &p->disk[i];
+
+        if (o->bus && strcmp(o->bus, bus) == 0 && o->controller == d->controller &&
+            o->unit == d->unit)
+            return true;
+    }
+    return false;
+}
+
+/* Of two disks with one name, which bhyve allows since each has a PCI address of its own, the
+ * second goes to the next place that is free: no plan has two disks in one. */
+static void step_aside(struct reading *r, struct node *disk, const char *bus, struct target *t,
+                       struct plan_disk *d)
+{
+    char place[48];
+
+    if (node_is(node_get(disk, "address/@type"), "drive") || !occupied(r->p, bus, d))
+        return;
+    for (size_t n = r->p->disks; n > 0 && occupied(r->p, bus, d); n--) {
+        t->index++;
+        place_by_index(t, d);
+    }
+    snprintf(place, sizeof(place), "%s %d:%d", bus, d->controller, d->unit);
+    read_change(r, node_get(disk, "target/@dev"), place, "another disk has this name");
+}
+
 static void take_mode(struct reading *r, struct node *disk, struct plan_disk *d)
 {
     struct node *readonly = node_first(disk, "readonly"), *lost = node_first(disk, "transient");
@@ -289,6 +318,8 @@ static void take_disk(struct reading *r, struct node *devices, struct node *disk
                  r->p->persona ? r->p->persona : "");
     if (!bus)
         read_fail(r, node_get(disk, "target/@bus"), "not a bus that hospes knows");
+    else
+        step_aside(r, disk, bus, &t, &place);
     /* One that nobody described is there all the same. */
     d = strcmp(t.bus, "scsi") != 0 ||
                 read_controller(r, bus, place.controller < 0 ? 0 : place.controller)

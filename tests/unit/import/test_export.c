@@ -134,6 +134,35 @@ static void a_machine_comes_back_as_it_went(void **state)
     same_after("hyperv", &p);
 }
 
+/* As bhyve has it: a controller for each disk, and so one name for two of them. */
+static void two_disks_of_one_name_come_back_as_they_went(void **state)
+{
+    static const char text[] =
+        "<domain type='bhyve'><name>b</name><memory>65536</memory><vcpu>1</vcpu><os><type>hvm"
+        "</type><boot dev='cdrom'/></os><devices>"
+        "<disk type='file' device='disk'><driver type='raw'/><source file='b.img'/>"
+        "<target dev='hda' bus='sata'/><address type='pci' bus='0x00' slot='0x02' function='0x0'/>"
+        "</disk><disk type='file' device='cdrom'><source file='b.iso'/><target dev='hda' "
+        "bus='sata'/><boot order='1'/><address type='pci' bus='0x00' slot='0x04' function='0x0'/>"
+        "</disk><disk type='file' device='disk'><source file='c.img'/><target dev='hdb' "
+        "bus='sata'/></disk><interface type='bridge'><model type='virtio'/><source bridge='v'/>"
+        "</interface></devices></domain>";
+    struct plan p;
+
+    (void)state;
+    assert_int_equal(take_text("b.xml", text), 0);
+    assert_int_equal(plan.disks, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(plan.disk[i].controller, 0);
+        assert_int_equal(plan.disk[i].unit, i);
+    }
+    assert_true(plan.disk[1].cdrom);
+    assert_int_equal(plan.disk[1].boot, 1);
+    p = plan;
+    plan_init(&plan);
+    same_after("libvirt", &p);
+}
+
 static void long_notes_lie_far_away_in_a_vmcx(void **state)
 {
     static char notes[9000];
@@ -203,9 +232,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_machine_comes_back_as_it_went),
-        T(long_notes_lie_far_away_in_a_vmcx),
-        T(foreign_images_and_buses_are_told),
+        T(a_machine_comes_back_as_it_went),   T(two_disks_of_one_name_come_back_as_they_went),
+        T(long_notes_lie_far_away_in_a_vmcx), T(foreign_images_and_buses_are_told),
         T(a_floppy_that_cannot_go_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
