@@ -46,6 +46,6 @@ zstd -dcq "$bundle" | tar -x -C "$work/check"
 echo "catalogue: minisign and sha256sum say the same"
 
 "$hospes" catalogue add --key "$work/lab.key" "$tree" "$bundle"
-"$hospes" catalogue verify "$tree"
 "$hospes" catalogue build "$tree" "$work/site"
+"$hospes" catalogue verify "$tree" "$work/site"
 echo "catalogue: $(find "$results/cells" -name result.json | wc -l) cells in $ran s, all in $((SECONDS - began)) s; $tree; open $work/site/index.html"

@@ -14,4 +14,10 @@ struct site_told {
 MUST int site_build(const struct store *s, struct index *ix, const char *out, const char *current,
                     struct site_told *told, struct err *e);
 
+/* Makes the site anew in $TMPDIR, from a sound catalogue's entries alone, and compares each file
+ * with those in `site`. each() gets one sentence for every one that differs, is missing or does not
+ * belong. Returns the number of faults or -errno. */
+MUST int site_verify(const struct store *s, const char *site, const char *current,
+                     void (*each)(void *arg, const char *fault), void *arg, struct err *e);
+
 #endif

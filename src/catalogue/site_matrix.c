@@ -234,13 +234,13 @@ int site_about(struct site *t)
         snprintf(name, sizeof(name), "Key of %.80s", t->s->trust.key[i].name);
         html_fact(&b, name, t->s->trust.key[i].key.id);
     }
-    vbuf_print(&b,
-               "</dl>\n<h2>With hospes</h2>\n<pre tabindex=\"0\">hospes catalogue verify FOLDER\n"
-               "hospes validate verify --trust KEY.pub BUNDLE.tar.zst\nhospes validate replay "
-               "BUNDLE.tar.zst</pre>\n<h2>Without</h2>\n<p>A bundle is a tar archive that zstd "
-               "unpacks. Its <code>SHA256SUMS</code> is signed for minisign:</p>\n<pre "
-               "tabindex=\"0\">tar --zstd -xf BUNDLE.tar.zst\nminisign -Vm SHA256SUMS -x "
-               "signatures/*.minisig -p KEY.pub\nsha256sum -c SHA256SUMS</pre>\n");
+    vbuf_print(
+        &b, "</dl>\n<h2>With hospes</h2>\n<pre tabindex=\"0\">hospes catalogue verify FOLDER SITE\n"
+            "hospes validate verify --trust KEY.pub BUNDLE.tar.zst\nhospes validate replay "
+            "BUNDLE.tar.zst</pre>\n<h2>Without</h2>\n<p>A bundle is a tar archive that zstd "
+            "unpacks. Its <code>SHA256SUMS</code> is signed for minisign:</p>\n<pre "
+            "tabindex=\"0\">tar --zstd -xf BUNDLE.tar.zst\nminisign -Vm SHA256SUMS -x "
+            "signatures/*.minisig -p KEY.pub\nsha256sum -c SHA256SUMS</pre>\n");
     html_foot(&b, "");
     return site_write(t, "about.html", &b);
 }

@@ -23,7 +23,7 @@
 
 /* "00000001 " digest " " digest "\n" */
 enum { LINE_NUMBER = 8, LINE = LINE_NUMBER + 1 + 64 + 1 + 64 + 1, ENTRY_MAX = 1 << 20 };
-enum { STORE_VERSION = 1, CHAIN_MAX = 2000 << 20 };
+enum { STORE_VERSION = 2, CHAIN_MAX = 2000 << 20 };
 
 static int store_path(const struct store *s, const char *name, char out[STORE_PATH], struct err *e)
 {
@@ -43,11 +43,12 @@ static int entry_path(const struct store *s, uint32_t n, char out[STORE_PATH], s
 
 /* --- catalogue.json --- */
 
-static int head_json(const char *name, const char *made, char **out, struct err *e)
+static int head_json(uint64_t version, const char *name, const char *made, char **out,
+                     struct err *e)
 {
     struct json_object *o = json_object_new_object();
 
-    vjson_add_number(o, "hospes-catalogue", STORE_VERSION);
+    vjson_add_number(o, "hospes-catalogue", version);
     vjson_add_text(o, "name", name);
     vjson_add_text(o, "made", made);
     return vjson_print(o, out, e);
@@ -72,14 +73,16 @@ static int head_read(struct store *s, struct err *e)
         return rc;
     vjson_open(&j, "catalogue.json", text, len, e);
     vjson_number(&j, j.top, "hospes-catalogue", true, INT32_MAX, &version);
-    if (j.rc == 0 && version != STORE_VERSION)
-        vjson_bad(&j, "hospes-catalogue", "1, the only version that this program knows");
+    if (j.rc == 0 && version != 1 && version != STORE_VERSION)
+        vjson_bad(&j, "hospes-catalogue", "1 or 2, the versions that this program knows");
     vjson_text(&j, j.top, "name", true, &s->name);
     vjson_text(&j, j.top, "made", true, &s->made);
     if (j.rc == 0)
-        j.rc = head_json(s->name, s->made, &again, e);
+        j.rc = head_json(version, s->name, s->made, &again, e);
     if (j.rc == 0)
         vjson_same(&j, text, len, again);
+    if (version > 1)
+        sha256_text(text, len, s->root);
     vjson_close(&j);
     free(text);
     return j.rc < 0 ? err_wrap(e, "%s", path) : 0;
@@ -123,7 +126,7 @@ int store_create(const char *dir, const char *name, struct err *e)
     if (rc == 0)
         rc = vtext_write(path, "", 0, e);
     if (rc == 0)
-        rc = head_json(name, made, &text, e);
+        rc = head_json(STORE_VERSION, name, made, &text, e);
     if (rc < 0 || !text)
         return rc;
     rc = store_path(&s, "catalogue.json", path, e);
@@ -158,6 +161,15 @@ void store_link(const struct store *s, uint32_t n, char out[V_SHA_TEXT])
     out[64] = '\0';
 }
 
+/* What line n + 1 follows from. */
+static void chain_before(const struct store *s, uint32_t n, char out[V_SHA_TEXT])
+{
+    if (n == 0)
+        memcpy(out, s->root, V_SHA_TEXT);
+    else
+        store_link(s, n, out);
+}
+
 static void chain_sha(const struct store *s, uint32_t n, char out[V_SHA_TEXT])
 {
     memcpy(out, chain_at(s, n) + LINE_NUMBER + 1, 64);
@@ -168,15 +180,18 @@ int store_check(const struct store *s, uint32_t from, struct err *e)
 {
     char before[V_SHA_TEXT], sha[V_SHA_TEXT], line[LINE + 1];
 
-    store_link(s, from, before);
+    chain_before(s, from, before);
     for (uint32_t n = from + 1; n <= s->count; n++) {
         chain_sha(s, n, sha);
         chain_line(line, n, sha, before);
         if (memcmp(line, chain_at(s, n), LINE) != 0)
             return err_exit(e, EX_BAD_INPUT, EBADMSG,
-                            "%s/chain was changed: line %u does not follow from the lines before; "
-                            "restore it from a copy",
-                            s->dir, n);
+                            "%s/chain was changed: line %u does not follow from %s; restore it "
+                            "from a copy",
+                            s->dir, n,
+                            n > 1        ? "the lines before"
+                            : s->root[0] ? "catalogue.json, or that was changed"
+                                         : "nothing");
         store_link(s, n, before);
     }
     return 0;
@@ -364,7 +379,7 @@ static int chain_append(struct store *s, const char *sha256, struct err *e)
 
     if (rc < 0)
         return rc;
-    store_link(s, s->count, before);
+    chain_before(s, s->count, before);
     chain_line(line, s->count + 1, sha256, before);
     more = realloc(s->chain, s->chain_len + LINE + 1);
     if (!more)

@@ -24,7 +24,8 @@ enum { STORE_PATH = 1024, STORE_ENTRIES_MAX = 10000000 };
 
 struct store {
     char dir[STORE_PATH];
-    char *name, *made; /* of catalogue.json */
+    char *name, *made;     /* of catalogue.json */
+    char root[V_SHA_TEXT]; /* what the chain's first line follows from: the digest of that file */
     struct trust trust;
     int lock; /* -1: read only */
     char *chain;
@@ -32,7 +33,8 @@ struct store {
     uint32_t count;           /* entries */
 };
 
-/* Makes a new catalogue; refuses a folder that has something in it. */
+/* Makes a new catalogue; refuses a folder that has something in it. Those of version 1, whose chain
+ * does not begin with catalogue.json, are read and added to as they are. */
 MUST int store_create(const char *dir, const char *name, struct err *e);
 /* write: takes the lock, or -EBUSY. */
 MUST int store_open(const char *dir, bool write, struct store *out, struct err *e);

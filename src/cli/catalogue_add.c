@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "catalogue/index.h"
+#include "catalogue/site.h"
 #include "cli/catalogue.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
@@ -491,7 +492,7 @@ static int verify_main(int argc, char **argv)
     struct store s = {.lock = -1};
     struct err e = {0};
     uint32_t count = 0;
-    int n, rc = catalogue_parse(&catalogue_verify, argc, argv, &a, 1, 1, &n, &e);
+    int n, rc = catalogue_parse(&catalogue_verify, argc, argv, &a, 1, 2, &n, &e);
 
     if (rc > 0)
         return EX_OK;
@@ -503,6 +504,10 @@ static int verify_main(int argc, char **argv)
     }
     if (rc == 0)
         rc = verify_index(&a, &s, &e);
+    if (rc == 0 && n > 1)
+        rc = site_verify(&s, argv[2], a.host_version, verify_fault, NULL, &e);
+    if (rc >= 0 && !s.root[0])
+        printf("catalogue.json is of version 1: nothing vouches for its name and time\n");
     store_close(&s);
     if (rc < 0)
         return cli_fail(&e);
@@ -511,15 +516,18 @@ static int verify_main(int argc, char **argv)
 }
 
 static const struct cli_option verify_options[] = {
+    {"host-version", "VERSION", "with SITE: as it was built with", catalogue_set_host_version},
     {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
     {NULL},
 };
 
 const struct cli_command catalogue_verify = {
     .name = "catalogue verify",
-    .args = "[OPTION...] FOLDER",
+    .args = "[OPTION...] FOLDER [SITE]",
     .about = "Checks the chain, every signature, every claim against its evidence, and the index.",
-    .more = "Each fault is named in a line of its own. Exit codes: 0 sound, 65 not.",
+    .more =
+        "SITE, which was built of FOLDER, is compared byte for byte with what FOLDER makes. Each\n"
+        "fault is named in a line of its own. Exit codes: 0 sound, 65 not.",
     .options = verify_options,
     .run = verify_main,
 };

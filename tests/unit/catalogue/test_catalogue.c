@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -144,7 +145,7 @@ static void ask(const char *guest, const char *persona, const char *current)
     store_close(&s);
 }
 
-static char last_fault[600];
+static char last_fault[1100];
 static void fault(void *arg, const char *text)
 {
     snprintf(last_fault, sizeof(last_fault), "%s", text);
@@ -466,6 +467,109 @@ static void build(void)
     store_close(&s);
 }
 
+/* What `hospes catalogue verify FOLDER SITE` finds; a catalogue that cannot be opened is a fault,
+ * too. */
+static int faults_of_both(void)
+{
+    char site[400];
+    struct store s;
+    struct err e = {0};
+    int n;
+
+    snprintf(site, sizeof(site), "%s/site", dir);
+    if (store_open(cat, false, &s, &e) < 0) {
+        fault(NULL, e.msg);
+        return 1;
+    }
+    n = store_verify(&s, fault, NULL, &e);
+    if (n == 0)
+        n = site_verify(&s, site, NULL, fault, NULL, &e);
+    store_close(&s);
+    assert_true(n >= 0);
+    return n;
+}
+
+/* Every `step`th byte of a file, and its last one. */
+static void each_byte_counts(const char *name, long step)
+{
+    long size = size_of(name);
+
+    assert_true(size > 0);
+    for (long at = 0; at < size; at = at + step < size || at == size - 1 ? at + step : size - 1) {
+        damage(name, at);
+        last_fault[0] = '\0';
+        if (faults_of_both() == 0)
+            fail_msg("byte %ld of %s does not count", at, name);
+        if (!strstr(last_fault, strrchr(name, '/') ? strrchr(name, '/') + 1 : name))
+            fail_msg("byte %ld of %s: %s", at, name, last_fault);
+        damage(name, at);
+    }
+}
+
+static int below(const char *path, const struct stat *st, int what, struct FTW *f)
+{
+    char name[300];
+
+    (void)st, (void)f;
+    snprintf(name, sizeof(name), "..%s", path + strlen(dir));
+    if (what == FTW_F && st->st_size > 0)
+        each_byte_counts(name, 997);
+    return 0;
+}
+
+static void each_byte_of_a_published_catalogue_counts(void **state)
+{
+    char path[400];
+
+    add_lab();
+    build();
+    assert_int_equal(faults_of_both(), 0);
+    each_byte_counts("catalogue.json", 1);
+    each_byte_counts("../site/catalogue.json", 13);
+    snprintf(path, sizeof(path), "%s/site", dir);
+    assert_int_equal(nftw(path, below, 8, FTW_PHYS), 0);
+    snprintf(path, sizeof(path), "%s/cat/bundles", dir);
+    assert_int_equal(nftw(path, below, 8, FTW_PHYS), 0);
+    assert_int_equal(faults_of_both(), 0);
+}
+
+static void a_page_more_or_less_is_found(void **state)
+{
+    char path[400], csv[400];
+
+    add_lab();
+    build();
+    snprintf(path, sizeof(path), "%s/site/record/more.html", dir);
+    snprintf(csv, sizeof(csv), "%s/site/catalogue.csv", dir);
+    assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0644)), 0);
+    assert_int_equal(faults_of_both(), 1);
+    assert_non_null(strstr(last_fault, "record/more.html is nothing that the catalogue makes"));
+    assert_int_equal(rename(path, csv), 0);
+    assert_int_equal(faults_of_both(), 1);
+    assert_int_equal(unlink(csv), 0);
+    assert_int_equal(faults_of_both(), 1);
+    assert_non_null(strstr(last_fault, "catalogue.csv is missing"));
+}
+
+/* Those that were made before the chain began with catalogue.json. */
+static void a_catalogue_of_version_1_goes_on(void **state)
+{
+    static const char head[] = "{\n  \"hospes-catalogue\":1,\n  \"name\":\"test\",\n"
+                               "  \"made\":\"2026-11-01T00:00:00Z\"\n}\n";
+    char path[400];
+    struct err e = {0};
+
+    snprintf(path, sizeof(path), "%s/catalogue.json", cat);
+    assert_int_equal(vtext_write(path, head, strlen(head), &e), 0);
+    say(CLAIM_PLANNED, "kvm", DAY(1), "1", true, &lab_key);
+    assert_int_equal(faults(), 0);
+    damage("catalogue.json", (long)(strchr(head, '1') - head)); /* not a version that there is */
+    assert_int_equal(store_open(cat, false, &(struct store){.lock = -1}, &e), -EINVAL);
+    damage("catalogue.json", (long)(strchr(head, '1') - head));
+    say(CLAIM_PLANNED, "kvm", DAY(1), "2", true, &lab_key);
+    assert_int_equal(faults(), 0);
+}
+
 /* What stands between `before` and the first of `stop`. */
 static void link_after(const char *text, const char *before, const char *stop, char out[200])
 {
@@ -561,6 +665,9 @@ int main(void)
         TEST(a_key_that_is_trusted_no_more_makes_no_tick),
         TEST(one_writer_at_a_time),
         TEST(every_tick_leads_to_its_log_lines),
+        TEST(each_byte_of_a_published_catalogue_counts),
+        TEST(a_page_more_or_less_is_found),
+        TEST(a_catalogue_of_version_1_goes_on),
         TEST(a_claim_that_its_bundle_does_not_bear_out_is_found),
         TEST(texts_of_claims_cannot_become_markup),
         TEST(a_folder_that_is_no_site_is_not_replaced),
