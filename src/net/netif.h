@@ -9,6 +9,7 @@
 #define HOSPES_NET_NETIF_H
 
 #include "core/core.h"
+#include "core/frame.h"
 
 enum net_cap {
     NET_CSUM = 1 << 0, /* partial checksums (csum_start, csum_off) */
@@ -46,8 +47,6 @@ struct net_events {
     void (*writable)(void *arg); /* after send() said -EAGAIN */
     void (*link)(void *arg, bool up);
 };
-
-enum { NET_FRAME_MAX = 65536 + 64 }; /* the largest frame with offloads on, bytes */
 
 struct net_ops {
     const char *name; /* "user": as in --nic user */

@@ -17,11 +17,11 @@
 
 #include "abi/bytes.h"
 #include "core/err.h"
+#include "core/frame.h"
 #include "core/usock.h"
 
 enum {
     CABLE_WAIT_MS = 100,
-    CABLE_FRAME_MAX = 65536 + 64, /* as there */
     ETHER_HEAD = 14,
     ETHER_IP = 0x0800,
     ETHER_ARP = 0x0806,
@@ -38,7 +38,7 @@ struct cable_end {
     char *path;
     pthread_t thread;
     bool quit, pulled;
-    uint8_t frame[4 + CABLE_FRAME_MAX];
+    uint8_t frame[4 + NET_FRAME_MAX];
 };
 
 /* Turns the frame into the answer to it; false: there is none. len: without the length before it.
@@ -103,7 +103,7 @@ static void cable_serve(struct cable_end *c, int fd)
 
     while (cable_move(c, fd, c->frame, 4, false)) {
         len = be32_at(c->frame);
-        if (len > CABLE_FRAME_MAX || !cable_move(c, fd, c->frame + 4, len, false))
+        if (len > NET_FRAME_MAX || !cable_move(c, fd, c->frame + 4, len, false))
             return;
         if (cable_answer(c->frame + 4, len) && !cable_move(c, fd, c->frame, 4 + len, true))
             return;
