@@ -72,19 +72,20 @@ static int board_ram_low(struct gmem *m, uint64_t size, bool hugetlb, bool holes
     return rc;
 }
 
-int board_ram(struct gmem *mem, uint64_t memory, bool q35, bool hugetlb, bool holes, struct err *e)
-{
-    uint64_t high = layout_ram_high(memory, q35);
-    int rc = board_ram_low(mem, layout_ram_low(memory, q35), hugetlb, holes, e);
-
-    if (rc == 0 && high)
-        rc = gmem_add_ram(mem, LAYOUT_RAM_HIGH, high, hugetlb, e);
-    return rc;
-}
-
 static bool board_wants_holes(const struct board_cfg *c)
 {
     return c->firmware || c->vga || c->bios_kernel;
+}
+
+int board_ram(const struct board_cfg *c, struct err *e)
+{
+    uint64_t high = layout_ram_high(c->memory, c->q35);
+    int rc = board_ram_low(c->mem, layout_ram_low(c->memory, c->q35), c->hugetlb,
+                           board_wants_holes(c), e);
+
+    if (rc == 0 && high)
+        rc = gmem_add_ram(c->mem, LAYOUT_RAM_HIGH, high, c->hugetlb, e);
+    return rc;
 }
 
 static enum vga_start board_vga_start(const struct board_cfg *c)
@@ -290,9 +291,7 @@ int board_create(const struct board_cfg *c, struct board **out, struct err *e)
     }
     b->cfg = *c;
     b->env = (struct env){.mem = c->mem, .loop = c->loop, .irqs = c->irqs};
-    rc = gmem_ram_size(c->mem)
-             ? 0
-             : board_ram(c->mem, c->memory, c->q35, c->hugetlb, board_wants_holes(c), e);
+    rc = gmem_ram_size(c->mem) ? 0 : board_ram(c, e);
     if (rc == 0)
         board_shadow(b);
     if (rc == 0)

@@ -104,10 +104,10 @@ struct board_tables {
     const char *genid_hid; /* the hardware id of a board's generation id; not NULL if it has one */
 };
 
-/* Puts `memory` bytes of RAM where the board has them: for who needs them before there is a board.
- * holes: there will be firmware or a VGA, as with a bios_kernel. */
-MUST int board_ram(struct gmem *mem, uint64_t memory, bool q35, bool hugetlb, bool holes,
-                   struct err *e);
+/* Puts c->memory bytes of RAM into c->mem where a board of that kind has them, for who needs them
+ * before there is a board: of c the kind of machine, hugetlb, vga and how it starts count, and must
+ * be the same in board_create(). */
+MUST int board_ram(const struct board_cfg *c, struct err *e);
 MUST int board_create(const struct board_cfg *c, struct board **out, struct err *e);
 /* Destroys all devices, PCI ones included. NULL is fine. */
 void board_destroy(struct board *b);

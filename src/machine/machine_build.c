@@ -65,15 +65,30 @@ static bool build_fdc(const struct machine *m)
     return !plan_q35(p) && ((plan_firmware(p) && !plan_uefi(p)) || build_bios_kernel(m));
 }
 
+/* The part of the board that says where memory is; build_board() adds all the rest. */
+static struct board_cfg build_shape(const struct machine *m)
+{
+    const struct plan *p = m->plan;
+
+    return (struct board_cfg){
+        .mem = m->mem,
+        .memory = p->memory,
+        .hugetlb = p->hugepages,
+        .q35 = plan_q35(p),
+        .vga = strcmp(p->display, "none") != 0,
+        .bios_kernel = build_bios_kernel(m),
+        .firmware = plan_firmware(p),
+    };
+}
+
 /* The kernel unpacks itself into place while all the rest is made. */
 static int build_ram(struct machine *m, struct err *e)
 {
-    const struct plan *p = m->plan;
-    bool holes = plan_firmware(p) || build_bios_kernel(m) || strcmp(p->display, "none") != 0;
-    int rc = board_ram(m->mem, p->memory, plan_q35(p), p->hugepages, holes, e);
+    const struct board_cfg c = build_shape(m);
+    int rc = board_ram(&c, e);
 
     if (rc == 0 && m->boot)
-        boot_begin(m->boot, m->mem, p->memory);
+        boot_begin(m->boot, m->mem, c.memory);
     return rc;
 }
 
@@ -205,33 +220,26 @@ static int build_board(struct machine *m, const struct persona_ops *ops, struct 
                               .append = p->append};
     struct board_tpm tpm;
     struct cfg *opts = NULL;
-    struct board_cfg c = {
-        .cpus = p->cpus,
-        .cpus_max = machine_cpus_max(p),
-        .memory = p->memory,
-        .mem = m->mem,
-        .loop = m->loop,
-        .irqs = m->ops->irqs(m->host),
-        .doorbells = m->ops->doorbells(m->host),
-        .com1 = m->console,
-        .q35 = plan_q35(p),
-        .vga = strcmp(p->display, "none") != 0,
-        .bios_kernel = build_bios_kernel(m),
-        .hub = m->hub,
-        .rtc_local = p->rtc_local,
-        .testdev = p->testdev,
-        .hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet"),
-        .fdc = build_fdc(m),
-        .s3 = build_sleeps(p),
-        .pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p),
-        .firmware = plan_firmware(p),
-        .uefi = plan_uefi(p) ? &uefi : NULL,
-        .xen_firmware = build_xen_firmware(p),
-        .event = machine_board_event,
-        .event_arg = m,
-    };
+    struct board_cfg c = build_shape(m);
     int rc;
 
+    c.cpus = p->cpus;
+    c.cpus_max = machine_cpus_max(p);
+    c.loop = m->loop;
+    c.irqs = m->ops->irqs(m->host);
+    c.doorbells = m->ops->doorbells(m->host);
+    c.com1 = m->console;
+    c.hub = m->hub;
+    c.rtc_local = p->rtc_local;
+    c.testdev = p->testdev;
+    c.hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet");
+    c.fdc = build_fdc(m);
+    c.s3 = build_sleeps(p);
+    c.pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p);
+    c.uefi = plan_uefi(p) ? &uefi : NULL;
+    c.xen_firmware = build_xen_firmware(p);
+    c.event = machine_board_event;
+    c.event_arg = m;
     rc = build_firmware_opts(p, &opts, &uefi, &c.menu_ms, e);
     if (rc == 0 && plan_tpm(p)) {
         rc = tpm_process_start(p->tpm_state ? p->tpm_state : "none", &tpm, &m->tpm, e);
