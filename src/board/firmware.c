@@ -164,8 +164,9 @@ void firmware_cmos(struct device *rtc, bool floppy, const struct board_boot *ord
         if (!memchr(kind, k, have) && (k != BOARD_BOOT_FLOPPY || floppy))
             kind[have++] = k;
     }
-    /* Three half bytes, the third one in another place. Bit 0 there: any floppy boots. */
-    rtc_cmos_set(rtc, CMOS_BOOT_1, (uint8_t)(kind[2] << 4 | 1));
+    /* Three half bytes, the third one in another place. Bit 0 there is clear: a floppy whose first
+     * sector does not end in 55 aa is not started. */
+    rtc_cmos_set(rtc, CMOS_BOOT_1, (uint8_t)(kind[2] << 4));
     rtc_cmos_set(rtc, CMOS_BOOT_2, (uint8_t)(kind[1] << 4 | kind[0]));
 }
 

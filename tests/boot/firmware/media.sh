@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
 # shellcheck disable=SC2034,SC2154 # read by the runner
-# Systems that nobody made for us start from their own media: memtest86+ from a floppy, iPXE from a CD-ROM.
-variants='media=floppy media=cdrom'
+# Systems that nobody made for us start from their own media: memtest86+ from a floppy, iPXE from a CD-ROM. A floppy without
+# a boot signature is passed by.
+variants='media=floppy media=cdrom media=unsigned'
 timeout=300
 
 # until_said TEXT: the console has it; then the plug is pulled.
@@ -36,6 +37,13 @@ host()
         "$hospes" run --host kvm --persona bare --name media --memory 64M --nic none --floppy a.img,format=raw \
             </dev/null >console.txt &
         until_said $! 'Memtest86+ v'
+        ;;
+    unsigned)
+        printf '\372\364\353\375' >a.img # cli, hlt: it would say nothing more
+        truncate -s 1440K a.img
+        "$hospes" run --host kvm --persona bare --name media --memory 64M --nic none --floppy a.img,format=raw \
+            </dev/null >console.txt &
+        until_said $! 'not a bootable disk'
         ;;
     cdrom)
         "$hospes" run --host kvm --persona kvm --name media --nic user --cdrom /usr/lib/ipxe/ipxe.iso </dev/null \

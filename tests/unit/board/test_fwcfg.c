@@ -353,7 +353,32 @@ static void firmware_is_told_the_boot_order(void **state)
     assert_int_equal(board_file(b, "bootorder", got, sizeof(got)), sizeof(want));
     assert_memory_equal(got, want, sizeof(want));
     assert_int_equal(cmos(b, 0x3d), 0x34);
-    assert_int_equal(cmos(b, 0x38), 0x21);
+    assert_int_equal(cmos(b, 0x38), 0x20);
+    board_destroy(b);
+    loop_destroy(c.loop);
+    gmem_destroy(c.mem);
+    assert_int_equal(fake_irqs_fini(&irqs), 0);
+    unlink(path);
+}
+
+/* As under QEMU: what is no boot sector is not jumped into. */
+static void a_floppy_without_a_signature_is_not_started(void **state)
+{
+    char path[] = "/tmp/test-fwcfg-XXXXXX";
+    static const struct board_boot floppy[] = {{"floppy0", BOARD_BOOT_FLOPPY}};
+    struct fake_irqs irqs;
+    struct board_cfg c = {
+        .cpus = 1, .memory = BOARD_RAM, .event = ignore, .firmware = true, .bios = path};
+    struct board_tables t = {.acpi = NULL};
+    struct board *b;
+    struct err e = {0};
+
+    (void)state;
+    b = bios_board(&c, path, &irqs);
+    assert_int_equal(cmos(b, 0x38) & 1, 0);
+    board_boot_order(b, floppy, 1);
+    assert_int_equal(board_place(b, &t, &e), 0);
+    assert_int_equal(cmos(b, 0x38) & 1, 0);
     board_destroy(b);
     loop_destroy(c.loop);
     gmem_destroy(c.mem);
@@ -423,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_reset_brings_the_bios_back),
         cmocka_unit_test(firmware_is_told_of_memory_and_tables),
         cmocka_unit_test(firmware_is_told_the_boot_order),
+        cmocka_unit_test(a_floppy_without_a_signature_is_not_started),
         cmocka_unit_test(firmware_waits_for_its_menu_when_that_is_asked_for),
         cmocka_unit_test(what_is_no_bios_is_refused),
     };
