@@ -19,7 +19,6 @@ enum { L1_MAX = 32 << 20 }; /* bytes, as for qcow2 */
 struct qcow {
     struct two_level t;
     struct qcow_header h;
-    char *backing;
 };
 
 static int bad(const struct disk_cfg *c, const char *what, struct err *e)
@@ -55,18 +54,11 @@ static int qcow_unpack(struct map *m, const struct piece *x, uint8_t *buf)
     return rc;
 }
 
-static void qcow_close(struct map *m, bool clean)
-{
-    struct qcow *q = container_of(m, struct qcow, t.m);
-
-    free(q->backing);
-}
-
 static const struct map_ops qcow_map_ops = {
     .name = "qcow",
     .find = two_level_find,
     .unpack = qcow_unpack,
-    .close = qcow_close,
+    .close = two_level_close,
 };
 
 static int load(struct qcow *q, const struct disk_cfg *c, struct err *e)
@@ -100,9 +92,9 @@ static int load(struct qcow *q, const struct disk_cfg *c, struct err *e)
     if (l1 * 8 > L1_MAX || q->t.l1_off % 8 || !range_in(q->t.l1_off, l1 * 8, file->shape.bytes))
         return bad(c, "its table is too large or lies outside the file", e);
     if (be64_get(h->backing_file_offset)) {
-        q->backing =
+        q->t.backing =
             image_text(file, be64_get(h->backing_file_offset), be32_get(h->backing_file_size));
-        if (!q->backing)
+        if (!q->t.backing)
             return bad(c, "the name of its backing file lies outside the file", e);
     }
     return 0;
@@ -119,19 +111,10 @@ static int qcow_open(struct disk *file, const struct disk_cfg *c, struct loop *l
     q->t.m.file = file;
     rc = load(q, c, e);
     if (rc == 0)
-        q->t.m.d.shape = (struct disk_shape){
-            .bytes = align_down(be64_get(q->h.size), DISK_SECTOR),
-            .logical = DISK_SECTOR,
-            .physical = 4096,
-            .readonly = true,
-        };
-    if (rc == 0 && q->backing)
-        rc = chain_open(c, q->backing, NULL, l, &q->t.m.parent, e);
-    if (rc == 0)
-        rc = map_init(&q->t.m, &qcow_map_ops, l, e);
+        rc = two_level_open(&q->t, &qcow_map_ops, align_down(be64_get(q->h.size), DISK_SECTOR),
+                            NULL, c, l, e);
     if (rc < 0) {
-        disk_close(q->t.m.parent);
-        free(q->backing);
+        free(q->t.backing);
         free(q);
         return rc;
     }
@@ -150,8 +133,8 @@ static void qcow_facts(struct disk *d, struct facts *f)
     struct qcow *q = container_of(map_of(d), struct qcow, t.m);
 
     facts_number(f, "cluster-size", q->t.m.cluster);
-    if (q->backing)
-        facts_text(f, "parent", "%s", q->backing);
+    if (q->t.backing)
+        facts_text(f, "parent", "%s", q->t.backing);
 }
 
 const struct format_ops qcow_format = {

@@ -17,7 +17,6 @@
 struct qed {
     struct two_level t;
     struct qed_header h;
-    char *backing;
 };
 
 static int bad(const struct disk_cfg *c, const char *what, struct err *e)
@@ -37,17 +36,10 @@ static int classify(const struct two_level *t, uint64_t entry, struct piece *x)
     return 0;
 }
 
-static void qed_close(struct map *m, bool clean)
-{
-    struct qed *q = container_of(m, struct qed, t.m);
-
-    free(q->backing);
-}
-
 static const struct map_ops qed_map_ops = {
     .name = "qed",
     .find = two_level_find,
-    .close = qed_close,
+    .close = two_level_close,
 };
 
 static int load(struct qed *q, const struct disk_cfg *c, struct err *e)
@@ -81,9 +73,9 @@ static int load(struct qed *q, const struct disk_cfg *c, struct err *e)
     if (q->t.l1_off % cluster || !range_in(q->t.l1_off, cluster * table, file->shape.bytes))
         return bad(c, "its table lies outside the file", e);
     if (le64_get(h->features) & QED_F_BACKING_FILE) {
-        q->backing = image_text(file, le32_get(h->backing_filename_offset),
-                                le32_get(h->backing_filename_size));
-        if (!q->backing)
+        q->t.backing = image_text(file, le32_get(h->backing_filename_offset),
+                                  le32_get(h->backing_filename_size));
+        if (!q->t.backing)
             return bad(c, "the name of its backing file lies outside the file", e);
     }
     return 0;
@@ -102,19 +94,10 @@ static int qed_open(struct disk *file, const struct disk_cfg *c, struct loop *l,
     rc = load(q, c, e);
     raw = le64_get(q->h.features) & QED_F_BACKING_FORMAT_NO_PROBE;
     if (rc == 0)
-        q->t.m.d.shape = (struct disk_shape){
-            .bytes = le64_get(q->h.image_size),
-            .logical = DISK_SECTOR,
-            .physical = 4096,
-            .readonly = true,
-        };
-    if (rc == 0 && q->backing)
-        rc = chain_open(c, q->backing, raw ? "raw" : NULL, l, &q->t.m.parent, e);
-    if (rc == 0)
-        rc = map_init(&q->t.m, &qed_map_ops, l, e);
+        rc = two_level_open(&q->t, &qed_map_ops, le64_get(q->h.image_size), raw ? "raw" : NULL, c,
+                            l, e);
     if (rc < 0) {
-        disk_close(q->t.m.parent);
-        free(q->backing);
+        free(q->t.backing);
         free(q);
         return rc;
     }
@@ -134,8 +117,8 @@ static void qed_facts(struct disk *d, struct facts *f)
 
     facts_number(f, "cluster-size", q->t.m.cluster);
     facts_text(f, "dirty", "%s", le64_get(q->h.features) & QED_F_NEED_CHECK ? "yes" : "no");
-    if (q->backing)
-        facts_text(f, "parent", "%s", q->backing);
+    if (q->t.backing)
+        facts_text(f, "parent", "%s", q->t.backing);
 }
 
 const struct format_ops qed_format = {

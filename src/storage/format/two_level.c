@@ -27,6 +27,32 @@ char *image_text(struct disk *file, uint64_t off, uint64_t n)
     return s;
 }
 
+int two_level_open(struct two_level *t, const struct map_ops *ops, uint64_t bytes,
+                   const char *format, const struct disk_cfg *c, struct loop *l, struct err *e)
+{
+    int rc = 0;
+
+    t->m.d.shape = (struct disk_shape){
+        .bytes = bytes,
+        .logical = DISK_SECTOR,
+        .physical = 4096,
+        .readonly = true,
+    };
+    if (t->backing)
+        rc = chain_open(c, t->backing, format, l, &t->m.parent, e);
+    if (rc == 0)
+        rc = map_init(&t->m, ops, l, e);
+    if (rc < 0)
+        disk_close(t->m.parent);
+    return rc;
+}
+
+void two_level_close(struct map *m, bool clean)
+{
+    (void)clean;
+    free(up(m)->backing);
+}
+
 /* Entry i of a table; *p is the entry's place in memory if that holds, and moves on. */
 static int next_entry(struct two_level *t, uint64_t table, uint64_t i, bool wait, const uint8_t **p,
                       uint64_t *out)
