@@ -8,10 +8,10 @@
 #include "board/legacy/ahci.h"
 #include "core/err.h"
 #include "fakes/fake_env.h"
-#include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
 #include "input.h"
+#include "mood.h"
 
 enum { DEVFN = 1 << 3, PLAY = 16 * 1024, LIST = 0, RECEIVED = 0x1000 };
 
@@ -46,10 +46,7 @@ static void step(struct fake_env *f, struct mem_disk *d, uint64_t base, struct i
         fake_env_write(f, base + (what >> 4) * 4, 4, take(in, 4));
         break;
     case 5:
-        d->hold = what >> 3 & 1;
-        d->fail = what & 0x10 ? -5 : 0;
-        if (!d->hold)
-            (void)mem_disk_release(d);
+        disk_mood(d, what);
         break;
     case 6:
         fake_env_run(f);

@@ -7,10 +7,10 @@
 #include "board/legacy/ide.h"
 #include "core/err.h"
 #include "fakes/fake_env.h"
-#include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
 #include "input.h"
+#include "mood.h"
 
 enum { DEVFN = 9, PLAY = 64 * 1024 };
 
@@ -42,10 +42,7 @@ static void step(struct fake_env *f, struct mem_disk *d, const uint64_t bar[6], 
             (void)(what & 0x80 ? fake_env_in(f, at, 4) : (fake_env_out(f, at, 4, n), 0));
         break;
     case 5:
-        d->hold = what >> 3 & 1;
-        d->fail = what & 0x10 ? -5 : 0;
-        if (!d->hold)
-            (void)mem_disk_release(d);
+        disk_mood(d, what);
         break;
     case 6:
         fake_env_run(f);

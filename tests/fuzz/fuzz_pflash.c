@@ -12,9 +12,9 @@
 #include "board/chipset/chipset.h"
 #include "core/err.h"
 #include "core/gmem.h"
-#include "fakes/fake_env.h"
+#include "steps.h"
 
-enum { OPS_MAX = 4000, STEP = 4, SIZE = 8 << 10, RAM = 1 << 20 };
+enum { SIZE = 8 << 10, RAM = 1 << 20 };
 #define BASE UINT64_C(0xffc00000)
 
 static uint8_t array[SIZE] __attribute__((aligned(4096)));
@@ -36,16 +36,10 @@ static void step(struct device *dev, const uint8_t *p)
                                       CFI_PROGRAM,     CFI_BLOCK_ERASE, CFI_WRITE_BUFFER,
                                       CFI_LOCK_SETUP,  CFI_CONFIRM,     CFI_QUERY,
                                       CFI_PROGRAM_ALT, CFI_READ_ID};
-    uint64_t at = BASE + ((p[1] | (uint64_t)p[2] << 8) % SIZE);
-    unsigned size = 1u << (p[0] >> 4 & 3);
 
+    if (step_window(&f, BASE, SIZE, p))
+        return;
     switch (p[0] & 7) {
-    case 0:
-        fake_env_read(&f, at, size);
-        break;
-    case 1:
-        fake_env_write(&f, at, size, p[3] * UINT64_C(0x0101010101010101));
-        break;
     case 2:
         keeps = p[3] & 1;
         break;
@@ -53,7 +47,8 @@ static void step(struct device *dev, const uint8_t *p)
         dev->ops->reset(dev);
         break;
     default:
-        fake_env_write(&f, at, 1, command[p[3] % ARRAY_SIZE(command)]);
+        fake_env_write(&f, BASE + (p[1] | (uint64_t)p[2] << 8) % SIZE, 1,
+                       command[p[3] % ARRAY_SIZE(command)]);
         break;
     }
 }
@@ -80,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_env_create(&f, RAM);
     rc = pflash_create(&f.env, &c, &dev, &e);
     assert(rc == 0);
-    for (size_t at = 0; at + STEP <= size && at < (size_t)STEP * OPS_MAX; at += STEP)
+    for (size_t at = 0; at < steps_in(size); at += STEP)
         step(dev, data + at);
     check(dev);
     dev->ops->destroy(dev);

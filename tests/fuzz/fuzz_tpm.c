@@ -14,9 +14,9 @@
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
 #include "core/err.h"
-#include "fakes/fake_env.h"
+#include "steps.h"
 
-enum { OPS_MAX = 2000, STEP = 4, RAM = 1 << 20 };
+enum { RAM = 1 << 20 };
 
 static struct fake_env f;
 static int data[2], ctrl[2]; /* the device's, and swtpm's */
@@ -58,16 +58,10 @@ static void step(struct device *dev, const uint8_t *p)
 {
     static const uint8_t reg[] = {TPM_LOC_CTRL, TPM_CRB_CTRL_REQ, TPM_CRB_CTRL_START,
                                   TPM_CRB_CTRL_CANCEL};
-    uint64_t at = LAYOUT_TPM + ((p[1] | (uint64_t)p[2] << 8) % TPM_CRB_SIZE);
-    unsigned size = 1u << (p[0] >> 4 & 3);
 
+    if (step_window(&f, LAYOUT_TPM, TPM_CRB_SIZE, p))
+        return;
     switch (p[0] & 7) {
-    case 0:
-        fake_env_read(&f, at, size);
-        break;
-    case 1:
-        fake_env_write(&f, at, size, p[3] * UINT64_C(0x0101010101010101));
-        break;
     case 2: /* a command's length */
         fake_env_write(&f, LAYOUT_TPM + TPM_CRB_DATA_BUFFER + 2, 4,
                        __builtin_bswap32(p[1] | (uint32_t)p[2] << 8));
@@ -103,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     power_answers(1);
     rc = tpm_create(&f.env, &(struct board_tpm){.data = data[0], .ctrl = ctrl[0]}, false, &dev, &e);
     assert(rc == 0);
-    for (size_t at = 0; at + STEP <= size && at < (size_t)STEP * OPS_MAX; at += STEP)
+    for (size_t at = 0; at < steps_in(size); at += STEP)
         step(dev, input + at);
     settle();
     shutdown(data[1], SHUT_RDWR); /* half an answer may be on its way */
