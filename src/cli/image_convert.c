@@ -2,7 +2,6 @@
 /* image_convert.c - `hospes image` convert and compare. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,6 @@
 #include "cli/image.h"
 #include "core/cfg.h"
 #include "storage/file.h"
-#include "storage/map.h"
 
 /* What a hypervisor or cloud really takes. */
 struct target {
@@ -130,10 +128,12 @@ static void forget_parts(void)
     part_count = 0;
 }
 
-static int add_part(const char *path, struct err *e)
+/* image_make.made */
+static int add_part(void *arg, const char *path, struct err *e)
 {
     char **v = reallocarray(parts, part_count + 1, sizeof(*v)), *copy = strdup(path);
 
+    (void)arg;
     if (v)
         parts = v;
     if (!v || !copy) {
@@ -142,26 +142,6 @@ static int add_part(const char *path, struct err *e)
     }
     parts[part_count++] = copy;
     return 0;
-}
-
-/* Those beside a descriptor: an extent knows its name beside the image alone. */
-static int add_extents(struct disk *dst, struct err *e)
-{
-    struct map *m = map_of(dst);
-    int rc = 0;
-
-    for (size_t i = 0; m && i < m->file_count && rc == 0; i++) {
-        char link[64], path[PATH_MAX];
-        ssize_t n;
-
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", file_fd(m->files[i]));
-        n = readlink(link, path, sizeof(path) - 1);
-        if (n <= 0)
-            continue;
-        path[n] = 0;
-        rc = add_part(path, e);
-    }
-    return rc;
 }
 
 static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
@@ -194,20 +174,26 @@ static void hold_signals(bool hold)
 
 /* --- filling and reading back --- */
 
-static int fill(const struct image_args *a, struct disk *src, struct disk *dst, const char *out,
-                struct err *e)
+static int fill(const struct image_args *a, struct disk *src, const struct format_ops *f,
+                const char *out, struct err *e)
 {
-    struct copy_cfg cc = {.compress = a->compress || dst->pack_only,
-                          .level = a->level,
-                          .blank = file_device_bytes(dst) == 0,
-                          .progress = image_progress(a, "convert")};
-    int rc = image_copy(src, dst, &cc, e);
+    struct disk_cfg c = {.path = out, .format = f->name, .no_sync = true, .filling = true};
+    struct copy_cfg cc = {.compress = a->compress, .level = a->level};
+    struct disk *dst;
+    int rc = disk_open(&c, NULL, &dst, e);
 
+    if (rc < 0)
+        return rc;
+    cc.progress = image_progress(a, "convert");
+    cc.compress = cc.compress || dst->pack_only;
+    cc.blank = file_device_bytes(dst) == 0;
+    rc = image_copy(src, dst, &cc, e);
     if (rc == 0) {
         rc = disk_flush(dst);
         if (rc < 0)
             rc = err_set(e, -rc, "cannot write '%s': %s", out, strerror(-rc));
     }
+    disk_close(dst);
     image_progress_end(a);
     return rc;
 }
@@ -265,24 +251,16 @@ static int claim(const char *out, bool *in_place, struct disk **old, struct err 
 }
 
 /* The new image, empty, with all its files among the parts. */
-static int begin(struct disk **dst, const struct format_ops *f, const struct image_make *k,
-                 const char *at, struct err *e)
+static int begin(const struct format_ops *f, const struct image_make *k, const char *at,
+                 struct err *e)
 {
-    struct disk_cfg c = {.path = at, .format = f->name, .no_sync = true, .filling = true};
     int rc;
 
     hold_signals(true); /* until every file is known */
     watch_signals();
     rc = image_create(f, k, true, e);
     if (rc == 0)
-        rc = add_part(at, e);
-    if (rc == 0)
-        rc = disk_open(&c, NULL, dst, e);
-    if (rc == 0) {
-        rc = add_extents(*dst, e);
-        if (rc < 0)
-            disk_close(*dst);
-    }
+        rc = add_part(NULL, at, e);
     hold_signals(false);
     return rc;
 }
@@ -291,13 +269,10 @@ static int make(const struct image_args *a, struct disk *src, const struct forma
                 const struct image_make *k, struct err *e)
 {
     const char *at = k->file ? k->file : k->path;
-    struct disk *dst;
-    int rc = begin(&dst, f, k, at, e);
+    int rc = begin(f, k, at, e);
 
-    if (rc == 0) {
-        rc = fill(a, src, dst, at, e);
-        disk_close(dst);
-    }
+    if (rc == 0)
+        rc = fill(a, src, f, at, e);
     if (rc == 0 && (a->verify || a->target))
         rc = verify(a, src, f, at, e);
     if (rc == 0 && k->file && rename(k->file, k->path) < 0)
@@ -390,7 +365,7 @@ static char *aim_of(const char *path)
 
 static int convert_to(const struct image_args *a, const char *in, const char *out, struct err *e)
 {
-    struct image_make k = {.path = out, .filled = true};
+    struct image_make k = {.path = out, .filled = true, .made = add_part};
     const struct format_ops *f = NULL;
     struct disk *src;
     int rc;

@@ -18,6 +18,9 @@ struct image_make {
     const char *backing_format; /* NULL: not said */
     struct disk *parent;        /* the parent, open; NULL: none */
     bool filled;                /* all of it is written next: a raw block device is not cleared */
+    /* Told of each file beside `path` that was made and is part of the image; NULL: nobody asks. */
+    MUST int (*made)(void *arg, const char *path, struct err *e);
+    void *arg;
 };
 
 /* Makes the file and writes a new image of format f into it; on failure the file is gone again.

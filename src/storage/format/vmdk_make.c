@@ -315,9 +315,11 @@ static int make_extent(const struct making *w, unsigned i, const char *path, str
         rc = disk_flush(file);
     disk_close(file);
     if (rc < 0)
-        rc = cannot_write(path, rc, e);
-    else
-        disk_mark_made(path);
+        return cannot_write(path, rc, e);
+    disk_mark_made(path);
+    rc = w->k->made ? w->k->made(w->k->arg, path, e) : 0;
+    if (rc < 0)
+        unlink(path);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 """convert.py HOSPES - what `hospes image convert` leaves behind when it fails, and what it writes to a pipe."""
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -51,6 +52,19 @@ def a_failed_verification_leaves_no_file():
             os.unlink(x)
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
+
+
+def an_image_that_cannot_be_opened_leaves_no_file():
+    with open("wide", "wb") as f:
+        f.truncate(80 << 30)
+    r = subprocess.run([hospes, "image", "convert", "-O", "vmdk", "-o", IN_FILES[1], "wide", "out.vmdk"],
+                       capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
+    expect("40 extents in 24 files", r.returncode not in (0, None) and r.stderr, r)
+    expect("a failed opening leaves", left("wide") == ["source"], left("wide"))
+    for x in left("wide"):
+        if x != "source":
+            os.unlink(x)
+    os.unlink("wide")
 
 
 def a_signal_leaves_no_file():
@@ -102,8 +116,8 @@ with tempfile.TemporaryDirectory() as work:
     with open("source", "wb") as f:
         f.write(random.Random(1).randbytes(SIZE // 2))
         f.truncate(SIZE + 512)
-    for test in (a_failed_verification_leaves_no_file, a_signal_leaves_no_file, a_raw_disk_goes_down_a_pipe,
-                 nothing_else_makes_a_file_named_dash):
+    for test in (a_failed_verification_leaves_no_file, an_image_that_cannot_be_opened_leaves_no_file,
+                 a_signal_leaves_no_file, a_raw_disk_goes_down_a_pipe, nothing_else_makes_a_file_named_dash):
         before = failed
         test()
         print("%s %s" % ("ok" if failed == before else "not ok", test.__name__))
