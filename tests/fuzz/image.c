@@ -11,7 +11,7 @@
 #include "storage/format/format.h"
 #include "storage/image.h"
 
-enum { READ_PIECE = 64 * 1024, PIECES = 16, EXTENTS = 5000 };
+enum { READ_PIECE = 64 * 1024, PIECES = 16, EXTENTS = 5000, RESIZE_MOST = 8 << 20 };
 
 struct disk *image_file(int fd, bool readonly)
 {
@@ -62,6 +62,21 @@ static void work(struct disk *d, bool writes)
         (void)!disk_flush(d);
 }
 
+/* The disk gets another size, by a little, and is used on. */
+static void resize(struct disk *d, bool grow)
+{
+    uint64_t old = d->shape.bytes, by = min_u64(align_down(old / 2, 4096), RESIZE_MOST) + 4096;
+    struct err e = {0};
+
+    if (grow ? old > INT64_MAX - by : old <= by)
+        return;
+    if (image_resize(d, grow ? old + by : old - by, &e) < 0)
+        assert(e.code > 0 && e.msg[0]);
+    else
+        assert(d->shape.bytes == (grow ? old + by : old - by));
+    work(d, true);
+}
+
 static void check(struct disk *file, bool repair)
 {
     struct disk_cfg c = {.path = "image", .no_chain = true, .no_lock = true, .readonly = !repair};
@@ -92,6 +107,10 @@ void image_use(struct disk *file, unsigned flags)
         return;
     }
     work(d, flags & IMAGE_WRITES);
+    if (flags & IMAGE_WRITES && flags & IMAGE_GROWS)
+        resize(d, true);
+    if (flags & IMAGE_WRITES && flags & IMAGE_SHRINKS)
+        resize(d, false);
     if (d->format && d->format->facts)
         d->format->facts(d, &f);
     facts_free(&f);
