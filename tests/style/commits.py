@@ -16,10 +16,11 @@ def load():
     if shallow.stdout.strip() == "true":
         raise kit.Skip("this clone is shallow, so its first commit may be cut")
     text = kit.git("log", "--no-merges", "--format=%h%n%B%x00").stdout
+    excused = [name for path, name in kit.exceptions(kit.tree(), "commits") if path == "history"]
     commits = {}
     for one in text.split("\0"):
         name, _, message = one.strip("\n").partition("\n")
-        if name:
+        if name and not any(name.startswith(x) or x.startswith(name) for x in excused):
             commits[name] = message
     return commits
 
