@@ -6,7 +6,7 @@
 
 #include "abi/qcow2.h"
 
-enum { GRAIN = 512, CHANGED = 512 * 13 };
+enum { GRAIN = 512, STRIDE = 512 * 5161, HEAD = 4096 };
 
 static void run(const char *fmt, ...) PRINTF_LIKE(1, 2);
 static void run(const char *fmt, ...)
@@ -27,17 +27,21 @@ static void need_qemu(void)
         skip();
 }
 
-/* An image with bitmaps `on` and `off`, where clusters `CHANGED` apart are set, and the last byte
- * of the disk. */
+/* An image of `bytes` with bitmaps `on`, which records, and `off`, which has the same bits: those
+ * of some places, and of the end of the disk. A copy, for the processes that make one are many. */
 static void make_recorded(const char *path, uint64_t bytes, const char *options)
 {
-    run("qemu-img create -q -f qcow2 -o %s %s %llu && qemu-img bitmap --add -g %d %s on && "
-        "qemu-img bitmap --add -g %d %s off",
-        options, path, (unsigned long long)bytes, GRAIN, path, GRAIN, path);
-    run("{ for i in $(seq 0 %d %llu); do echo write -q $i 512; done; echo write -q %llu 512; } | "
-        "qemu-io %s >/dev/null",
-        CHANGED * 397, (unsigned long long)bytes - 512, (unsigned long long)bytes - 512, path);
-    run("qemu-img bitmap --disable %s off", path);
+    char made[200];
+
+    snprintf(made, sizeof(made), "%s/made-%s-%llu", scratch_dir, options,
+             (unsigned long long)bytes);
+    if (access(made, F_OK) < 0)
+        run("qemu-img create -q -f qcow2 -o %s %s %llu && qemu-img bitmap --add -g %d %s on && "
+            "{ for i in $(seq 0 %d %llu) %llu; do echo write -q $i 512; done; } | qemu-io %s "
+            ">/dev/null && qemu-img bitmap --add -g %d --merge on --disable %s off",
+            options, made, (unsigned long long)bytes, GRAIN, made, STRIDE,
+            (unsigned long long)bytes - 512, (unsigned long long)bytes - 512, made, GRAIN, made);
+    run("cp %s %s", made, path);
 }
 
 static void resize(const char *path, uint64_t bytes)
@@ -50,25 +54,67 @@ static void resize(const char *path, uint64_t bytes)
     disk_close(d);
 }
 
-/* QEMU opens it for writing only when it can load every bitmap, and the check counts what nothing
- * refers to. */
+/* The check counts what nothing refers to. */
 static void believed(const char *path, const char *flags_on, const char *flags_off)
 {
-    run("qemu-img check -q %s && qemu-io -c 'read -q 0 512' %s && "
-        "qemu-img info %s | tr -d ' \\n' | grep -q '%sname:on.*%sname:off'",
-        path, path, path, flags_on, flags_off);
+    run("qemu-img check -q %s && qemu-img info %s | tr -d ' \\n' | grep -q "
+        "'%sname:on.*%sname:off'",
+        path, path, flags_on, flags_off);
     assert_int_equal(check(path, false).errors, 0);
     assert_int_equal(check(path, false).leaks, 0);
 }
 
-/* Which of its bits are set, as a list of runs. */
-static void dump(const char *path, const char *name, const char *to)
+/* --- what is in a bitmap --- */
+
+/* Where the header extension is that lists them. */
+static size_t extension(const uint8_t head[HEAD])
 {
-    run("cd %s && rm -f sock && { qemu-nbd -r -k $PWD/sock -B %s -f qcow2 %s & } && "
-        "while [ ! -S sock ]; do sleep 0.02; done && qemu-img map --output=json --image-opts "
-        "driver=nbd,server.type=unix,server.path=$PWD/sock,x-dirty-bitmap=qemu:dirty-bitmap:%s | "
-        "tr -d ' ' | grep -o '\"start\":[0-9]*,\"length\":[0-9]*\\|\"data\":[a-z]*' > %s; wait",
-        scratch_dir, name, path, name, to);
+    size_t at = 112;
+
+    while (be32_at(head + at) != QCOW2_EXT_BITMAPS) {
+        assert_true(be32_at(head + at) != QCOW2_EXT_END);
+        at += 8 + align_up(be32_at(head + at + 4), 8);
+    }
+    return at + 8;
+}
+
+/* All bits of bitmap i, with those of its last cluster that stand for nothing; malloc'd. */
+static uint8_t *bits_of(const char *path, unsigned i, size_t *n)
+{
+    uint8_t head[HEAD], dir[64] = {0}, entry[8], *bits; /* of names of two or three letters */
+    const struct qcow2_bitmap *b = (const void *)dir;
+    size_t cluster, tables;
+
+    peek(path, 0, head, sizeof(head));
+    cluster = (size_t)1 << be32_at(head + 20);
+    peek(path, be64_at(head + extension(head) + 16), dir, sizeof(dir));
+    for (; i; i--)
+        memmove(dir, dir + 32, 32);
+    tables = be32_get(b->bitmap_table_size);
+    *n = tables * cluster;
+    bits = calloc(tables, cluster);
+    assert_non_null(bits);
+    for (size_t k = 0; k < tables; k++) {
+        peek(path, be64_get(b->bitmap_table_offset) + k * 8, entry, 8);
+        assert_int_equal(be64_at(entry) & 1, 0);
+        if (be64_at(entry))
+            peek(path, be64_at(entry), bits + k * cluster, cluster);
+    }
+    return bits;
+}
+
+static void same_bits(const char *a, const char *b)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        size_t n, m;
+        uint8_t *x = bits_of(a, i, &n), *y = bits_of(b, i, &m);
+
+        assert_int_equal(n, m);
+        assert_memory_equal(x, y, n);
+        assert_int_not_equal(x[0], 0);
+        free(x);
+        free(y);
+    }
 }
 
 /* Sizes that end inside a byte of a bitmap, a cluster of one and a table of one. */
@@ -79,7 +125,7 @@ static const struct {
     {"cluster_size=64K", 4 * MiB + 512 * 3, 4 * MiB + 512 * 9},
     {"cluster_size=512", 5 * MiB + 512, 300 * MiB + 512 * 5},
     {"cluster_size=4K", 70 * MiB, 512 * 21},
-    {"cluster_size=512,refcount_bits=1", 90 * MiB, 3 * MiB + 512 * 3},
+    {"cluster_size=512,refcount_bits=1", 8 * MiB, 3 * MiB + 512 * 3},
 };
 
 static void a_resized_image_has_its_bitmaps_as_qemu_resizes_them(void **state)
@@ -94,10 +140,9 @@ static void a_resized_image_has_its_bitmaps_as_qemu_resizes_them(void **state)
             (unsigned long long)sizes[i].to);
         resize(ours, sizes[i].to);
         believed(ours, "flags:\\[0\\]:auto", "flags:");
-        dump(ours, i % 2 ? "off" : "on", "a");
-        dump(theirs, i % 2 ? "off" : "on", "b");
-        run("cd %s && test -s a && cmp a b", scratch_dir);
-        run("qemu-img resize -q --shrink -f qcow2 %s 8M && qemu-img check -q %s", ours, ours);
+        same_bits(ours, theirs);
+        /* QEMU opens it for writing only when it can load every bitmap. */
+        run("qemu-img resize -q -f qcow2 %s +64K && qemu-img check -q %s", ours, ours);
     }
 }
 
@@ -119,9 +164,7 @@ static void a_bitmap_forgets_what_is_cut_off(void **state)
     assert_int_equal(image_resize(d, 20 * MiB, &e), 0);
     disk_close(d);
     believed(ours, "flags:\\[0\\]:auto", "flags:");
-    dump(ours, "on", "a");
-    dump(theirs, "on", "b");
-    run("cd %s && test -s a && cmp a b", scratch_dir);
+    same_bits(ours, theirs);
 }
 
 /* A write before or after the resize is one that the bitmap does not see. */
@@ -168,17 +211,14 @@ static void a_broken_directory_is_disowned(void **state)
 {
     const char *path = scratch_path("image");
     be32 many = be32_of(UINT32_MAX);
-    uint8_t head[4096];
+    uint8_t head[HEAD];
     struct disk *d;
-    size_t at = 112;
 
     (void)state;
     need_qemu();
     make_recorded(path, 4 * MiB, "cluster_size=64K");
     peek(path, 0, head, sizeof(head));
-    while (be32_at(head + at) != QCOW2_EXT_BITMAPS)
-        at += 8 + align_up(be32_at(head + at + 4), 8);
-    poke(path, at + 8, &many, sizeof(many));
+    poke(path, extension(head), &many, sizeof(many));
     resize(path, 8 * MiB);
     peek(path, 0, head, sizeof(head));
     assert_int_equal(be64_at(head + offsetof(struct qcow2_header, autoclear_features)), 0);
