@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "catalogue/db.h"
+#include "catalogue/faults.h"
 #include "core/err.h"
 #include "validation/key.h"
 #include "validation/text.h"
@@ -740,23 +741,17 @@ static int sums_of(struct index *ix, struct sums *m, struct err *e)
     return rc;
 }
 
-static int sums_compare(const struct sums *a, const struct sums *b,
-                        void (*each)(void *arg, const char *fault), void *arg)
+static int sums_compare(const struct sums *a, const struct sums *b, struct faults *f)
 {
-    char text[160];
-    int faults = 0;
-
     for (uint32_t n = 0; n <= a->count; n++) {
         if (strcmp(a->claim[n], b->claim[n]) == 0 && (n || a->odd == b->odd))
             continue;
         if (n)
-            snprintf(text, sizeof(text), "the index says of entry %u what the entry does not", n);
+            faults_add(f, "the index says of entry %u what the entry does not", n);
         else
-            snprintf(text, sizeof(text), "the index lists other notes, guests or hosts");
-        each(arg, text);
-        faults++;
+            faults_add(f, "the index lists other notes, guests or hosts");
     }
-    return faults;
+    return f->count;
 }
 
 int index_verify(struct index *ix, void (*each)(void *arg, const char *fault), void *arg,
@@ -772,7 +767,7 @@ int index_verify(struct index *ix, void (*each)(void *arg, const char *fault), v
     if (rc == 0)
         rc = sums_of(fresh, &want, e);
     if (rc == 0)
-        rc = sums_compare(&have, &want, each, arg);
+        rc = sums_compare(&have, &want, &(struct faults){each, arg, 0});
     index_close(fresh);
     free(have.claim);
     free(want.claim);

@@ -7,42 +7,28 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalogue/faults.h"
 #include "catalogue/site.h"
 #include "core/err.h"
 #include "validation/text.h"
 
-enum { NAME_ROOM = 1024, PATH_ROOM = 4096, PIECE = 1 << 16, DEPTH_MAX = 8 };
+enum { NAME_ROOM = 1024, PATH_ROOM = 4096, PIECE = 1 << 14, DEPTH_MAX = 8 };
 
 struct sites {
     const char *right, *there; /* folders: made just now, published */
-    void (*each)(void *arg, const char *fault);
-    void *arg;
-    int faults;
+    struct faults f;
 };
-
-static void PRINTF_LIKE(2, 3) fault(struct sites *v, const char *fmt, ...)
-{
-    char text[PATH_ROOM + 200];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    v->faults++;
-    v->each(v->arg, text);
-}
 
 /* Where two files differ first; -1: nowhere. */
 static long long differ(FILE *a, FILE *b)
 {
-    static _Thread_local uint8_t x[PIECE], y[PIECE];
+    uint8_t x[PIECE], y[PIECE];
     long long at = 0;
 
     for (;;) {
@@ -69,11 +55,11 @@ static void compare_file(struct sites *v, const char *name)
     a = fopen(right, "rbe");
     b = fopen(there, "rbe");
     if (!a)
-        fault(v, "%s: %s", right, strerror(errno));
+        faults_add(&v->f, "%s: %s", right, strerror(errno));
     else if (!b)
-        fault(v, "%s is missing, or cannot be read", there);
+        faults_add(&v->f, "%s is missing, or cannot be read", there);
     else if ((at = differ(a, b)) >= 0)
-        fault(v, "%s was changed: byte %lld is not what the catalogue makes", there, at);
+        faults_add(&v->f, "%s was changed: byte %lld is not what the catalogue makes", there, at);
     if (a)
         fclose(a);
     if (b)
@@ -91,7 +77,7 @@ static void walk(struct sites *v, bool published, const char *below, unsigned de
     snprintf(path, sizeof(path), "%s/%s", published ? v->there : v->right, below);
     d = opendir(path);
     if (!d) {
-        fault(v, "%s cannot be read: %s", path, strerror(errno));
+        faults_add(&v->f, "%s cannot be read: %s", path, strerror(errno));
         return;
     }
     while ((x = readdir(d))) {
@@ -103,7 +89,7 @@ static void walk(struct sites *v, bool published, const char *below, unsigned de
             continue;
         snprintf(other, sizeof(other), "%s/%s", published ? v->right : v->there, name);
         if (published && access(other, F_OK) < 0)
-            fault(v, "%s/%s is nothing that the catalogue makes", v->there, name);
+            faults_add(&v->f, "%s/%s is nothing that the catalogue makes", v->there, name);
         else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
             walk(v, published, name, depth + 1);
         else if (!published)
@@ -115,7 +101,7 @@ static void walk(struct sites *v, bool published, const char *below, unsigned de
 int site_verify(const struct store *s, const char *site, const char *current,
                 void (*each)(void *arg, const char *fault), void *arg, struct err *e)
 {
-    struct sites v = {.there = site, .each = each, .arg = arg};
+    struct sites v = {.there = site, .f = {each, arg, 0}};
     char tmp[V_PATH], right[V_PATH + 8];
     struct site_told told;
     struct index *ix;
@@ -135,5 +121,5 @@ int site_verify(const struct store *s, const char *site, const char *current,
         walk(&v, true, "", 0);
     }
     vtext_remove(tmp);
-    return rc < 0 ? rc : v.faults;
+    return rc < 0 ? rc : v.f.count;
 }

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalogue/faults.h"
 #include "core/err.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
@@ -483,23 +483,9 @@ int store_add_bundle(struct store *s, const char *path, const char *sha256, stru
 
 struct verify {
     const struct store *s;
-    void (*each)(void *arg, const char *fault);
-    void *arg;
-    int faults;
+    struct faults f;
     struct bundle *b; /* the last one that was read */
 };
-
-static void PRINTF_LIKE(2, 3) fault(struct verify *v, const char *fmt, ...)
-{
-    char text[600];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    v->faults++;
-    v->each(v->arg, text);
-}
 
 /* NULL, with the fault told. */
 static const struct bundle *verify_bundle(struct verify *v, uint32_t n, const char *sha256)
@@ -512,11 +498,11 @@ static const struct bundle *verify_bundle(struct verify *v, uint32_t n, const ch
     bundle_free(v->b);
     v->b = NULL;
     if (!store_bundle(v->s, sha256, path))
-        fault(v, "entry %u rests on the bundle %.16s, which is not here", n, sha256);
+        faults_add(&v->f, "entry %u rests on the bundle %.16s, which is not here", n, sha256);
     else if (bundle_read(path, &v->b, &e) < 0)
-        fault(v, "entry %u: %s", n, e.msg);
+        faults_add(&v->f, "entry %u: %s", n, e.msg);
     else if (strcmp(bundle_sha256(v->b), sha256) != 0)
-        fault(v, "%s was changed: its digest is not its name", path);
+        faults_add(&v->f, "%s was changed: its digest is not its name", path);
     else
         return v->b;
     return NULL;
@@ -534,36 +520,37 @@ static void verify_tested(struct verify *v, const struct entry *x)
             r = bundle_record(b, i);
     }
     if (!r)
-        fault(v, "entry %u: its bundle has no record %.16s", x->n, x->claim.record);
+        faults_add(&v->f, "entry %u: its bundle has no record %.16s", x->n, x->claim.record);
     else if (strcmp(r->cell, x->claim.cell) != 0 || r->verdict != x->claim.verdict ||
              r->validated != x->claim.validated || strcmp(r->persona, x->claim.persona) != 0)
-        fault(v, "entry %u says of cell %s what its record does not say", x->n, x->claim.cell);
+        faults_add(&v->f, "entry %u says of cell %s what its record does not say", x->n,
+                   x->claim.cell);
 }
 
 int store_verify(const struct store *s, void (*each)(void *arg, const char *fault), void *arg,
                  struct err *e)
 {
-    struct verify v = {.s = s, .each = each, .arg = arg};
+    struct verify v = {.s = s, .f = {each, arg, 0}};
 
     struct err broken;
 
     (void)e;
     if (store_check(s, 0, &broken) < 0)
-        fault(&v, "%s", broken.msg);
+        faults_add(&v.f, "%s", broken.msg);
     for (uint32_t n = 1; n <= s->count; n++) {
         struct entry x;
         struct err why;
 
         if (store_read(s, n, &x, &why) < 0) {
-            fault(&v, "entry %u: %s", n, why.msg);
+            faults_add(&v.f, "entry %u: %s", n, why.msg);
             continue;
         }
         if (!x.signer[0])
-            fault(&v, "entry %u is signed by nobody whom trust.json lists", n);
+            faults_add(&v.f, "entry %u is signed by nobody whom trust.json lists", n);
         if (!x.is_note && x.claim.kind == CLAIM_TESTED)
             verify_tested(&v, &x);
         entry_free(&x);
     }
     bundle_free(v.b);
-    return v.faults;
+    return v.f.count;
 }
