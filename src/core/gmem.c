@@ -394,15 +394,20 @@ int gmem_map(struct gmem *m, gpa_t at, uint64_t n, bool write, struct iovec *iov
     return 0;
 }
 
+/* Apart, because its frame would be made for every call of gmem_shared(). */
+static __attribute__((noinline)) void *shared_anywhere(struct gmem *m, gpa_t at, size_t n)
+{
+    uint64_t len;
+    uint8_t *p = piece(m, at, n, true, &len);
+
+    return p && len == n ? p : NULL;
+}
+
 void *gmem_shared(struct gmem *m, gpa_t at, size_t n)
 {
     uint8_t *p = whole(m, at, n, true);
-    uint64_t len;
 
-    if (p)
-        return p;
-    p = piece(m, at, n, true, &len);
-    return p && len == n ? p : NULL;
+    return p ? p : shared_anywhere(m, at, n);
 }
 
 int gmem_discard(struct gmem *m, gpa_t at, uint64_t n)

@@ -214,142 +214,139 @@ static uint16_t bits_of(const struct pins *p)
                       (p->writers ? GTF_writing : 0));
 }
 
-/* Puts `bits` where the guest sees them. `checked` is what the decision was made on. */
-static bool pin_bits(uint16_t *flags, uint16_t checked, uint16_t bits)
+static uint16_t bits_wanted(bool write)
 {
-    uint16_t want = (uint16_t)(checked | bits);
-
-    if (want == checked)
-        return true;
-    return __atomic_compare_exchange_n(flags, &checked, want, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_SEQ_CST);
+    return write ? GTF_reading | GTF_writing : GTF_reading;
 }
 
-static int begin_v1(struct grant_table *g, uint32_t ref, bool write, uint64_t *pfn)
+static inline void unpin(struct grant_table *g, uint32_t ref)
 {
-    grant_entry_v1_t *e = entry_v1(g, ref), copy;
-    int rc;
+    uint16_t keep = (uint16_t) ~(GTF_reading | GTF_writing) | bits_of(&g->pins[ref]), *flags;
 
-    if (!e)
-        return GNTST_bad_gntref;
-    for (int i = 0; i < 4; i++) {
-        uint64_t raw = shared_load64(e);
+    if (g->version == 1) {
+        grant_entry_v1_t *e = entry_v1(g, ref);
 
-        memcpy(&copy, &raw, sizeof(copy));
-        rc = judge(copy.flags, copy.domid, write);
-        if (rc != GNTST_okay)
-            return rc;
-        *pfn = copy.frame;
-        if (pin_bits(&e->flags, copy.flags, (uint16_t)(GTF_reading | (write ? GTF_writing : 0))))
-            return GNTST_okay;
+        flags = e ? &e->flags : NULL;
+    } else {
+        flags = entry_status(g, ref);
     }
-    return GNTST_general_error; /* the guest keeps changing it */
+    if (flags)
+        __atomic_fetch_and(flags, keep, __ATOMIC_SEQ_CST);
 }
 
-static int begin_v2(struct grant_table *g, uint32_t ref, bool write, uint64_t *pfn,
-                    struct granted *out)
+static struct granted refused(int status)
+{
+    return (struct granted){.status = status};
+}
+
+/* The entry's bits are set: finds the page, and counts. */
+static inline struct granted pinned(struct grant_table *g, uint32_t ref, bool write, uint64_t pfn,
+                                    uint16_t off, uint16_t len)
+{
+    uint8_t *page = pfn < UINT64_C(1) << 40 ? gmem_shared(g->mem, pfn * 4096, 4096) : NULL;
+
+    if (!page) {
+        unpin(g, ref);
+        return refused(GNTST_general_error);
+    }
+    if (write)
+        g->pins[ref].writers++;
+    else
+        g->pins[ref].readers++;
+    g->pinned++;
+    return (struct granted){page, off, len, GNTST_okay};
+}
+
+static __attribute__((noinline)) struct granted begin_v2(struct grant_table *g, uint32_t ref,
+                                                         bool write)
 {
     grant_entry_v2_t *e = entry_v2(g, ref), copy;
     grant_status_t *status = entry_status(g, ref);
+    uint64_t pfn;
+    uint16_t off = 0, len = 4096;
     int rc;
 
     if (!e || !status)
-        return GNTST_bad_gntref;
+        return refused(GNTST_bad_gntref);
     memcpy(&copy, e, sizeof(copy));
     rc = judge(copy.hdr.flags, copy.hdr.domid, write);
     if (rc != GNTST_okay)
-        return rc;
-    *pfn = copy.full_page.frame;
+        return refused(rc);
+    pfn = copy.full_page.frame;
     if (copy.hdr.flags & GTF_sub_page) {
-        out->off = copy.sub_page.page_off;
-        out->len = copy.sub_page.length;
-        *pfn = copy.sub_page.frame;
-        if (out->off > 4096 || out->len > 4096 - out->off)
-            return GNTST_bad_gntref;
+        off = copy.sub_page.page_off;
+        len = copy.sub_page.length;
+        pfn = copy.sub_page.frame;
+        if (off > 4096 || len > 4096 - off)
+            return refused(GNTST_bad_gntref);
     }
     /* The guest clears the entry first and reads the status after: set it, then look again. */
-    __atomic_fetch_or(status, (uint16_t)(GTF_reading | (write ? GTF_writing : 0)),
-                      __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(status, bits_wanted(write), __ATOMIC_SEQ_CST);
     if (shared_load16(&e->hdr.flags) != copy.hdr.flags) {
         __atomic_fetch_and(status, (uint16_t) ~(GTF_reading | GTF_writing) | bits_of(&g->pins[ref]),
                            __ATOMIC_SEQ_CST);
-        return GNTST_general_error;
+        return refused(GNTST_general_error);
     }
-    return GNTST_okay;
+    return pinned(g, ref, write, pfn, off, len);
 }
 
-static void unpin(struct grant_table *g, uint32_t ref)
+void grant_lock(struct grant_table *g)
 {
-    uint16_t keep = (uint16_t) ~(GTF_reading | GTF_writing) | bits_of(&g->pins[ref]);
-    grant_entry_v1_t *e = g->version == 1 ? entry_v1(g, ref) : NULL;
-    grant_status_t *status = g->version == 2 ? entry_status(g, ref) : NULL;
-
-    if (e)
-        __atomic_fetch_and(&e->flags, keep, __ATOMIC_SEQ_CST);
-    if (status)
-        __atomic_fetch_and(status, keep, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&g->lock);
 }
 
-static int begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out)
+void grant_unlock(struct grant_table *g)
 {
-    uint64_t pfn = 0;
-    int rc;
+    pthread_mutex_unlock(&g->lock);
+}
 
-    *out = (struct granted){.len = 4096};
+struct granted grant_begin_locked(struct grant_table *g, uint32_t ref, bool write)
+{
+    grant_entry_v1_t *e;
+
+    if (g->version != 1)
+        return begin_v2(g, ref, write);
+    e = entry_v1(g, ref);
+    if (!e)
+        return refused(GNTST_bad_gntref);
+    for (int i = 0; i < 4; i++) {
+        uint64_t raw = shared_load64(e); /* flags, domid, frame */
+        uint16_t flags = (uint16_t)raw, want = flags | bits_wanted(write);
+        int rc = judge(flags, (uint16_t)(raw >> 16), write);
+
+        if (rc != GNTST_okay)
+            return refused(rc);
+        /* Where the guest sees it; `flags` is what the decision was made on. */
+        if (want == flags || __atomic_compare_exchange_n(&e->flags, &flags, want, false,
+                                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return pinned(g, ref, write, raw >> 32, 0, 4096);
+    }
+    return refused(GNTST_general_error); /* the guest keeps changing it */
+}
+
+void grant_end_locked(struct grant_table *g, uint32_t ref, bool write)
+{
     if (ref >= MAX_REFS)
-        return GNTST_bad_gntref;
-    rc = g->version == 1 ? begin_v1(g, ref, write, &pfn) : begin_v2(g, ref, write, &pfn, out);
-    if (rc != GNTST_okay)
-        return rc;
-    out->page = pfn < UINT64_C(1) << 40 ? gmem_shared(g->mem, pfn * 4096, 4096) : NULL;
-    if (!out->page) {
-        unpin(g, ref);
-        return GNTST_general_error;
-    }
-    g->pins[ref].readers += !write;
-    g->pins[ref].writers += write;
-    g->pinned++;
-    return GNTST_okay;
-}
-
-static void end(struct grant_table *g, uint32_t ref, bool write)
-{
-    g->pins[ref].readers -= !write;
-    g->pins[ref].writers -= write;
+        return;
+    if (write)
+        g->pins[ref].writers--;
+    else
+        g->pins[ref].readers--;
     g->pinned--;
     unpin(g, ref);
 }
 
-int grant_begin_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write,
-                    struct granted *out)
-{
-    int rc = GNTST_okay;
-
-    pthread_mutex_lock(&g->lock);
-    for (unsigned i = 0; i < n && rc == GNTST_okay; i++) {
-        rc = begin(g, ref[i], write, &out[i]);
-        for (unsigned k = 0; k < i && rc != GNTST_okay; k++)
-            end(g, ref[k], write);
-    }
-    pthread_mutex_unlock(&g->lock);
-    return rc;
-}
-
-void grant_end_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write)
-{
-    pthread_mutex_lock(&g->lock);
-    for (unsigned i = 0; i < n; i++)
-        end(g, ref[i], write);
-    pthread_mutex_unlock(&g->lock);
-}
-
 int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out)
 {
-    return grant_begin_all(g, &ref, 1, write, out);
+    grant_lock(g);
+    *out = grant_begin_locked(g, ref, write);
+    grant_unlock(g);
+    return out->status;
 }
 
 void grant_end(struct grant_table *g, uint32_t ref, bool write)
 {
-    if (ref < MAX_REFS)
-        grant_end_all(g, &ref, 1, write);
+    grant_lock(g);
+    grant_end_locked(g, ref, write);
+    grant_unlock(g);
 }

@@ -6,7 +6,7 @@
  * entry, which the guest can see and waits for.
  *
  * Document: Xen public/grant_table.h, versions 1 and 2. Threads: frames and version change under a
- * lock; grant_begin() and grant_end() are for any thread.
+ * lock; what begins and ends the use of an entry is for any thread.
  */
 #ifndef HOSPES_PERSONAS_XEN_GRANT_H
 #define HOSPES_PERSONAS_XEN_GRANT_H
@@ -41,14 +41,17 @@ void grant_reserve(struct grant_table *g, unsigned ref, uint64_t pfn);
 struct granted {
     uint8_t *page;     /* host address of the page's first byte */
     uint16_t off, len; /* the part that may be used: 0, 4096 but for sub-page grants */
+    int status;        /* 0, or why it gives nothing */
 };
 /* 0, or a GNTST_ error: -1 general, -3 bad reference, -8 permission. On 0 the entry is pinned until
  * grant_end() with the same arguments. */
 MUST int grant_begin(struct grant_table *g, uint32_t ref, bool write, struct granted *out);
 void grant_end(struct grant_table *g, uint32_t ref, bool write);
-/* The same for n of them: all or none. */
-MUST int grant_begin_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write,
-                         struct granted *out);
-void grant_end_all(struct grant_table *g, const uint32_t *ref, unsigned n, bool write);
+/* The same between grant_lock() and grant_unlock(), with which many take the lock once. Nothing
+ * that may wait belongs between these: it is one lock for the machine. */
+struct granted grant_begin_locked(struct grant_table *g, uint32_t ref, bool write);
+void grant_end_locked(struct grant_table *g, uint32_t ref, bool write);
+void grant_lock(struct grant_table *g);
+void grant_unlock(struct grant_table *g);
 
 #endif

@@ -132,7 +132,8 @@ static int queue_up(struct vbd_queue *q, const char *prefix, unsigned order)
         q->pages = 0;
         return rc;
     }
-    q->entries = largest_pow2((q->pages * VBD_PAGE - 64) / (q->b->narrow ? 108 : 112));
+    q->entry_size = q->b->narrow ? VBD_ENTRY_32 : VBD_ENTRY_64;
+    q->entries = largest_pow2((q->pages * VBD_PAGE - VBD_RING_HEAD) / (unsigned)q->entry_size);
     q->req_cons = q->rsp_prod = 0;
     q->broken = false;
     rc = evtchn_bind(d->x->ev, q->port, vbd_sent, q, -1);

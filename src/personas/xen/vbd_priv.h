@@ -14,12 +14,16 @@ enum {
     VBD_SEGMENTS = 256,  /* of one indirect request */
     VBD_DIRECT_SEGMENTS = 11,
     VBD_PAGE = 4096,
+    VBD_RING_HEAD = 64, /* bytes before the first entry */
+    VBD_ENTRY_64 = 112,
+    VBD_ENTRY_32 = 108,
 };
 
 struct vbd_req {
     struct disk_req disk;
     struct vbd_queue *q;
     struct vbd_req *next;
+    int rc;         /* 0, or its answer before the disk was asked */
     unsigned epoch; /* of the queue when it was taken: an older one completes into nothing */
     uint64_t id;
     uint8_t op;
@@ -37,6 +41,7 @@ struct vbd_queue {
     unsigned epoch;
     unsigned port;
     unsigned pages, entries;
+    size_t entry_size; /* bytes */
     uint32_t ring_ref[VBD_RING_PAGES];
     uint8_t *page[VBD_RING_PAGES]; /* guest memory, pinned while up */
     uint32_t req_cons, rsp_prod;

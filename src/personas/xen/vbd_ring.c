@@ -21,24 +21,20 @@
 
 enum { OP_READ = 0, OP_WRITE = 1, OP_BARRIER = 2, OP_FLUSH = 3, OP_DISCARD = 5, OP_INDIRECT = 6 };
 enum { RSP_OKAY = 0, RSP_ERROR = -1, RSP_EOPNOTSUPP = -2 };
-enum { RING_HEAD = 64, REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12 };
-enum { SECTOR = 512, ENTRY_64 = 112, ENTRY_32 = 108 };
+enum { REQ_PROD = 0, REQ_EVENT = 4, RSP_PROD = 8, RSP_EVENT = 12 };
+enum { SECTOR = 512, ENTRY_HEAD = 32 }; /* bytes: with the first segment */
 /* Bytes that one event may move on the vCPU; what is left keeps the loop busy instead. */
 enum { VCPU_BYTES = 512 << 10 };
+enum { VBD_BATCH = 32 }; /* requests whose grants begin, and end, under one lock */
 
 static void *ring_word(struct vbd_queue *q, unsigned off)
 {
     return q->page[0] + off;
 }
 
-static unsigned entry_size(const struct vbd_queue *q)
-{
-    return q->b->narrow ? ENTRY_32 : ENTRY_64;
-}
-
 static size_t entry_at(const struct vbd_queue *q, uint32_t index)
 {
-    return RING_HEAD + (size_t)(index & (q->entries - 1)) * entry_size(q);
+    return VBD_RING_HEAD + (index & (q->entries - 1)) * q->entry_size;
 }
 
 /* Copies n bytes at `at` in or out, across pages. */
@@ -59,16 +55,25 @@ static void ring_copy(struct vbd_queue *q, size_t at, void *buf, size_t n, bool 
 
 /* --- answers --- */
 
-static void respond(struct vbd_queue *q, uint64_t id, uint8_t op, int status)
+static inline void respond(struct vbd_queue *q, uint64_t id, uint8_t op, int status)
 {
-    uint8_t rsp[16] = {0};
-    size_t head = 8;
+    size_t at = entry_at(q, q->rsp_prod++);
+    uint64_t rest = op | (uint64_t)(uint16_t)status << 16;
 
-    le64_put(rsp, id);
-    rsp[head] = op;
-    le16_put(rsp + head + 2, (uint16_t)status);
-    ring_copy(q, entry_at(q, q->rsp_prod++), rsp, q->b->narrow ? 12 : 16, false);
-    q->b->errors += status != RSP_OKAY;
+    if (!q->b->narrow && at % VBD_PAGE <= VBD_PAGE - 16) {
+        uint8_t *p = q->page[at / VBD_PAGE] + at % VBD_PAGE;
+
+        le64_put(p, id);
+        le64_put(p + 8, rest);
+    } else {
+        uint8_t rsp[16];
+
+        le64_put(rsp, id);
+        le64_put(rsp + 8, rest);
+        ring_copy(q, at, rsp, q->b->narrow ? 12 : 16, false);
+    }
+    if (status != RSP_OKAY)
+        q->b->errors++;
 }
 
 /* Makes answers visible; tells the guest if it waits for one of them. */
@@ -85,15 +90,24 @@ static void push(struct vbd_queue *q)
         evtchn_notify(q->b->d.x->ev, q->port);
 }
 
-static void release(struct vbd_req *r)
+/* A list of them by next, all of q. */
+static void release(struct vbd_queue *q, struct vbd_req *list)
 {
-    struct vbd_queue *q = r->q;
+    struct grant_table *g = q->b->d.x->gr;
+    struct vbd_req *next;
 
-    if (r->refs)
-        grant_end_all(q->b->d.x->gr, r->ref, r->refs, r->writes_guest);
-    r->refs = 0;
-    r->next = q->spare;
-    q->spare = r;
+    if (!list)
+        return;
+    grant_lock(g);
+    for (struct vbd_req *r = list; r; r = next) {
+        next = r->next;
+        for (unsigned i = 0; i < r->refs; i++)
+            grant_end_locked(g, r->ref[i], r->writes_guest);
+        r->refs = 0;
+        r->next = q->spare;
+        q->spare = r;
+    }
+    grant_unlock(g);
 }
 
 static int status_of(int res)
@@ -104,7 +118,6 @@ static int status_of(int res)
 static void finished(struct vbd_req *r, int res)
 {
     respond(r->q, r->id, r->op, status_of(res));
-    release(r);
 }
 
 /* --- requests --- */
@@ -121,6 +134,7 @@ static struct vbd_req *req_get(struct vbd_queue *q)
             return NULL;
     }
     r->q = q;
+    r->next = NULL;
     r->epoch = q->epoch;
     r->refs = 0;
     r->disk = (struct disk_req){0};
@@ -149,28 +163,27 @@ static void add_piece(struct disk_req *d, struct iovec *iov, uint8_t *base, size
     d->len += len;
 }
 
-/* Of {u32 gref, u8 first, u8 last, pad}: 512-byte sectors in a page. */
+/* Of {u32 gref, u8 first, u8 last, pad}: 512-byte sectors in a page. Under the lock of the grants,
+ * as all that parses; what was begun is ended with the request. */
 static int add_segments(struct vbd_req *r, const uint8_t *segs, unsigned n)
 {
-    struct granted g[VBD_SEGMENTS];
+    struct grant_table *gr = r->q->b->d.x->gr;
 
     for (unsigned i = 0; i < n; i++) {
         const uint8_t *seg = segs + 8 * (size_t)i;
+        unsigned off = seg[4] * SECTOR, len = (seg[5] - seg[4] + 1u) * SECTOR;
+        struct granted g;
 
         if (seg[4] > seg[5] || seg[5] >= VBD_PAGE / SECTOR)
             return -EINVAL;
         r->ref[i] = le32_at(seg);
-    }
-    if (grant_begin_all(r->q->b->d.x->gr, r->ref, n, r->writes_guest, g) != 0)
-        return -EFAULT;
-    r->refs = n;
-    for (unsigned i = 0; i < n; i++) {
-        const uint8_t *seg = segs + 8 * (size_t)i;
-        unsigned off = seg[4] * SECTOR, len = (seg[5] - seg[4] + 1u) * SECTOR;
-
-        if (off < g[i].off || off + len > (unsigned)g[i].off + g[i].len)
+        g = grant_begin_locked(gr, r->ref[i], r->writes_guest);
+        if (g.status != 0)
             return -EFAULT;
-        add_piece(&r->disk, r->iov, g[i].page + off, len);
+        r->refs = i + 1;
+        if (off < g.off || off + len > (unsigned)g.off + g.len)
+            return -EFAULT;
+        add_piece(&r->disk, r->iov, g.page + off, len);
     }
     return 0;
 }
@@ -191,12 +204,12 @@ static int add_indirect(struct vbd_req *r, const uint8_t *refs, unsigned n)
     for (unsigned done = 0; done < n; done += PER_PAGE) {
         unsigned take = n - done < PER_PAGE ? n - done : PER_PAGE;
         uint32_t ref = le32_at(refs + 4 * (done / PER_PAGE));
-        struct granted g;
+        struct granted g = grant_begin_locked(r->q->b->d.x->gr, ref, false);
 
-        if (grant_begin(r->q->b->d.x->gr, ref, false, &g) != 0)
+        if (g.status != 0)
             return -EFAULT;
         memcpy(list + done * 8, g.page, take * 8);
-        grant_end(r->q->b->d.x->gr, ref, false);
+        grant_end_locked(r->q->b->d.x->gr, ref, false);
     }
     return add_segments(r, list, n);
 }
@@ -267,47 +280,78 @@ static void hand_to_loop(struct vbd_queue *q, struct vbd_req *r)
         wake_loop(q);
 }
 
-/* The bytes that it moved at once. */
-static uint64_t start(struct vbd_queue *q, const uint8_t *entry)
-{
-    struct vbd_req *r = req_get(q);
-    uint64_t moved = 0;
-    int rc;
-
-    q->b->requests++;
-    if (!r) { /* the id is all that an answer needs */
-        respond(q, le64_at(entry + (q->b->narrow ? 4 : 8)), entry[0], RSP_ERROR);
-        return 0;
-    }
-    rc = parse(r, entry);
-    if (rc == 0) {
-        moved = r->disk.len;
-        rc = disk_try(q->b->disk, &r->disk);
-        if (rc == -EAGAIN) {
-            hand_to_loop(q, r);
-            return 0;
-        }
-        q->b->inlined++;
-    }
-    finished(r, rc);
-    return moved;
-}
-
-static void take_entry(struct vbd_queue *q, uint8_t entry[ENTRY_64])
+static void take_entry(struct vbd_queue *q, uint8_t entry[VBD_ENTRY_64])
 {
     size_t at = entry_at(q, q->req_cons++);
+    const uint8_t *from = q->page[at / VBD_PAGE] + at % VBD_PAGE;
 
-    if (at % VBD_PAGE <= VBD_PAGE - ENTRY_64) /* what is read too much is not looked at */
-        memcpy(entry, q->page[at / VBD_PAGE] + at % VBD_PAGE, ENTRY_64);
-    else
-        ring_copy(q, at, entry, entry_size(q), true);
+    if (at % VBD_PAGE > VBD_PAGE - VBD_ENTRY_64) {
+        ring_copy(q, at, entry, q->entry_size, true);
+        return;
+    }
+    /* Most have one segment. What is read too much is not looked at. */
+    memcpy(entry, from, ENTRY_HEAD);
+    if (entry[0] > OP_WRITE || entry[1] > 1)
+        memcpy(entry + ENTRY_HEAD, from + ENTRY_HEAD, VBD_ENTRY_64 - ENTRY_HEAD);
+}
+
+/* The next entries of the ring before `prod`, some of them, by next and in order. */
+static struct vbd_req *gather(struct vbd_queue *q, uint32_t prod)
+{
+    struct grant_table *g = q->b->d.x->gr;
+    struct vbd_req *first = NULL, **end = &first;
+    uint8_t entry[VBD_ENTRY_64];
+    uint32_t from = q->req_cons;
+    uint64_t bytes = 0;
+
+    grant_lock(g);
+    for (unsigned n = 0; n < VBD_BATCH && q->req_cons != prod && bytes < VCPU_BYTES; n++) {
+        struct vbd_req *r = req_get(q);
+
+        take_entry(q, entry);
+        if (!r) { /* the id is all that an answer needs */
+            respond(q, le64_at(entry + (q->b->narrow ? 4 : 8)), entry[0], RSP_ERROR);
+            continue;
+        }
+        r->rc = parse(r, entry);
+        bytes += r->disk.len;
+        *end = r;
+        end = &r->next;
+    }
+    grant_unlock(g);
+    q->b->requests += q->req_cons - from;
+    return first;
+}
+
+/* Does at once what can be. The bytes that were moved. */
+static uint64_t start(struct vbd_queue *q, struct vbd_req *list)
+{
+    struct vbd_req *next, *done = NULL;
+    uint64_t moved = 0;
+
+    for (struct vbd_req *r = list; r; r = next) {
+        next = r->next;
+        if (r->rc == 0) {
+            r->rc = disk_try(q->b->disk, &r->disk);
+            if (r->rc == -EAGAIN) {
+                hand_to_loop(q, r);
+                continue;
+            }
+            q->b->inlined++;
+            moved += r->disk.len;
+        }
+        finished(r, r->rc);
+        r->next = done;
+        done = r;
+    }
+    release(q, done);
+    return moved;
 }
 
 /* Takes what was in the ring when it was looked at. How many requests that were. */
 static unsigned take(struct vbd_queue *q, uint64_t *moved)
 {
     uint32_t prod = shared_load32(ring_word(q, REQ_PROD)), from = q->req_cons;
-    uint8_t entry[ENTRY_64];
 
     if (prod - from > q->entries) {
         log_line(LOG_WARN, "xen-vbd", "%u: the request ring's producer is outside the ring",
@@ -315,10 +359,8 @@ static unsigned take(struct vbd_queue *q, uint64_t *moved)
         q->broken = true;
         return 0;
     }
-    while (q->req_cons != prod && *moved < VCPU_BYTES) {
-        take_entry(q, entry);
-        *moved += start(q, entry);
-    }
+    while (q->req_cons != prod && *moved < VCPU_BYTES)
+        *moved += start(q, gather(q, prod));
     return q->req_cons - from;
 }
 
@@ -389,9 +431,9 @@ static void request_done(struct disk_req *d, int res)
         if (!q->answering)
             loop_arm(q->b->d.x->p.env.dev.loop, &q->answer, 0);
         q->answering = true;
-    } else {
-        release(r);
     }
+    r->next = NULL;
+    release(q, r);
     pthread_mutex_unlock(&q->lock);
 }
 

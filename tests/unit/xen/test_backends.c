@@ -625,6 +625,24 @@ static void bad_requests_are_answered_with_an_error(void **state)
     assert_int_equal(grant_flags(REF_DATA), GTF_permit_access);
 }
 
+static void a_bad_segment_fails_its_request_alone(void **state)
+{
+    uint8_t *second = ram(RING_A) + 64 + 112;
+
+    (void)state;
+    add_disk();
+    for (unsigned i = 0; i < 3; i++)
+        blk_put(i, 0, 0, REF_DATA + i, 0, 7);
+    second[1] = 2;
+    le32_put(second + 32, 500); /* no such grant */
+    blk_go(3);
+    assert_int_equal(le32_at(ram(RING_A) + 8), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(blk_status(i), i == 1 ? -1 : 0);
+        assert_int_equal(grant_flags(REF_DATA + i), GTF_permit_access);
+    }
+}
+
 static void an_indirect_request_is_answered_by_its_inner_operation(void **state)
 {
     uint8_t *p = ram(RING_A) + 64;
@@ -771,6 +789,7 @@ int main(void)
         TEST(what_was_written_is_read),
         TEST(a_disk_that_grew_writes_its_state_again),
         TEST(bad_requests_are_answered_with_an_error),
+        TEST(a_bad_segment_fails_its_request_alone),
         TEST(an_indirect_request_is_answered_by_its_inner_operation),
         TEST(a_disk_reconnects_while_requests_are_out),
         TEST(much_at_a_time_needs_no_events),
