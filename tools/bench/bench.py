@@ -21,6 +21,8 @@ PERSONAS = ("kvm", "hyperv")
 XEN = {"virtio": "kvm", "kvm_xen": "xen", "portable": "xen,portable"}
 # The vmware group: hospes with virtio and with VMware's devices, and QEMU with the latter.
 VMWARE = {"virtio": "kvm", "vmware": "vmware"}
+# What QEMU's pc is given in the block group beside its own choices: another engine; two queues, as hospes' guest has.
+BLOCK_PC = ("pc", "pc+threads", "pc+queues")
 MACHINES = {"pc": "pc", "q35": "q35", "microvm": "microvm,rtc=on", "microvm-plain": "microvm"}
 
 
@@ -39,17 +41,19 @@ class Jobs:
                               "-device", "pvscsi,id=s0", "-device", "scsi-hd,bus=s0.0,drive=d0"]
         return command + ["-netdev", "user,id=n0", "-device", "vmxnet3,netdev=n0,romfile="]
 
-    def qemu(self, machine, kernel, append=None, disk=None, nic=False):
+    def qemu(self, machine, kernel, append=None, disk=None, queues=1, nic=False):
         command = [self.lab.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-L", "/usr/share/qemu", "-L", "/usr/share/seabios", "-M",
-                   MACHINES[machine], "-accel", "kvm", "-cpu", "host", "-smp", "1",
+                   MACHINES[machine], "-accel", "kvm", "-cpu", "host",
+                   "-smp", "1" if queues == 1 else "1,maxcpus=%d" % queues,
                    "-m", str(RAM_MIB), "-serial", "stdio", "-kernel", kernel]
         mmio = machine.startswith("microvm")
         if append is not None:
             command += ["-initrd", self.lab.file("guest.cpio"), "-append", append]
         if disk:
             command += ["-drive", "file=%s,if=none,id=d0,format=raw,aio=%s" % (self.lab.disk, disk),
-                        "-device", "virtio-blk-%s,drive=d0" % ("device" if mmio else "pci")]
+                        "-device", "virtio-blk-%s,drive=d0" % ("device" if mmio else "pci")
+                        + (",num-queues=%d" % queues if queues > 1 else "")]
         if nic:
             device = "virtio-net-device,netdev=n0" if mmio else "virtio-net-pci,netdev=n0,romfile="
             command += ["-netdev", "user,id=n0", "-device", device]
@@ -74,13 +78,15 @@ class Jobs:
         return command + (["-n", "mode=user"] if nic else ["--network", "mode=none"])
 
     def linux(self, peer, append, **more):
-        machine, _, aio = peer.partition("+")
+        machine, _, way = peer.partition("+")
         if machine == "hospes":
             return self.hospes(self.lab.kernel, append, **more)
         if machine == "kvmtool":
             return self.kvmtool(self.lab.kernel, append, **more)
         if more.get("disk"):
-            more["disk"] = aio or "io_uring"
+            more["disk"] = "threads" if way == "threads" else "io_uring"
+        if way == "queues":
+            more["queues"] = 2
         return self.qemu(machine, self.lab.kernel, append, **more)
 
     def firmware(self, peer, disk):
@@ -112,7 +118,7 @@ class Jobs:
                     jobs.append(("exits/hospes", [], self.hospes(elf)))
             return jobs
         if group == "block":
-            peers = [q for p in self.peers for q in ([p, p + "+threads"] if p == "pc" else [p])]
+            peers = [q for p in self.peers for q in (BLOCK_PC if p == "pc" else [p])]
             return [("block/" + p, [], self.linux(p, quick + " bench=blk", disk=True))
                     for p in peers]
         if group == "net":
