@@ -53,6 +53,9 @@ if [ -n "$efi" ]; then
     mkdir -p "$root/boot/efi"
 fi
 printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$root/etc/network/interfaces"
+# On an emulated processor udev may need longer than the 90 s after which systemd gives a terminal up.
+mkdir -p "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultDeviceTimeoutSec=900\nDefaultTimeoutStartSec=900\n' >"$root/etc/systemd/system.conf.d/slow.conf"
 echo 'root:hospes' | chroot "$root" chpasswd
 echo 'MODULES=list' >"$root/etc/initramfs-tools/conf.d/persona"
 echo 'RESUME=none' >>"$root/etc/initramfs-tools/conf.d/persona"
