@@ -210,8 +210,9 @@ static int judge(uint16_t flags, uint16_t domid, bool write)
 
 static uint16_t bits_of(const struct pins *p)
 {
-    return (uint16_t)((p->readers || p->writers ? GTF_reading : 0) |
-                      (p->writers ? GTF_writing : 0));
+    if (p->writers)
+        return GTF_reading | GTF_writing;
+    return p->readers ? GTF_reading : 0;
 }
 
 static uint16_t bits_wanted(bool write)

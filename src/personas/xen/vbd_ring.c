@@ -60,7 +60,7 @@ static inline void respond(struct vbd_queue *q, uint64_t id, uint8_t op, int sta
     size_t at = entry_at(q, q->rsp_prod++);
     uint64_t rest = op | (uint64_t)(uint16_t)status << 16;
 
-    if (!q->b->narrow && at % VBD_PAGE <= VBD_PAGE - 16) {
+    if (q->entry_size == VBD_ENTRY_64 && at % VBD_PAGE <= VBD_PAGE - 16) {
         uint8_t *p = q->page[at / VBD_PAGE] + at % VBD_PAGE;
 
         le64_put(p, id);
@@ -115,9 +115,9 @@ static int status_of(int res)
     return res == 0 ? RSP_OKAY : res == -EOPNOTSUPP ? RSP_EOPNOTSUPP : RSP_ERROR;
 }
 
-static void finished(struct vbd_req *r, int res)
+static void finished(struct vbd_queue *q, const struct vbd_req *r, int res)
 {
-    respond(r->q, r->id, r->op, status_of(res));
+    respond(q, r->id, r->op, status_of(res));
 }
 
 /* --- requests --- */
@@ -224,9 +224,9 @@ static int set_transfer(struct vbd_req *r, uint8_t op, uint64_t sector)
 }
 
 /* Fills r from a copied entry. 0, or -errno as the answer. */
-static int parse(struct vbd_req *r, const uint8_t *e)
+static int parse(const struct vbd_queue *q, struct vbd_req *r, const uint8_t *e)
 {
-    unsigned w = r->q->b->narrow ? 4 : 8; /* where the fields after the head begin */
+    unsigned w = q->entry_size == VBD_ENTRY_32 ? 4 : 8; /* where the fields after the head begin */
     uint64_t sector = le64_at(e + 2 * w + (w == 4 ? 4 : 0));
     unsigned after = 2 * w + (w == 4 ? 4 : 0) + 8;
     uint8_t inner;
@@ -313,7 +313,7 @@ static struct vbd_req *gather(struct vbd_queue *q, uint32_t prod)
             respond(q, le64_at(entry + (q->b->narrow ? 4 : 8)), entry[0], RSP_ERROR);
             continue;
         }
-        r->rc = parse(r, entry);
+        r->rc = parse(q, r, entry);
         bytes += r->disk.len;
         *end = r;
         end = &r->next;
@@ -327,23 +327,27 @@ static struct vbd_req *gather(struct vbd_queue *q, uint32_t prod)
 static uint64_t start(struct vbd_queue *q, struct vbd_req *list)
 {
     struct vbd_req *next, *done = NULL;
-    uint64_t moved = 0;
+    struct disk *disk = q->b->disk;
+    uint64_t moved = 0, inlined = 0;
 
     for (struct vbd_req *r = list; r; r = next) {
+        int rc = r->rc;
+
         next = r->next;
-        if (r->rc == 0) {
-            r->rc = disk_try(q->b->disk, &r->disk);
-            if (r->rc == -EAGAIN) {
+        if (rc == 0) {
+            rc = disk_try(disk, &r->disk);
+            if (rc == -EAGAIN) {
                 hand_to_loop(q, r);
                 continue;
             }
-            q->b->inlined++;
+            inlined++;
             moved += r->disk.len;
         }
-        finished(r, r->rc);
+        finished(q, r, rc);
         r->next = done;
         done = r;
     }
+    q->b->inlined += inlined;
     release(q, done);
     return moved;
 }
@@ -427,7 +431,7 @@ static void request_done(struct disk_req *d, int res)
 
     pthread_mutex_lock(&q->lock);
     if (q->up && !q->broken && r->epoch == q->epoch) {
-        finished(r, res);
+        finished(q, r, res);
         if (!q->answering)
             loop_arm(q->b->d.x->p.env.dev.loop, &q->answer, 0);
         q->answering = true;
