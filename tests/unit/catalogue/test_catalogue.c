@@ -549,6 +549,8 @@ static void a_page_more_or_less_is_found(void **state)
     assert_int_equal(unlink(csv), 0);
     assert_int_equal(faults_of_both(), 1);
     assert_non_null(strstr(last_fault, "catalogue.csv is missing"));
+    assert_int_equal(mkfifo(csv, 0644), 0);
+    assert_int_equal(faults_of_both(), 1); /* and nobody waits for who writes into it */
 }
 
 /* Those that were made before the chain began with catalogue.json. */
