@@ -84,6 +84,20 @@ const struct cli_command *cli_find(const char *name)
     return NULL;
 }
 
+/* What was printed has arrived, or `code` is not the truth. A reader who goes away wants no more. */
+static int main_ended(int code)
+{
+    int failed = fflush(stdout) != 0 ? errno : ferror(stdout) ? EIO : 0;
+    struct err e;
+
+    if (code != EX_OK || failed == 0 || failed == EPIPE)
+        return code;
+    (void)err_exit(&e, EX_HOST_IO, failed,
+                   "cannot write to standard output: %s; what was printed is not complete",
+                   strerror(failed));
+    return cli_fail(&e);
+}
+
 int main(int argc, char **argv)
 {
     const struct cli_command *c;
@@ -95,7 +109,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
         main_usage(stdout);
-        return EX_OK;
+        return main_ended(EX_OK);
     }
     if (strcmp(argv[1], "--version") == 0)
         argv[1] += 2;
@@ -107,5 +121,5 @@ int main(int argc, char **argv)
                        argv[1]);
         return cli_fail(&e);
     }
-    return c->run(argc - 1, argv + 1);
+    return main_ended(c->run(argc - 1, argv + 1));
 }

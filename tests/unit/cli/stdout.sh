@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# stdout.sh HOSPES - what is printed arrives, or the command fails; `import -o -` prints the plan alone.
+set -euo pipefail
+hospes=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail()
+{
+    echo "stdout: $*"
+    exit 1
+}
+
+# full COMMAND...: has much or little to print, and nowhere to.
+full()
+{
+    local code=0
+    "$hospes" "$@" >/dev/full 2>said || code=$?
+    [ $code = 74 ] || fail "$*: exit code $code into a full device"
+    grep -q 'No space left' said || fail "$*: it says $(cat said)"
+}
+
+printf 'config.version = "8"\nmemsize = "64"\ndisplayName = "one"\n' >m.vmx
+truncate -s 1M disk.img
+
+full version
+full help
+full image info --json -f raw disk.img
+full import m.vmx
+full import -o - m.vmx
+# Somebody who has read enough is no fault.
+"$hospes" help | head -n 1 >/dev/null
+
+"$hospes" import -o plan.json m.vmx >report
+"$hospes" import -o - m.vmx >printed
+cmp plan.json printed || fail "import prints another plan than it writes"
+code=0
+"$hospes" import --json -o - m.vmx >printed 2>said || code=$?
+[ $code = 64 ] || fail "the plan and the report both on standard output: exit code $code"
+[ -z "$(cat printed)$(ls ./- 2>/dev/null)" ] || fail "a refused import left something"
