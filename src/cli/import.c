@@ -60,7 +60,7 @@ static int import_unchecked(void *arg, const char *value, struct err *e)
 }
 
 static const struct cli_option import_options[] = {
-    {"o", "PLAN", "write the plan to this file", import_out},
+    {"o", "PLAN", "write the plan to this file; -: print it in place of the report", import_out},
     {"f", "FORMAT", "read FILE as this format, whatever it looks like", import_format},
     {"pick", "NAME", "of several machines or configurations in FILE, this one", import_pick},
     {"trust", NULL, "disks may lie anywhere: the description is your own", import_trust},
@@ -69,11 +69,21 @@ static const struct cli_option import_options[] = {
     {NULL},
 };
 
+static bool to_stdout(const struct import *i)
+{
+    return i->out && strcmp(i->out, "-") == 0;
+}
+
 static int import_save(const char *path, const char *text, struct err *e)
 {
     char *line;
-    int rc = asprintf(&line, "%s\n", text);
+    int rc;
 
+    if (strcmp(path, "-") == 0) {
+        printf("%s\n", text);
+        return 0;
+    }
+    rc = asprintf(&line, "%s\n", text);
     if (rc < 0)
         return err_set(e, ENOMEM, "no memory for the plan");
     rc = file_replace(path, line, (size_t)rc, 0666);
@@ -100,10 +110,10 @@ static int import_go(const struct import *i, const char *path, struct err *e)
         rc = plan_to_json(&plan, &text, e);
     if (rc == 0 && i->out)
         rc = import_save(i->out, text, e);
-    if (rc == 0)
+    if (rc == 0 && !to_stdout(i))
         rc = describe_report(&report, i->json, e);
     if (rc == 0) {
-        if (!i->json)
+        if (!i->json && !to_stdout(i))
             describe_machine(&plan);
         describe_needs(&plan, true, import_need, NULL);
     }
@@ -123,6 +133,10 @@ static int import_main(int argc, char **argv)
         return EX_OK;
     if (rc == 0 && n != 1)
         rc = err_exit(&e, EX_USAGE_, EINVAL, "import takes one FILE; see hospes help import");
+    if (rc == 0 && i.json && to_stdout(&i))
+        rc = err_exit(
+            &e, EX_USAGE_, EINVAL,
+            "-o - prints the plan in place of the report; leave out --json, or name a file");
     if (rc == 0)
         rc = import_go(&i, argv[1], &e);
     return rc < 0 ? cli_fail(&e) : EX_OK;
