@@ -84,7 +84,8 @@ const struct cli_command *cli_find(const char *name)
     return NULL;
 }
 
-/* What was printed has arrived, or `code` is not the truth. A reader who goes away wants no more. */
+/* What was printed has arrived, or `code` is not the truth. A reader who goes away wants no more.
+ */
 static int main_ended(int code)
 {
     int failed = fflush(stdout) != 0 ? errno : ferror(stdout) ? EIO : 0;
