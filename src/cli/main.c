@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the table of subcommands, and the two that are too short for a file of their own. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/commands.h"
@@ -84,8 +86,20 @@ const struct cli_command *cli_find(const char *name)
     return NULL;
 }
 
-/* What was printed has arrived, or `code` is not the truth. A reader who goes away wants no more.
- */
+/* A closed standard stream leads nowhere: its number must not become a disk's, which would then get
+ * what is printed. */
+static void main_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd < STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+/* What was printed has arrived, or `code` is not the truth. Who stops reading wants no more. */
 static int main_ended(int code)
 {
     int failed = fflush(stdout) != 0 ? errno : ferror(stdout) ? EIO : 0;
@@ -104,6 +118,7 @@ int main(int argc, char **argv)
     const struct cli_command *c;
     struct err e;
 
+    main_streams();
     if (argc < 2) {
         main_usage(stderr);
         return EX_USAGE_;

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# stdout.sh HOSPES - what is printed arrives, or the command fails; `import -o -` prints the plan alone.
+# stdout.sh HOSPES - what is printed arrives, or the command fails, and goes nowhere else; `import -o -` prints the plan
+# alone.
 set -euo pipefail
 hospes=$(realpath "$1")
 work=$(mktemp -d)
@@ -40,3 +41,16 @@ code=0
 "$hospes" import --json -o - m.vmx >printed 2>said || code=$?
 [ $code = 64 ] || fail "the plan and the report both on standard output: exit code $code"
 [ -z "$(cat printed)$(ls ./- 2>/dev/null)" ] || fail "a refused import left something"
+
+# A program that is started without standard streams: no file takes their numbers.
+"$hospes" image serve --write -f raw --nbd unix=socket disk.img <&- >&- 2>&- &
+server=$!
+for _ in $(seq 100); do
+    [ ! -S socket ] || break
+    sleep 0.1
+done
+for fd in 0 1 2; do
+    [ "$(readlink /proc/$server/fd/$fd)" = /dev/null ] || fail "$fd is $(readlink /proc/$server/fd/$fd)"
+done
+kill $server
+wait $server || true
