@@ -2,6 +2,7 @@
 /* main.c - the table of subcommands, and the two that are too short for a file of their own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,6 +120,7 @@ int main(int argc, char **argv)
     struct err e;
 
     main_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     if (argc < 2) {
         main_usage(stderr);
         return EX_USAGE_;

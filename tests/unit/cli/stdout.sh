@@ -42,6 +42,13 @@ code=0
 [ $code = 64 ] || fail "the plan and the report both on standard output: exit code $code"
 [ -z "$(cat printed)$(ls ./- 2>/dev/null)" ] || fail "a refused import left something"
 
+# A file that may not grow is an error like others, and leaves nothing.
+code=0
+(ulimit -f 100 && "$hospes" image create -f vhd -o subformat=fixed grown.vhd 1M 2>said) || code=$?
+[ $code = 74 ] || fail "exit code $code for a file that may not grow: $(cat said)"
+grep -q 'File too large' said || fail "it says $(cat said)"
+[ ! -e grown.vhd ] || fail "the file that may not grow is left behind"
+
 # A program that is started without standard streams: no file takes their numbers.
 "$hospes" image serve --write -f raw --nbd unix=socket disk.img <&- >&- 2>&- &
 server=$!
