@@ -74,21 +74,21 @@ static bool to_stdout(const struct import *i)
     return i->out && strcmp(i->out, "-") == 0;
 }
 
-static int import_save(const char *path, const char *text, struct err *e)
+static int import_save(const struct import *i, const char *text, struct err *e)
 {
     char *line;
     int rc;
 
-    if (strcmp(path, "-") == 0) {
+    if (to_stdout(i)) {
         printf("%s\n", text);
         return 0;
     }
     rc = asprintf(&line, "%s\n", text);
     if (rc < 0)
         return err_set(e, ENOMEM, "no memory for the plan");
-    rc = file_replace(path, line, (size_t)rc, 0666);
+    rc = file_replace(i->out, line, (size_t)rc, 0666);
     free(line);
-    return rc < 0 ? err_set(e, -rc, "cannot write the plan %s: %s", path, strerror(-rc)) : 0;
+    return rc < 0 ? err_set(e, -rc, "cannot write the plan %s: %s", i->out, strerror(-rc)) : 0;
 }
 
 static void import_need(void *arg, const char *text)
@@ -109,7 +109,7 @@ static int import_go(const struct import *i, const char *path, struct err *e)
     if (rc == 0 && i->out)
         rc = plan_to_json(&plan, &text, e);
     if (rc == 0 && i->out)
-        rc = import_save(i->out, text, e);
+        rc = import_save(i, text, e);
     if (rc == 0 && !to_stdout(i))
         rc = describe_report(&report, i->json, e);
     if (rc == 0) {
