@@ -9,15 +9,7 @@ programs='/usr/bin/fio'
 timeout=3000
 append="reboot=k rounds=${rounds:-100}"
 
-host()
-{
-    dir=$(mktemp -d /dev/shm/resets.XXXXXX) && cd "$dir" || exit
-    truncate -s 64M disk.img
-    run --cpus 2 --disk disk.img,format=raw,write </dev/null
-    code=$?
-    cd / && rm -r "$dir"
-    return $code
-}
+host() { scratch_run 64M --cpus 2; }
 
 # Block 1000 + N of 4 KiB holds N. It is written and flushed, and then block 0 says so. (48 MiB hold 11,000 of them.)
 guest()
