@@ -31,6 +31,12 @@ def left(source):
     return [x for x in sorted(os.listdir(".")) if x != source]
 
 
+def clear(source):
+    for x in left(source):
+        if x != "source":
+            os.unlink(x)
+
+
 def changing(path):
     """Writes a number to the first sector of path, another each time, until it is killed."""
     pid = os.fork()
@@ -48,8 +54,7 @@ def a_failed_verification_leaves_no_file():
         r = run("convert", "-O", "vmdk", "-o", options, "--verify", "source", "out.vmdk")
         expect(options, r.returncode == 74 and b"reads differently" in r.stderr, r)
         expect(options + " leaves", left("source") == [], left("source"))
-        for x in left("source"):
-            os.unlink(x)
+        clear("source")
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
 
@@ -61,9 +66,7 @@ def an_image_that_cannot_be_opened_leaves_no_file():
                        capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
     expect("40 extents in 24 files", r.returncode not in (0, None) and r.stderr, r)
     expect("a failed opening leaves", left("wide") == ["source"], left("wide"))
-    for x in left("wide"):
-        if x != "source":
-            os.unlink(x)
+    clear("wide")
     os.unlink("wide")
 
 
@@ -81,9 +84,7 @@ def a_signal_leaves_no_file():
         expect(options + " ends", p.wait() in (-signal.SIGTERM, 0))
         if p.returncode:
             expect(options + " leaves", left("large") == ["source"], left("large"))
-        for x in left("large"):
-            if x != "source":
-                os.unlink(x)
+        clear("large")
     os.unlink("large")
 
 

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,6 +41,19 @@ static inline int scratch_teardown(void **state)
     (void)state;
     snprintf(cmd, sizeof(cmd), "rm -rf %s", scratch_dir);
     return system(cmd);
+}
+
+/* A command of the shell that must succeed. */
+static inline void PRINTF_LIKE(1, 2) scratch_shell(const char *fmt, ...)
+{
+    char cmd[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(cmd, sizeof(cmd), fmt, ap);
+    va_end(ap);
+    if (system(cmd))
+        fail_msg("%s", cmd);
 }
 
 static inline void scratch_fill(const char *path, size_t n, uint8_t byte)

@@ -14,18 +14,6 @@
 enum { BYTES = 9 * 1024 * 1024 + 4096 };
 static uint8_t model[BYTES], buf[BYTES];
 
-static void run(const char *fmt, ...) PRINTF_LIKE(1, 2);
-static void run(const char *fmt, ...)
-{
-    char cmd[1024];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(cmd, sizeof(cmd), fmt, ap);
-    va_end(ap);
-    assert_int_equal(system(cmd), 0);
-}
-
 /* Some clusters, some holes, some of both, text that packs. */
 static void fill_model(void)
 {
@@ -92,8 +80,8 @@ static void what_qemu_img_makes_reads_the_same(void **state)
         const char *path = scratch_path("image");
 
         print_message("  %s %s\n", rows[i][0], rows[i][1]);
-        run("qemu-img convert -q -f raw -O %s %s %s %s", rows[i][0], rows[i][1],
-            scratch_path("raw"), path);
+        scratch_shell("qemu-img convert -q -f raw -O %s %s %s %s", rows[i][0], rows[i][1],
+                      scratch_path("raw"), path);
         reads_as_model(path, rows[i][0]);
         unlink(path);
     }
@@ -111,11 +99,11 @@ static void backing_files_are_read_through(void **state)
 
         fill_model();
         write_model(scratch_path("below.raw"));
-        run("cd %s && qemu-img create -q -f %s -b below.raw -F raw child %d", scratch_dir,
-            formats_with[i], BYTES);
+        scratch_shell("cd %s && qemu-img create -q -f %s -b below.raw -F raw child %d", scratch_dir,
+                      formats_with[i], BYTES);
         memset(model + 70000 / 512 * 512, 0x5a, 300 * 512);
-        run("qemu-io -f %s -c 'write -P 0x5a %d %d' %s >/dev/null", formats_with[i],
-            70000 / 512 * 512, 300 * 512, path);
+        scratch_shell("qemu-io -f %s -c 'write -P 0x5a %d %d' %s >/dev/null", formats_with[i],
+                      70000 / 512 * 512, 300 * 512, path);
         reads_as_model(path, formats_with[i]);
         unlink(path);
     }

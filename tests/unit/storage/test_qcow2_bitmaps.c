@@ -8,19 +8,6 @@
 
 enum { GRAIN = 512, STRIDE = 512 * 5161, HEAD = 4096 };
 
-static void run(const char *fmt, ...) PRINTF_LIKE(1, 2);
-static void run(const char *fmt, ...)
-{
-    char cmd[1024];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(cmd, sizeof(cmd), fmt, ap);
-    va_end(ap);
-    if (system(cmd))
-        fail_msg("%s", cmd);
-}
-
 static void need_qemu(void)
 {
     if (system("command -v qemu-img >/dev/null 2>&1 && command -v qemu-io >/dev/null 2>&1"))
@@ -36,12 +23,13 @@ static void make_recorded(const char *path, uint64_t bytes, const char *options)
     snprintf(made, sizeof(made), "%s/made-%s-%llu", scratch_dir, options,
              (unsigned long long)bytes);
     if (access(made, F_OK) < 0)
-        run("qemu-img create -q -f qcow2 -o %s %s %llu && qemu-img bitmap --add -g %d %s on && "
+        scratch_shell(
+            "qemu-img create -q -f qcow2 -o %s %s %llu && qemu-img bitmap --add -g %d %s on && "
             "{ for i in $(seq 0 %d %llu) %llu; do echo write -q $i 512; done; } | qemu-io %s "
             ">/dev/null && qemu-img bitmap --add -g %d --merge on --disable %s off",
             options, made, (unsigned long long)bytes, GRAIN, made, STRIDE,
             (unsigned long long)bytes - 512, (unsigned long long)bytes - 512, made, GRAIN, made);
-    run("cp %s %s", made, path);
+    scratch_shell("cp %s %s", made, path);
 }
 
 static void resize(const char *path, uint64_t bytes)
@@ -57,9 +45,9 @@ static void resize(const char *path, uint64_t bytes)
 /* The check counts what nothing refers to. */
 static void believed(const char *path, const char *flags_on, const char *flags_off)
 {
-    run("qemu-img check -q %s && qemu-img info %s | tr -d ' \\n' | grep -q "
-        "'%sname:on.*%sname:off'",
-        path, path, flags_on, flags_off);
+    scratch_shell("qemu-img check -q %s && qemu-img info %s | tr -d ' \\n' | grep -q "
+                  "'%sname:on.*%sname:off'",
+                  path, path, flags_on, flags_off);
     assert_int_equal(check(path, false).errors, 0);
     assert_int_equal(check(path, false).leaks, 0);
 }
@@ -136,13 +124,13 @@ static void a_resized_image_has_its_bitmaps_as_qemu_resizes_them(void **state)
     need_qemu();
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         make_recorded(ours, sizes[i].from, sizes[i].options);
-        run("cp %s %s && qemu-img resize -q --shrink -f qcow2 %s %llu", ours, theirs, theirs,
-            (unsigned long long)sizes[i].to);
+        scratch_shell("cp %s %s && qemu-img resize -q --shrink -f qcow2 %s %llu", ours, theirs,
+                      theirs, (unsigned long long)sizes[i].to);
         resize(ours, sizes[i].to);
         believed(ours, "flags:\\[0\\]:auto", "flags:");
         same_bits(ours, theirs);
         /* QEMU opens it for writing only when it can load every bitmap. */
-        run("qemu-img resize -q -f qcow2 %s +64K && qemu-img check -q %s", ours, ours);
+        scratch_shell("qemu-img resize -q -f qcow2 %s +64K && qemu-img check -q %s", ours, ours);
     }
 }
 
@@ -156,9 +144,9 @@ static void a_bitmap_forgets_what_is_cut_off(void **state)
     (void)state;
     need_qemu();
     make_recorded(ours, 20 * MiB, "cluster_size=4K");
-    run("cp %s %s && qemu-img resize -q --shrink -f qcow2 %s 1M && "
-        "qemu-img resize -q -f qcow2 %s 20M",
-        ours, theirs, theirs, theirs);
+    scratch_shell("cp %s %s && qemu-img resize -q --shrink -f qcow2 %s 1M && "
+                  "qemu-img resize -q -f qcow2 %s 20M",
+                  ours, theirs, theirs, theirs);
     d = must_open(ours, false);
     assert_int_equal(image_resize(d, MiB, &e), 0);
     assert_int_equal(image_resize(d, 20 * MiB, &e), 0);
@@ -202,8 +190,9 @@ static void a_bitmap_is_in_use_while_the_disk_is_resized(void **state)
     d = must_open(path, false);
     assert_int_equal(d->format->resize(d, 1024 * MiB, &e), 0);
     disk_close(d);
-    run("qemu-img info %s | tr -d ' \\n' | grep -q 'in-use.*name:on.*in-use.*name:off'", path);
-    run("qemu-img check -q %s", path);
+    scratch_shell("qemu-img info %s | tr -d ' \\n' | grep -q 'in-use.*name:on.*in-use.*name:off'",
+                  path);
+    scratch_shell("qemu-img check -q %s", path);
 }
 
 /* A directory that does not hold its bitmaps is given up, not followed. */
