@@ -173,7 +173,8 @@ void map_runs_add(struct map_runs *v, uint64_t at, uint64_t len);
 MUST int map_stage(struct map *m, unsigned phase, struct disk *file, uint64_t off, const void *data,
                    size_t len);
 
-/* Tables are seen through pages of 4 KiB of the file. The pointer holds until the lock is dropped
+enum { META_PAGE = 4096 };
+/* Tables are seen through pages of the file. The pointer holds until the lock is dropped
  * or the next meta_ call. Bytes past the end of the file are zero. */
 MUST int meta_get(struct map *m, struct disk *file, uint64_t off, bool wait, uint8_t **out);
 /* For changing `len` bytes at off, which lie in one page: they go out with the next flush. */

@@ -11,7 +11,6 @@
 #include "storage/map.h"
 
 enum {
-    META_PAGE = 4096,
     META_SECTOR = 512,
     META_BUCKETS = 1024,
     META_PAGES = 2048, /* 8 MiB */

@@ -63,6 +63,10 @@ MUST int qcow2_drop_entry(struct qcow2 *q, uint64_t entry);
 
 /* --- qcow2_ref.c: all with the map's lock held --- */
 MUST int qcow2_ref_get(struct qcow2 *q, uint64_t cluster, uint64_t *out);
+/* Counts are read by pages: how many one holds. */
+uint64_t qcow2_ref_page(const struct qcow2 *q);
+/* cluster: the first of a page. *n: how many counts that page holds if all are zero, else 0. */
+MUST int qcow2_ref_none(struct qcow2 *q, uint64_t cluster, uint64_t *n);
 /* Adds to a cluster's count. */
 MUST int qcow2_ref_add(struct qcow2 *q, uint64_t cluster, int64_t by);
 /* At least one and at most `want` free clusters in a row, counted once each. */

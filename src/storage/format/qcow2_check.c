@@ -297,6 +297,20 @@ static int compare_cluster(struct checker *k, uint64_t c)
     return qcow2_ref_add(q, c, (int64_t)want - (int64_t)stored);
 }
 
+/* Most counts of a block are zero, and rightly: how many from c on, by whole pages. */
+static int idle_run(struct checker *k, uint64_t c, uint64_t *n)
+{
+    int rc = c % qcow2_ref_page(k->q) ? 0 : qcow2_ref_none(k->q, c, n);
+    uint64_t part;
+
+    for (uint64_t i = c, end = c + *n; rc == 0 && i < end && i < k->leaves * LEAF; i += part) {
+        part = min_u64(end - i, LEAF - i % LEAF);
+        if (k->leaf[i / LEAF] && !all_zero(k->leaf[i / LEAF] + i % LEAF, part * sizeof(uint32_t)))
+            *n = 0, end = i;
+    }
+    return rc;
+}
+
 static int grow_counts(struct checker *k)
 {
     uint64_t leaves = (k->clusters + k->added + LEAF - 1) / LEAF;
@@ -344,13 +358,19 @@ static int compare_counts(struct checker *k)
             continue;
         }
         for (; c < next && (block || c < k->clusters) && rc == 0; c++) {
+            uint64_t idle = 0;
+
             if (!block && !counted(k, c))
                 continue;
             if (!block && k->repair) {
                 rc = cover(k, c);
                 block = true;
             }
-            if (rc == 0)
+            if (block && rc == 0)
+                rc = idle_run(k, c, &idle);
+            if (idle)
+                c += idle - 1;
+            else if (rc == 0)
                 rc = compare_cluster(k, c);
         }
         c = next;

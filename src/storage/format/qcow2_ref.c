@@ -96,6 +96,26 @@ int qcow2_ref_get(struct qcow2 *q, uint64_t cluster, uint64_t *out)
     return rc;
 }
 
+uint64_t qcow2_ref_page(const struct qcow2 *q)
+{
+    return min_u64(META_PAGE, q->m.cluster) * 8 >> q->refcount_order;
+}
+
+int qcow2_ref_none(struct qcow2 *q, uint64_t cluster, uint64_t *n)
+{
+    uint64_t at;
+    uint8_t *p;
+    int rc = place_of(q, cluster, &at);
+
+    *n = 0;
+    if (rc < 0 || at == 0 || at % META_PAGE)
+        return rc;
+    rc = meta_get(&q->m, q->m.file, at, true, &p);
+    if (rc == 0 && all_zero(p, qcow2_ref_page(q) << q->refcount_order >> 3))
+        *n = qcow2_ref_page(q);
+    return rc;
+}
+
 static int ref_set(struct qcow2 *q, uint64_t cluster, uint64_t v)
 {
     size_t bytes = q->refcount_order > 3 ? 1u << (q->refcount_order - 3) : 1;
@@ -162,7 +182,7 @@ static int move_reftable(struct qcow2 *q, uint64_t *table, uint64_t size, uint64
     }
     if (rc == 0)
         rc = meta_change(&q->m, q->m.file, 0, sizeof(q->h), QCOW2_REFTABLE, &p);
-    if (rc < 0)
+    if (rc)
         return rc;
     q->h.refcount_table_offset = be64_of(at);
     q->h.refcount_table_clusters = be32_of((uint32_t)(size * 8 >> q->cluster_bits));
@@ -203,6 +223,8 @@ static int new_block(struct qcow2 *q, uint64_t first)
     } else if (rc == 0) {
         rc = set_reftable(q, t, block);
     }
+    if (rc && table != q->reftable)
+        free(table);
     for (uint64_t i = 0; i < n + 1 && rc == 0; i++)
         rc = ref_set(q, first + i, 1);
     return rc;
