@@ -24,7 +24,7 @@
 enum variant { CUT_NONE, CUT_ALL, CUT_DROP_ONE, CUT_ONLY_ONE, CUT_SOME, CUT_TORN, CUT_VARIANTS };
 static const char *const variants[] = {"none", "all", "drop one", "only one", "some", "torn"};
 
-enum { BLOCK = 2048, GRAIN = 128, PIECE = 1 << 20, LOOK = 64 * 1024, EVERY = 16 };
+enum { BLOCK = 2048, GRAIN = 128, LOOK = 64 * 1024, EVERY = 16, ALIKE = 256, PLACES = 64 };
 
 struct cutter {
     const struct cut_cfg *c;
@@ -33,9 +33,7 @@ struct cutter {
     size_t count;
     size_t *ended; /* by event: where its end is in the log, 0: not yet */
     uint64_t rnd;
-    uint8_t *disk; /* content */
     unsigned made;
-    bool *blank; /* by LOOK: zeroes, and so in disk too */
     char image[320], why[320];
 };
 
@@ -68,15 +66,15 @@ static int open_in(const char *dir, const char *sub, const char *name, int flags
     return fd;
 }
 
-static void copy_file(int from, int to)
+/* Holes stay holes. */
+static void copy_data(int from, int to, off_t at, off_t stop)
 {
     static uint8_t buf[PIECE];
-    off_t at = 0, end;
-    struct stat st;
+    off_t end;
 
-    must(fstat(from, &st) == 0 && ftruncate(to, 0) == 0 && ftruncate(to, st.st_size) == 0, "copy");
-    while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+    while (at < stop && (at = lseek(from, at, SEEK_DATA)) >= 0 && at < stop) {
         end = lseek(from, at, SEEK_HOLE);
+        end = end < stop ? end : stop;
         while (at < end) {
             size_t n = end - at < PIECE ? (size_t)(end - at) : PIECE;
 
@@ -91,6 +89,7 @@ static void copy_folder(const char *dir, const char *from, const char *to)
 {
     char path[512];
     struct dirent *de;
+    struct stat st;
     DIR *d;
 
     snprintf(path, sizeof(path), "%s/%s", dir, to);
@@ -103,16 +102,43 @@ static void copy_folder(const char *dir, const char *from, const char *to)
 
         if (de->d_name[0] == '.')
             continue;
-        snprintf(path, sizeof(path), "%s/%s/%s", dir, to, de->d_name);
-        if (!strncmp(de->d_name, "parent.", 7) && access(path, F_OK) == 0)
-            continue; /* it never changes */
         in = open_in(dir, from, de->d_name, O_RDONLY);
         out = open_in(dir, to, de->d_name, O_RDWR | O_CREAT);
-        copy_file(in, out);
+        must(fstat(in, &st) == 0 && ftruncate(out, st.st_size) == 0, "copy");
+        copy_data(in, out, 0, st.st_size);
         close(in);
         close(out);
     }
     closedir(d);
+}
+
+/* Gives the pieces that have changed in either folder since the last cut their durable content. */
+static void restore(const char *dir, unsigned file)
+{
+    int from = open_in(dir, "durable", the_log.names[file], O_RDONLY);
+    int to = open_in(dir, "cut", the_log.names[file], O_RDWR);
+    struct stat st;
+
+    must(fstat(from, &st) == 0 && st.st_size <= (off_t)PIECE * PIECES, "size");
+    must(ftruncate(to, st.st_size) == 0, "restore");
+    for (uint64_t at = 0; changed_next(file, &at); at += PIECE) {
+        if (at >= (uint64_t)st.st_size)
+            continue;
+        must(fallocate(to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, PIECE) == 0,
+             "punch");
+        copy_data(from, to, (off_t)at, (off_t)at + PIECE);
+    }
+    close(from);
+    close(to);
+}
+
+/* That no change escapes is looked at now and then. */
+static void must_be_alike(const char *dir)
+{
+    char cmd[256];
+
+    snprintf(cmd, sizeof(cmd), "diff -r %s/durable %s/cut >&2", dir, dir);
+    must(system(cmd) == 0, "a change of a file was not seen");
 }
 
 /* --- the log on files --- */
@@ -149,6 +175,8 @@ static void apply(struct cutter *k, unsigned at, const char *sub, bool torn)
     const struct event *x = &the_log.v[at];
     int fd = open_in(k->c->dir, sub, the_log.names[x->file], O_RDWR);
 
+    changed(x->file, x->kind == EV_TRUNCATE ? x->len : x->off,
+            x->kind == EV_TRUNCATE ? UINT64_MAX : x->len);
     if (x->kind == EV_WRITE)
         apply_write(k, x, fd, torn);
     else if (x->kind == EV_TRUNCATE)
@@ -217,12 +245,17 @@ static void step(struct cutter *k, unsigned at)
 /* false: this variant makes no sense here. */
 static bool make_cut(struct cutter *k, enum variant v)
 {
+    char path[320];
     size_t one = k->count ? rnd(&k->rnd, k->count) : 0;
 
     if (k->count == 0 && v != CUT_NONE)
         return false;
     k->made++;
-    copy_folder(k->c->dir, "durable", "cut");
+    record_stop();
+    for (unsigned i = 0; i < the_log.files; i++)
+        restore(k->c->dir, i);
+    if (k->made % ALIKE == 9)
+        must_be_alike(k->c->dir);
     for (size_t i = 0; i < k->count; i++) {
         bool in =
             v == CUT_ALL || (v == CUT_DROP_ONE && i != one) || (v == CUT_ONLY_ONE && i == one);
@@ -234,6 +267,8 @@ static bool make_cut(struct cutter *k, enum variant v)
         if (in)
             apply(k, k->pending[i], "cut", v == CUT_TORN);
     }
+    snprintf(path, sizeof(path), "%s/cut", k->c->dir);
+    record_changes(path);
     return true;
 }
 
@@ -278,13 +313,15 @@ static int check(struct cutter *k, bool repair)
     return rep.errors || rep.leaks;
 }
 
-/* Most of the disk is zero and known to be: that is believed without reading, but for one cut of
- * sixteen, which is read to the last byte. */
-static int load(struct cutter *k)
+/* May the disk hold what it holds? Where it is known to be zero that is believed without reading,
+ * but for one cut of sixteen, which is read to the last byte. */
+static int content(struct cutter *k, const char *when)
 {
+    static uint8_t buf[LOOK];
     struct disk_cfg c = config(k, true);
     struct disk *d;
     struct err e;
+    char why[160];
     int rc = disk_open(&c, NULL, &d, &e);
 
     if (rc < 0)
@@ -292,29 +329,15 @@ static int load(struct cutter *k)
     if (d->shape.bytes != k->c->bytes)
         rc = say(k, "open", "the size is wrong");
     for (uint64_t at = 0; at < k->c->bytes && rc == 0; at += LOOK) {
-        uint64_t n = k->c->bytes - at < LOOK ? k->c->bytes - at : LOOK;
+        bool blank = k->made % EVERY != 0 && disk_known_zero(d, at, LOOK);
 
-        bool *blank = &k->blank[at / LOOK], was = *blank;
-
-        *blank = k->made % EVERY != 0 && disk_known_zero(d, at, n);
-        if (!*blank)
-            rc = disk_read(d, at, k->disk + at, n);
-        else if (!was)
-            memset(k->disk + at, 0, n);
+        rc = blank ? 0 : disk_read(d, at, buf, LOOK);
         if (rc < 0)
             rc = say(k, "read", strerror(-rc));
+        else if (!model_check(k->m, at / SECTOR, LOOK / SECTOR, blank ? NULL : buf, why))
+            rc = say(k, when, why);
     }
     disk_close(d);
-    return rc;
-}
-
-static int content(struct cutter *k, const struct model *m, const char *when)
-{
-    char why[160];
-    int rc = load(k);
-
-    if (rc == 0 && model_check(m, k->disk, k->blank, LOOK / SECTOR, why) != VERDICT_OK)
-        rc = say(k, when, why);
     return rc;
 }
 
@@ -322,7 +345,7 @@ static int content(struct cutter *k, const struct model *m, const char *when)
 static int judge(struct cutter *k)
 {
     int found = check(k, false);
-    int rc = content(k, k->m, "after the cut");
+    int rc = content(k, "after the cut");
 
     if (rc < 0 && strncmp(k->why, "after", 5) == 0)
         return rc;
@@ -330,7 +353,7 @@ static int judge(struct cutter *k)
         return 0;
     if (check(k, true) < 0)
         return -1;
-    rc = content(k, k->m, "after repair");
+    rc = content(k, "after repair");
     if (rc == 0 && check(k, false) != 0)
         rc = -1;
     return rc < 0 ? rc : 1;
@@ -358,10 +381,8 @@ static unsigned untouched(const struct cutter *k, uint64_t *at, unsigned most)
 }
 
 /* The machine starts again and goes on writing. */
-static int go_on(struct cutter *k, struct model *m)
+static int go_on(struct cutter *k, const uint64_t *at, unsigned n)
 {
-    uint64_t at[64];
-    unsigned n = untouched(k, at, k->c->aftermath < 64 ? k->c->aftermath : 64);
     static uint8_t buf[GRAIN * SECTOR];
     struct disk_cfg c = config(k, false);
     struct disk *d;
@@ -373,7 +394,6 @@ static int go_on(struct cutter *k, struct model *m)
     for (unsigned i = 0; i < n && rc == 0; i++) {
         stamp(buf, at[i], GRAIN, OP_AFTER);
         rc = disk_write(d, at[i] * SECTOR, buf, sizeof(buf));
-        model_settle(m, at[i], GRAIN, OP_AFTER);
     }
     if (rc == 0)
         rc = disk_flush(d);
@@ -383,14 +403,18 @@ static int go_on(struct cutter *k, struct model *m)
 
 static int aftermath(struct cutter *k)
 {
-    struct model *m = model_copy(k->m);
-    int rc = go_on(k, m);
+    uint64_t at[PLACES];
+    unsigned n = untouched(k, at, k->c->aftermath < PLACES ? k->c->aftermath : PLACES);
+    int rc = go_on(k, at, n);
 
+    for (unsigned i = 0; i < n; i++)
+        model_settle(k->m, at[i], GRAIN, OP_AFTER);
     if (rc == 0)
-        rc = content(k, m, "after writing on");
+        rc = content(k, "after writing on");
     if (rc == 0 && check(k, false) != 0)
         rc = -1;
-    model_destroy(m);
+    for (unsigned i = 0; i < n; i++)
+        model_unsettle(k->m, at[i], GRAIN);
     return rc;
 }
 
@@ -428,11 +452,10 @@ void cut_all(const struct cut_cfg *c, struct cut_result *out)
     k.m = model_create(c->bytes / SECTOR, c->row->parent);
     k.pending = calloc(the_log.n + 1, sizeof(*k.pending));
     k.ended = calloc(the_log.n + 1, sizeof(*k.ended));
-    k.disk = malloc(c->bytes);
-    k.blank = calloc(c->bytes / LOOK + 1, sizeof(*k.blank));
-    must(k.pending && k.ended && k.disk && k.blank, "memory");
+    must(k.pending && k.ended, "memory");
     snprintf(k.image, sizeof(k.image), "%s/cut/disk.%s", c->dir, c->row->format);
     copy_folder(c->dir, "base", "durable");
+    copy_folder(c->dir, "base", "cut");
     while (first < the_log.n && the_log.v[first].kind != EV_ISSUE)
         first++;
     for (size_t at = 0; at <= the_log.n; at++) {
@@ -446,6 +469,5 @@ void cut_all(const struct cut_cfg *c, struct cut_result *out)
     model_destroy(k.m);
     free(k.pending);
     free(k.ended);
-    free(k.disk);
-    free(k.blank);
+    record_stop();
 }

@@ -27,6 +27,7 @@ struct cell {
 
 struct model {
     uint64_t sectors;
+    bool parent;
     struct cell *cells;
     bool done[OPS_MAX];      /* answered, not durable */
     bool *promised[OPS_MAX]; /* by flush: what was answered when it began */
@@ -44,8 +45,8 @@ struct model *model_create(uint64_t sectors, bool parent)
     if (!m || !(m->cells = calloc(sectors, sizeof(*m->cells))))
         abort();
     m->sectors = sectors;
-    for (uint64_t i = 0; parent && i < sectors; i++)
-        m->cells[i].durable = parent_has(i) ? OP_PARENT : 0;
+    m->parent = parent;
+    model_unsettle(m, 0, sectors);
     return m;
 }
 
@@ -81,19 +82,6 @@ static void append(struct cell *c, uint32_t op)
     *(c->last ? &c->last->next : &c->first) = l;
     c->last = l;
     c->touched = true;
-}
-
-struct model *model_copy(const struct model *m)
-{
-    struct model *k = model_create(m->sectors, false);
-
-    for (uint64_t i = 0; i < m->sectors; i++) {
-        k->cells[i] = m->cells[i];
-        k->cells[i].first = k->cells[i].last = NULL;
-        for (struct later *l = m->cells[i].first; l; l = l->next)
-            append(&k->cells[i], l->op);
-    }
-    return k;
 }
 
 static uint32_t value_of(uint32_t op)
@@ -166,15 +154,14 @@ bool model_touched(const struct model *m, uint64_t lba)
 
 void model_settle(struct model *m, uint64_t lba, uint64_t n, uint32_t op)
 {
-    for (uint64_t i = lba; i < lba + n; i++) {
-        struct cell *c = &m->cells[i];
+    for (uint64_t i = lba; i < lba + n; i++)
+        m->cells[i] = (struct cell){.durable = op, .touched = true};
+}
 
-        while (c->first)
-            drop_first(c);
-        c->durable = op;
-        c->or_zero = false;
-        c->touched = true;
-    }
+void model_unsettle(struct model *m, uint64_t lba, uint64_t n)
+{
+    for (uint64_t i = lba; i < lba + n; i++)
+        m->cells[i] = (struct cell){.durable = m->parent && parent_has(i) ? OP_PARENT : 0};
 }
 
 void stamp(uint8_t *to, uint64_t lba, uint64_t n, uint32_t op)
@@ -217,31 +204,22 @@ static bool may_hold(const struct cell *c, uint32_t op)
     return false;
 }
 
-/* A sector with nothing under way that is wrong is a loss; one with writes under way may be the old
- * one or any new one, and is neither. */
-enum verdict model_check(const struct model *m, const uint8_t *disk, const bool *blank,
-                         uint64_t run, char *why)
+bool model_check(const struct model *m, uint64_t lba, uint64_t n, const uint8_t *data, char *why)
 {
-    enum verdict worst = VERDICT_OK;
-    char said[160];
+    for (uint64_t i = 0; i < n; i++) {
+        const struct cell *c = &m->cells[lba + i];
+        uint32_t op = 0;
 
-    for (uint64_t i = 0; i < m->sectors && worst != VERDICT_LOSS; i++) {
-        const struct cell *c = &m->cells[i];
-        uint32_t op;
-
-        if (blank[i / run] && !c->first && c->durable == 0)
+        if (data && !reads_as(data + i * SECTOR, lba + i, &op, why))
+            return false;
+        if (may_hold(c, op))
             continue;
-        said[0] = '\0';
-        if (reads_as(disk + i * SECTOR, i, &op, said) && may_hold(c, op))
-            continue;
-        if (!said[0])
-            snprintf(said, sizeof(said), "sector %llu holds write %u, but %u is durable%s",
-                     (unsigned long long)i, op, c->durable, c->touched ? "" : " (never written)");
-        if (!c->first)
-            worst = VERDICT_LOSS;
-        else if (worst == VERDICT_OK)
-            worst = VERDICT_NEITHER;
-        memcpy(why, said, sizeof(said));
+        snprintf(why, 160, "sector %llu holds write %u, but %u is durable%s",
+                 (unsigned long long)(lba + i), op, c->durable,
+                 c->first     ? ", others are under way"
+                 : c->touched ? ""
+                              : " (never written)");
+        return false;
     }
-    return worst;
+    return true;
 }

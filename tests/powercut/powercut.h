@@ -59,6 +59,13 @@ void record_stop(void);
 void log_clear(void);
 /* A client's event, in its place among the others. */
 void log_client(enum event_kind kind, unsigned op);
+/* From now on no log is kept, but which pieces of the files below dir are changed is. */
+void record_changes(const char *dir);
+/* Bytes from off on of one of the log's files are about to change. */
+void changed(unsigned file, uint64_t off, uint64_t len);
+/* The next changed piece of a file at or after *off, forgotten by that; false: no more. */
+bool changed_next(unsigned file, uint64_t *off);
+enum { PIECE = 16384, PIECES = 8192 }; /* no file may have more */
 
 /* --- the client's operations and what they promise --- */
 
@@ -76,15 +83,12 @@ struct model *model_create(uint64_t sectors, bool parent);
 void model_destroy(struct model *m);
 void model_event(struct model *m, const struct event *x);
 bool model_touched(const struct model *m, uint64_t lba);
-/* Aftermath: n sectors were written with `op` and flushed. The model takes no more events. */
+/* Aftermath: n sectors that nobody touched were written with `op` and flushed. */
 void model_settle(struct model *m, uint64_t lba, uint64_t n, uint32_t op);
-struct model *model_copy(const struct model *m);
-
-enum verdict { VERDICT_OK, VERDICT_LOSS, VERDICT_NEITHER };
-/* disk: its whole content; blank: for each run of `run` sectors, whether it is known to be zero;
- * why: 160 bytes. */
-enum verdict model_check(const struct model *m, const uint8_t *disk, const bool *blank,
-                         uint64_t run, char *why);
+/* That never happened. */
+void model_unsettle(struct model *m, uint64_t lba, uint64_t n);
+/* May n sectors from lba on hold data (NULL: zeroes)? why: 160 bytes. */
+bool model_check(const struct model *m, uint64_t lba, uint64_t n, const uint8_t *data, char *why);
 
 /* What op writes to its sectors; op 0: what the parent holds, zeroes in places. */
 void stamp(uint8_t *to, uint64_t lba, uint64_t n, uint32_t op);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * record.c - the log, and what fills it: the linker leads every call of these six functions from
- * src/ to the ones here (-Wl,--wrap). A start and an end are logged for each.
+ * src/ to the ones here (-Wl,--wrap). A start and an end are logged for each; afterwards, while
+ * images are judged, the calls only mark what they change.
  */
 #define _GNU_SOURCE
 #include "powercut.h"
@@ -18,7 +19,8 @@
 struct log the_log;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char folder[256];
-static bool lying;
+static bool lying, marking;
+static bool marks[FILES_MAX][PIECES];
 
 ssize_t __real_pwrite64(int fd, const void *buf, size_t n, off_t off);
 ssize_t __real_pwritev64(int fd, const struct iovec *iov, int cnt, off_t off);
@@ -36,7 +38,34 @@ int __wrap_fdatasync(int fd);
 void record_start(const char *dir, bool lie)
 {
     lying = lie;
+    marking = false;
     snprintf(folder, sizeof(folder), "%s/", dir);
+}
+
+void record_changes(const char *dir)
+{
+    record_start(dir, false);
+    marking = true;
+}
+
+void changed(unsigned file, uint64_t off, uint64_t len)
+{
+    uint64_t end = len < UINT64_MAX - off ? off + len : UINT64_MAX;
+
+    for (uint64_t at = off / PIECE; at < PIECES && at * PIECE < end; at++)
+        marks[file][at] = true;
+}
+
+bool changed_next(unsigned file, uint64_t *off)
+{
+    for (uint64_t at = *off / PIECE; at < PIECES; at++) {
+        if (!marks[file][at])
+            continue;
+        marks[file][at] = false;
+        *off = at * PIECE;
+        return true;
+    }
+    return false;
 }
 
 void record_stop(void)
@@ -50,6 +79,7 @@ void log_clear(void)
         free(the_log.v[i].data);
     free(the_log.v);
     memset(&the_log, 0, sizeof(the_log));
+    memset(marks, 0, sizeof(marks));
 }
 
 /* With the lock held: its number. */
@@ -111,13 +141,30 @@ static bool watched(int fd, unsigned *file)
     return true;
 }
 
-static unsigned begin_write(unsigned file, const struct iovec *iov, int cnt, off_t off)
+/* Does this call go to the log? If only changes are kept it is noted. */
+static bool logged(int fd, unsigned *file, off_t off, uint64_t len)
 {
-    struct event x = {.kind = EV_WRITE, .file = file, .off = (uint64_t)off};
-    uint8_t *at;
+    if (!watched(fd, file))
+        return false;
+    if (marking)
+        changed(*file, (uint64_t)off, len);
+    return !marking;
+}
+
+static uint64_t sum(const struct iovec *iov, int cnt)
+{
+    uint64_t n = 0;
 
     for (int i = 0; i < cnt; i++)
-        x.len += iov[i].iov_len;
+        n += iov[i].iov_len;
+    return n;
+}
+
+static unsigned begin_write(unsigned file, const struct iovec *iov, int cnt, off_t off)
+{
+    struct event x = {.kind = EV_WRITE, .file = file, .off = (uint64_t)off, .len = sum(iov, cnt)};
+    uint8_t *at;
+
     x.data = at = malloc(x.len ? x.len : 1);
     if (!at)
         abort();
@@ -141,7 +188,7 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t n, off_t off)
     unsigned file, of;
     ssize_t rc;
 
-    if (!watched(fd, &file))
+    if (!logged(fd, &file, off, n))
         return __real_pwrite64(fd, buf, n, off);
     of = begin_write(file, &iov, 1, off);
     rc = __real_pwrite64(fd, buf, n, off);
@@ -154,7 +201,7 @@ ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int cnt, off_t off)
     unsigned file, of;
     ssize_t rc;
 
-    if (!watched(fd, &file))
+    if (!logged(fd, &file, off, sum(iov, cnt)))
         return __real_pwritev64(fd, iov, cnt, off);
     of = begin_write(file, iov, cnt, off);
     rc = __real_pwritev64(fd, iov, cnt, off);
@@ -167,7 +214,7 @@ ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int cnt, off_t off, 
     unsigned file, of;
     ssize_t rc;
 
-    if (!watched(fd, &file))
+    if (!logged(fd, &file, off, sum(iov, cnt)))
         return __real_pwritev64v2(fd, iov, cnt, off, flags);
     of = begin_write(file, iov, cnt, off);
     rc = __real_pwritev64v2(fd, iov, cnt, off, flags);
@@ -180,7 +227,7 @@ int __wrap_ftruncate64(int fd, off_t len)
     unsigned file, of;
     int rc;
 
-    if (!watched(fd, &file))
+    if (!logged(fd, &file, len, UINT64_MAX)) /* and all behind it */
         return __real_ftruncate64(fd, len);
     of = add((struct event){.kind = EV_TRUNCATE, .file = file, .len = (uint64_t)len});
     rc = __real_ftruncate64(fd, len);
@@ -194,7 +241,7 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
     unsigned of;
     int rc;
 
-    if (!watched(fd, &x.file))
+    if (!logged(fd, &x.file, off, (uint64_t)len))
         return __real_fallocate64(fd, mode, off, len);
     x.off = (uint64_t)off;
     x.len = (uint64_t)len;
@@ -209,7 +256,7 @@ int __wrap_fdatasync(int fd)
     unsigned file, of;
     int rc;
 
-    if (!watched(fd, &file))
+    if (!logged(fd, &file, 0, 0))
         return __real_fdatasync(fd);
     if (lying)
         return 0;
