@@ -55,7 +55,7 @@ static void event(struct fuzz_virtio *z)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct fuzz_virtio_target t = {4, create, event, NULL};
+    static const struct fuzz_virtio_target t = {4, create, event, NULL, NULL};
 
     fuzz_virtio(&t, data, size);
     return 0;

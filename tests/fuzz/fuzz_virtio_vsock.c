@@ -98,7 +98,7 @@ static void before_end(struct fuzz_virtio *z)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct fuzz_virtio_target t = {3, create, event, before_end};
+    static const struct fuzz_virtio_target t = {3, create, event, NULL, before_end};
 
     fuzz_virtio(&t, data, size);
     return 0;

@@ -23,6 +23,7 @@ struct fuzz_virtio_target {
     void (*create)(struct fuzz_virtio *z, const struct virtio_options *o);
     /* Something happens behind the device; takes its parameters from the input. */
     void (*event)(struct fuzz_virtio *z);
+    void (*let_go)(struct fuzz_virtio *z);     /* of requests held back; may be NULL */
     void (*before_end)(struct fuzz_virtio *z); /* the device still lives; may be NULL */
 };
 
