@@ -38,9 +38,9 @@ static void plug(struct fake_env *f, struct mpt *p, unsigned what)
         more = mem_disk_create(f->env.loop, 64 * KiB);
         more->slow = what & 2;
         c.disk = &more->disk;
-        if (mpt_attach(p, what >> 2, &c, &e) < 0)
+        if (units_attach(mpt_units(p), what >> 2, &c, &e) < 0)
             disk_close(&more->disk);
-    } else if (mpt_detach(p, what >> 2, &e) == 0) {
+    } else if (units_detach(mpt_units(p), what >> 2, &e) == 0) {
         fake_env_run(f);
     }
 }
@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mpt_create(&f.env, take(&in, 1) & 1 ? MPT_SAS1068 : MPT_53C1030, 0, &p, &e) < 0)
         abort();
     c.disk = &mem_disk_create(f.env.loop, 64 * KiB)->disk;
-    if (mpt_attach(p, 0, &c, &e) < 0 || pci_add(f.env.pci, mpt_pci(p), DEVFN, &e) < 0)
+    if (units_attach(mpt_units(p), 0, &c, &e) < 0 || pci_add(f.env.pci, mpt_pci(p), DEVFN, &e) < 0)
         abort();
     fake_pci_map(&f, DEVFN, bar);
     while (in.n)

@@ -71,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (vmxnet3_create(&f.env, &net->n, mac, &e) < 0 || pvscsi_create(&f.env, &p, &e) < 0)
         abort();
     c.disk = &mem_disk_create(f.env.loop, 64 * KiB)->disk;
-    if (pvscsi_attach(p, 0, &c, &e) < 0 || pci_add(f.env.pci, pvscsi_pci(p), SCSI, &e) < 0)
+    if (units_attach(pvscsi_units(p), 0, &c, &e) < 0 ||
+        pci_add(f.env.pci, pvscsi_pci(p), SCSI, &e) < 0)
         abort();
     fake_pci_map(&f, NIC, bar[0]);
     fake_pci_map(&f, SCSI, bar[1]);

@@ -23,16 +23,14 @@
 #include "personas/vmware/vmware.h"
 
 enum { ADAPTER_TARGET = 7 };
-_Static_assert((int)VMWARE_TARGETS >= (int)PVSCSI_TARGETS, "a place for every target");
 
 static const struct {
     const char *word; /* bus=, as in VMX files */
     enum vmware_adapter_kind kind;
-    unsigned targets;
 } kinds[] = {
-    {"pvscsi", ADAPTER_PVSCSI, PVSCSI_TARGETS},
-    {"lsilogic", ADAPTER_LSILOGIC, MPT_TARGETS},
-    {"lsisas1068", ADAPTER_LSISAS1068, MPT_TARGETS},
+    {"pvscsi", ADAPTER_PVSCSI},
+    {"lsilogic", ADAPTER_LSILOGIC},
+    {"lsisas1068", ADAPTER_LSISAS1068},
 };
 
 /* --- faces for UEFI --- */
@@ -67,6 +65,33 @@ void vmware_faces_reset(struct vmware *w)
 
 /* --- adapters --- */
 
+static int pvscsi_make(struct vmware *w, struct vmware_adapter *a, const struct env *env,
+                       struct err *e)
+{
+    struct pvscsi *p;
+    int rc = pvscsi_create(env, &p, e);
+
+    if (rc < 0)
+        return rc;
+    pvscsi_on_driven(p, driven, w);
+    a->units = pvscsi_units(p);
+    return 0;
+}
+
+static int mpt_make(struct vmware *w, struct vmware_adapter *a, const struct env *env,
+                    struct err *e)
+{
+    enum mpt_kind kind = a->kind == ADAPTER_LSILOGIC ? MPT_53C1030 : MPT_SAS1068;
+    struct mpt *p;
+    int rc = mpt_create(env, kind, (unsigned)a->number, &p, e);
+
+    if (rc < 0)
+        return rc;
+    mpt_on_driven(p, driven, w);
+    a->units = mpt_units(p);
+    return 0;
+}
+
 static int adapter_make(struct vmware *w, struct vmware_adapter *a, const char *word, struct err *e)
 {
     struct env env = w->p.env.dev;
@@ -75,18 +100,10 @@ static int adapter_make(struct vmware *w, struct vmware_adapter *a, const char *
 
     snprintf(a->id, sizeof(a->id), "%s%d", word, a->number);
     env.id = a->id;
-    if (a->kind == ADAPTER_PVSCSI)
-        rc = pvscsi_create(&env, &a->pvscsi, e);
-    else
-        rc = mpt_create(&env, a->kind == ADAPTER_LSILOGIC ? MPT_53C1030 : MPT_SAS1068,
-                        (unsigned)a->number, &a->mpt, e);
+    rc = a->kind == ADAPTER_PVSCSI ? pvscsi_make(w, a, &env, e) : mpt_make(w, a, &env, e);
     if (rc < 0)
         return rc;
-    if (a->kind == ADAPTER_PVSCSI)
-        pvscsi_on_driven(a->pvscsi, driven, w);
-    else
-        mpt_on_driven(a->mpt, driven, w);
-    pci = a->kind == ADAPTER_PVSCSI ? pvscsi_pci(a->pvscsi) : mpt_pci(a->mpt);
+    pci = a->units->pci;
     rc = pci_add(env.pci, pci, -1, e);
     if (rc < 0) {
         pci_remove(pci);
@@ -126,24 +143,24 @@ static int adapter_for(struct vmware *w, const struct disk_spec *s, size_t kind,
     return 0;
 }
 
-static int target_for(const struct vmware_adapter *a, const struct disk_spec *s, size_t kind,
-                      unsigned *out, struct err *e)
+static int target_for(const struct vmware_adapter *a, const struct disk_spec *s, unsigned *out,
+                      struct err *e)
 {
-    unsigned t = 0;
+    unsigned t = 0, targets = a->units->count;
 
     if (s->unit >= 0) {
         t = (unsigned)s->unit;
-        if (t >= kinds[kind].targets || t == ADAPTER_TARGET || a->disk[t])
+        if (t >= targets || t == ADAPTER_TARGET || a->disk[t])
             return err_exit(e, EX_USAGE_, EINVAL, "%s: unit %u of %s is %s", s->id, t, a->id,
-                            t >= kinds[kind].targets ? "beyond its last"
-                            : t == ADAPTER_TARGET    ? "the controller itself"
-                                                     : "taken");
+                            t >= targets          ? "beyond its last"
+                            : t == ADAPTER_TARGET ? "the controller itself"
+                                                  : "taken");
         *out = t;
         return 0;
     }
-    while (t < kinds[kind].targets && (a->disk[t] || t == ADAPTER_TARGET))
+    while (t < targets && (a->disk[t] || t == ADAPTER_TARGET))
         t++;
-    if (t == kinds[kind].targets)
+    if (t == targets)
         return err_exit(e, EX_USAGE_, ENOSPC,
                         "%s: %s is full; put it on another with controller=", s->id, a->id);
     *out = t;
@@ -161,10 +178,9 @@ static int scsi_add(struct vmware *w, const struct disk_spec *s, size_t kind, bo
     if (rc == 0)
         rc = adapter_for(w, s, kind, make, &a, e);
     if (rc == 0)
-        rc = target_for(a, s, kind, &target, e);
+        rc = target_for(a, s, &target, e);
     if (rc == 0)
-        rc = a->kind == ADAPTER_PVSCSI ? pvscsi_attach(a->pvscsi, target, &c, e)
-                                       : mpt_attach(a->mpt, target, &c, e);
+        rc = units_attach(a->units, target, &c, e);
     if (rc == 0)
         a->disk[target] = s->id;
     return rc;
@@ -241,7 +257,7 @@ int vmware_unplug_disk(struct persona *p, const char *id, struct err *e)
     for (unsigned i = 0; i < w->adapters; i++) {
         struct vmware_adapter *a = &w->adapter[i];
 
-        for (unsigned t = 0; t < VMWARE_TARGETS; t++) {
+        for (unsigned t = 0; t < UNITS_MAX; t++) {
             int rc;
 
             if (!a->disk[t] || strcmp(a->disk[t], id) != 0)
@@ -249,8 +265,7 @@ int vmware_unplug_disk(struct persona *p, const char *id, struct err *e)
             rc = faces_keep(&w->faces, id, e);
             if (rc < 0)
                 return rc;
-            rc = a->kind == ADAPTER_PVSCSI ? pvscsi_detach(a->pvscsi, t, e)
-                                           : mpt_detach(a->mpt, t, e);
+            rc = units_detach(a->units, t, e);
             if (rc == 0)
                 a->disk[t] = NULL;
             return rc;
@@ -264,9 +279,7 @@ bool vmware_grew(struct persona *p, const struct disk *disk)
     struct vmware *w = vmware_of(p);
 
     for (unsigned i = 0; i < w->adapters; i++) {
-        struct vmware_adapter *a = &w->adapter[i];
-
-        if (a->kind == ADAPTER_PVSCSI ? pvscsi_grew(a->pvscsi, disk) : mpt_grew(a->mpt, disk))
+        if (units_grew(w->adapter[i].units, disk))
             return true;
     }
     return nvme_grew(w->nvme, disk);

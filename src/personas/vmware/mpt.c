@@ -339,10 +339,7 @@ static void mpt_reset(struct device *d)
     hard_reset(p);
     p->s.intr_mask = 0;
     device_unlock(d);
-    for (unsigned i = 0; i < MPT_TARGETS; i++) {
-        if (p->target[i])
-            scsi_reset(p->target[i], -1);
-    }
+    units_reset(&p->units);
 }
 
 static void mpt_destroy(struct device *d)
@@ -350,8 +347,7 @@ static void mpt_destroy(struct device *d)
     struct mpt *p = container_of(d, struct mpt, pci.dev);
 
     handover_destroy(&p->late, mpt_request_free);
-    for (unsigned i = 0; i < MPT_TARGETS; i++)
-        scsi_target_destroy(p->target[i]);
+    units_destroy(&p->units);
     mpt_drop_starved(p);
     mpt_reqs_free(p);
     free(p);
@@ -400,6 +396,11 @@ static int set_up(struct mpt *p, const struct env *env, struct err *e)
     p->pci.bar[0] = (struct pci_bar){.kind = PCI_BAR_IO, .size = REGISTERS_IO};
     p->pci.bar[1] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = REGISTERS_MEM};
     p->pci.bar[2] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = DIAG_MEM};
+    p->units = (struct units){.pci = &p->pci,
+                              .name = ops[p->kind].name,
+                              .revision = "1.0",
+                              .count = MPT_TARGETS,
+                              .tell = mpt_tell};
     p->starved_end = &p->starved;
     p->late.done = mpt_request_done;
     p->late.turn = mpt_request_turn;
@@ -436,63 +437,13 @@ struct pci_dev *mpt_pci(struct mpt *p)
     return &p->pci;
 }
 
+struct units *mpt_units(struct mpt *p)
+{
+    return &p->units;
+}
+
 void mpt_on_driven(struct mpt *p, void (*fn)(void *arg), void *arg)
 {
     p->driven = fn;
     p->driven_arg = arg;
-}
-
-/* --- units --- */
-
-int mpt_attach(struct mpt *p, unsigned target, const struct scsi_lun_cfg *c, struct err *e)
-{
-    static const struct scsi_target_cfg cfg = {
-        .vendor = "VMware", .product = "Virtual disk", .revision = "1.0"};
-    struct scsi_target *t;
-    int rc;
-
-    if (target >= MPT_TARGETS)
-        return err_set(e, EINVAL, "%s has no target %u; the last one is %d", ops[p->kind].name,
-                       target, MPT_TARGETS - 1);
-    t = p->target[target];
-    if (!t) {
-        rc = scsi_target_create(p->pci.dev.env.loop, &cfg, &t, e);
-        if (rc < 0)
-            return rc;
-    }
-    rc = scsi_attach(t, 0, c, e);
-    if (rc < 0)
-        err_wrap(e, "%s target %u", ops[p->kind].name, target);
-    device_lock(&p->pci.dev);
-    p->target[target] = t; /* an empty target answers like an absent one */
-    if (rc == 0)
-        mpt_tell(p, target, true);
-    device_unlock(&p->pci.dev);
-    if (rc == 0)
-        pci_boots(&p->pci, c->id, "scsi", "channel@0/disk@%x,0", target);
-    return rc;
-}
-
-int mpt_detach(struct mpt *p, unsigned target, struct err *e)
-{
-    int rc;
-
-    if (target >= MPT_TARGETS || !p->target[target])
-        return err_set(e, ENOENT, "%s has no disk at target %u", ops[p->kind].name, target);
-    rc = scsi_detach(p->target[target], 0, e);
-    if (rc < 0)
-        return rc;
-    device_lock(&p->pci.dev);
-    mpt_tell(p, target, false);
-    device_unlock(&p->pci.dev);
-    return 0;
-}
-
-bool mpt_grew(struct mpt *p, const struct disk *disk)
-{
-    for (unsigned i = 0; i < MPT_TARGETS; i++) {
-        if (scsi_grew(p->target[i], disk))
-            return true;
-    }
-    return false;
 }

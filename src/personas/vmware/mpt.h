@@ -3,8 +3,7 @@
 #ifndef HOSPES_PERSONAS_VMWARE_MPT_H
 #define HOSPES_PERSONAS_VMWARE_MPT_H
 
-#include "board/pci.h"
-#include "storage/scsi.h"
+#include "personas/vmware/units.h"
 
 /* Target 7 is the controller's own on a parallel bus; SAS knows no such thing. */
 enum { MPT_TARGETS = 16, MPT_OWN_TARGET = 7 };
@@ -20,12 +19,8 @@ struct pci_dev *mpt_pci(struct mpt *p);
 /* fn(arg) whenever a driver has initialised the controller, with the device's lock held. */
 void mpt_on_driven(struct mpt *p, void (*fn)(void *arg), void *arg);
 
-/* A unit as LUN 0 of target `target`, at any time. A guest of the SAS1068 is told; one of the
- * 53C1030 finds it when it scans the bus. -EBUSY when taken. On failure the disk stays the
- * caller's. */
-MUST int mpt_attach(struct mpt *p, unsigned target, const struct scsi_lun_cfg *c, struct err *e);
-MUST int mpt_detach(struct mpt *p, unsigned target, struct err *e);
-/* A target's disk grew: unit attention. false: no target's. */
-bool mpt_grew(struct mpt *p, const struct disk *disk);
+/* A guest of the SAS1068 is told of disks that come and go; one of the 53C1030 finds them when it
+ * scans the bus. */
+struct units *mpt_units(struct mpt *p);
 
 #endif

@@ -306,7 +306,7 @@ static uint16_t prepare(struct mpt_req *r, const uint8_t frame[MPT_FRAME], unsig
     if (r->io.cdb_length == 0 || r->io.cdb_length > sizeof(r->io.cdb))
         return MPI_IOCSTATUS_INVALID_FIELD;
     r->target = r->io.target_id;
-    r->h.target = p->target[r->target];
+    r->h.target = p->units.at[r->target];
     r->data_length = control ? le32_get(r->io.data_length) : 0;
     r->sense_room = r->io.sense_buffer_length;
     r->sense_at = (gpa_t)p->s.sense_high << 32 | le32_get(r->io.sense_buffer_low_addr);
@@ -377,8 +377,8 @@ static void tm_finish(struct mpt *p, struct mpt_req *tm)
     if (tm->task_type == MPI_SCSITASKMGMT_TASKTYPE_TARGET_RESET || all ||
         tm->task_type == MPI_SCSITASKMGMT_TASKTYPE_LOGICAL_UNIT_RESET) {
         for (unsigned i = 0; i < MPT_TARGETS; i++) {
-            if (p->target[i] && (all || i == tm->target))
-                scsi_reset(p->target[i], -1);
+            if (p->units.at[i] && (all || i == tm->target))
+                scsi_reset(p->units.at[i], -1);
         }
     }
     if (all && p->kind == MPT_53C1030)

@@ -136,8 +136,9 @@ void mpt_event(struct mpt *p, enum mpi_event event, const void *data, unsigned s
 }
 
 /* First the link, then what is behind it, as a controller finds them. */
-void mpt_tell(struct mpt *p, unsigned target, bool present)
+void mpt_tell(struct units *u, unsigned target, bool present)
 {
+    struct mpt *p = container_of(u, struct mpt, units);
     struct mpi_event_sas_phy_link link = {
         .phy_num = (uint8_t)target,
         .link_rates = present ? MPI_SAS_IOUNIT0_RATE_3_0 << 4 : MPI_SAS_IOUNIT0_RATE_3_0,

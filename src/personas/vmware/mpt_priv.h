@@ -66,7 +66,7 @@ struct mpt {
     struct mpt_state s;
 
     uint32_t epoch; /* grows with each reset: replies to what came before are dropped */
-    struct scsi_target *target[MPT_TARGETS];
+    struct units units;
     struct mpt_req *spare;
     struct handover late;                   /* what a vCPU could not finish */
     struct mpt_req *managing;               /* task management that waits for what flies */
@@ -98,7 +98,7 @@ unsigned mpt_message(struct mpt *p, const uint8_t req[MPT_FRAME], uint8_t reply[
 void mpt_reply_init(void *reply, unsigned size, const uint8_t *req, uint16_t status);
 void mpt_event(struct mpt *p, enum mpi_event event, const void *data, unsigned size);
 /* Tells a guest of the SAS1068 that target came or went. */
-void mpt_tell(struct mpt *p, unsigned target, bool present);
+void mpt_tell(struct units *u, unsigned target, bool present);
 
 /* --- mpt_config.c --- */
 unsigned mpt_config(struct mpt *p, const uint8_t req[MPT_FRAME], uint8_t reply[MPT_REPLY_MAX]);
@@ -115,7 +115,7 @@ static inline uint16_t mpt_device_handle(unsigned target)
 }
 static inline bool mpt_present(const struct mpt *p, unsigned target)
 {
-    return p->target[target] && scsi_lun_present(p->target[target], 0);
+    return p->units.at[target] && scsi_lun_present(p->units.at[target], 0);
 }
 
 /* --- mpt_io.c --- */

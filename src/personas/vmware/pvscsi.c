@@ -51,10 +51,7 @@ static void reset_units(void *arg)
 {
     struct pvscsi *p = arg;
 
-    for (unsigned i = 0; i < PVSCSI_TARGETS; i++) {
-        if (p->target[i])
-            scsi_reset(p->target[i], -1);
-    }
+    units_reset(&p->units);
 }
 
 static void adapter_reset(struct pvscsi *p)
@@ -301,8 +298,7 @@ static void pvscsi_destroy(struct device *d)
     loop_disarm(d->env.loop, &p->retry);
     close(p->look.fd);
     handover_destroy(&p->late, pvscsi_request_free);
-    for (unsigned i = 0; i < PVSCSI_TARGETS; i++)
-        scsi_target_destroy(p->target[i]);
+    units_destroy(&p->units);
     pvscsi_reqs_free(p);
     free(p);
 }
@@ -327,6 +323,13 @@ static const struct device_ops pvscsi_ops = {
     .describe = pvscsi_describe,
 };
 
+static void tell(struct units *u, unsigned target, bool there)
+{
+    struct pvscsi *p = container_of(u, struct pvscsi, units);
+
+    pvscsi_message(p, there ? PVSCSI_MSG_DEV_ADDED : PVSCSI_MSG_DEV_REMOVED, target);
+}
+
 static int set_up(struct pvscsi *p, const struct env *env, struct err *e)
 {
     static const struct pci_id id = {PCI_VENDOR_ID_VMWARE, PCI_DEVICE_ID_VMWARE_PVSCSI,
@@ -335,6 +338,8 @@ static int set_up(struct pvscsi *p, const struct env *env, struct err *e)
 
     pci_init(&p->pci, &pvscsi_ops, env, &id);
     p->pci.bar[0] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = PVSCSI_MEM_SPACE_SIZE};
+    p->units = (struct units){
+        .pci = &p->pci, .name = "pvscsi", .revision = "2.0", .count = PVSCSI_TARGETS, .tell = tell};
     p->retry.fire = pvscsi_retry;
     p->look = (struct watch){.fd = -1, .want = EPOLLIN, .ready = pvscsi_look};
     p->late.done = pvscsi_request_done;
@@ -373,64 +378,13 @@ struct pci_dev *pvscsi_pci(struct pvscsi *p)
     return &p->pci;
 }
 
+struct units *pvscsi_units(struct pvscsi *p)
+{
+    return &p->units;
+}
+
 void pvscsi_on_driven(struct pvscsi *p, void (*fn)(void *arg), void *arg)
 {
     p->driven = fn;
     p->driven_arg = arg;
-}
-
-/* --- units --- */
-
-int pvscsi_attach(struct pvscsi *p, unsigned target, const struct scsi_lun_cfg *c, struct err *e)
-{
-    static const struct scsi_target_cfg cfg = {
-        .vendor = "VMware", .product = "Virtual disk", .revision = "2.0"};
-    struct scsi_target *t;
-    int rc;
-
-    if (target >= PVSCSI_TARGETS)
-        return err_set(e, EINVAL, "pvscsi has no target %u; the last one is %d", target,
-                       PVSCSI_TARGETS - 1);
-    t = p->target[target];
-    if (!t) {
-        rc = scsi_target_create(p->pci.dev.env.loop, &cfg, &t, e);
-        if (rc < 0)
-            return rc;
-    }
-    rc = scsi_attach(t, 0, c, e);
-    if (rc < 0)
-        err_wrap(e, "pvscsi target %u", target);
-    device_lock(&p->pci.dev);
-    p->target[target] = t; /* an empty target answers like an absent one */
-    if (rc == 0)
-        pvscsi_message(p, PVSCSI_MSG_DEV_ADDED, target);
-    device_unlock(&p->pci.dev);
-    if (rc == 0)
-        pci_boots(&p->pci, c->id, "scsi", "channel@0/disk@%x,0", target);
-    return rc;
-}
-
-/* The target stays while requests may be in flight, without its unit; attaching finds it empty. */
-int pvscsi_detach(struct pvscsi *p, unsigned target, struct err *e)
-{
-    int rc;
-
-    if (target >= PVSCSI_TARGETS || !p->target[target])
-        return err_set(e, ENOENT, "pvscsi has no disk at target %u", target);
-    rc = scsi_detach(p->target[target], 0, e);
-    if (rc < 0)
-        return rc;
-    device_lock(&p->pci.dev);
-    pvscsi_message(p, PVSCSI_MSG_DEV_REMOVED, target);
-    device_unlock(&p->pci.dev);
-    return 0;
-}
-
-bool pvscsi_grew(struct pvscsi *p, const struct disk *disk)
-{
-    for (unsigned i = 0; i < PVSCSI_TARGETS; i++) {
-        if (scsi_grew(p->target[i], disk))
-            return true;
-    }
-    return false;
 }

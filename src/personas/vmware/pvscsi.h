@@ -3,8 +3,7 @@
 #ifndef HOSPES_PERSONAS_VMWARE_PVSCSI_H
 #define HOSPES_PERSONAS_VMWARE_PVSCSI_H
 
-#include "board/pci.h"
-#include "storage/scsi.h"
+#include "personas/vmware/units.h"
 
 enum { PVSCSI_TARGETS = 64 };
 
@@ -17,12 +16,7 @@ struct pci_dev *pvscsi_pci(struct pvscsi *p);
 /* fn(arg) whenever a driver has set up the rings, with the device's lock held. */
 void pvscsi_on_driven(struct pvscsi *p, void (*fn)(void *arg), void *arg);
 
-/* A unit as LUN 0 of target `target`, at any time; the guest is told by a message if it asked for
- * them. -EBUSY when taken. On failure the disk stays the caller's. */
-MUST int pvscsi_attach(struct pvscsi *p, unsigned target, const struct scsi_lun_cfg *c,
-                       struct err *e);
-MUST int pvscsi_detach(struct pvscsi *p, unsigned target, struct err *e);
-/* A target's disk grew: unit attention. false: no target's. */
-bool pvscsi_grew(struct pvscsi *p, const struct disk *disk);
+/* The guest is told of disks that come and go by a message if it asked for them. */
+struct units *pvscsi_units(struct pvscsi *p);
 
 #endif

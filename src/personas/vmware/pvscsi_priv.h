@@ -62,7 +62,7 @@ struct pvscsi {
     struct pvscsi_state s;
 
     struct pvscsi_rings_state *shared; /* guest memory */
-    struct scsi_target *target[PVSCSI_TARGETS];
+    struct units units;
     struct handed *spare; /* requests, as many as were ever in use at once */
     struct handover late; /* what a vCPU could not finish */
     struct alarm retry;

@@ -182,8 +182,8 @@ static int prepare(struct pvscsi_req *r, const struct pvscsi_req_desc *d)
     size_t count = 0;
     int rc = 0;
 
-    if (d->bus != 0 || d->target >= PVSCSI_TARGETS || !r->p->target[d->target] ||
-        !scsi_lun_present(r->p->target[d->target], 0))
+    if (d->bus != 0 || d->target >= PVSCSI_TARGETS || !r->p->units.at[d->target] ||
+        !scsi_lun_present(r->p->units.at[d->target], 0))
         return BTSTAT_SELTIMEO;
     if (flags & PVSCSI_FLAG_CMD_OUT_OF_BAND_CDB || d->cdb_len == 0 || d->cdb_len > sizeof(d->cdb))
         return BTSTAT_INVPARAM;
@@ -201,7 +201,7 @@ static int prepare(struct pvscsi_req *r, const struct pvscsi_req_desc *d)
     r->h.scsi = (struct scsi_req){.iov = r->h.iov, .iovcnt = (unsigned)count};
     memcpy(r->h.scsi.cdb, d->cdb, d->cdb_len);
     r->h.scsi.lun = d->lun[1]; /* single-level addressing: LUNs below 256 */
-    r->h.target = r->p->target[d->target];
+    r->h.target = r->p->units.at[d->target];
     r->sense_at = le64_get(d->sense_addr);
     r->sense_room = le32_get(d->sense_len);
     return BTSTAT_SUCCESS;

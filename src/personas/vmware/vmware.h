@@ -15,6 +15,7 @@
 #include "core/loop.h"
 #include "personas/faces.h"
 #include "personas/persona.h"
+#include "personas/vmware/units.h"
 
 struct pvscsi;
 struct mpt;
@@ -49,16 +50,15 @@ struct vmware_steal_clock {
 };
 
 enum vmware_adapter_kind { ADAPTER_PVSCSI, ADAPTER_LSILOGIC, ADAPTER_LSISAS1068 };
-enum { VMWARE_ADAPTERS = 4, VMWARE_TARGETS = 64 };
+enum { VMWARE_ADAPTERS = 4 };
 
 /* A SCSI controller. */
 struct vmware_adapter {
     enum vmware_adapter_kind kind;
     int number; /* among those of all kinds, as a description counts them */
     char id[16];
-    struct pvscsi *pvscsi; /* the bus's; one of the two, by kind */
-    struct mpt *mpt;
-    const char *disk[VMWARE_TARGETS]; /* ids; NULL: free */
+    struct units *units;         /* of the controller, which is the bus's */
+    const char *disk[UNITS_MAX]; /* ids; NULL: free */
 };
 
 enum { VMWARE_COMMANDS = 128 }; /* of the backdoor, that are counted one by one */

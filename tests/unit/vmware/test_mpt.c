@@ -117,7 +117,7 @@ static int make(enum mpt_kind kind)
     assert_int_equal(mpt_create(&f.env, kind, 0, &dut, &e), 0);
     disk = mem_disk_create(f.env.loop, 1 * MiB);
     c.disk = &disk->disk;
-    assert_int_equal(mpt_attach(dut, 3, &c, &e), 0);
+    assert_int_equal(units_attach(mpt_units(dut), 3, &c, &e), 0);
     assert_int_equal(pci_add(f.env.pci, mpt_pci(dut), DEVFN, &e), 0);
     fake_pci_map(&f, DEVFN, bar);
     bring_up();
@@ -570,9 +570,9 @@ static void disks_come_and_go_with_events(void **s)
     struct err e;
 
     (void)s;
-    assert_int_equal(mpt_attach(dut, 3, &c, &e), -EBUSY);
-    assert_int_equal(mpt_attach(dut, 16, &c, &e), -EINVAL);
-    assert_int_equal(mpt_attach(dut, 9, &c, &e), 0);
+    assert_int_equal(units_attach(mpt_units(dut), 3, &c, &e), -EBUSY);
+    assert_int_equal(units_attach(mpt_units(dut), 16, &c, &e), -EINVAL);
+    assert_int_equal(units_attach(mpt_units(dut), 9, &c, &e), 0);
     assert_int_equal(reap(&ev, sizeof(ev)), 0x1c + 12);
     assert_int_equal(le32_get(ev.event), MPI_EVENT_SAS_PHY_LINK_STATUS);
     assert_int_equal(ev.msg_flags, MPI_MSGFLAGS_CONTINUATION_REPLY);
@@ -582,13 +582,13 @@ static void disks_come_and_go_with_events(void **s)
     assert_int_equal(le32_get(ev.event), MPI_EVENT_SAS_DEVICE_STATUS_CHANGE);
     assert_int_equal(ev.data[0], 9);
     assert_int_equal(ev.data[2], MPI_EVENT_SAS_DEV_STAT_RC_ADDED);
-    assert_true(mpt_grew(dut, c.disk));
-    assert_false(mpt_grew(dut, NULL));
-    assert_int_equal(mpt_detach(dut, 9, &e), 0);
+    assert_true(units_grew(mpt_units(dut), c.disk));
+    assert_false(units_grew(mpt_units(dut), NULL));
+    assert_int_equal(units_detach(mpt_units(dut), 9, &e), 0);
     assert_int_equal(reap(&ev, sizeof(ev)), 0x1c + 12);
     assert_int_equal(reap(&ev, sizeof(ev)), 0x40);
     assert_int_equal(ev.data[2], MPI_EVENT_SAS_DEV_STAT_RC_NOT_RESPONDING);
-    assert_int_equal(mpt_detach(dut, 10, &e), -ENOENT);
+    assert_int_equal(units_detach(mpt_units(dut), 10, &e), -ENOENT);
 }
 
 int main(void)

@@ -91,7 +91,7 @@ static int setup(void **state)
     assert_int_equal(pvscsi_create(&f.env, &dut, &e), 0);
     disk = mem_disk_create(f.env.loop, 1 * MiB);
     c.disk = &disk->disk;
-    assert_int_equal(pvscsi_attach(dut, 0, &c, &e), 0);
+    assert_int_equal(units_attach(pvscsi_units(dut), 0, &c, &e), 0);
     assert_int_equal(pci_add(f.env.pci, pvscsi_pci(dut), DEVFN, &e), 0);
     fake_pci_map(&f, DEVFN, bar);
     assert_int_equal(fake_pci_msix(&f, DEVFN, bar, 0x40), 1);
@@ -289,13 +289,13 @@ static void plug_and_unplug_send_messages(void **state)
 
     (void)state;
     assert_int_equal(command(PVSCSI_CMD_SETUP_MSG_RING, &m, sizeof(m)), 34);
-    assert_int_equal(pvscsi_attach(dut, 7, &c, &e), 0);
+    assert_int_equal(units_attach(pvscsi_units(dut), 7, &c, &e), 0);
     assert_int_equal(le32_get(state_page()->msg_prod_idx), 1);
     assert_int_equal(le32_get(msg[0].type), PVSCSI_MSG_DEV_ADDED);
     assert_int_equal(le32_get(msg[0].target), 7);
-    assert_true(pvscsi_grew(dut, &more->disk));
-    assert_false(pvscsi_grew(dut, NULL));
-    assert_int_equal(pvscsi_detach(dut, 7, &e), 0);
+    assert_true(units_grew(pvscsi_units(dut), &more->disk));
+    assert_false(units_grew(pvscsi_units(dut), NULL));
+    assert_int_equal(units_detach(pvscsi_units(dut), 7, &e), 0);
     assert_int_equal(le32_get(msg[1].type), PVSCSI_MSG_DEV_REMOVED);
     assert_true(get(PVSCSI_REG_OFFSET_INTR_STATUS) & PVSCSI_INTR_MSG_0);
 }
