@@ -463,11 +463,18 @@ const struct cli_command cli_host = {
 int soft_agent_main(int argc, char **argv)
 {
     struct err e = {0};
-    int rc;
+    int rc, pulse;
 
-    if (argc == 3 && strcmp(argv[1], "connect") == 0)
+    if (argc == 3 && strcmp(argv[1], "connect") == 0) {
         rc = softhost_connect(argv[2], &e);
-    else
-        rc = softhost_agent(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0, &e);
+        return rc < 0 ? cli_fail(&e) : EX_OK;
+    }
+    pulse = softhost_pulse(&e);
+    if (pulse < 0)
+        fprintf(stderr, "hospes: %s\n",
+                e.msg); /* into the console file; a host it is all the same */
+    rc = softhost_agent(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0, &e);
+    if (pulse >= 0)
+        close(pulse);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }

@@ -60,6 +60,12 @@ bool softhost_running(const char *dir);
 /* Removes the folder of one that does not run, with all that softhost_start() put there. */
 void softhost_remove(const char *dir);
 
+/* Inside: QEMU may lose the notice of an interrupt (docs/reference/softhost.md), and then nobody
+ * looks for it until the next one comes; if it was the tick, and a guest spins, none does for
+ * minutes. A timer of its own sees to it that one does, as long as the descriptor that is returned
+ * is open. */
+MUST int softhost_pulse(struct err *e);
+
 /* Inside: serves the ports until none has been used for `idle` seconds. */
 MUST int softhost_agent(unsigned idle, struct err *e);
 
