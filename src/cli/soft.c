@@ -470,9 +470,8 @@ int soft_agent_main(int argc, char **argv)
         return rc < 0 ? cli_fail(&e) : EX_OK;
     }
     pulse = softhost_pulse(&e);
-    if (pulse < 0)
-        fprintf(stderr, "hospes: %s\n",
-                e.msg); /* into the console file; a host it is all the same */
+    if (pulse < 0) /* said to the console file; it is a host all the same */
+        fprintf(stderr, "hospes: %s\n", e.msg);
     rc = softhost_agent(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0, &e);
     if (pulse >= 0)
         close(pulse);
