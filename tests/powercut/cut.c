@@ -242,6 +242,24 @@ static void step(struct cutter *k, unsigned at)
     }
 }
 
+/* Is a cut after this event another than one before it? Not if it leaves the same files and finds
+ * the same promised: a write that has ended without a sync since, a request that was sent. */
+static bool matters(const struct event *x)
+{
+    switch (x->kind) {
+    case EV_WRITE:
+    case EV_TRUNCATE:
+    case EV_ALLOCATE:
+    case EV_FLUSHED:
+    case EV_FUA:
+        return true;
+    case EV_END:
+        return x->res < 0 || the_log.v[x->of].kind == EV_SYNC;
+    default:
+        return false;
+    }
+}
+
 /* false: this variant makes no sense here. */
 static bool make_cut(struct cutter *k, enum variant v)
 {
@@ -438,16 +456,22 @@ static void try_cut(struct cutter *k, size_t at, enum variant v, struct cut_resu
 
 static bool chosen(struct cutter *k, size_t left, size_t *wanted)
 {
-    bool yes = k->c->points == 0 || rnd(&k->rnd, left) < *wanted;
+    bool yes = k->c->points == 0 || (left && rnd(&k->rnd, left) < *wanted);
 
     *wanted -= yes && k->c->points;
     return yes;
 }
 
+/* Is `at` a place to cut at: the first, or one after an event that matters? */
+static bool is_place(size_t at, size_t first)
+{
+    return at == first || (at > first && matters(&the_log.v[at - 1]));
+}
+
 void cut_all(const struct cut_cfg *c, struct cut_result *out)
 {
     struct cutter k = {.c = c, .rnd = UINT64_C(0x9e3779b97f4a7c15) * (c->seed + 1)};
-    size_t first = 0, wanted = c->points;
+    size_t first = 0, places = 0, wanted = c->points;
 
     k.m = model_create(c->bytes / SECTOR, c->row->parent);
     k.pending = calloc(the_log.n + 1, sizeof(*k.pending));
@@ -458,8 +482,10 @@ void cut_all(const struct cut_cfg *c, struct cut_result *out)
     copy_folder(c->dir, "base", "cut");
     while (first < the_log.n && the_log.v[first].kind != EV_ISSUE)
         first++;
+    for (size_t at = first; at <= the_log.n; at++)
+        places += is_place(at, first);
     for (size_t at = 0; at <= the_log.n; at++) {
-        if (at >= first && chosen(&k, the_log.n + 1 - at, &wanted)) {
+        if (is_place(at, first) && chosen(&k, places--, &wanted)) {
             for (enum variant v = 0; v < CUT_VARIANTS; v++)
                 try_cut(&k, at, v, out);
         }

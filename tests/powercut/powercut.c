@@ -4,8 +4,9 @@
  *
  *   powercut [--points N] [--seeds N] [--first N] [--ops N] [--aftermath N] [--lie] [-v] [ROW...]
  *
- * --points 0 (the default) cuts at every place of the log, each in six variants. --lie makes syncs
- * do nothing: it then fails unless losses are found. The last line is `powercut: N cuts, N bad`.
+ * --points 0 (the default) cuts at every place of the log that differs from the one before in what
+ * is on disk or was promised, each in six variants. --lie makes syncs do nothing: it then fails
+ * unless losses are found. The last line is `powercut: N cuts, N bad`.
  */
 #define _GNU_SOURCE
 #include "powercut.h"

@@ -106,7 +106,7 @@ struct cut_cfg {
     const struct row *row;
     const char *dir; /* with base/ in it, as it was when the log began */
     uint64_t bytes;
-    unsigned points; /* places of the log that are tried; 0: all */
+    unsigned points; /* places of the log that are tried; 0: all that differ */
     unsigned aftermath, seed;
     bool verbose;
 };
