@@ -23,6 +23,8 @@
 #include "personas/vmware/vmware.h"
 
 enum { ADAPTER_TARGET = 7 };
+_Static_assert((int)UNITS_MAX >= (int)PVSCSI_TARGETS && (int)UNITS_MAX >= (int)MPT_TARGETS,
+               "a place for every target");
 
 static const struct {
     const char *word; /* bus=, as in VMX files */
