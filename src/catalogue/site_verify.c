@@ -16,6 +16,7 @@
 #include "catalogue/faults.h"
 #include "catalogue/site.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "validation/text.h"
 
 enum { NAME_ROOM = 1024, PATH_ROOM = 4096, PIECE = 1 << 14, DEPTH_MAX = 8 };
@@ -107,7 +108,7 @@ int site_verify(const struct store *s, const char *site, const char *current,
     char tmp[V_PATH], right[V_PATH + 8];
     struct site_told told;
     struct index *ix;
-    int rc = vtext_mktemp(tmp, vtext_tmp(), "hospes-site", e);
+    int rc = vtext_mktemp(tmp, file_tmp(), "hospes-site", e);
 
     if (rc < 0)
         return rc;

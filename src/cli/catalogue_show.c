@@ -14,6 +14,7 @@
 #include "catalogue/site.h"
 #include "cli/catalogue.h"
 #include "cli/line.h"
+#include "core/file.h"
 #include "validation/text.h"
 #include "validation/vjson.h"
 
@@ -449,7 +450,7 @@ static int serve_main(int argc, char **argv)
 
     if (rc)
         return rc < 0 ? cli_fail(&e) : EX_OK;
-    rc = vtext_mktemp(base, vtext_tmp(), "hospes-site", &e);
+    rc = vtext_mktemp(base, file_tmp(), "hospes-site", &e);
     if (rc == 0)
         rc = vpath(site, base, "site", &e);
     if (rc == 0)

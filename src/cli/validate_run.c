@@ -19,6 +19,7 @@
 #include "cli/line.h"
 #include "cli/soft.h"
 #include "cli/validate.h"
+#include "core/file.h"
 #include "host/probe.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
@@ -157,7 +158,7 @@ int validate_job_open(struct validate_job *j, const struct validate_args *a, con
         .control_program = "qemu-system-x86_64",
         .out = j->out,
         /* Not on a shared folder, and short: the names of sockets have 107 bytes. */
-        .scratch = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : vtext_tmp(),
+        .scratch = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : file_tmp(),
         .command = j->command,
         .plan_path = path,
         .host = &j->host,

@@ -115,6 +115,13 @@ int file_state(const char *name, const char *kind, char **out)
     return n < 0 ? -ENOMEM : 0;
 }
 
+const char *file_tmp(void)
+{
+    const char *said = getenv("TMPDIR");
+
+    return said && *said ? said : P_tmpdir;
+}
+
 bool file_program(const char *name, char *out, size_t room)
 {
     const char *path = getenv("PATH"), *at = path ? path : "/usr/bin:/bin";

@@ -24,6 +24,9 @@ MUST int file_folders(const char *path, size_t n, mode_t mode, size_t *bad);
  * ~/.local/state/hospes/NAME.KIND. malloc()ed. -ENOENT: there is neither variable; -ENOMEM. */
 MUST int file_state(const char *name, const char *kind, char **out);
 
+/* Where short-lived files go: $TMPDIR, else /tmp. */
+const char *file_tmp(void);
+
 /* Is there a program of that name in $PATH, and where? */
 MUST bool file_program(const char *name, char *out, size_t room);
 

@@ -77,22 +77,20 @@ static int tpm_make_folder(const char *path, struct err *e)
 
 static int tpm_folder(struct tpm_process *t, const char *state, struct err *e)
 {
-    const char *tmp = getenv("TMPDIR");
-
     t->forget = strcmp(state, "none") == 0;
     if (!t->forget) {
         t->folder = strdup(state);
         return t->folder ? tpm_make_folder(state, e) : err_set(e, ENOMEM, "no memory for a TPM");
     }
-    if (asprintf(&t->folder, "%s/hospes-tpm-XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0) {
+    if (asprintf(&t->folder, "%s/hospes-tpm-XXXXXX", file_tmp()) < 0) {
         t->folder = NULL;
         return err_set(e, ENOMEM, "no memory for a TPM");
     }
     if (mkdtemp(t->folder))
         return 0;
     t->forget = false;
-    return err_set(e, errno, "cannot make a folder for the TPM's state in %s: %s",
-                   tmp && *tmp ? tmp : "/tmp", strerror(errno));
+    return err_set(e, errno, "cannot make a folder for the TPM's state in %s: %s", file_tmp(),
+                   strerror(errno));
 }
 
 /* In the child; only calls that are safe after fork(). */

@@ -110,13 +110,6 @@ int vpath(char out[V_PATH], const char *dir, const char *name, struct err *e)
     return 0;
 }
 
-const char *vtext_tmp(void)
-{
-    const char *said = getenv("TMPDIR");
-
-    return said && *said ? said : P_tmpdir;
-}
-
 int vtext_mktemp(char out[V_PATH], const char *dir, const char *name, struct err *e)
 {
     char form[64];

@@ -21,8 +21,6 @@ bool vname_good(const char *name);
 enum { V_PATH = 1024 };
 MUST int vpath(char out[V_PATH], const char *dir, const char *name, struct err *e);
 
-/* Where short-lived files go: $TMPDIR, else /tmp. */
-const char *vtext_tmp(void);
 /* A new folder DIR/NAME-XXXXXX of this process; its path into out, "" on error. */
 MUST int vtext_mktemp(char out[V_PATH], const char *dir, const char *name, struct err *e);
 

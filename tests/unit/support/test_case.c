@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/file.h"
 #include "support/case.h"
 #include "unit.h"
 #include "validation/pack.h"
@@ -24,7 +25,7 @@ static int set_up(void **state)
     struct err e = {0};
 
     members = (struct vmembers){.n = 0};
-    assert_int_equal(vtext_mktemp(dir, vtext_tmp(), "case", &e), 0);
+    assert_int_equal(vtext_mktemp(dir, file_tmp(), "case", &e), 0);
     assert_int_equal(case_create(key, &c, &e), 0);
     return 0;
 }
