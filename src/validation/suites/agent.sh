@@ -46,6 +46,21 @@ wait_for()
     done
 }
 
+# lines TEXT BYTES: as `yes TEXT | head -c BYTES`, which in busybox takes each byte by itself and seconds for a MiB.
+lines()
+{
+    chunk="$1
+" left=$2
+    while [ ${#chunk} -lt 16384 ]; do
+        chunk=$chunk$chunk
+    done
+    while [ "$left" -ge ${#chunk} ]; do
+        printf %s "$chunk"
+        left=$((left - ${#chunk}))
+    done
+    printf "%.${left}s" "$chunk"
+}
+
 # word NAME: the value of NAME= on the kernel's command line.
 word()
 {

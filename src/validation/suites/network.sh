@@ -3,7 +3,7 @@
 #
 # Does the network card carry frames, whole and both ways?
 #: name: network
-#: version: 4
+#: version: 5
 #: owner: hospes
 
 #: check: network.ping
@@ -62,7 +62,7 @@ streams()
     want "the digest of what came${4:+ with $4}" "$got" "$3"
     (
         echo "put $2"
-        yes hospes | head -c $(($2 * 1048576))
+        lines hospes $(($2 * 1048576))
     ) | timeout 240 nc 10.0.2.2 "$1" >/tmp/answer
     want "the digest of what went${4:+ with $4}" "$(tr -d '\r\n' </tmp/answer)" "$3"
 }

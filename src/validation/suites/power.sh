@@ -3,7 +3,7 @@
 #
 # Does the guest do what its hypervisor asks, and does it tell when it dies?
 #: name: power
-#: version: 3
+#: version: 4
 #: owner: hospes
 
 #: check: power.shutdown
@@ -64,7 +64,7 @@ check_power_dump()
     grep -q 'sysrq triggered crash' /tmp/words || failure "the core does not say why its kernel crashed"
     wait_for 20 has_disk || success
     d=$(disk)
-    head -c 1048576 /proc/vmcore >/tmp/core
+    dd if=/proc/vmcore of=/tmp/core bs=64k count=16 2>/dev/null
     dd if=/tmp/core of="/dev/$d" bs=64k conv=notrunc,fsync 2>/dev/null || failure "the core cannot be written to $d"
     echo 3 >/proc/sys/vm/drop_caches
     dd if="/dev/$d" bs=64k count=16 2>/dev/null | cmp -s - /tmp/core || failure "$d has something else than the core"

@@ -3,7 +3,7 @@
 #
 # Does the disk keep what is written to it? Everything on it is lost.
 #: name: storage
-#: version: 3
+#: version: 4
 #: owner: hospes
 #: modules: crc32c_generic ext4
 
@@ -135,19 +135,19 @@ check_storage_powercut()
         # Numbered blocks, each synced; the last number that was synced is said aloud.
         i=0
         while [ $i -lt 40 ]; do
-            yes "block $i" | head -c 65536 | dd of="/dev/$d" bs=64k seek=$i conv=notrunc,fsync 2>/dev/null ||
+            lines "block $i" 65536 | dd of="/dev/$d" bs=64k seek=$i conv=notrunc,fsync 2>/dev/null ||
                 failure "writing block $i"
             i=$((i + 1))
         done
         # Not synced: may be lost, must not disturb the others.
-        yes unsynced | head -c 4194304 | dd of="/dev/$d" bs=64k seek=40 conv=notrunc 2>/dev/null
+        lines unsynced 4194304 | dd of="/dev/$d" bs=64k seek=40 conv=notrunc 2>/dev/null
         success
         ;;
     check)
         i=0
         while [ $i -lt 40 ]; do
             want "block $i" "$(dd if="/dev/$d" bs=64k skip=$i count=1 2>/dev/null | sha256sum)" \
-                "$(yes "block $i" | head -c 65536 | sha256sum)"
+                "$(lines "block $i" 65536 | sha256sum)"
             i=$((i + 1))
         done
         success
