@@ -276,12 +276,16 @@ static void cell_evidence(struct cell_run *c, const char *id)
     if (c->s.ops->info(c->s.vm, &o, &e) == 0) {
         cell_json(c, name, o);
         json_object_put(o);
+    } else if (e.code != ENOTSUP) {
+        vlog_say(&c->log, "no facts: %s", e.msg);
     }
     cell_screen(c, id);
     snprintf(name, sizeof(name), "state-%.60s.json", id);
     if (c->s.ops->state(c->s.vm, &o, &e) == 0) {
         cell_json(c, name, o);
         json_object_put(o);
+    } else if (e.code != ENOTSUP) {
+        vlog_say(&c->log, "no registers: %s", e.msg);
     }
 }
 
