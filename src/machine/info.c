@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { INFO_KEY_MAX = 128 };
 
 /* What devices say is text; numbers are numbers again in JSON. */
 static struct json_object *value_of(const char *text)
@@ -20,11 +23,18 @@ static struct json_object *value_of(const char *text)
     return *end || errno ? json_object_new_string(text) : json_object_new_uint64(v);
 }
 
+/* Some keys are the guest's own words: none takes the place of another, such as the part's id. */
 void info_add(struct dump *d, const char *key, const char *value)
 {
     struct info *i = container_of(d, struct info, dump);
+    struct json_object *o = i->part ? i->part : i->top;
+    char name[INFO_KEY_MAX];
+    unsigned n = 1;
 
-    json_object_object_add(i->part ? i->part : i->top, key, value_of(value));
+    snprintf(name, sizeof(name), "%s", key);
+    while (json_object_object_get_ex(o, name, NULL))
+        snprintf(name, sizeof(name), "%.*s %u", INFO_KEY_MAX - 12, key, ++n);
+    json_object_object_add(o, name, value_of(value));
 }
 
 void info_text(struct info *i, const char *key, const char *value)

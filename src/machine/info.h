@@ -11,6 +11,7 @@ struct info {
     struct json_object *top, *part;
 };
 
+/* A key that is there already gets a number behind it. */
 void info_add(struct dump *d, const char *key, const char *value);
 
 #endif

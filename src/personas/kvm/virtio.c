@@ -373,9 +373,11 @@ void virtio_device_describe(struct device *d, struct dump *out)
              v->legacy ? " (legacy)" : "", v->status, (unsigned long long)v->features);
     for (unsigned i = 0; i < v->queues; i++) {
         const struct virtio_queue *q = &v->q[i];
+        char key[32];
 
+        snprintf(key, sizeof(key), "queue %u", i); /* a name for each: in JSON they are keys */
         if (q->vq.ready)
-            dump_add(out, "queue", "%u: %u entries, %s, %u in flight, doorbell %s", i, q->vq.size,
+            dump_add(out, key, "%u entries, %s, %u in flight, doorbell %s", q->vq.size,
                      q->vq.packed ? "packed" : "split", q->vq.inflight,
                      q->doorbell ? "eventfd" : "exit");
     }

@@ -40,6 +40,8 @@ static void fake_info(void *arg, struct info *out)
     dump_add(d, "serial", "%s", "007");
     d = info_part(out, "devices", "nic0", "virtio-net");
     dump_add(d, "mac", "%s", "52:54:00:12:34:56");
+    dump_add(d, "id", "%s", "a guest's");
+    dump_add(d, "id", "%s", "another");
 }
 
 static int fake_ask(void *arg, const char *what, uint64_t value, const char **how, struct err *e)
@@ -228,7 +230,9 @@ static void info_gives_numbers_as_numbers(void **state)
     assert_non_null(strstr(got, "{\"id\":5,\"ok\":true,\"result\":{\"name\":\"vm1\",\"pid\":"));
     assert_non_null(strstr(got, "\"memory\":1099511627776,\"devices\":[{\"id\":\"disk0\","
                                 "\"model\":\"virtio-blk\",\"requests\":77,\"serial\":\"007\"},"));
-    assert_non_null(strstr(got, "\"mac\":\"52:54:00:12:34:56\"}]}}\n"));
+    assert_non_null(strstr(got, "{\"id\":\"nic0\",\"model\":\"virtio-net\","));
+    assert_non_null(strstr(got, "\"mac\":\"52:54:00:12:34:56\",\"id 2\":\"a guest's\","
+                                "\"id 3\":\"another\"}]}}\n"));
     close(fd);
 }
 
