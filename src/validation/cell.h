@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cell.h - a cell while it runs; for runner.c, scenario.c and their tests only. */
+/* cell.h - a cell while it runs; for runner.c, evidence.c, scenario.c and their tests only. */
 #ifndef HOSPES_VALIDATION_CELL_H
 #define HOSPES_VALIDATION_CELL_H
 
@@ -69,8 +69,12 @@ void cell_append(struct cell_run *c);
 MUST int cell_initrd(const char *path, const struct vguest *g, const char *persona,
                      const struct vplan *plan, const struct initrd_file *file, size_t files,
                      struct err *e);
-/* Writes a file beside the record; trouble goes to the log. */
+/* evidence.c: writes a file beside the record; trouble goes to the log. */
 void cell_file(struct cell_run *c, const char *name, const void *data, size_t len);
+/* What the machine knows once every live check has run: info-last.json and the contract. */
+void cell_tell(struct cell_run *c);
+/* At the failure of check `id`: what can still be had. false: it is hospes that does not answer. */
+MUST bool cell_evidence(struct cell_run *c, const char *id);
 
 /* outside.c: a rule over what `hospes info` shows. */
 MUST int outside_rule(const char *rule, struct json_object *info, bool *holds, struct err *e);

@@ -12,6 +12,7 @@
 #include "core/core.h"
 
 struct json_object;
+struct vbuf;
 struct vm;
 
 /* Strings are the caller's and must last until start() returns; NULL: not wanted. */
@@ -43,6 +44,8 @@ struct vm_ops {
     MUST int (*ask)(struct vm *v, const char *what, uint64_t value, struct err *e);
     /* Registers and last exits, as JSON; -ENOTSUP. */
     MUST int (*state)(struct vm *v, struct json_object **out, struct err *e);
+    /* What each thread of the process does, as the kernel tells it. */
+    void (*threads)(struct vm *v, struct vbuf *out);
     /* Writes what the guest's screen shows as a PNG file; -errno where there is none. */
     MUST int (*screen)(struct vm *v, const char *path, struct err *e);
     /* Makes a disk image for a guest, or gives it a new size. */

@@ -4,6 +4,7 @@
  * control runs.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -241,6 +242,49 @@ static int vm_type(struct vm *v, const char *text)
     return write(v->in, text, len) == (ssize_t)len ? 0 : -EPIPE;
 }
 
+/* What of it may be read depends on who we are: the kernel's stack is root's. */
+static void vm_thread(const char *task, struct vbuf *out)
+{
+    static const char *const files[] = {"comm", "stat", "wchan", "syscall", "stack"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        char path[128], buf[4096];
+        ssize_t n;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/%s", task, files[i]);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+        if (fd >= 0)
+            close(fd);
+        if (n <= 0)
+            continue;
+        vbuf_print(out, "%s: ", files[i]);
+        vbuf_add(out, buf, (size_t)n);
+        if (buf[n - 1] != '\n')
+            vbuf_add(out, "\n", 1);
+    }
+}
+
+static void vm_threads(struct vm *v, struct vbuf *out)
+{
+    char tasks[64], task[96];
+    struct dirent *d;
+    DIR *list;
+
+    snprintf(tasks, sizeof(tasks), "/proc/%d/task", (int)v->pid);
+    list = opendir(tasks);
+    while (list && (d = readdir(list))) {
+        if (d->d_name[0] == '.')
+            continue;
+        snprintf(task, sizeof(task), "%s/%.16s", tasks, d->d_name);
+        vbuf_print(out, "thread %.16s\n", d->d_name);
+        vm_thread(task, out);
+    }
+    if (list)
+        closedir(list);
+}
+
 /* --- what only hospes has --- */
 
 static int hospes_call(struct vm *v, const char *word, struct json_object *more,
@@ -444,6 +488,7 @@ const struct vm_ops vm_hospes = {
     .info = hospes_info,
     .ask = hospes_ask,
     .state = hospes_state,
+    .threads = vm_threads,
     .screen = hospes_screen,
     .disk = hospes_disk,
     .attach = hospes_attach,
@@ -460,6 +505,7 @@ const struct vm_ops vm_qemu = {
     .info = qemu_none,
     .ask = qemu_ask,
     .state = qemu_none,
+    .threads = vm_threads,
     .screen = qemu_screen,
     .disk = hospes_disk,
     .attach = qemu_attach,

@@ -18,7 +18,7 @@ const char *fake_info;
 unsigned fake_starts;
 int fake_start_code;
 char fake_persona[200], fake_append[1200], fake_plugged[80];
-bool fake_disks, fake_memory, fake_dumps;
+bool fake_disks, fake_memory, fake_dumps, fake_stuck;
 
 struct vm {
     struct vbuf out;
@@ -111,6 +111,8 @@ static int fake_type(struct vm *v, const char *text)
 
 static int fake_tell(struct vm *v, struct json_object **out, struct err *e)
 {
+    if (fake_stuck)
+        return err_exit(e, EX_HOST_IO, ETIMEDOUT, "the machine does not answer");
     if (!fake_info)
         return err_set(e, ENOTSUP, "nothing is known");
     *out = json_tokener_parse(fake_info);
@@ -125,6 +127,11 @@ static int fake_ask(struct vm *v, const char *what, uint64_t value, struct err *
         return err_set(e, ENOTSUP, "no channel for %s", what);
     fake_end(v, EX_OK);
     return 0;
+}
+
+static void fake_threads(struct vm *v, struct vbuf *out)
+{
+    vbuf_print(out, "thread 1\ncomm: fake\n");
 }
 
 static int fake_screen(struct vm *v, const char *path, struct err *e)
@@ -179,6 +186,7 @@ const struct vm_ops vm_fake = {
     .info = fake_tell,
     .ask = fake_ask,
     .state = fake_tell,
+    .threads = fake_threads,
     .screen = fake_screen,
     .disk = fake_disk,
     .attach = fake_attach,

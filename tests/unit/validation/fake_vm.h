@@ -25,6 +25,7 @@ extern char fake_persona[200], fake_append[1200], fake_plugged[80];
 extern bool fake_disks;  /* disks may come */
 extern bool fake_memory; /* the guest can be asked for memory */
 extern bool fake_dumps;  /* a crash starts another kernel */
+extern bool fake_stuck;  /* it does not answer when it is asked for facts */
 extern const struct vm_ops vm_fake;
 
 #endif

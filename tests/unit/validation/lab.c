@@ -62,7 +62,7 @@ void lab_open(struct lab *l, const char *suite, const char *lines)
     fake_info = NULL;
     fake_starts = 0;
     fake_start_code = 0;
-    fake_disks = fake_memory = fake_dumps = false;
+    fake_disks = fake_memory = fake_dumps = fake_stuck = false;
 }
 
 void lab_close(struct lab *l)

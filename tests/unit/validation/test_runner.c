@@ -140,6 +140,27 @@ static void a_guest_that_hangs_is_given_up(void **state)
     assert_int_equal(status("a.two"), V_PASS);
 }
 
+static void a_hospes_that_does_not_answer_is_our_error(void **state)
+{
+    struct fake_answer a[] = {{"a.one", {"failure it waited for long"}}, {NULL}};
+    const struct vcheck *v;
+    struct err e = {0};
+    char path[500], *text;
+    size_t len;
+
+    fake_answers = a;
+    fake_stuck = true;
+    lab_run(&lab, 0, &r);
+    v = vrecord_check(&r, "a.one");
+    assert_int_equal(v->status, V_ERROR);
+    assert_string_equal(v->why, "hospes does not answer any more (it waited for long)");
+    snprintf(path, sizeof(path), "%s/cells/%s/threads-a.one.txt", lab.out, r.cell);
+    assert_int_equal(vtext_read(path, 1 << 20, &text, &len, &e), 0);
+    assert_string_equal(text, "thread 1\ncomm: fake\n");
+    free(text);
+    assert_int_equal(vrecord_exit(&r), 2);
+}
+
 static void a_shell_without_a_verdict_is_our_error(void **state)
 {
     struct fake_answer a[] = {{"a.one", {"mute"}}, {"a.two", {"reboot"}}, {NULL}};
@@ -298,6 +319,7 @@ int main(void)
         TEST(a_death_makes_the_rest_a_miss),
         TEST(a_host_that_dies_is_no_fault_of_the_guest),
         TEST(a_guest_that_hangs_is_given_up),
+        TEST(a_hospes_that_does_not_answer_is_our_error),
         TEST(a_shell_without_a_verdict_is_our_error),
         TEST(what_cannot_start_is_an_error),
         TEST(a_mandatory_check_that_was_skipped_prevents_validated),
