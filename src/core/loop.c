@@ -35,6 +35,8 @@ struct loop {
 
     struct alarm **heap;
     size_t alarms, room;
+    bool firing;    /* an alarm's fire() runs */
+    bool some_next; /* some alarm has next set */
 
     struct epoll_event ev[LOOP_BATCH]; /* the round being served; unwatch clears entries */
     int ev_count;
@@ -154,7 +156,12 @@ void loop_unwatch(struct loop *l, struct watch *w)
     }
 }
 
-/* --- alarms: a binary heap, each alarm knows its place --- */
+/* --- alarms: a binary heap, each alarm knows its place; those of the next round come last --- */
+
+static bool before(const struct alarm *a, const struct alarm *b)
+{
+    return a->next != b->next ? b->next : a->due < b->due;
+}
 
 static void put(struct loop *l, size_t i, struct alarm *a)
 {
@@ -166,7 +173,7 @@ static void sift_up(struct loop *l, size_t i)
 {
     struct alarm *a = l->heap[i];
 
-    while (i > 0 && l->heap[(i - 1) / 2]->due > a->due) {
+    while (i > 0 && before(a, l->heap[(i - 1) / 2])) {
         put(l, i, l->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
@@ -179,9 +186,9 @@ static void sift_down(struct loop *l, size_t i)
     size_t c;
 
     while ((c = 2 * i + 1) < l->alarms) {
-        if (c + 1 < l->alarms && l->heap[c + 1]->due < l->heap[c]->due)
+        if (c + 1 < l->alarms && before(l->heap[c + 1], l->heap[c]))
             c++;
-        if (l->heap[c]->due >= a->due)
+        if (!before(l->heap[c], a))
             break;
         put(l, i, l->heap[c]);
         i = c;
@@ -201,6 +208,8 @@ void loop_arm(struct loop *l, struct alarm *a, uint64_t due_ns)
         l->room = room;
     }
     a->due = due_ns;
+    a->next = l->firing;
+    l->some_next |= a->next;
     l->heap[l->alarms] = a;
     sift_up(l, l->alarms++);
 }
@@ -221,18 +230,33 @@ void loop_disarm(struct loop *l, struct alarm *a)
     sift_up(l, last->at - 1);
 }
 
+/* What alarms of the last round have armed is like the others from here on. */
+static void next_round(struct loop *l)
+{
+    l->firing = false;
+    if (!l->some_next)
+        return;
+    l->some_next = false;
+    for (size_t i = 0; i < l->alarms; i++)
+        l->heap[i]->next = false;
+    for (size_t i = l->alarms / 2; i-- > 0;)
+        sift_down(l, i);
+}
+
 static int fire_due(struct loop *l)
 {
     uint64_t now = loop_now(l);
     int ran = 0;
 
-    while (l->alarms && l->heap[0]->due <= now) {
+    while (l->alarms && !l->heap[0]->next && l->heap[0]->due <= now) {
         struct alarm *a = l->heap[0];
 
         loop_disarm(l, a);
+        l->firing = true;
         a->fire(a);
         ran++;
     }
+    l->firing = false;
     return ran;
 }
 
@@ -371,10 +395,14 @@ static int64_t wait_for(const struct loop *l, int64_t timeout_ns)
 
 int loop_step(struct loop *l, int64_t timeout_ns)
 {
-    int64_t ns = wait_for(l, timeout_ns);
-    struct timespec ts = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    bool firing = l->firing; /* an alarm's fire() may step the loop itself */
+    struct timespec ts;
     int ran = 0, n;
+    int64_t ns;
 
+    next_round(l);
+    ns = wait_for(l, timeout_ns);
+    ts = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
     n = epoll_pwait2(l->epfd, l->ev, LOOP_BATCH, ns < 0 ? NULL : &ts, NULL);
     if (n < 0 && errno != EINTR)
         return -errno;
@@ -394,7 +422,9 @@ int loop_step(struct loop *l, int64_t timeout_ns)
     }
     l->ev_count = 0;
     ran += run_tasks(l);
-    return ran + fire_due(l);
+    ran += fire_due(l);
+    l->firing = firing;
+    return ran;
 }
 
 static void set_running(struct loop *l, bool running)

@@ -25,6 +25,7 @@ struct alarm {
     void (*fire)(struct alarm *a); /* disarmed when it is called; may arm again */
     uint64_t due;                  /* ns; private, as is all that follows */
     size_t at;                     /* heap index + 1, 0 while not armed */
+    bool next;                     /* armed by an alarm that fired in this round */
 };
 
 /* Work for the loop that is done once, however often it was asked for meanwhile. What a guest can
@@ -46,7 +47,8 @@ MUST int loop_rewatch(struct loop *l, struct watch *w, uint32_t want);
 /* ready() does not run after this returns, not even for events already collected. */
 void loop_unwatch(struct loop *l, struct watch *w);
 
-/* Arming an armed alarm moves it. A due time in the past fires in the next round. */
+/* Arming an armed alarm moves it. A due time in the past fires in this round, or in the next when
+ * it is an alarm that arms it: alarms that arm each other do not keep the loop from its sockets. */
 void loop_arm(struct loop *l, struct alarm *a, uint64_t due_ns);
 void loop_disarm(struct loop *l, struct alarm *a);
 uint64_t loop_now(const struct loop *l);

@@ -187,6 +187,61 @@ static void posts_leave_time_for_alarms(void **state)
     loop_destroy(a.l);
 }
 
+struct mill {
+    struct alarm a;
+    struct loop *l;
+    struct mill *other;
+    int turns;
+};
+
+static void turn(struct alarm *a)
+{
+    struct mill *m = container_of(a, struct mill, a);
+
+    if (++m->turns < 1000)
+        loop_arm(m->l, &m->other->a, 0);
+}
+
+static void step_within(struct alarm *a)
+{
+    struct mill *m = container_of(a, struct mill, a);
+
+    loop_arm(m->l, &m->other->a, 0);
+    assert_int_equal(loop_step(m->l, 0), 1);
+    m->turns++;
+}
+
+static void alarms_leave_time_for_others(void **state)
+{
+    struct timed last = {.a.fire = note};
+    struct mill m[2] = {{.a.fire = turn}, {.a.fire = turn}};
+    struct err e;
+
+    (void)state;
+    fired = 0;
+    assert_int_equal(loop_create_fake(&m[0].l, &e), 0);
+    m[1].l = m[0].l;
+    m[0].other = &m[1];
+    m[1].other = &m[0];
+    loop_arm(m[0].l, &m[0].a, 0);
+    loop_arm(m[0].l, &last.a, 5);
+    loop_advance(m[0].l, 10);
+    assert_int_equal(loop_step(m[0].l, 0), 2);
+    assert_int_equal(m[0].turns + m[1].turns, 1);
+    assert_int_equal(fired, 1);
+    loop_arm(m[0].l, &last.a, 5);
+    assert_int_equal(loop_step(m[0].l, -1), 2); /* both, and without waiting */
+    assert_int_equal(m[0].turns + m[1].turns, 2);
+    assert_int_equal(fired, 2);
+
+    /* A device that waits for its requests steps the loop from an alarm. */
+    m[0].a.fire = step_within;
+    assert_int_equal(loop_step(m[0].l, 0), 1);
+    assert_int_equal(m[0].turns, 2);
+    assert_int_equal(m[1].turns, 2);
+    loop_destroy(m[0].l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +250,7 @@ int main(void)
         cmocka_unit_test(posts_come_from_other_threads),
         cmocka_unit_test(tasks_run_once_a_round),
         cmocka_unit_test(posts_leave_time_for_alarms),
+        cmocka_unit_test(alarms_leave_time_for_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
