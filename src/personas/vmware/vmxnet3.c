@@ -207,8 +207,11 @@ static void features(struct vmxnet3 *x)
     x->s.lro = f & UPT1_F_LRO && x->revision >= 2 && x->s.rx_csum;
     if (!(f & UPT1_F_RSS) || !vmxnet3_rss_load(x))
         x->s.rss.on = false;
-    for (unsigned i = 0; i < ARRAY_SIZE(s.vlan); i++)
+    x->s.vlan_filter = false;
+    for (unsigned i = 0; i < ARRAY_SIZE(s.vlan); i++) {
         le32_put(x->s.vlan + 4 * i, le32_get(s.vlan[i]));
+        x->s.vlan_filter |= le32_get(s.vlan[i]) != 0;
+    }
     loop_post(x->pci.dev.env.loop, x->s.lro && x->caps.rx & lro ? offloads_on : offloads_off, x);
 }
 

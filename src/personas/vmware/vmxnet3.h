@@ -52,6 +52,7 @@ struct vmxnet3_state {
     uint64_t queues; /* address of the queue descriptors */
     uint8_t ntx, nrx, event_intr;
     bool auto_mask, rx_csum, rx_vlan, lro;
+    bool vlan_filter; /* by vlan[]; a driver that filters sets a bit, if only that of 0 */
     struct vmxnet3_rss rss;
     struct vmxnet3_moderation coalesce;
     uint8_t vlan[512]; /* a bit for each identifier that is let in */

@@ -307,7 +307,7 @@ static bool rx_wanted(const struct vmxnet3 *x)
 
     if (x->s.rx_mode & VMXNET3_RXM_PROMISC)
         return true;
-    if (rx_tagged(x) && !(x->s.vlan[id / 8] >> id % 8 & 1))
+    if (x->s.vlan_filter && rx_tagged(x) && !(x->s.vlan[id / 8] >> id % 8 & 1))
         return false;
     if (c == VMXNET3_MCAST && x->s.rx_mode & VMXNET3_RXM_ALL_MULTI)
         return true;

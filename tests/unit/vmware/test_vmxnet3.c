@@ -484,7 +484,13 @@ static void tags_are_taken_off_and_filtered(void **state)
     be16_put(frame + 12, 0x8100);
     be16_put(frame + 14, 0x6000 | 100);
     be16_put(frame + 16, 0x88b5);
+    again(1, UPT1_F_RXCSUM, 1);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[2]), sizeof(frame)); /* the BSDs set no filter */
     again(1, UPT1_F_RXCSUM | UPT1_F_RXVLAN, 1);
+    shared()->vlan[0] = le32_of(1);
+    command(VMXNET3_CMD_UPDATE_VLAN_FILTERS);
     loopnet_put(net, frame, sizeof(frame), NULL);
     fake_env_run(&f);
     assert_int_equal(le32_get(comp(RXC, 0).word[3]), 0); /* not let in */
