@@ -197,18 +197,19 @@ struct vmxnet3_desc {
     le32 word2, word3;
 };
 WIRE_SIZE(struct vmxnet3_desc, 16);
-#define VMXNET3_LEN 0x3fffu      /* word2; 0 means 16384 */
-#define VMXNET3_TX_GEN 0x4000u   /* word2 */
-#define VMXNET3_TX_EOP 0x1000u   /* word3 */
-#define VMXNET3_TX_CQ 0x2000u    /* word3 */
-#define VMXNET3_TX_TI 0x8000u    /* word3: tag in 31:16 */
-#define VMXNET3_TX_OCO 0x8000u   /* word2: the outer checksum, too */
-#define VMXNET3_TX_HLEN 0x3ffu   /* word3; MSS or offset in word2 31:18 */
-#define VMXNET3_RX_BODY 0x4000u  /* word2 */
-#define VMXNET3_GEN 0x80000000u  /* word2 of an rx buffer, word3 of completions */
-#define VMXNET3_RCD_EOP 0x4000u  /* word0 */
-#define VMXNET3_RCD_SOP 0x8000u  /* word0 */
-#define VMXNET3_RCD_TUC 0x10000u /* word3 */
+#define VMXNET3_LEN 0x3fffu         /* word2; 0 means 16384 */
+#define VMXNET3_TX_GEN 0x4000u      /* word2 */
+#define VMXNET3_TX_EOP 0x1000u      /* word3 */
+#define VMXNET3_TX_CQ 0x2000u       /* word3 */
+#define VMXNET3_TX_TI 0x8000u       /* word3: tag in 31:16 */
+#define VMXNET3_TX_OCO 0x8000u      /* word2: the outer checksum, too */
+#define VMXNET3_TX_HLEN 0x3ffu      /* word3; MSS or offset in word2 31:18 */
+#define VMXNET3_RX_BODY 0x4000u     /* word2 */
+#define VMXNET3_GEN 0x80000000u     /* word2 of an rx buffer, word3 of completions */
+#define VMXNET3_RCD_EOP 0x4000u     /* word0 */
+#define VMXNET3_RCD_SOP 0x8000u     /* word0 */
+#define VMXNET3_RCD_CNC 0x40000000u /* word0: no checksum was looked at */
+#define VMXNET3_RCD_TUC 0x10000u    /* word3 */
 #define VMXNET3_RCD_UDP 0x20000u
 #define VMXNET3_RCD_TCP 0x40000u
 #define VMXNET3_RCD_IPC 0x80000u

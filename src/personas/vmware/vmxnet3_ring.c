@@ -451,7 +451,8 @@ static int rx_complete(struct vmxnet3 *x, unsigned index, const struct rx_part *
             word[3] |= a->flags & (VMXNET3_CDTYPE_RXCOMP_LRO | 0xffff);
         }
         if (i + 1 == parts) {
-            word[0] |= VMXNET3_RCD_EOP;
+            /* Without this, drivers take sums that are not vouched for as wrong. */
+            word[0] |= VMXNET3_RCD_EOP | (a->flags & VMXNET3_RCD_TUC ? 0 : VMXNET3_RCD_CNC);
             word[2] |= a->tag;
             word[3] |= a->flags & ~(VMXNET3_CDTYPE_RXCOMP_LRO | 0xffffu);
         }

@@ -231,7 +231,8 @@ static void a_frame_comes_in_and_interrupts_once_until_unmasked(void **state)
     frame_in(p, sizeof(p));
     loopnet_put(net, p, sizeof(p), NULL);
     fake_env_run(&f);
-    assert_int_equal(le32_get(comp(RXC, 0).word[0]), VMXNET3_RCD_SOP | VMXNET3_RCD_EOP);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]),
+                     VMXNET3_RCD_SOP | VMXNET3_RCD_EOP | VMXNET3_RCD_CNC);
     assert_int_equal(le32_get(comp(RXC, 0).word[2]), 60);
     assert_int_equal(le32_get(comp(RXC, 0).word[3]), VMXNET3_CDTYPE_RXCOMP | VMXNET3_GEN);
     assert_memory_equal(ram(BUFFERS, 60), p, 60);
@@ -252,7 +253,8 @@ static void a_large_frame_goes_on_in_the_second_ring(void **state)
     fake_env_run(&f);
     assert_int_equal(le32_get(comp(RXC, 0).word[0]), VMXNET3_RCD_SOP);
     assert_int_equal(le32_get(comp(RXC, 1).word[0]), 1 << 16);
-    assert_int_equal(le32_get(comp(RXC, 2).word[0]), 1 | 1 << 16 | VMXNET3_RCD_EOP);
+    assert_int_equal(le32_get(comp(RXC, 2).word[0]),
+                     1 | 1 << 16 | VMXNET3_RCD_EOP | VMXNET3_RCD_CNC);
     assert_int_equal(le32_get(comp(RXC, 2).word[2]), 5000 - 4096);
 }
 
@@ -452,6 +454,26 @@ static void the_drivers_key_and_table_choose_the_queue(void **state)
     fake_env_run(&f);
 }
 
+/* FreeBSD and NetBSD drop a frame whose sums the card says it looked at and does not vouch for. */
+static void a_checksum_that_nobody_looked_at_is_not_called_wrong(void **state)
+{
+    struct net_meta m = {.flags = NET_CSUM_OK};
+    uint8_t frame[100];
+
+    ip_frame(frame, sizeof(frame), 6);
+    loopnet_put(net, frame, sizeof(frame), NULL);
+    loopnet_put(net, frame, sizeof(frame), &m);
+    ip_frame(frame, sizeof(frame), 17);
+    frame[23] = 1; /* ICMP, which has no flags */
+    loopnet_put(net, frame, sizeof(frame), &m);
+    fake_env_run(&f);
+    assert_int_equal(le32_get(comp(RXC, 0).word[0]) & VMXNET3_RCD_CNC, VMXNET3_RCD_CNC);
+    assert_int_equal(le32_get(comp(RXC, 1).word[0]) & VMXNET3_RCD_CNC, 0);
+    assert_int_equal(le32_get(comp(RXC, 1).word[3]) & (VMXNET3_RCD_TUC | VMXNET3_RCD_IPC),
+                     VMXNET3_RCD_TUC | VMXNET3_RCD_IPC);
+    assert_int_equal(le32_get(comp(RXC, 2).word[0]) & VMXNET3_RCD_CNC, VMXNET3_RCD_CNC);
+}
+
 static void large_frames_come_whole_with_their_segments_counted(void **state)
 {
     struct net_meta m = {.gso = NET_GSO_TCP4, .gso_size = 1000, .hdr_len = 54};
@@ -639,6 +661,7 @@ int main(void)
         TEST(the_address_is_read_and_changed),
         TEST(small_frames_go_into_the_data_ring),
         TEST(the_drivers_key_and_table_choose_the_queue),
+        TEST(a_checksum_that_nobody_looked_at_is_not_called_wrong),
         TEST(large_frames_come_whole_with_their_segments_counted),
         TEST(tags_are_taken_off_and_filtered),
         TEST(interrupts_are_held_back_as_asked),
