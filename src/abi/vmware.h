@@ -17,6 +17,7 @@
 
 #define BDOOR_MAGIC 0x564d5868u
 #define BDOOR_PORT 0x5658
+#define BDOOR_HB_PORT 0x5659 /* REP INSB and OUTSB */
 #define BALLOON_PORT 0x5670
 #define BALLOON_MAGIC 0x456c6d6fu
 
@@ -72,6 +73,9 @@ enum message_status {
     MESSAGE_STATUS_CLOSED = 0x04,
     MESSAGE_STATUS_CPT = 0x10,
 };
+/* The high-bandwidth port: EBX as below, the length in ECX, the channel in EDX 31:16, the cookie's
+ * halves in EBP and EDI (out) or ESI and EBP (in). EBX stays when it was done. */
+enum { BDOOR_HB_CMD_MESSAGE = 0, BDOOR_HB_SUCCESS = 1 << 16 };
 #define RPCI_PROTOCOL_NUM 0x49435052u /* the guest asks */
 #define TCLO_PROTOCOL_NUM 0x4f4c4354u /* the host asks */
 #define GUESTMSG_FLAG_COOKIE 0x80000000u

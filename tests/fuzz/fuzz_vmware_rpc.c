@@ -7,7 +7,7 @@
 #include "fuzz.h"
 #include "personas/vmware/rpc.h"
 
-enum { CALL = 12 };
+enum { CALL = 12, BYTE = 8 /* through the other port */ };
 
 /* The last cookie of each channel, so that some calls get through. */
 static uint32_t cookie[GUESTMSG_MAX_CHANNEL][2];
@@ -25,6 +25,13 @@ static void call(struct rpc *r, const uint8_t *p, uint64_t now)
         b.bx = (p[3] & 1 ? RPCI_PROTOCOL_NUM : TCLO_PROTOCOL_NUM) | (p[3] & 2 ? 1u << 31 : 0);
     if (p[0] % 9 == MESSAGE_TYPE_SENDSIZE)
         b.bx %= p[3] & 1 ? 64 : UINT32_MAX;
+    if (p[0] % 9 == BYTE) {
+        uint8_t byte = p[4];
+
+        b.bx = p[3] & 2 ? BDOOR_HB_SUCCESS : b.bx;
+        (void)!rpc_byte(r, &b, p[3] & 1 ? ACC_WRITE : ACC_READ, &byte);
+        return;
+    }
     rpc_call(r, &b, now);
     if (p[0] % 9 == MESSAGE_TYPE_OPEN && b.cx >> 16 == MESSAGE_STATUS_SUCCESS) {
         cookie[b.dx >> 16][0] = b.si;

@@ -3,9 +3,8 @@
  * backdoor.c - VMware's port 0x5658: a guest calls its hypervisor by an IN with a magic number.
  *
  * Document: open-vm-tools backdoor_def.h, Linux arch/x86/kernel/cpu/vmware.c. Modelled: version,
- * clocks, identity, memory size, processor facts, stolen time, messages, the pointer. Not modelled:
- * the high-bandwidth port, firmware's own commands, hypercalls by VMCALL (KVM answers those
- * itself).
+ * clocks, identity, memory size, processor facts, stolen time, messages (also by port 0x5659), the
+ * pointer. Not modelled: firmware's own commands, hypercalls by VMCALL (KVM answers those itself).
  *
  * Results go to the registers and, for EAX, also to the port's data: KVM takes EAX from the one in
  * ring 0 and from the other in ring 3. Ring 3 comes here only with kvm.enable_vmware_backdoor=1.
@@ -251,6 +250,43 @@ static bool wants_cpl(uint32_t cmd)
     return cmd == BDOOR_CMD_STEALCLOCK || is_mouse(cmd);
 }
 
+/* With the lock held: something came in that the machine should know. */
+static bool has_event(struct vmware *w, enum machine_event *what, char *text, size_t n)
+{
+    return vmware_balloon_event(w, what, text, n) || rpc_event(w->rpc, what, text, n);
+}
+
+/* One byte of a string instruction, which KVM takes apart. A call that fails shows in EBX. */
+static enum verdict high_bandwidth(struct vmware *w, struct vcpu *v, enum access dir, uint32_t *val)
+{
+    uint8_t byte = (uint8_t)*val;
+    char text[RPC_TEXT];
+    enum machine_event what;
+    struct backdoor b;
+    bool done, told;
+    struct regs r;
+
+    v->host->ops->vcpu_get_regs(v, &r);
+    if ((uint32_t)r.rax != BDOOR_MAGIC)
+        return VERDICT_NOT_MINE;
+    b = (struct backdoor){.bx = (uint32_t)r.rbx, .dx = (uint32_t)r.rdx};
+    b.si = (uint32_t)(dir == ACC_WRITE ? r.rbp : r.rsi);
+    b.di = (uint32_t)(dir == ACC_WRITE ? r.rdi : r.rbp);
+    pthread_mutex_lock(&w->lock);
+    done = rpc_byte(w->rpc, &b, dir, &byte);
+    told = has_event(w, &what, text, sizeof(text));
+    pthread_mutex_unlock(&w->lock);
+    if (told)
+        w->p.env.event(w->p.env.event_arg, what, text);
+    if (!done) {
+        byte = UINT8_MAX;
+        r.rbx = 0;
+        v->host->ops->vcpu_set_regs(v, &r);
+    }
+    *val = byte;
+    return VERDICT_DONE;
+}
+
 enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, unsigned size,
                            enum access dir, uint32_t *val)
 {
@@ -263,7 +299,9 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
     struct regs r;
     bool told;
 
-    if (dir != ACC_READ || size != 4)
+    if (port == BDOOR_HB_PORT && size == 1)
+        return high_bandwidth(w, v, dir, val);
+    if (port == BDOOR_HB_PORT || dir != ACC_READ || size != 4)
         return VERDICT_NOT_MINE;
     v->host->ops->vcpu_get_regs(v, &r);
     if ((uint32_t)r.rax != magic)
@@ -284,8 +322,7 @@ enum verdict backdoor_port(struct persona *p, struct vcpu *v, uint16_t port, uns
         vmware_mouse_call(w, s.ss.dpl, &b);
     else
         command(w, v, s.ss.dpl, &b);
-    told = vmware_balloon_event(w, &what, text, sizeof(text)) ||
-           rpc_event(w->rpc, &what, text, sizeof(text));
+    told = has_event(w, &what, text, sizeof(text));
     pthread_mutex_unlock(&w->lock);
     if (told)
         p->env.event(p->env.event_arg, what, text);

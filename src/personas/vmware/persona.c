@@ -157,6 +157,7 @@ static int vmware_create(const struct persona_env *env, struct persona **out, st
         return rc;
     }
     h->ops->watch_port(h, BDOOR_PORT);
+    h->ops->watch_port(h, BDOOR_HB_PORT);
     h->ops->watch_port(h, BALLOON_PORT);
     if (!(h->ops->caps(h) & HOST_CAP_VMWARE_PORT))
         log_line(LOG_INFO, "vmware",

@@ -2,9 +2,10 @@
 /*
  * rpc.c - GuestRPC channels over the backdoor: the guest's questions (RPCI) and ours (TCLO).
  *
- * Document: open-vm-tools (lib/message, lib/rpcIn, lib/rpcOut). Modelled: both protocols four bytes
- * a call, cookies, 128 channels of 64 KiB. Not modelled: the high-bandwidth port 0x5659, which
- * guests use only when a status offers it, and the vsock transport.
+ * Document: open-vm-tools (lib/message, lib/rpcIn, lib/rpcOut), OpenBSD's vmt. Modelled: both
+ * protocols four bytes a call, cookies, 128 channels of 64 KiB, the high-bandwidth port 0x5659 a
+ * byte a call. Not modelled: the offer of that port, which would make nothing faster, and the vsock
+ * transport.
  *
  * A TCLO channel is polled by the guest: it sends its last answer (empty at first), then asks for
  * a message. The first messages introduce us; then the machine's requests go out, one at a time.
@@ -164,7 +165,7 @@ static uint32_t call_open(struct rpc *r, struct backdoor *b)
     c->cookie_wanted = b->bx & GUESTMSG_FLAG_COOKIE;
     if (getrandom(c->cookie, sizeof(c->cookie), 0) != sizeof(c->cookie))
         c->cookie_wanted = false;
-    b->dx = (b->dx & 0xffff) | id << 16;
+    b->dx = id << 16;
     b->si = c->cookie[0];
     b->di = c->cookie[1];
     return MESSAGE_STATUS_SUCCESS;
@@ -212,7 +213,7 @@ static uint32_t call_recvsize(struct rpc *r, struct rpc_channel *c, struct backd
         return MESSAGE_STATUS_SUCCESS;
     c->out_at = 0;
     b->bx = c->out_len;
-    b->dx = (b->dx & 0xffff) | (uint32_t)MESSAGE_TYPE_SENDSIZE << 16;
+    b->dx = (uint32_t)MESSAGE_TYPE_SENDSIZE << 16;
     return MESSAGE_STATUS_SUCCESS | MESSAGE_STATUS_DORECV;
 }
 
@@ -226,7 +227,7 @@ static uint32_t call_recvpayload(struct rpc_channel *c, struct backdoor *b)
     memcpy(&word, c->out + c->out_at, n);
     c->out_at += n;
     b->bx = word;
-    b->dx = (b->dx & 0xffff) | (uint32_t)MESSAGE_TYPE_SENDPAYLOAD << 16;
+    b->dx = (uint32_t)MESSAGE_TYPE_SENDPAYLOAD << 16;
     return MESSAGE_STATUS_SUCCESS;
 }
 
@@ -261,25 +262,56 @@ static uint32_t channel_call(struct rpc *r, struct rpc_channel *c, struct backdo
     }
 }
 
+/* The caller's channel, open or not; NULL: there is none, or it is another program's. */
+static struct rpc_channel *channel_of(struct rpc *r, const struct backdoor *b)
+{
+    struct rpc_channel *c;
+    size_t id;
+
+    if (!idx_in(b->dx >> 16, GUESTMSG_MAX_CHANNEL, &id))
+        return NULL;
+    c = &r->channel[id];
+    if (c->open && c->cookie_wanted && (b->si != c->cookie[0] || b->di != c->cookie[1]))
+        return NULL;
+    return c;
+}
+
 void rpc_call(struct rpc *r, struct backdoor *b, uint64_t now)
 {
     struct rpc_channel *c = NULL;
     uint32_t status = 0;
-    size_t id;
 
     if (b->cx >> 16 == MESSAGE_TYPE_OPEN)
         status = call_open(r, b);
-    else if (idx_in(b->dx >> 16, GUESTMSG_MAX_CHANNEL, &id))
-        c = &r->channel[id];
-    if (c && c->open && c->cookie_wanted && (b->si != c->cookie[0] || b->di != c->cookie[1]))
-        c = NULL; /* another program's channel */
+    else
+        c = channel_of(r, b);
     if (c && c->open)
         status = channel_call(r, c, b, now);
     else if (c)
         status = MESSAGE_STATUS_CLOSED;
     if (!(status & MESSAGE_STATUS_SUCCESS))
         r->refused++;
-    b->cx = (b->cx & 0xffff) | status << 16;
+    b->cx = status << 16; /* lower halves are zero: BSD drivers look */
+}
+
+bool rpc_byte(struct rpc *r, const struct backdoor *b, enum access dir, uint8_t *byte)
+{
+    struct rpc_channel *c = channel_of(r, b);
+    bool out = dir == ACC_WRITE;
+
+    if ((b->bx & 0xffff) != BDOOR_HB_CMD_MESSAGE || !c || !c->open ||
+        (out ? !c->receiving : !c->out || c->out_at >= c->out_len)) {
+        r->refused++;
+        return false;
+    }
+    if (!out) {
+        *byte = c->out[c->out_at++];
+        return true;
+    }
+    c->in[c->in_have++] = *byte;
+    if (c->in_have == c->in_want)
+        message(r, c);
+    return true;
 }
 
 /* --- for the persona --- */

@@ -19,6 +19,9 @@ void rpc_reset(struct rpc *r);
 
 /* One MESSAGE call. now: ns, of the same clock as in the other calls. */
 void rpc_call(struct rpc *r, struct backdoor *b, uint64_t now);
+/* A byte of a message's payload through the high-bandwidth port; b: its channel and, where a
+ * MESSAGE call has it, its cookie. false: none was due. */
+MUST bool rpc_byte(struct rpc *r, const struct backdoor *b, enum access dir, uint8_t *byte);
 
 /* A variable guestinfo.NAME of the host's. -ENOSPC: too many or too long. */
 MUST int rpc_set(struct rpc *r, const char *name, const char *value, size_t n);

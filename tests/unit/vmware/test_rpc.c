@@ -41,7 +41,7 @@ static uint32_t call(const struct chan *c, enum message_type type, uint32_t bx,
                              .si = c->si,
                              .di = c->di};
     rpc_call(r, out, NOW);
-    assert_int_equal(out->cx & 0xffff, BDOOR_CMD_MESSAGE);
+    assert_int_equal(out->cx & 0xffff, 0);
     return out->cx >> 16;
 }
 
