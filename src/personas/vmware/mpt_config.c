@@ -4,7 +4,7 @@
  *
  * Each phy of the SAS1068 is a device of its own with one disk behind it. What a driver writes is
  * kept until power goes: bus parameters of the 53C1030's devices (which are then what was
- * negotiated) and the coalescing of replies (which does not happen).
+ * negotiated), its port's settings and the coalescing of replies (which does not happen).
  */
 #include <string.h>
 
@@ -14,8 +14,9 @@
 enum {
     PAGE_MAX = 512,
     SYNC_OFFSET = 127,
-    ENCLOSURE = 1, /* its handle */
-    MAX_ID = 255,  /* of what a manufacturer would program */
+    ENCLOSURE = 1,             /* its handle */
+    ON_BUS_TIMER = 0x07000000, /* a driver takes none at all for a board without settings */
+    MAX_ID = 255,              /* of what a manufacturer would program */
     CHANGEABLE = MPI_CONFIG_PAGEATTR_CHANGEABLE,
     PERSISTENT = MPI_CONFIG_PAGEATTR_PERSISTENT,
 };
@@ -46,6 +47,8 @@ void mpt_config_reset(struct mpt *p)
 {
     for (unsigned i = 0; i < MPT_TARGETS; i++)
         p->s.requested[i] = le32_of(BUS_PARAMETERS);
+    p->s.port_1.configuration = le32_of(MPT_OWN_TARGET | UINT32_C(1) << (16 + MPT_OWN_TARGET));
+    p->s.port_1.on_bus_timer_value = le32_of(ON_BUS_TIMER);
 }
 
 /* --- of both --- */
@@ -131,11 +134,21 @@ static bool scsi_port_0(struct mpt *p, uint32_t addr, uint8_t *out)
 
 static bool scsi_port_1(struct mpt *p, uint32_t addr, uint8_t *out)
 {
-    struct mpi_scsi_port_1 *m = (void *)out;
-
-    (void)p;
     (void)addr;
-    m->configuration = le32_of(MPT_OWN_TARGET | UINT32_C(1) << (16 + MPT_OWN_TARGET));
+    memcpy(out, &p->s.port_1, sizeof(p->s.port_1));
+    return true;
+}
+
+/* The controller's own target is where it is. */
+static bool scsi_port_1_store(struct mpt *p, uint32_t addr, const uint8_t *in)
+{
+    struct mpi_scsi_port_1 m;
+
+    (void)addr;
+    memcpy(&m, in, sizeof(m));
+    if ((le32_get(m.configuration) & 0xff) != MPT_OWN_TARGET)
+        return false;
+    p->s.port_1 = m;
     return true;
 }
 
@@ -415,7 +428,7 @@ static const struct page common[] = {
 };
 static const struct page parallel[] = {
     {TYPE(SCSI_PORT), 0, 0, 2, 0x0c, scsi_port_0, NULL},
-    {TYPE(SCSI_PORT), 0, 1, 3, 0x10, scsi_port_1, NULL},
+    {TYPE(SCSI_PORT) | CHANGEABLE, 0, 1, 3, 0x10, scsi_port_1, scsi_port_1_store},
     {TYPE(SCSI_PORT) | PERSISTENT, 0, 2, 2, 0x4c, scsi_port_2, NULL},
     {TYPE(SCSI_DEVICE), 0, 0, 4, 0x0c, scsi_device_0, NULL},
     {TYPE(SCSI_DEVICE) | CHANGEABLE, 0, 1, 5, 0x10, scsi_device_1, scsi_device_1_store},

@@ -39,6 +39,7 @@ struct mpt_state {
     unsigned hs_want, hs_have, hs_size, hs_at; /* bytes */
     le32 requested[MPT_TARGETS]; /* bus parameters per device, as the driver wants them */
     le32 configuration[MPT_TARGETS];
+    struct mpi_scsi_port_1 port_1; /* of the 53C1030 */
     uint32_t coalescing_flags, coalescing_timeout;
     uint8_t coalescing_depth;
     uint32_t changes[MPT_TARGETS]; /* of a phy's link */

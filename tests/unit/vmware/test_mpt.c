@@ -513,6 +513,19 @@ static void pages_of_a_parallel_bus(void **s)
     assert_int_equal(r.header.page_length, 0x4c / 4);
     assert_int_equal(page(6, MPI_CONFIG_PAGETYPE_SCSI_PORT, 0, 2, 0, 0x4c, &r), 0);
     assert_int_equal(le32_at((uint8_t *)ram(DATA, 12) + 8), MPT_OWN_TARGET);
+    assert_int_equal(page(0, MPI_CONFIG_PAGETYPE_SCSI_PORT, 0, 1, 0, 0, &r), 0);
+    assert_int_equal(r.header.page_type & 0xf0, MPI_CONFIG_PAGEATTR_CHANGEABLE);
+    assert_int_equal(page(1, MPI_CONFIG_PAGETYPE_SCSI_PORT, 0, 1, 0, 16, &r), 0);
+    assert_int_not_equal(le32_at((uint8_t *)ram(DATA, 12) + 8),
+                         0); /* OpenBSD mends that, or fails */
+    le32_put((uint8_t *)ram(DATA, 12) + 8, 0x5678);
+    assert_int_equal(page(2, MPI_CONFIG_PAGETYPE_SCSI_PORT, 0, 1, 0, 16, &r), 0);
+    memset(ram(DATA, 16), 0, 16);
+    assert_int_equal(page(1, MPI_CONFIG_PAGETYPE_SCSI_PORT, 0, 1, 0, 16, &r), 0);
+    assert_int_equal(le32_at((uint8_t *)ram(DATA, 12) + 8), 0x5678);
+    *(uint8_t *)ram(DATA + 4, 1) = 6;
+    assert_int_equal(page(2, MPI_CONFIG_PAGETYPE_SCSI_PORT, 0, 1, 0, 16, &r),
+                     MPI_IOCSTATUS_CONFIG_INVALID_PAGE);
     memset(ram(DATA, 16), 0, 16);
     le32_put((uint8_t *)ram(DATA, 16) + 4, 0x1234);
     assert_int_equal(page(2, MPI_CONFIG_PAGETYPE_SCSI_DEVICE, 0, 1, 3, 16, &r), 0);
