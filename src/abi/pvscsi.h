@@ -38,7 +38,8 @@ enum pvscsi_command {
     PVSCSI_CMD_SETUP_MSG_RING = 8,
     PVSCSI_CMD_DEVICE_UNPLUG = 9,
     PVSCSI_CMD_SETUP_REQCALLTHRESHOLD = 10,
-    PVSCSI_CMD_LAST = 11,
+    PVSCSI_CMD_GET_MAX_TARGETS = 11,
+    PVSCSI_CMD_LAST = 12,
 };
 
 /* COMMAND_STATUS besides a command's own positive answer. */

@@ -190,6 +190,8 @@ static uint32_t run(struct pvscsi *p)
         return setup_msg_ring(p);
     case PVSCSI_CMD_SETUP_REQCALLTHRESHOLD:
         return setup_threshold(p);
+    case PVSCSI_CMD_GET_MAX_TARGETS:
+        return PVSCSI_TARGETS;
     default:
         return (uint32_t)PVSCSI_COMMAND_PROCESSING_FAILED;
     }
