@@ -4,8 +4,9 @@
  *
  * Document: open-vm-tools, vmbackup.h. The host sends vmbackup.start; the tools run the guest's
  * scripts, freeze its file systems and say prov.snapshotCommit; the host sends
- * vmbackup.snapshotDone, they thaw and say req.done. Not modelled: manifests of writers, options
- * (startWithOpts), which only Windows has a use for.
+ * vmbackup.snapshotDone, they thaw and say req.done. The argument of vmbackup.start asks for a
+ * manifest, as ESXi does: OpenBSD knows the command in no other form. Not modelled: what manifests
+ * say, options (startWithOpts), which only Windows has a use for.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 #include "personas/vmware/rpc.h"
 
-static const char start[] = "vmbackup.start 0";
+static const char start[] = "vmbackup.start 1";
 static const char done[] = "vmbackup.snapshotDone";
 
 int rpc_freeze(struct rpc *r, uint64_t now)

@@ -218,7 +218,7 @@ static void file_systems_freeze_when_the_guest_says_so(void **state)
     assert_int_equal(rpc_freeze(r, NOW), 0);
     assert_int_equal(rpc_freeze(r, NOW), -EALREADY);
     send_text(&tools, "");
-    assert_string_equal(receive(&tools), "vmbackup.start 0");
+    assert_string_equal(receive(&tools), "vmbackup.start 1");
     asks(&c, "vmbackup.eventSet reset 0 ", "1 ");
     send_text(&tools, "OK ");
     assert_false(rpc_event(r, &what, text, sizeof(text)));
@@ -228,6 +228,7 @@ static void file_systems_freeze_when_the_guest_says_so(void **state)
     assert_int_equal(what, MACHINE_ASK_DONE);
     assert_int_equal(rpc_thaw(r, NOW), 0);
     assert_string_equal(receive(&tools), "vmbackup.snapshotDone");
+    asks(&c, "vmbackup.eventSet req.genericManifest 0 /a/manifest", "1 ");
     asks(&c, "vmbackup.eventSet req.done 0 ", "1 "); /* before the answer, as Linux does */
     assert_true(rpc_event(r, &what, text, sizeof(text)));
     assert_int_equal(what, MACHINE_ASK_DONE);
@@ -243,12 +244,12 @@ static void a_freeze_that_fails_says_why(void **state)
 
     c = opened(RPCI_PROTOCOL_NUM);
     assert_int_equal(rpc_freeze(r, NOW), 0);
-    assert_string_equal(receive(&tools), "vmbackup.start 0");
+    assert_string_equal(receive(&tools), "vmbackup.start 1");
     send_text(&tools, "ERROR Unknown Command");
     assert_true(rpc_event(r, &what, text, sizeof(text)));
     assert_int_equal(what, MACHINE_ASK_FAILED);
     assert_int_equal(rpc_freeze(r, NOW), 0); /* it can be tried again */
-    assert_string_equal(receive(&tools), "vmbackup.start 0");
+    assert_string_equal(receive(&tools), "vmbackup.start 1");
     send_text(&tools, "OK ");
     asks(&c, "vmbackup.eventSet req.error 3 no room", "1 ");
     assert_true(rpc_event(r, &what, text, sizeof(text)));
