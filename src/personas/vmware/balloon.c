@@ -80,7 +80,9 @@ static void start(struct vmware *w, struct backdoor *c)
     w->balloon.held = 0;
     w->balloon.caps =
         c->bx & (VMW_BALLOON_BASIC_CMDS | VMW_BALLOON_BATCHED_CMDS | VMW_BALLOON_BATCHED_2M_CMDS);
-    c->ax = VMW_BALLOON_SUCCESS_WITH_CAPABILITIES;
+    /* Linux before 4.2 says just that, as the version of a protocol, and knows one success. */
+    c->ax = w->balloon.caps == VMW_BALLOON_BASIC_CMDS ? (uint32_t)VMW_BALLOON_SUCCESS
+                                                      : VMW_BALLOON_SUCCESS_WITH_CAPABILITIES;
     c->cx = w->balloon.caps;
 }
 

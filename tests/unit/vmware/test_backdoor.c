@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The backdoor's ports as instructions reach them: what the BSDs' vmt(4) does. */
+/* The backdoor's ports as instructions reach them: what the BSDs' vmt(4) and balloon drivers do. */
 #include "unit.h"
 
 #include <string.h>
@@ -158,11 +158,35 @@ static void bytes_that_nobody_announced_are_refused(void **state)
                      VERDICT_NOT_MINE);
 }
 
+static uint32_t balloon(uint32_t cmd, uint32_t arg)
+{
+    uint32_t val = 0;
+
+    regs = (struct regs){.rax = BALLOON_MAGIC, .rbx = arg, .rcx = cmd, .rdx = BALLOON_PORT};
+    assert_int_equal(backdoor_port(&w.p, &vcpu, BALLOON_PORT, 4, ACC_READ, &val), VERDICT_DONE);
+    return val;
+}
+
+static void old_balloon_drivers_know_one_success(void **state)
+{
+    uint32_t caps = VMW_BALLOON_BASIC_CMDS | VMW_BALLOON_BATCHED_CMDS;
+
+    (void)state;
+    assert_int_equal(balloon(VMW_BALLOON_CMD_START, caps), VMW_BALLOON_SUCCESS_WITH_CAPABILITIES);
+    assert_int_equal(regs.rcx, caps);
+    assert_int_equal(balloon(VMW_BALLOON_CMD_START, 2), VMW_BALLOON_SUCCESS); /* version 2 */
+    assert_int_equal(regs.rcx, VMW_BALLOON_BASIC_CMDS);
+    assert_int_equal(balloon(VMW_BALLOON_CMD_GUEST_ID, 1), VMW_BALLOON_SUCCESS);
+    assert_int_equal(balloon(VMW_BALLOON_CMD_GET_TARGET, 65536), VMW_BALLOON_SUCCESS);
+    assert_int_equal(regs.rbx, 0);
+}
+
 #define TEST(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(bsd_messages_go_through_the_high_bandwidth_port),
+        TEST(old_balloon_drivers_know_one_success),
         TEST(bytes_that_nobody_announced_are_refused),
     };
 
