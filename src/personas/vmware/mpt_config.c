@@ -4,7 +4,8 @@
  *
  * Each phy of the SAS1068 is a device of its own with one disk behind it. What a driver writes is
  * kept until power goes: bus parameters of the 53C1030's devices (which are then what was
- * negotiated), its port's settings and the coalescing of replies (which does not happen).
+ * negotiated), its port's settings, the SAS1068's I/O unit page 1, and the coalescing of replies
+ * (which does not happen).
  */
 #include <string.h>
 
@@ -17,6 +18,8 @@ enum {
     ENCLOSURE = 1,             /* its handle */
     ON_BUS_TIMER = 0x07000000, /* a driver takes none at all for a board without settings */
     MAX_ID = 255,              /* of what a manufacturer would program */
+    SAS_NUM_PHYS = 16,         /* in SAS I/O unit page 1 */
+    SAS_SATA_DEPTH = 17,       /* SATAMaxQDepth */
     CHANGEABLE = MPI_CONFIG_PAGEATTR_CHANGEABLE,
     PERSISTENT = MPI_CONFIG_PAGEATTR_PERSISTENT,
 };
@@ -49,6 +52,8 @@ void mpt_config_reset(struct mpt *p)
         p->s.requested[i] = le32_of(BUS_PARAMETERS);
     p->s.port_1.configuration = le32_of(MPT_OWN_TARGET | UINT32_C(1) << (16 + MPT_OWN_TARGET));
     p->s.port_1.on_bus_timer_value = le32_of(ON_BUS_TIMER);
+    p->s.sas_io_unit_1[SAS_NUM_PHYS] = MPT_TARGETS;
+    p->s.sas_io_unit_1[SAS_SATA_DEPTH] = 32;
 }
 
 /* --- of both --- */
@@ -235,7 +240,7 @@ static uint8_t link_rate(const struct mpt *p, unsigned phy)
     return mpt_present(p, phy) ? MPI_SAS_IOUNIT0_RATE_3_0 : MPI_SAS_IOUNIT0_RATE_UNKNOWN;
 }
 
-enum { IO_UNIT_0_HEAD = 16, IO_UNIT_1_HEAD = 20 };
+enum { IO_UNIT_0_HEAD = 16, IO_UNIT_1_HEAD = MPT_SAS_IO_UNIT_1_HEAD };
 _Static_assert(IO_UNIT_0_HEAD + MPT_TARGETS * sizeof(struct mpi_sas_io_unit0_phy) <= PAGE_MAX, "");
 
 static bool sas_io_unit_0(struct mpt *p, uint32_t addr, uint8_t *out)
@@ -258,14 +263,23 @@ static bool sas_io_unit_1(struct mpt *p, uint32_t addr, uint8_t *out)
 {
     struct mpi_sas_io_unit1_phy *phy = (void *)(out + IO_UNIT_1_HEAD);
 
-    (void)p;
     (void)addr;
-    out[16] = MPT_TARGETS; /* NumPhys */
+    memcpy(out, p->s.sas_io_unit_1, IO_UNIT_1_HEAD);
     for (unsigned i = 0; i < MPT_TARGETS; i++) {
         phy[i].port = (uint8_t)i;
         phy[i].max_min_link_rate = MPI_SAS_RATE_1_5_TO_3_0;
         phy[i].controller_phy_device_info = le32_of(phy_info());
     }
+    return true;
+}
+
+/* Its flags, depth and delays; the phys stay as they are. */
+static bool sas_io_unit_1_store(struct mpt *p, uint32_t addr, const uint8_t *in)
+{
+    (void)addr;
+    if (in[SAS_NUM_PHYS] != MPT_TARGETS)
+        return false;
+    memcpy(p->s.sas_io_unit_1, in, IO_UNIT_1_HEAD);
     return true;
 }
 
@@ -437,7 +451,8 @@ static const struct page parallel[] = {
 };
 static const struct page serial[] = {
     {EXT(SAS_IO_UNIT), 0, 4, IO_UNIT_0_HEAD + MPT_TARGETS * 16, sas_io_unit_0, NULL},
-    {EXT(SAS_IO_UNIT), 1, 7, IO_UNIT_1_HEAD + MPT_TARGETS * 12, sas_io_unit_1, NULL},
+    {TYPE(EXTENDED) | CHANGEABLE, MPI_CONFIG_EXTPAGETYPE_SAS_IO_UNIT, 1, 7,
+     IO_UNIT_1_HEAD + MPT_TARGETS * 12, sas_io_unit_1, sas_io_unit_1_store},
     {EXT(SAS_IO_UNIT), 2, 6, 0x14, sas_io_unit_2, NULL},
     {EXT(SAS_IO_UNIT), 3, 0, 0x2c, empty, NULL},
     {EXT(SAS_PHY), 0, 1, 0x24, sas_phy_0, NULL},

@@ -8,12 +8,13 @@
 #include "personas/vmware/mpt.h"
 
 enum {
-    MPT_FRAME = 128,       /* bytes of a request */
-    MPT_REPLY_MAX = 0x50,  /* bytes of the longest reply, IOC facts */
-    MPT_CREDITS = 128,     /* requests that a driver may have outstanding */
-    MPT_QUEUE = 512,       /* entries of each FIFO; what is outstanding never exceeds them */
-    MPT_MAX_PIECES = 1024, /* elements of a scatter list */
-    MPT_EVENTS = 32,       /* that wait for a reply frame */
+    MPT_FRAME = 128,             /* bytes of a request */
+    MPT_REPLY_MAX = 0x50,        /* bytes of the longest reply, IOC facts */
+    MPT_CREDITS = 128,           /* requests that a driver may have outstanding */
+    MPT_QUEUE = 512,             /* entries of each FIFO; what is outstanding never exceeds them */
+    MPT_MAX_PIECES = 1024,       /* elements of a scatter list */
+    MPT_SAS_IO_UNIT_1_HEAD = 20, /* bytes of that page before the phys */
+    MPT_EVENTS = 32,             /* that wait for a reply frame */
 };
 
 enum mpt_handshake { MPT_IDLE, MPT_WRITING, MPT_READING };
@@ -39,7 +40,8 @@ struct mpt_state {
     unsigned hs_want, hs_have, hs_size, hs_at; /* bytes */
     le32 requested[MPT_TARGETS]; /* bus parameters per device, as the driver wants them */
     le32 configuration[MPT_TARGETS];
-    struct mpi_scsi_port_1 port_1; /* of the 53C1030 */
+    struct mpi_scsi_port_1 port_1;                 /* of the 53C1030 */
+    uint8_t sas_io_unit_1[MPT_SAS_IO_UNIT_1_HEAD]; /* of the SAS1068: without the phys */
     uint32_t coalescing_flags, coalescing_timeout;
     uint8_t coalescing_depth;
     uint32_t changes[MPT_TARGETS]; /* of a phy's link */

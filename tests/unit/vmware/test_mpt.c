@@ -575,6 +575,30 @@ static void sas_devices_are_found_one_after_the_other(void **s)
                      MPI_IOCSTATUS_CONFIG_INVALID_PAGE);
 }
 
+/* OpenBSD wants 32 commands for each SATA disk, and gives up when it may not say so. */
+static void the_sas_io_units_settings_are_kept(void **s)
+{
+    enum { TYPE = MPI_CONFIG_PAGETYPE_EXTENDED, EXT = MPI_CONFIG_EXTPAGETYPE_SAS_IO_UNIT };
+    enum { SIZE = 20 + 16 * 12 };
+    struct mpi_config_reply r = {0};
+    uint8_t *pg = ram(DATA, SIZE);
+
+    (void)s;
+    assert_int_equal(page(0, TYPE, EXT, 1, 0, 0, &r), 0);
+    assert_int_equal(le16_get(r.ext_page_length), SIZE / 4);
+    assert_int_equal(r.header.page_type, TYPE | MPI_CONFIG_PAGEATTR_CHANGEABLE);
+    assert_int_equal(page(1, TYPE, EXT, 1, 0, SIZE, &r), 0);
+    assert_int_equal(pg[16], 16);
+    assert_int_equal(pg[17], 32);
+    pg[17] = 8;
+    assert_int_equal(page(2, TYPE, EXT, 1, 0, SIZE, &r), 0);
+    memset(pg, 0, SIZE);
+    assert_int_equal(page(1, TYPE, EXT, 1, 0, SIZE, &r), 0);
+    assert_int_equal(pg[17], 8);
+    pg[16] = 200;
+    assert_int_equal(page(2, TYPE, EXT, 1, 0, SIZE, &r), MPI_IOCSTATUS_CONFIG_INVALID_PAGE);
+}
+
 static void disks_come_and_go_with_events(void **s)
 {
     struct mem_disk *more = mem_disk_create(f.env.loop, MiB);
@@ -621,6 +645,7 @@ int main(void)
         P(too_many_requests_are_a_fault),
         P(pages_of_a_parallel_bus),
         S(sas_devices_are_found_one_after_the_other),
+        S(the_sas_io_units_settings_are_kept),
         S(disks_come_and_go_with_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
