@@ -209,6 +209,8 @@ static void identify_disk(struct ahci_slot *s)
     le16_put(id + 2 * 1, (uint16_t)cylinders);
     le16_put(id + 2 * 3, 16);
     le16_put(id + 2 * 6, 63);
+    le16_put(id + 2 * 47, 0x8000 | AHCI_MULTIPLE_MAX);
+    le16_put(id + 2 * 59, p->s.multiple ? 0x0100 | p->s.multiple : 0);
     le32_put(id + 2 * 60, (uint32_t)min_u64(p->size, 0x0fffffff));
     le16_put(id + 2 * 75, AHCI_SLOTS - 1);
     le16_put(id + 2 * 76, 0x0102); /* and native command queueing */
@@ -292,6 +294,18 @@ static void set_features(struct ahci_slot *s)
     ahci_end(s, GOOD, 0);
 }
 
+static void set_multiple(struct ahci_slot *s)
+{
+    uint8_t n = s->fis.count;
+
+    if (n > AHCI_MULTIPLE_MAX || (n && !is_pow2(n))) {
+        ahci_end(s, BAD, ATA_ABRT);
+        return;
+    }
+    s->port->s.multiple = n;
+    ahci_end(s, GOOD, 0);
+}
+
 static void run_transfer(struct ahci_slot *s)
 {
     const struct fis_h2d *f = &s->fis;
@@ -305,17 +319,20 @@ static void run_transfer(struct ahci_slot *s)
         break;
     case ATA_READ_DMA_EXT:
     case ATA_READ_SECTORS_EXT:
-        s->pio = op == ATA_READ_SECTORS_EXT;
+    case ATA_READ_MULTIPLE_EXT:
+        s->pio = op != ATA_READ_DMA_EXT;
         transfer(s, lba48(f), count16(f->count, f->count_exp), false, false);
         break;
     case ATA_WRITE_DMA_EXT:
     case ATA_WRITE_SECTORS_EXT:
+    case ATA_WRITE_MULTIPLE_EXT:
     case ATA_WRITE_DMA_FUA_EXT:
         transfer(s, lba48(f), count16(f->count, f->count_exp), true, op == ATA_WRITE_DMA_FUA_EXT);
         break;
     case ATA_READ_DMA:
     case ATA_READ_SECTORS:
-        s->pio = op == ATA_READ_SECTORS;
+    case ATA_READ_MULTIPLE:
+        s->pio = op != ATA_READ_DMA;
         transfer(s, lba28(f), f->count ? f->count : 256, false, false);
         break;
     default:
@@ -326,6 +343,15 @@ static void run_transfer(struct ahci_slot *s)
 static void run_disk(struct ahci_slot *s)
 {
     switch (s->fis.command) {
+    case ATA_READ_MULTIPLE:
+    case ATA_READ_MULTIPLE_EXT:
+    case ATA_WRITE_MULTIPLE:
+    case ATA_WRITE_MULTIPLE_EXT:
+        if (s->port->s.multiple)
+            run_transfer(s);
+        else
+            ahci_end(s, BAD, ATA_ABRT);
+        break;
     case ATA_READ_FPDMA:
     case ATA_WRITE_FPDMA:
     case ATA_READ_DMA_EXT:
@@ -351,6 +377,9 @@ static void run_disk(struct ahci_slot *s)
         break;
     case ATA_SET_FEATURES:
         set_features(s);
+        break;
+    case ATA_SET_MULTIPLE:
+        set_multiple(s);
         break;
     case ATA_READ_VERIFY:
     case ATA_READ_VERIFY_EXT:

@@ -10,7 +10,13 @@
 #include "storage/disk.h"
 #include "storage/scsi.h"
 
-enum { AHCI_SLOTS = 32, AHCI_IOV = 256, AHCI_SECTOR = 512, AHCI_DATA = 512 };
+enum {
+    AHCI_SLOTS = 32,
+    AHCI_IOV = 256,
+    AHCI_SECTOR = 512,
+    AHCI_DATA = 512,
+    AHCI_MULTIPLE_MAX = 16, /* sectors of a READ MULTIPLE block */
+};
 
 /* A command on its way. */
 struct ahci_slot {
@@ -34,6 +40,7 @@ struct ahci_port_state {
     bool unsent;                   /* the signature's frame, while the guest receives none */
     bool halted;                   /* by an error, until the guest stops the port */
     bool write_cache;              /* of the disk */
+    uint8_t multiple;              /* sectors of a block, 0: READ MULTIPLE is off */
     uint8_t sense[SCSI_SENSE_MAX]; /* CD-ROM: of the last failed command */
     bool sense_kept;
     uint8_t error_tag, error_status, error_error; /* log page 10h */

@@ -208,6 +208,37 @@ static void errors_halt_the_port_until_it_is_stopped(void **state)
     assert_int_equal(disk->flushes, 1);
 }
 
+/* FreeBSD gives up a disk that refuses SET MULTIPLE MODE. */
+static void blocks_of_several_sectors(void **state)
+{
+    struct fis_h2d read = frame(ATA_READ_MULTIPLE, 3, 4), set = frame(ATA_SET_MULTIPLE, 0, 16),
+                   more = frame(ATA_SET_MULTIPLE, 0, 32), id = frame(ATA_IDENTIFY, 0, 0);
+    uint8_t b[4 * 512];
+
+    (void)state;
+    start(0);
+    slot(0, &read, sizeof(b), 0);
+    wr(0, PX_CI, 1); /* not chosen yet */
+    assert_int_equal(rd(0, PX_TFD), ATA_ABRT << 8 | IDLE | ATA_ERR);
+    start(0);
+    slot(0, &set, 0, 0);
+    wr(0, PX_CI, 1);
+    assert_int_equal(rd(0, PX_TFD), IDLE);
+    slot(0, &read, sizeof(b), 0);
+    wr(0, PX_CI, 1);
+    assert_int_equal(rd(0, PX_TFD), IDLE);
+    assert_int_equal(gmem_read(f.env.mem, DATA, b, sizeof(b)), 0);
+    assert_memory_equal(b, disk->data + 3 * 512, sizeof(b));
+    slot(0, &id, 512, 0);
+    wr(0, PX_CI, 1);
+    assert_int_equal(gmem_read(f.env.mem, DATA, b, 512), 0);
+    assert_int_equal(le16_at(b + 2 * 47), 0x8010);
+    assert_int_equal(le16_at(b + 2 * 59), 0x0110);
+    slot(0, &more, 0, 0);
+    wr(0, PX_CI, 1);
+    assert_int_equal(rd(0, PX_TFD), ATA_ABRT << 8 | IDLE | ATA_ERR);
+}
+
 static void tables_that_lie_are_errors(void **state)
 {
     struct fis_h2d read = frame(ATA_READ_DMA, 0, 8), none = {.type = 0};
@@ -326,7 +357,7 @@ int main(void)
         TEST(queued_commands_end_in_any_order), TEST(errors_halt_the_port_until_it_is_stopped),
         TEST(tables_that_lie_are_errors),       TEST(a_reset_forgets_what_is_in_flight),
         TEST(a_disc_is_read_by_packets),        TEST(a_hidden_controller_comes_back_by_a_reset),
-        TEST(a_borrowed_disk_stays_open),
+        TEST(a_borrowed_disk_stays_open),       TEST(blocks_of_several_sectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
