@@ -13,12 +13,7 @@
 #include "core/iov.h"
 #include "core/loop.h"
 
-enum {
-    ATA_READ_FPDMA = 0x60,
-    ATA_WRITE_FPDMA = 0x61,
-    ATA_READ_LOG_EXT = 0x2f,
-    LOG_NCQ_ERROR = 0x10
-};
+enum { ATA_READ_FPDMA = 0x60, ATA_WRITE_FPDMA = 0x61, LOG_DIRECTORY = 0x00, LOG_NCQ_ERROR = 0x10 };
 enum { CDB = 12, GOOD = ATA_DRDY | ATA_DSC, BAD = ATA_DRDY | ATA_DSC | ATA_ERR };
 
 /* --- ends --- */
@@ -254,17 +249,24 @@ static uint32_t count16(uint8_t low, uint8_t high)
     return n ? n : 65536;
 }
 
-/* The error of a queued command, for those who ask for log page 10h. */
+/* The error of a queued command in log 10h, and the directory that names it: a page each. */
 static void read_log(struct ahci_slot *s)
 {
     struct ahci_port_state *p = &s->port->s;
-    uint8_t *d = s->data, sum = 0;
+    uint8_t *d = s->data, sum = 0, log = s->fis.low;
 
-    if (s->fis.low != LOG_NCQ_ERROR || count16(s->fis.count, s->fis.count_exp) != 1) {
+    if ((log != LOG_NCQ_ERROR && log != LOG_DIRECTORY) || s->fis.mid || s->fis.mid_exp ||
+        count16(s->fis.count, s->fis.count_exp) != 1) {
         ahci_end(s, BAD, ATA_ABRT);
         return;
     }
     memset(d, 0, AHCI_DATA);
+    if (log == LOG_DIRECTORY) {
+        le16_put(d, 1); /* version */
+        le16_put(d + 2 * LOG_NCQ_ERROR, 1);
+        reply(s);
+        return;
+    }
     d[0] = p->error_tag;
     d[2] = p->error_status;
     d[3] = p->error_error;

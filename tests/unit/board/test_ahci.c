@@ -239,6 +239,22 @@ static void blocks_of_several_sectors(void **state)
     assert_int_equal(rd(0, PX_TFD), ATA_ABRT << 8 | IDLE | ATA_ERR);
 }
 
+static void logs_have_a_directory(void **state)
+{
+    struct fis_h2d log = frame(ATA_READ_LOG_EXT, 0, 1);
+    uint8_t b[512];
+
+    (void)state;
+    start(0);
+    slot(0, &log, 512, 0);
+    wr(0, PX_CI, 1);
+    assert_int_equal(rd(0, PX_TFD), IDLE);
+    assert_int_equal(gmem_read(f.env.mem, DATA, b, sizeof(b)), 0);
+    assert_int_equal(le16_at(b), 1);
+    assert_int_equal(le16_at(b + 2 * 0x10), 1);
+    assert_int_equal(le16_at(b + 2 * 0x30), 0);
+}
+
 static void tables_that_lie_are_errors(void **state)
 {
     struct fis_h2d read = frame(ATA_READ_DMA, 0, 8), none = {.type = 0};
@@ -353,11 +369,17 @@ static void a_borrowed_disk_stays_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(ports_say_what_is_there),          TEST(identify_and_a_read),
-        TEST(queued_commands_end_in_any_order), TEST(errors_halt_the_port_until_it_is_stopped),
-        TEST(tables_that_lie_are_errors),       TEST(a_reset_forgets_what_is_in_flight),
-        TEST(a_disc_is_read_by_packets),        TEST(a_hidden_controller_comes_back_by_a_reset),
-        TEST(a_borrowed_disk_stays_open),       TEST(blocks_of_several_sectors),
+        TEST(ports_say_what_is_there),
+        TEST(identify_and_a_read),
+        TEST(queued_commands_end_in_any_order),
+        TEST(errors_halt_the_port_until_it_is_stopped),
+        TEST(tables_that_lie_are_errors),
+        TEST(a_reset_forgets_what_is_in_flight),
+        TEST(a_disc_is_read_by_packets),
+        TEST(a_hidden_controller_comes_back_by_a_reset),
+        TEST(a_borrowed_disk_stays_open),
+        TEST(blocks_of_several_sectors),
+        TEST(logs_have_a_directory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
