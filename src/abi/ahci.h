@@ -46,6 +46,7 @@ enum ahci_port {
     CMD_POD = 1u << 2,
     CMD_CLO = 1u << 3,
     CMD_FRE = 1u << 4,
+    CMD_CCS = 8, /* bits 12:8: the slot whose command was begun last */
     CMD_FR = 1u << 14,
     CMD_CR = 1u << 15,
     IS_DHRS = 1u << 0,

@@ -89,7 +89,7 @@ static void tell_queued(struct ahci_unit *p, unsigned n, uint8_t status, uint8_t
 {
     uint8_t d[8] = {FIS_SDB, FIS_INTERRUPT, status & 0x77, error};
 
-    le32_put(d + 4, UINT32_C(1) << n);
+    le32_put(d + 4, status & ATA_ERR ? 0 : UINT32_C(1) << n); /* what has ended well */
     receive(p, AHCI_FIS_SDB, d, sizeof(d));
     p->s.is |= IS_SDBS;
 }
@@ -142,9 +142,10 @@ void ahci_end(struct ahci_slot *s, uint8_t status, uint8_t error)
     }
     if (s->queued && !(status & ATA_ERR))
         p->s.sact &= ~bit;
-    if (!s->queued || !(status & ATA_ERR))
+    if (s->queued || !(status & ATA_ERR)) /* 5.5.3: one that failed stays issued */
         p->s.ci &= ~bit;
     if (status & ATA_ERR) {
+        p->s.ccs = (uint8_t)n;
         p->s.error_tag = (uint8_t)(s->queued ? n : 0x80);
         p->s.error_status = status;
         p->s.error_error = error;
@@ -176,6 +177,7 @@ static void forget(struct ahci_unit *p)
 {
     p->life++;
     p->s.ci = p->s.sact = 0;
+    p->s.ccs = 0;
     p->s.halted = false;
 }
 
@@ -284,7 +286,7 @@ static uint32_t port_read(const struct ahci_unit *p, unsigned reg)
     case PX_IE:
         return s->ie;
     case PX_CMD:
-        return s->cmd;
+        return s->cmd | (uint32_t)s->ccs << CMD_CCS;
     case PX_TFD:
         return s->tfd;
     case PX_SIG:

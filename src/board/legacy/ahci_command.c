@@ -465,6 +465,7 @@ void ahci_command(struct ahci_unit *p, unsigned n)
     s->life = p->life;
     s->pio = s->packet = s->queued = false;
     s->bytes = 0;
+    p->s.ccs = (uint8_t)n;
     p->flying++;
     if (gmem_read(m, p->s.list + n * sizeof(s->head), &s->head, sizeof(s->head)) < 0 ||
         gmem_read(m, le64_get(s->head.table), &s->fis, sizeof(s->fis)) < 0 ||

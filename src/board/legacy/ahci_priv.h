@@ -39,6 +39,7 @@ struct ahci_port_state {
     uint32_t is, ie, cmd, tfd, sig, ssts, sctl, serr, sact, ci;
     bool unsent;                   /* the signature's frame, while the guest receives none */
     bool halted;                   /* by an error, until the guest stops the port */
+    uint8_t ccs;                   /* the slot begun last, or the one whose command failed */
     bool write_cache;              /* of the disk */
     uint8_t multiple;              /* sectors of a block, 0: READ MULTIPLE is off */
     uint8_t sense[SCSI_SENSE_MAX]; /* CD-ROM: of the last failed command */
