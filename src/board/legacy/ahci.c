@@ -209,7 +209,7 @@ static void cmd_write(struct ahci_unit *p, uint32_t v)
     struct ahci_port_state *s = &p->s;
     uint32_t was = s->cmd;
 
-    s->cmd = (v & CMD_WRITABLE) | (v & CMD_FRE ? CMD_FR : 0) | (v & CMD_ST ? CMD_CR : 0);
+    s->cmd = (v & CMD_WRITABLE) | (v & CMD_FRE ? CMD_FR : 0);
     if (v & CMD_CLO)
         s->tfd &= ~(uint32_t)(ATA_BSY | ATA_DRQ);
     if ((was & CMD_ST) && !(v & CMD_ST))
@@ -285,8 +285,9 @@ static uint32_t port_read(const struct ahci_unit *p, unsigned reg)
         return s->is;
     case PX_IE:
         return s->ie;
-    case PX_CMD:
-        return s->cmd | (uint32_t)s->ccs << CMD_CCS;
+    case PX_CMD: /* it runs on until the guest's memory is its own again */
+        return s->cmd | (uint32_t)s->ccs << CMD_CCS |
+               (s->cmd & CMD_ST || p->flying ? (uint32_t)CMD_CR : 0);
     case PX_TFD:
         return s->tfd;
     case PX_SIG:

@@ -272,6 +272,25 @@ static void logs_have_a_directory(void **state)
     assert_int_equal(le16_at(b + 2 * 0x30), 0);
 }
 
+/* A driver that stops a port reuses the memory when the port says that it has stopped. */
+static void a_port_runs_until_nothing_is_in_flight(void **state)
+{
+    struct fis_h2d read = frame(ATA_READ_DMA, 0, 1);
+
+    (void)state;
+    start(0);
+    slot(0, &read, 512, 0);
+    disk->hold = true;
+    wr(0, PX_CI, 1);
+    fake_env_run(&f);
+    wr(0, PX_CMD, CMD_FRE);
+    assert_int_equal(rd(0, PX_CI), 0);
+    assert_int_equal(rd(0, PX_CMD) & CMD_CR, CMD_CR);
+    disk->hold = false;
+    assert_int_equal(mem_disk_release(disk), 1);
+    assert_int_equal(rd(0, PX_CMD) & CMD_CR, 0);
+}
+
 static void tables_that_lie_are_errors(void **state)
 {
     struct fis_h2d read = frame(ATA_READ_DMA, 0, 8), none = {.type = 0};
@@ -386,12 +405,19 @@ static void a_borrowed_disk_stays_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(ports_say_what_is_there),          TEST(identify_and_a_read),
-        TEST(queued_commands_end_in_any_order), TEST(errors_halt_the_port_until_it_is_stopped),
-        TEST(tables_that_lie_are_errors),       TEST(a_reset_forgets_what_is_in_flight),
-        TEST(a_disc_is_read_by_packets),        TEST(a_hidden_controller_comes_back_by_a_reset),
-        TEST(a_borrowed_disk_stays_open),       TEST(a_failed_command_stays_issued),
-        TEST(blocks_of_several_sectors),        TEST(logs_have_a_directory),
+        TEST(ports_say_what_is_there),
+        TEST(identify_and_a_read),
+        TEST(queued_commands_end_in_any_order),
+        TEST(errors_halt_the_port_until_it_is_stopped),
+        TEST(tables_that_lie_are_errors),
+        TEST(a_reset_forgets_what_is_in_flight),
+        TEST(a_disc_is_read_by_packets),
+        TEST(a_hidden_controller_comes_back_by_a_reset),
+        TEST(a_borrowed_disk_stays_open),
+        TEST(a_failed_command_stays_issued),
+        TEST(blocks_of_several_sectors),
+        TEST(logs_have_a_directory),
+        TEST(a_port_runs_until_nothing_is_in_flight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
