@@ -54,6 +54,7 @@ enum ahci_port {
     IS_SDBS = 1u << 3,
     IS_PCS = 1u << 6,
     IS_TFES = 1u << 30,
+    SERR_EXCHANGED = 1u << 26,
 };
 
 /* Chapter 4.2.2: a slot of the command list. */

@@ -189,7 +189,7 @@ static void link_reset(struct ahci_unit *p)
     p->s.sig = UINT32_MAX;
     if (!there(p))
         return;
-    p->s.serr |= 1u << 26; /* the link came up */
+    p->s.serr |= SERR_EXCHANGED; /* the link came up */
     p->s.is |= IS_PCS;
     tell_signature(p);
 }
@@ -252,6 +252,8 @@ static void port_write(struct ahci_unit *p, unsigned reg, uint32_t v)
         break;
     case PX_SERR:
         s->serr &= ~v;
+        if (!(s->serr & SERR_EXCHANGED))
+            s->is &= ~(uint32_t)IS_PCS; /* it shows that bit */
         break;
     case PX_SACT:
         if (s->cmd & CMD_ST)

@@ -122,6 +122,8 @@ static void ports_say_what_is_there(void **state)
     wr(0, PX_SCTL, 0);
     assert_int_equal(rd(0, PX_IS) & (IS_PCS | IS_DHRS), IS_PCS | IS_DHRS);
     assert_int_equal(rd(0, PX_TFD), 0x150);
+    wr(0, PX_SERR, SERR_EXCHANGED); /* and with it goes the interrupt's bit */
+    assert_int_equal(rd(0, PX_IS) & (IS_PCS | IS_DHRS), IS_DHRS);
 }
 
 static void identify_and_a_read(void **state)
