@@ -48,6 +48,7 @@ struct scsi_req {
 struct scsi_lun_cfg {
     struct disk *disk; /* taken over; NULL only for a CD-ROM drive without a disc */
     bool cdrom;
+    bool packet; /* spoken to by ATAPI: mode pages have no block descriptor before them */
     const char *vendor, *product, *revision; /* INQUIRY; NULL: the target's */
     const char *serial;                      /* NULL: made from the id */
     const char *id;                          /* "disk0"; a stable name gives a stable NAA */

@@ -483,7 +483,7 @@ static int ahci_create(const struct env *env, struct ahci **out, struct err *e)
 static int attach_cdrom(struct ahci_unit *p, const struct ahci_port_cfg *c, struct err *e)
 {
     struct scsi_target_cfg t = {"HOSPES", "DVD-ROM", "1.0", 0};
-    struct scsi_lun_cfg l = {.disk = c->disk, .cdrom = true, .id = c->id};
+    struct scsi_lun_cfg l = {.disk = c->disk, .cdrom = true, .packet = true, .id = c->id};
     int rc = scsi_target_create(p->hba->pci.dev.env.loop, &t, &p->target, e);
 
     if (rc == 0)

@@ -354,7 +354,7 @@ static int ide_attach_cdrom(struct ide *i, struct ide_unit *u, const struct ide_
                             struct err *e)
 {
     struct scsi_target_cfg t = {"HOSPES", "DVD-ROM", "1.0", 0};
-    struct scsi_lun_cfg l = {.disk = c->disk, .cdrom = true, .id = c->id};
+    struct scsi_lun_cfg l = {.disk = c->disk, .cdrom = true, .packet = true, .id = c->id};
     int rc = scsi_target_create(i->pci.dev.env.loop, &t, &u->target, e);
 
     if (rc == 0)

@@ -140,6 +140,7 @@ static struct scsi_lun *unit_make(struct scsi_target *t, unsigned lun, const str
     u->number = lun;
     u->disk = c->disk;
     u->cdrom = c->cdrom;
+    u->packet = c->packet;
     if (u->disk)
         disk_shape(u->disk, &u->shape);
     u->s = (struct scsi_lun_state){.wce = true, .attention = ASC_POWER_ON_OR_RESET};

@@ -27,7 +27,7 @@ struct scsi_lun {
     unsigned number;
     struct disk *disk; /* NULL: no disc */
     struct disk_shape shape;
-    bool cdrom;
+    bool cdrom, packet;
     bool gone; /* detached; freed with the last reference */
     unsigned refs;
     struct scsi_lun_state s;

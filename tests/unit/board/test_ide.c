@@ -436,6 +436,25 @@ static void test_a_disc_is_read_by_dma(void **state)
     rig_destroy(&r);
 }
 
+/* Drivers made for SFF-8020i look for the page behind the header of eight bytes. */
+static void test_a_mode_page_has_no_block_descriptor(void **state)
+{
+    const uint8_t ready[12] = {TEST_UNIT_READY};
+    const uint8_t sense[12] = {MODE_SENSE_10, 0, 0x2a, 0, 0, 0, 0, 0, 64};
+    uint8_t b[64] = {0};
+    struct rig r;
+
+    (void)state;
+    rig_create(&r);
+    packet(&r, ready, 0, false);
+    packet(&r, sense, 64, false);
+    assert_int_equal(collect(&r, b), 8 + 22);
+    assert_int_equal(be16_at(b), 8 + 22 - 2);
+    assert_int_equal(be16_at(b + 6), 0);
+    assert_int_equal(b[8], 0x2a);
+    rig_destroy(&r);
+}
+
 static void test_a_drive_is_no_disk(void **state)
 {
     struct rig r;
@@ -469,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_a_fresh_disc_is_told_once),
         cmocka_unit_test(test_a_disc_is_read_in_blocks_and_pieces),
         cmocka_unit_test(test_a_disc_is_read_by_dma),
+        cmocka_unit_test(test_a_mode_page_has_no_block_descriptor),
         cmocka_unit_test(test_a_drive_is_no_disk),
     };
 
