@@ -4,8 +4,9 @@
  *
  * The date is the host's plus an offset that the guest sets. "Update in progress" is up for the
  * last 244 us of each second, as on the chip: some guests wait to see it. Flags are worked out when
- * somebody looks; an alarm runs only while an interrupt is enabled. Not modelled: daylight saving,
- * square wave output, the divider chain other than "running".
+ * somebody looks; an alarm runs only while an interrupt is enabled. Periodic interrupts that the
+ * guest was too late for come after the others, up to those of a second: some count time by them.
+ * Not modelled: daylight saving, square wave output, the divider chain other than "running".
  *
  * Memory sizes for firmware and old guests are at 0x15-0x18, 0x30-0x35 and 0x5b-0x5d, the century
  * at 0x32, processors minus one at 0x5f.
@@ -60,6 +61,7 @@ struct rtc_state {
     uint8_t index;
     int64_t offset; /* seconds from the host's clock to the guest's */
     uint64_t seen;  /* guest time in ns up to which flags are worked out */
+    uint64_t owed;  /* periodic interrupts that the guest has not had yet */
 };
 
 struct rtc {
@@ -222,14 +224,22 @@ static void rtc_update(struct rtc *r)
     r->irq->set(r->irq, up);
 }
 
+/* n periods have ended; what finds the flag up waits for the guest to take it down. */
+static void rtc_periods(struct rtc_state *s, uint64_t n, uint64_t period)
+{
+    if (s->cmos[RTC_REG_B] & RTC_PIE)
+        s->owed = min_u64(s->owed + n - !(s->cmos[RTC_REG_C] & RTC_PIE), NSEC / period);
+    s->cmos[RTC_REG_C] |= RTC_PIE;
+}
+
 /* Sets the flags of all that happened since the last look. */
 static void rtc_catch_up(struct rtc *r)
 {
     struct rtc_state *s = &r->s;
     uint64_t now = rtc_now(r), period = rtc_period(s);
 
-    if (period && now / period != s->seen / period)
-        s->cmos[RTC_REG_C] |= RTC_PIE;
+    if (period && now / period > s->seen / period)
+        rtc_periods(s, now / period - s->seen / period, period);
     if (!(s->cmos[RTC_REG_B] & RTC_SET) && now / NSEC > s->seen / NSEC) {
         s->cmos[RTC_REG_C] |= RTC_UIE;
         if (rtc_alarm_next(s, s->seen / NSEC, now / NSEC)) {
@@ -335,10 +345,14 @@ static void rtc_write(struct rtc *r, uint8_t v)
     case RTC_REG_D:
         return; /* read only */
     case RTC_REG_A:
+        if ((v ^ s->cmos[reg]) & 15)
+            s->owed = 0;
         s->cmos[reg] = v & 0x7f;
         break;
     case RTC_REG_B:
         rtc_write_b(r, v);
+        if (!(v & RTC_PIE))
+            s->owed = 0;
         break;
     default:
         s->cmos[reg] = v;
@@ -366,6 +380,11 @@ static uint8_t rtc_read(struct rtc *r)
         v = s->cmos[reg];
         s->cmos[reg] = 0;
         rtc_update(r);
+        if (s->owed) {
+            s->owed--;
+            s->cmos[reg] |= RTC_PIE;
+            rtc_update(r);
+        }
         return v;
     }
     return s->cmos[reg];
@@ -469,6 +488,7 @@ static void rtc_reset(struct device *d)
         rtc_catch_up(r);
     r->s.cmos[RTC_REG_B] &= (uint8_t)~RTC_FLAGS;
     r->s.cmos[RTC_REG_C] = 0;
+    r->s.owed = 0;
     r->s.index = 0;
     rtc_update(r);
     device_unlock(d);
