@@ -29,6 +29,7 @@ enum {
     RTL_9346CR = 0x50,
     RTL_CONFIG0 = 0x51,
     RTL_CONFIG1 = 0x52,
+    RTL_TIMERINT = 0x54,
     RTL_MSR = 0x58,
     RTL_CONFIG3 = 0x59,
     RTL_CONFIG4 = 0x5a,
@@ -58,6 +59,7 @@ enum {
     RTL_ISR_RDU = 0x0010, /* no buffer */
     RTL_ISR_LINK = 0x0020,
     RTL_ISR_SWINT = 0x0100,
+    RTL_ISR_TIMEOUT = 0x4000,
     RTL_RCR_AAP = 0x01,
     RTL_RCR_APM = 0x02,
     RTL_RCR_AM = 0x04,

@@ -4,8 +4,8 @@
  *
  * Documents: abi/rtl8139.h. Modelled: the old mode (four slots to send, a ring of bytes to receive)
  * and the C+ mode (rings of descriptors, sums, segmentation, VLAN tags), filters, the tally
- * counters, the transceiver's registers, link changes. Not modelled: the timer's interrupt, early
- * receive, loopback, flow control, wake-up, power states, a boot ROM's access by registers.
+ * counters, the transceiver's registers, link changes, the timer and its interrupt. Not modelled:
+ * early receive, loopback, flow control, wake-up, power states, a boot ROM's access by registers.
  *
  * Threads: as nic.h says.
  */
@@ -35,6 +35,36 @@ void rtl_cause(struct rtl *r, uint16_t bits)
 {
     le16_put(r->s.reg + RTL_ISR, rtl_get16(r, RTL_ISR) | bits);
     update(r);
+}
+
+/* --- the timer: BSD drivers fetch what was sent and received by it alone; on the loop --- */
+
+static void timer_look(struct rtl *r)
+{
+    struct loop *l = r->nic.pci.dev.env.loop;
+    uint64_t ticks = rtl_get32(r, RTL_TIMERINT), due;
+
+    if (ticks == 0 || r->s.timed_out) {
+        loop_disarm(l, &r->timer);
+        return;
+    }
+    due = r->s.clock + ticks * 1000 / CLOCK_MHZ + 1;
+    if (loop_now(l) < due) {
+        loop_arm(l, &r->timer, due);
+        return;
+    }
+    loop_disarm(l, &r->timer);
+    r->s.timed_out = true;
+    rtl_cause(r, RTL_ISR_TIMEOUT);
+}
+
+static void timer_fired(struct alarm *a)
+{
+    struct rtl *r = container_of(a, struct rtl, timer);
+
+    device_lock(&r->nic.pci.dev);
+    timer_look(r);
+    device_unlock(&r->nic.pci.dev);
 }
 
 /* --- reset --- */
@@ -99,7 +129,7 @@ static void refresh(struct rtl *r)
     le16_put(r->s.reg + RTL_TSAD, slots_summary(r));
     r->s.reg[RTL_CR] = (uint8_t)((r->s.reg[RTL_CR] & ~RTL_CR_BUFE) | (empty ? RTL_CR_BUFE : 0));
     r->s.reg[RTL_9346CR] = (uint8_t)((r->s.reg[RTL_9346CR] & ~EE_DO) | r->eeprom.out);
-    le16_put(r->s.reg + RTL_RERID, (uint16_t)(empty ? 0 : RTL_RX_ROK));
+    r->s.reg[RTL_RERID] = r->nic.pci.config[PCI_CLASS_REVISION];
 }
 
 /* --- writing --- */
@@ -225,8 +255,13 @@ static void effects(struct rtl *r, unsigned off, unsigned size)
         r->s.rx_at = 0;
     if (touches(off, size, RTL_RBSTART, RTL_RBSTART + 4))
         le16_put(r->s.reg + RTL_CBR, 0);
-    if (touches(off, size, RTL_TCTR, RTL_TCTR + 4))
+    if (touches(off, size, RTL_TCTR, RTL_TCTR + 4)) {
         r->s.clock = loop_now(r->nic.pci.dev.env.loop);
+        r->s.timed_out = false;
+    }
+    if (touches(off, size, RTL_TCTR, RTL_TCTR + 4) ||
+        touches(off, size, RTL_TIMERINT, RTL_TIMERINT + 4))
+        nic_wake(&r->nic); /* the loop sets the alarm */
     if (touches(off, size, RTL_MPC, RTL_MPC + 4))
         memset(r->s.reg + RTL_MPC, 0, 4);
     /* No doorbell tells of new buffers, but what the driver does when it has made some does. */
@@ -259,7 +294,9 @@ static bool rtl_work(struct nic *n)
     struct rtl *r = (struct rtl *)n;
     bool more = rtl_send_all(r);
 
-    return rtl_receive_all(r) || more;
+    more |= rtl_receive_all(r);
+    timer_look(r);
+    return more;
 }
 
 static void rtl_link(struct nic *n)
@@ -302,6 +339,7 @@ static int rtl_init(struct nic *n, const struct env *env, struct err *e)
 
     (void)e;
     pci_init(&n->pci, &rtl_ops, env, &id);
+    r->timer.fire = timer_fired;
     n->pci.bar[BAR_PORTS] = (struct pci_bar){.kind = PCI_BAR_IO, .size = RTL_REGISTERS};
     n->pci.bar[BAR_MEMORY] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = RTL_REGISTERS};
     w[0] = 0x8129;
@@ -317,6 +355,11 @@ static int rtl_init(struct nic *n, const struct env *env, struct err *e)
     return 0;
 }
 
+static void rtl_fini(struct nic *n)
+{
+    loop_disarm(n->pci.dev.env.loop, &((struct rtl *)n)->timer);
+}
+
 const struct nic_model nic_rtl8139 = {
     .name = "rtl8139",
     .about = "Realtek RTL8139C+",
@@ -325,4 +368,5 @@ const struct nic_model nic_rtl8139 = {
     .init = rtl_init,
     .work = rtl_work,
     .link = rtl_link,
+    .fini = rtl_fini,
 };

@@ -21,6 +21,7 @@ struct rtl_state {
     bool bad, ready;
     struct net_meta meta; /* of a frame that is ready */
     uint64_t clock;       /* loop_now() when TCTR was 0 */
+    bool timed_out;       /* it has reached TimerInt since */
     struct {
         uint64_t tx_ok, rx_ok, tx_error, rx_physical, rx_broadcast;
         uint32_t rx_error, rx_multicast;
@@ -30,6 +31,7 @@ struct rtl_state {
 struct rtl {
     struct nic nic; /* first */
     struct eeprom93 eeprom;
+    struct alarm timer;
     struct rtl_state s;
 };
 

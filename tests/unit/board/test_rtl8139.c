@@ -347,6 +347,38 @@ static void the_link_is_a_cause(void **state)
     assert_int_equal(rd(RTL_BMSR, 2) & 4, 0);
 }
 
+/* Drivers of the BSDs leave "sent" and "received" masked and reset the timer instead. */
+static void the_timer_interrupts(void **state)
+{
+    (void)state;
+    new_mode();
+    assert_int_equal(rd(RTL_RERID, 1), 0x20);
+    wr(RTL_IMR, 2, RTL_ISR_TIMEOUT);
+    wr(RTL_ISR, 2, 0xffff);
+    wr(RTL_TIMERINT, 4, 0x400); /* 31 us */
+    wr(RTL_TCTR, 4, 1);
+    fake_env_run(&f);
+    fake_env_advance(&f, 31000);
+    assert_false(line());
+    fake_env_advance(&f, 1000);
+    assert_true(line());
+    assert_int_equal(rd(RTL_ISR, 2), RTL_ISR_TIMEOUT);
+    wr(RTL_ISR, 2, RTL_ISR_TIMEOUT);
+    assert_false(line());
+    fake_env_advance(&f, 1000000); /* once, until the count begins anew */
+    assert_false(line());
+    wr(RTL_TCTR, 4, 1);
+    fake_env_run(&f);
+    fake_env_advance(&f, 32000);
+    assert_true(line());
+    wr(RTL_ISR, 2, RTL_ISR_TIMEOUT);
+    wr(RTL_TIMERINT, 4, 0);
+    wr(RTL_TCTR, 4, 1);
+    fake_env_run(&f);
+    fake_env_advance(&f, 1000000);
+    assert_false(line());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -361,6 +393,7 @@ int main(void)
         TEST(descriptors_send_with_offloads),
         TEST(descriptors_receive),
         TEST(the_link_is_a_cause),
+        TEST(the_timer_interrupts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
