@@ -33,6 +33,9 @@ enum {
     SCSI_VCPU_BYTES = 512 << 10, /* that one doorbell may move on the vCPU */
     SCSI_HEAD_MAX = 4096,        /* the largest cdb_size and sense_size that a driver may choose */
     SCSI_TARGET = 0,
+    /* Others do not answer, but Windows and OpenBSD take the last one's number for how many there
+     * are, and NetBSD up to 8 begins with the second and calls it ours. */
+    SCSI_TARGET_LAST = 2,
 };
 
 struct vscsi_req {
@@ -519,7 +522,7 @@ static void vscsi_fill_config(struct vscsi *s)
         .event_info_size = le32_of(sizeof(struct virtio_scsi_event)),
         .sense_size = le32_of(VIRTIO_SCSI_SENSE_DEFAULT_SIZE),
         .cdb_size = le32_of(VIRTIO_SCSI_CDB_DEFAULT_SIZE),
-        .max_target = le16_of(SCSI_TARGET),
+        .max_target = le16_of(SCSI_TARGET_LAST),
         .max_lun = le32_of(SCSI_MAX_LUNS - 1),
     };
     s->v.config_len = sizeof(*c);
