@@ -64,6 +64,7 @@ WIRE_SIZE(struct xhci_trb, 16);
 #define XHCI_TRB_CYCLE 0x001u
 #define XHCI_TRB_TC 0x002u  /* link: toggle cycle */
 #define XHCI_TRB_ISP 0x004u /* tell of a short packet */
+#define XHCI_TRB_ED 0x004u  /* of an event: made by an event data TRB */
 #define XHCI_TRB_CHAIN 0x010u
 #define XHCI_TRB_IOC 0x020u
 #define XHCI_TRB_IDT 0x040u /* the data is in the parameter */

@@ -200,6 +200,7 @@ static enum xhci_code endpoint(struct xhci *x, unsigned slot, const struct xhci_
             return XHCI_CONTEXT_STATE;
         e->ring = (struct xhci_ring){ring & ~UINT64_C(15), ring & 1};
         e->has_setup = false;
+        xhci_td_leave(e);
     }
     xhci_endpoint_save(x, slot, dci);
     return XHCI_SUCCESS;

@@ -15,6 +15,7 @@ enum {
     XHCI_EVENTS = 64,    /* that wait while the ring is full */
     XHCI_BATCH = 256,    /* TRBs before the guest has its turn */
     XHCI_CONTROL = 4096, /* bytes of a control transfer */
+    XHCI_PACKET = 64,    /* bytes of an interrupt endpoint's, at most */
 };
 
 struct xhci_ring {
@@ -27,10 +28,17 @@ struct xhci_endpoint {
     struct xhci_ring ring; /* the next TRB */
     uint8_t state;
     bool wanted; /* rung, and not yet out of TRBs */
+    /* The transfer descriptor that is under way: TRBs of one chain. */
+    bool skip;        /* a short packet was in it: what buffers are left in it stay empty */
+    bool shorted;     /* it, or the control transfer that it belongs to, had one */
+    uint32_t counted; /* bytes since the last event data TRB */
     /* EP 0: the transfer that is under way. */
     uint8_t setup[8];
-    bool has_setup, stalled;
+    bool has_setup;
     uint32_t done; /* bytes of its data that have moved */
+    /* Others: the packet that the descriptor's buffers share. */
+    bool fetched;
+    uint8_t packet[XHCI_PACKET], have, taken;
 };
 struct xhci_slot {
     bool enabled;
@@ -63,6 +71,13 @@ struct xhci {
     uint8_t data[XHCI_CONTROL]; /* of the control transfer that is being done */
     uint64_t transfers;
 };
+
+/* A descriptor has come to its end, or is left. */
+static inline void xhci_td_leave(struct xhci_endpoint *e)
+{
+    e->skip = e->shorted = e->fetched = false;
+    e->counted = 0;
+}
 
 static inline unsigned xhci_type(const struct xhci_trb *t)
 {

@@ -24,8 +24,23 @@ static void halt(struct xhci *x, unsigned slot, unsigned dci, gpa_t trb, uint32_
 
     e->state = XHCI_EP_HALTED;
     e->wanted = e->has_setup = false;
+    xhci_td_leave(e);
     xhci_endpoint_save(x, slot, dci);
     tell(x, slot, dci, trb, code, left);
+}
+
+/* 4.11.5.2: an event with the driver's own word and the bytes since the last one. */
+static void event_data(struct xhci *x, unsigned slot, unsigned dci, const struct xhci_trb *t)
+{
+    struct xhci_endpoint *e = &x->s.slot[slot].ep[dci];
+    uint32_t code = e->shorted ? XHCI_SHORT_PACKET : XHCI_SUCCESS;
+
+    if (le32_get(t->control) & XHCI_TRB_IOC) {
+        x->transfers++;
+        xhci_event(x, XHCI_TRANSFER_EVENT, le64_get(t->parameter),
+                   (e->counted & 0xffffff) | code << 24, slot << 24 | dci << 16 | XHCI_TRB_ED);
+    }
+    e->counted = 0;
 }
 
 /* --- control --- */
@@ -52,6 +67,10 @@ static void data_stage(struct xhci *x, unsigned slot, gpa_t at, const struct xhc
     uint32_t len = le32_get(t->status) & 0x1ffff, control = le32_get(t->control), moved = 0;
     int n;
 
+    if (e->skip) {
+        e->skip = control & XHCI_TRB_CHAIN;
+        return;
+    }
     if (e->setup[0] & USB_DIR_IN) {
         n = ask(x, d, e);
         if (n < 0) {
@@ -68,6 +87,11 @@ static void data_stage(struct xhci *x, unsigned slot, gpa_t at, const struct xhc
         moved = len; /* no request has data that matters */
     }
     e->done += moved;
+    e->counted += moved;
+    if (moved < len) {
+        e->shorted = true;
+        e->skip = control & XHCI_TRB_CHAIN;
+    }
     if (control & XHCI_TRB_IOC || (moved < len && control & XHCI_TRB_ISP))
         tell(x, slot, 1, at, moved < len ? XHCI_SHORT_PACKET : XHCI_SUCCESS, len - moved);
 }
@@ -97,6 +121,7 @@ static void control(struct xhci *x, unsigned slot, gpa_t at, const struct xhci_t
         memcpy(e->setup, t->parameter.b, sizeof(e->setup));
         e->has_setup = true;
         e->done = 0;
+        xhci_td_leave(e);
         if (le32_get(t->control) & XHCI_TRB_IOC)
             tell(x, slot, 1, at, XHCI_SUCCESS, 0);
         return;
@@ -112,8 +137,9 @@ static void control(struct xhci *x, unsigned slot, gpa_t at, const struct xhci_t
         status_stage(x, slot, at, t, d);
         return;
     case XHCI_EVENT_DATA:
-        xhci_event(x, XHCI_TRANSFER_EVENT, le64_get(t->parameter),
-                   (e->done & 0xffffff) | (uint32_t)XHCI_SUCCESS << 24, slot << 24 | 1 << 16 | 4);
+        event_data(x, slot, 1, t);
+        if (!(le32_get(t->control) & XHCI_TRB_CHAIN))
+            e->skip = false;
         return;
     case XHCI_NOOP:
         if (le32_get(t->control) & XHCI_TRB_IOC)
@@ -127,34 +153,60 @@ static void control(struct xhci *x, unsigned slot, gpa_t at, const struct xhci_t
 
 /* --- interrupt endpoints --- */
 
+/* A buffer of a descriptor gets its piece of the packet. false: the device has none, and the TRB
+ * stays. */
+static bool packet_piece(struct xhci *x, unsigned slot, unsigned dci, gpa_t at,
+                         const struct xhci_trb *t, struct usb_device *d)
+{
+    struct xhci_endpoint *e = &x->s.slot[slot].ep[dci];
+    uint32_t len = le32_get(t->status) & 0x1ffff, moved;
+
+    if (!e->fetched) {
+        int n = d->ops->in(d, dci / 2, e->packet, sizeof(e->packet));
+
+        if (n == -EAGAIN)
+            return false;
+        if (n < 0) {
+            halt(x, slot, dci, at, len, XHCI_STALL);
+            return true;
+        }
+        e->fetched = true;
+        e->have = (uint8_t)n;
+        e->taken = 0;
+    }
+    moved = (uint32_t)min_u64(len, (uint64_t)(e->have - e->taken));
+    if (gmem_write(x->pci.dev.env.mem, le64_get(t->parameter), e->packet + e->taken, moved) < 0) {
+        halt(x, slot, dci, at, len, XHCI_BUFFER_ERROR);
+        return true;
+    }
+    e->taken = (uint8_t)(e->taken + moved);
+    e->counted += moved;
+    if (moved < len)
+        e->skip = e->shorted = true;
+    if (le32_get(t->control) & XHCI_TRB_IOC || (moved < len && le32_get(t->control) & XHCI_TRB_ISP))
+        tell(x, slot, dci, at, moved < len ? XHCI_SHORT_PACKET : XHCI_SUCCESS, len - moved);
+    return true;
+}
+
 /* false: the device has nothing, and the TRB stays. */
 static bool interrupt_in(struct xhci *x, unsigned slot, unsigned dci, gpa_t at,
                          const struct xhci_trb *t, struct usb_device *d)
 {
-    uint32_t len = le32_get(t->status) & 0x1ffff;
-    uint8_t packet[64];
-    int n;
+    struct xhci_endpoint *e = &x->s.slot[slot].ep[dci];
+    unsigned type = xhci_type(t);
 
-    if (xhci_type(t) == XHCI_NOOP || xhci_type(t) == XHCI_EVENT_DATA) {
+    if (type == XHCI_EVENT_DATA) {
+        event_data(x, slot, dci, t);
+    } else if (type == XHCI_NOOP) {
         if (le32_get(t->control) & XHCI_TRB_IOC)
             tell(x, slot, dci, at, XHCI_SUCCESS, 0);
-        return true;
-    }
-    if (xhci_type(t) != XHCI_NORMAL || !(dci & 1)) {
-        halt(x, slot, dci, at, len, XHCI_TRB_ERROR);
-        return true;
-    }
-    n = d->ops->in(d, dci / 2, packet, len < sizeof(packet) ? len : sizeof(packet));
-    if (n == -EAGAIN)
+    } else if (type != XHCI_NORMAL || !(dci & 1)) {
+        halt(x, slot, dci, at, le32_get(t->status) & 0x1ffff, XHCI_TRB_ERROR);
+    } else if (!e->skip && !packet_piece(x, slot, dci, at, t, d)) {
         return false;
-    if (n < 0)
-        halt(x, slot, dci, at, len, XHCI_STALL);
-    else if (gmem_write(x->pci.dev.env.mem, le64_get(t->parameter), packet, (size_t)n) < 0)
-        halt(x, slot, dci, at, len, XHCI_BUFFER_ERROR);
-    else if (le32_get(t->control) & XHCI_TRB_IOC ||
-             ((uint32_t)n < len && le32_get(t->control) & XHCI_TRB_ISP))
-        tell(x, slot, dci, at, (uint32_t)n < len ? XHCI_SHORT_PACKET : XHCI_SUCCESS,
-             len - (uint32_t)n);
+    }
+    if (!(le32_get(t->control) & XHCI_TRB_CHAIN))
+        xhci_td_leave(e);
     return true;
 }
 

@@ -249,6 +249,65 @@ static void keys_come_as_reports(void **state)
     assert_memory_equal(ram(DATA, 8), "\x02\0\0\0\0\0\0\0", 8);
 }
 
+/* As Windows and Haiku have it: the event carries their own word and counts all bytes. */
+static void event_data_ends_a_descriptor(void **state)
+{
+    struct xhci_trb t;
+
+    (void)state;
+    address(1);
+    configure();
+    trb(EP1, DATA, 3, XHCI_NORMAL << 10 | XHCI_TRB_CHAIN);
+    trb(EP1 + 16, DATA + 64, 20, XHCI_NORMAL << 10 | XHCI_TRB_CHAIN);
+    trb(EP1 + 32, DATA + 128, 20, XHCI_NORMAL << 10 | XHCI_TRB_CHAIN);
+    trb(EP1 + 48, 0x1234567890, 0, XHCI_EVENT_DATA << 10 | XHCI_TRB_IOC);
+    ep1_at = 4;
+    wr(DB + 4, 3);
+    memset(ram(DATA, 256), 0xee, 256);
+    hub_key(hub, KEY_A, true);
+    assert_int_equal(event(XHCI_TRANSFER_EVENT, &t), XHCI_SHORT_PACKET);
+    assert_int_equal(le64_get(t.parameter), 0x1234567890);
+    assert_int_equal(le32_get(t.status) & 0xffffff, 8);
+    assert_int_equal(le32_get(t.control) & ~1u,
+                     1u << 24 | 3 << 16 | XHCI_TRANSFER_EVENT << 10 | XHCI_TRB_ED);
+    assert_memory_equal(ram(DATA, 4), "\0\0\x04\xee", 4); /* a report over two buffers */
+    assert_memory_equal(ram(DATA + 64, 6), "\0\0\0\0\0\xee", 6);
+    assert_int_equal(ram(DATA + 128, 1)[0], 0xee);
+    assert_true(quiet());
+    listen(8); /* and nothing of it is left */
+    hub_key(hub, KEY_A, false);
+    assert_int_equal(event(XHCI_TRANSFER_EVENT, NULL), XHCI_SUCCESS);
+    assert_memory_equal(ram(DATA, 8), "\0\0\0\0\0\0\0\0", 8);
+}
+
+/* An answer shorter than its buffers: one event, and what follows in the chain is passed over. */
+static void a_short_answer_ends_its_data_stage(void **state)
+{
+    uint64_t get =
+        0x80 | USB_GET_DESCRIPTOR << 8 | (uint64_t)USB_DT_DEVICE << 24 | UINT64_C(255) << 48;
+    struct xhci_trb t;
+
+    (void)state;
+    address(1);
+    trb(EP0, get, 8, XHCI_SETUP << 10 | XHCI_TRB_IDT);
+    trb(EP0 + 16, DATA, 10, XHCI_DATA << 10 | XHCI_TRB_IN | XHCI_TRB_CHAIN | XHCI_TRB_ISP);
+    trb(EP0 + 32, DATA + 10, 200, XHCI_NORMAL << 10 | XHCI_TRB_CHAIN | XHCI_TRB_ISP);
+    trb(EP0 + 48, DATA + 210, 45, XHCI_NORMAL << 10 | XHCI_TRB_CHAIN | XHCI_TRB_ISP);
+    trb(EP0 + 64, 77, 0, XHCI_EVENT_DATA << 10 | XHCI_TRB_IOC);
+    trb(EP0 + 80, 0, 0, XHCI_STATUS << 10 | XHCI_TRB_IOC);
+    ep0_at = 6;
+    wr(DB + 4, 1);
+    assert_int_equal(event(XHCI_TRANSFER_EVENT, &t), XHCI_SHORT_PACKET);
+    assert_int_equal(le64_get(t.parameter), EP0 + 32);
+    assert_int_equal(le32_get(t.status) & 0xffffff, 192);
+    assert_int_equal(event(XHCI_TRANSFER_EVENT, &t), XHCI_SHORT_PACKET);
+    assert_int_equal(le64_get(t.parameter), 77);
+    assert_int_equal(le32_get(t.status) & 0xffffff, 18);
+    assert_int_equal(event(XHCI_TRANSFER_EVENT, &t), XHCI_SUCCESS);
+    assert_int_equal(le64_get(t.parameter), EP0 + 80);
+    assert_true(quiet());
+}
+
 static void the_tablet_says_where_it_is(void **state)
 {
     struct pointer_event ev = {.x = 100, .y = 32767, .wheel = -1, .buttons = POINTER_LEFT};
@@ -334,6 +393,8 @@ int main(void)
         TEST(descriptors_are_read),
         TEST(a_stall_halts_until_it_is_reset),
         TEST(keys_come_as_reports),
+        TEST(event_data_ends_a_descriptor),
+        TEST(a_short_answer_ends_its_data_stage),
         TEST(the_tablet_says_where_it_is),
         TEST(interrupts_come_once_for_a_visit),
         TEST(a_full_event_ring_holds_work_back),
