@@ -38,6 +38,7 @@ enum {
 #define XHCI_STS_EINT 0x0008u
 #define XHCI_STS_PCD 0x0010u
 #define XHCI_CRCR_RCS 0x1u
+#define XHCI_CRCR_STOP 0x6u /* or abort */
 #define XHCI_CRCR_CRR 0x8u
 #define XHCI_IMAN_IP 0x1u
 #define XHCI_IMAN_IE 0x2u
@@ -102,6 +103,7 @@ enum xhci_code {
     XHCI_SHORT_PACKET = 13,
     XHCI_PARAMETER_ERROR = 17,
     XHCI_CONTEXT_STATE = 19,
+    XHCI_RING_STOPPED = 24,
     XHCI_STOPPED_INVALID = 27,
 };
 enum { XHCI_SLOT_DEFAULT = 1, XHCI_SLOT_ADDRESSED = 2, XHCI_SLOT_CONFIGURED = 3 };

@@ -192,10 +192,17 @@ static void operational_write(struct xhci *x, unsigned off, uint32_t v)
     case XHCI_CRCR:
     case XHCI_CRCR + 4:
         if (x->s.command_running) {
-            if (off == XHCI_CRCR && v & 6) /* stop or abort */
+            if (off == XHCI_CRCR && v & XHCI_CRCR_STOP) {
                 x->s.command_running = false;
+                x->s.command_stopped = true;
+                xhci_event(x, XHCI_COMMAND_EVENT, x->s.command.at,
+                           (uint32_t)XHCI_RING_STOPPED << 24, 0);
+            }
             return;
         }
+        if (off != XHCI_CRCR && x->s.command_stopped)
+            return; /* the other half of what stopped it: the ring goes on where it is */
+        x->s.command_stopped = false;
         half(&x->s.crcr, off & 4, v);
         x->s.command = (struct xhci_ring){x->s.crcr & ~UINT64_C(63), x->s.crcr & XHCI_CRCR_RCS};
         return;

@@ -58,6 +58,7 @@ struct xhci_state {
     bool event_cycle, event_fresh; /* fresh: its table's address was written */
     struct xhci_ring command;
     bool command_running;
+    bool command_stopped; /* and its address was not written since */
     struct xhci_slot slot[XHCI_SLOTS + 1];
     struct xhci_trb waiting[XHCI_EVENTS];
     unsigned waiting_first, waiting_count;

@@ -308,6 +308,21 @@ static void a_short_answer_ends_its_data_stage(void **state)
     assert_true(quiet());
 }
 
+static void a_stopped_command_ring_goes_on_where_it_was(void **state)
+{
+    struct xhci_trb t;
+
+    (void)state;
+    assert_int_equal(command(XHCI_COMMAND_NOOP, 0, 0, NULL), XHCI_SUCCESS);
+    assert_true(rd(OP + XHCI_CRCR) & XHCI_CRCR_CRR);
+    wr(OP + XHCI_CRCR, XHCI_CRCR_STOP);
+    wr(OP + XHCI_CRCR + 4, 0);
+    assert_int_equal(event(XHCI_COMMAND_EVENT, &t), XHCI_RING_STOPPED);
+    assert_int_equal(le64_get(t.parameter), COMMANDS + 16);
+    assert_int_equal(rd(OP + XHCI_CRCR), 0);
+    assert_int_equal(command(XHCI_COMMAND_NOOP, 0, 0, NULL), XHCI_SUCCESS);
+}
+
 static void the_tablet_says_where_it_is(void **state)
 {
     struct pointer_event ev = {.x = 100, .y = 32767, .wheel = -1, .buttons = POINTER_LEFT};
@@ -395,6 +410,7 @@ int main(void)
         TEST(keys_come_as_reports),
         TEST(event_data_ends_a_descriptor),
         TEST(a_short_answer_ends_its_data_stage),
+        TEST(a_stopped_command_ring_goes_on_where_it_was),
         TEST(the_tablet_says_where_it_is),
         TEST(interrupts_come_once_for_a_visit),
         TEST(a_full_event_ring_holds_work_back),
