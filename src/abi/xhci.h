@@ -33,10 +33,13 @@ enum {
 #define XHCI_CMD_RUN 0x0001u
 #define XHCI_CMD_HCRST 0x0002u
 #define XHCI_CMD_INTE 0x0004u
+#define XHCI_CMD_CSS 0x0100u
+#define XHCI_CMD_CRS 0x0200u
 #define XHCI_STS_HCH 0x0001u
 #define XHCI_STS_HSE 0x0004u
 #define XHCI_STS_EINT 0x0008u
 #define XHCI_STS_PCD 0x0010u
+#define XHCI_STS_SRE 0x0400u
 #define XHCI_CRCR_RCS 0x1u
 #define XHCI_CRCR_STOP 0x6u /* or abort */
 #define XHCI_CRCR_CRR 0x8u

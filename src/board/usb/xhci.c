@@ -149,6 +149,11 @@ static void command_write(struct xhci *x, uint32_t v)
         controller_reset(x);
         return;
     }
+    /* What a sleep has taken was not saved: the driver is told to begin anew. */
+    if (v & XHCI_CMD_CSS)
+        x->s.usbsts &= ~XHCI_STS_SRE;
+    if (v & XHCI_CMD_CRS)
+        x->s.usbsts |= XHCI_STS_SRE;
     x->s.usbcmd = v & 0xc0d;
     if (v & XHCI_CMD_RUN && !was && x->s.event_fresh)
         event_ring(x);
@@ -184,7 +189,7 @@ static void operational_write(struct xhci *x, unsigned off, uint32_t v)
         command_write(x, v);
         return;
     case XHCI_USBSTS:
-        x->s.usbsts &= ~(v & (XHCI_STS_EINT | XHCI_STS_PCD));
+        x->s.usbsts &= ~(v & (XHCI_STS_EINT | XHCI_STS_PCD | XHCI_STS_SRE));
         return;
     case XHCI_DNCTRL:
         x->s.dnctrl = v & 0xffff;

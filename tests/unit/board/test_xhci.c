@@ -323,6 +323,19 @@ static void a_stopped_command_ring_goes_on_where_it_was(void **state)
     assert_int_equal(command(XHCI_COMMAND_NOOP, 0, 0, NULL), XHCI_SUCCESS);
 }
 
+/* Nothing is saved for a sleep: drivers that restore must hear of it. */
+static void a_restored_state_is_an_error(void **state)
+{
+    (void)state;
+    wr(OP + XHCI_USBCMD, 0);
+    wr(OP + XHCI_USBCMD, XHCI_CMD_CSS);
+    assert_int_equal(rd(OP + XHCI_USBSTS) & XHCI_STS_SRE, 0);
+    wr(OP + XHCI_USBCMD, XHCI_CMD_CRS);
+    assert_int_equal(rd(OP + XHCI_USBSTS) & XHCI_STS_SRE, XHCI_STS_SRE);
+    wr(OP + XHCI_USBSTS, XHCI_STS_SRE);
+    assert_int_equal(rd(OP + XHCI_USBSTS) & XHCI_STS_SRE, 0);
+}
+
 static void the_tablet_says_where_it_is(void **state)
 {
     struct pointer_event ev = {.x = 100, .y = 32767, .wheel = -1, .buttons = POINTER_LEFT};
@@ -411,6 +424,7 @@ int main(void)
         TEST(event_data_ends_a_descriptor),
         TEST(a_short_answer_ends_its_data_stage),
         TEST(a_stopped_command_ring_goes_on_where_it_was),
+        TEST(a_restored_state_is_an_error),
         TEST(the_tablet_says_where_it_is),
         TEST(interrupts_come_once_for_a_visit),
         TEST(a_full_event_ring_holds_work_back),
