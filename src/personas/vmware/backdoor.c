@@ -167,6 +167,28 @@ static bool is_mouse(uint32_t cmd)
            (cmd >= BDOOR_CMD_ABSPOINTER_DATA && cmd <= BDOOR_CMD_ABSPOINTER_COMMAND);
 }
 
+/* Commands whose answer never changes. */
+static bool constant(uint32_t cmd, uint32_t *ax)
+{
+    switch (cmd) {
+    case BDOOR_CMD_GETPTRLOCATION:
+        *ax = PTRLOCATION_UNGRABBED;
+        return true;
+    case BDOOR_CMD_GETDEVICELISTELEMENT:
+    case BDOOR_CMD_GETGUIOPTIONS:
+        *ax = 0;
+        return true;
+    case BDOOR_CMD_GET_VCPU_INFO:
+        *ax = VCPU_INFO_SYNC_VTSCS | VCPU_INFO_LEGACY_X2APIC_OK;
+        return true;
+    case BDOOR_CMD_GETBUILDNUM:
+        *ax = BUILD;
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backdoor *b)
 {
     uint64_t khz = v->host->ops->tsc_khz(v->host);
@@ -177,10 +199,6 @@ static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backd
         break;
     case BDOOR_CMD_GETVERSION:
         get_version(b);
-        break;
-    case BDOOR_CMD_GETDEVICELISTELEMENT:
-    case BDOOR_CMD_GETGUIOPTIONS:
-        b->ax = 0;
         break;
     case BDOOR_CMD_GETHWVERSION:
         b->ax = HW_VERSION;
@@ -204,25 +222,21 @@ static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backd
     case BDOOR_CMD_GETHZ:
         get_hz(khz, b);
         break;
-    case BDOOR_CMD_GET_VCPU_INFO:
-        b->ax = VCPU_INFO_SYNC_VTSCS | VCPU_INFO_LEGACY_X2APIC_OK;
-        break;
     case BDOOR_CMD_STEALCLOCK:
         steal_set(w, v->index, cpl, b);
         break;
     case BDOOR_CMD_PRECISIONCLOCK:
         precision_clock(b);
         break;
-    case BDOOR_CMD_GETBUILDNUM:
-        b->ax = BUILD;
-        break;
     case BDOOR_CMD_REPORTGUESTCRASH:
         log_line(LOG_WARN, "vmware", "the guest reports a crash of its own");
         b->ax = 0;
         break;
     default:
-        w->unknown_calls++;
-        b->ax = UINT32_MAX;
+        if (!constant(b->cx & 0xffff, &b->ax)) {
+            w->unknown_calls++;
+            b->ax = UINT32_MAX;
+        }
     }
 }
 

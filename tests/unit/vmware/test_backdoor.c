@@ -158,6 +158,19 @@ static void bytes_that_nobody_announced_are_refused(void **state)
                      VERDICT_NOT_MINE);
 }
 
+/* vmtoolsd puts the pointer where the host says it is, unless the host says that it has none. */
+static void the_host_holds_no_pointer(void **state)
+{
+    (void)state;
+    regs = (struct regs){.rcx = BDOOR_CMD_GETPTRLOCATION, .rdx = BDOOR_PORT};
+    in_eax();
+    assert_int_equal((int16_t)(regs.rax >> 16), -100);
+    assert_int_equal((int16_t)regs.rax, -100);
+    regs = (struct regs){.rcx = BDOOR_CMD_GETPTRLOCATION + 1, .rdx = BDOOR_PORT};
+    in_eax();
+    assert_int_equal(regs.rax, UINT32_MAX); /* not known */
+}
+
 static uint32_t balloon(uint32_t cmd, uint32_t arg)
 {
     uint32_t val = 0;
@@ -186,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(bsd_messages_go_through_the_high_bandwidth_port),
+        TEST(the_host_holds_no_pointer),
         TEST(old_balloon_drivers_know_one_success),
         TEST(bytes_that_nobody_announced_are_refused),
     };
