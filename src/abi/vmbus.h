@@ -111,8 +111,8 @@ WIRE_OFFSET(struct vmbus_channel_offer_channel, sub_channel_index, 180);
 WIRE_OFFSET(struct vmbus_channel_offer_channel, child_relid, 184);
 enum { VMBUS_OFFER_WS2008 = 189 }; /* bytes that version 0.13 knows */
 enum vmbus_offer_flag {
-    VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE = 1,
-    VMBUS_CHANNEL_NAMED_PIPE_MODE = 0x10,
+    VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE = 1, /* for programs of the guest; not a device */
+    VMBUS_CHANNEL_NAMED_PIPE_MODE = 0x10,         /* packets begin with a pipe header */
     VMBUS_CHANNEL_TLNPI_PROVIDER_OFFER = 0x2000,
 };
 enum { VMBUS_PIPE_TYPE_BYTE = 0, VMBUS_PIPE_TYPE_MESSAGE = 4 };

@@ -391,10 +391,7 @@ int dynmem_create(struct vmbus *b, const struct persona_env *env, const struct d
     d->b = b;
     d->env = env;
     d->hot = hot ? *hot : (struct dynmem_room){.size = 0};
-    d->c = (struct vmbus_channel){.class = &dynmem_class,
-                                  .id = "balloon",
-                                  .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE,
-                                  .owner = d};
+    d->c = (struct vmbus_channel){.class = &dynmem_class, .id = "balloon", .owner = d};
     memcpy(d->c.type, type, 16);
     memcpy(d->c.instance, type, 16);
     d->c.instance[15] ^= 1;

@@ -23,6 +23,7 @@
 #include "core/usock.h"
 
 enum { HVSOCK_MESSAGE = 16 << 10, HVSOCK_PACKET = 20 << 10, HVSOCK_LINE = 32, HVSOCK_MAX = 256 };
+enum { HVSOCK_RS5 = 1 };                    /* of an offer's parameters */
 #define HVSOCK_OPEN_NS UINT64_C(5000000000) /* a guest without a listener never opens */
 
 static const uint8_t hvsock_service[16] =
@@ -236,13 +237,15 @@ static bool conn_offer(struct hvconn *k, const uint8_t instance[16])
     k->c = (struct vmbus_channel){
         .class = &hvsock_class,
         .id = "hvsock",
-        .flags = VMBUS_CHANNEL_TLNPI_PROVIDER_OFFER | VMBUS_CHANNEL_NAMED_PIPE_MODE,
+        .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE | VMBUS_CHANNEL_NAMED_PIPE_MODE |
+                 VMBUS_CHANNEL_TLNPI_PROVIDER_OFFER,
         .owner = k,
     };
     memcpy(k->c.type, hvsock_service, 16);
     le32_put(k->c.type, k->port);
     memcpy(k->c.instance, instance, 16);
     k->c.user_def[4] = k->from_host;
+    k->c.user_def[6] = HVSOCK_RS5; /* a silo's GUID follows, here none */
     loop_arm(k->s->b->loop, &k->late, loop_now(k->s->b->loop) + HVSOCK_OPEN_NS);
     k->added = vmbus_add(k->s->b, &k->c, &e) == 0;
     return k->added;

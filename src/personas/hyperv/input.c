@@ -189,14 +189,13 @@ static const struct vmbus_class mouse_class = {
 /* --- life --- */
 
 static int add_channel(struct input *i, struct vmbus_channel *c, const struct vmbus_class *class,
-                       const uint8_t type[16], struct err *e)
+                       bool pipe, const uint8_t type[16], struct err *e)
 {
     *c = (struct vmbus_channel){.class = class,
                                 .id = class->name,
-                                .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE |
-                                         VMBUS_CHANNEL_NAMED_PIPE_MODE,
+                                .flags = pipe ? VMBUS_CHANNEL_NAMED_PIPE_MODE : 0,
                                 .owner = i};
-    le32_put(c->user_def, VMBUS_PIPE_TYPE_MESSAGE);
+    le32_put(c->user_def, pipe ? VMBUS_PIPE_TYPE_MESSAGE : 0);
     memcpy(c->type, type, 16);
     memcpy(c->instance, type, 16);
     c->instance[15] ^= 1;
@@ -215,9 +214,9 @@ int input_create(struct vmbus *b, struct hub *hub, struct input **out, struct er
     i->hub = hub;
     i->keyboard = (struct keyboard){.name = "hyperv keyboard", .key = kbd_key};
     i->pointer = (struct pointer){.name = "hyperv mouse", .absolute = true, .move = mouse_move};
-    rc = add_channel(i, &i->kbd_channel, &kbd_class, kbd, e);
+    rc = add_channel(i, &i->kbd_channel, &kbd_class, false, kbd, e);
     if (rc == 0)
-        rc = add_channel(i, &i->mouse_channel, &mouse_class, mouse, e);
+        rc = add_channel(i, &i->mouse_channel, &mouse_class, true, mouse, e);
     if (rc < 0) {
         input_destroy(i);
         return rc;

@@ -429,7 +429,6 @@ static int netvsp_add_channels(struct netvsp *n, const uint8_t *own, struct err 
         q->batch = -1;
         q->c = (struct vmbus_channel){.class = &netvsp_class,
                                       .id = n->id,
-                                      .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE,
                                       .sub_index = (uint16_t)i,
                                       .hidden = i > 0,
                                       .owner = q};

@@ -457,7 +457,6 @@ static int storvsp_add_channels(struct storvsp *s, const char *id, int ide, stru
 
         *c = (struct vmbus_channel){.class = &storvsp_class,
                                     .id = id,
-                                    .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE,
                                     .sub_index = (uint16_t)i,
                                     .hidden = i > 0,
                                     .owner = s,

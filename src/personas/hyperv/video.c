@@ -273,8 +273,7 @@ int video_create(struct vmbus *b, struct hub *hub, gpa_t base, uint64_t size, st
     }
     v->c = (struct vmbus_channel){.class = &video_class,
                                   .id = "video",
-                                  .flags = VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE |
-                                           VMBUS_CHANNEL_NAMED_PIPE_MODE,
+                                  .flags = VMBUS_CHANNEL_NAMED_PIPE_MODE,
                                   .mmio_mb = VIDEO_MIB,
                                   .owner = v};
     le32_put(v->c.user_def, VMBUS_PIPE_TYPE_MESSAGE);

@@ -214,7 +214,9 @@ unsigned hv_offers(struct hvguest *g, struct hv_offer *o, unsigned max)
         memcpy(&c, out, sizeof(c));
         assert_true(n < max);
         o[n] = (struct hv_offer){.relid = le32_get(c.child_relid),
-                                 .sub = le16_get(c.sub_channel_index)};
+                                 .sub = le16_get(c.sub_channel_index),
+                                 .flags = le16_get(c.chn_flags)};
+        memcpy(o[n].user_def, c.user_def, sizeof(c.user_def));
         memcpy(o[n].type, c.if_type, 16);
         memcpy(o[n++].instance, c.if_instance, 16);
     }

@@ -26,7 +26,8 @@ struct hv_sint {
 struct hv_offer {
     uint8_t type[16], instance[16];
     uint32_t relid;
-    unsigned sub;
+    unsigned sub, flags;
+    uint8_t user_def[VMBUS_USER_DEFINED];
 };
 
 struct hvguest {

@@ -131,7 +131,9 @@ static void the_guest_reaches_a_listener_of_the_host(void **state)
     hv_post(&g, &m, sizeof(m));
     assert_int_equal(hv_message(&g, message), CHANNELMSG_OFFERCHANNEL);
     assert_memory_equal(message + 24, m.guest_endpoint_id, 16);
+    assert_int_equal(le16_at(message + 56), 0x2011);
     assert_int_equal(message[60 + 4], 0);
+    assert_int_equal(le32_at(message + 60 + 6), 1); /* a silo may be named; none is */
     relid = le32_at(message + 184);
     assert_int_equal(hv_open(&g, relid, 0), 0);
     fd = usock_accept(listener);

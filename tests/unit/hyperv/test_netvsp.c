@@ -159,6 +159,7 @@ static int setup(void **state)
     assert_int_equal(netvsp_create(g.bus, &s, 4, &dut, &e), 0);
     assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
     assert_int_equal(hv_offers(&g, offer, 8), 1);
+    assert_int_equal(offer[0].flags, 0); /* a device */
     relid = offer[0].relid;
     assert_int_equal(hv_open(&g, relid, 0), 0);
     bring_up();

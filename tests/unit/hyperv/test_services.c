@@ -118,6 +118,30 @@ static uint32_t bring_up(const uint8_t type[16])
     return relid;
 }
 
+static unsigned flags_of(const uint8_t type[16])
+{
+    for (unsigned i = 0; i < offers; i++) {
+        if (memcmp(offer[i].type, type, 16) == 0)
+            return offer[i].flags;
+    }
+    fail_msg("there is no such offer");
+    return 0;
+}
+
+/* Windows makes a device of an offer only when it is not enumerated as an interface. */
+static void services_are_interfaces_and_the_rest_are_devices(void **state)
+{
+    static const uint8_t services[][16] = {HV_SHUTDOWN_GUID, HV_TS_GUID,  HV_HEART_BEAT_GUID,
+                                           HV_KVP_GUID,      HV_VSS_GUID, HV_FCOPY_GUID};
+    static const uint8_t kbd[16] = HV_KBD_GUID, mouse[16] = HV_MOUSE_GUID, memory[16] = HV_DM_GUID;
+
+    for (size_t i = 0; i < ARRAY_SIZE(services); i++)
+        assert_int_equal(flags_of(services[i]), 0x11);
+    assert_int_equal(flags_of(kbd), 0); /* its packets have no pipe header */
+    assert_int_equal(flags_of(mouse), VMBUS_CHANNEL_NAMED_PIPE_MODE);
+    assert_int_equal(flags_of(memory), 0);
+}
+
 static void shutdown_is_asked_for_and_answered(void **state)
 {
     static const uint8_t type[16] = HV_SHUTDOWN_GUID;
@@ -560,6 +584,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(services_are_interfaces_and_the_rest_are_devices),
         T(shutdown_is_asked_for_and_answered),
         T(hearts_beat_every_two_seconds),
         T(the_guest_is_told_the_time),

@@ -62,6 +62,7 @@ static int setup(void **state)
     assert_int_equal(storvsp_attach(dut, 0, &c, &e), 0);
     assert_true(hv_contact(&g, VERSION_WIN10_V5_2));
     assert_int_equal(hv_offers(&g, offer, 8), 1);
+    assert_int_equal(offer[0].flags, 0); /* a device */
     relid = offer[0].relid;
     assert_int_equal(hv_open(&g, relid, 0), 0);
     initialize();

@@ -30,6 +30,7 @@ static int setup(void **state)
     assert_int_equal(video_create(g.bus, hub, WINDOW, WINDOW_SIZE, &video, &e), 0);
     assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
     assert_int_equal(hv_offers(&g, offer, 2), 1);
+    assert_int_equal(offer[0].flags, VMBUS_CHANNEL_NAMED_PIPE_MODE);
     relid = offer[0].relid;
     assert_int_equal(hv_open(&g, relid, 0), 0);
     return 0;
