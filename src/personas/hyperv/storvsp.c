@@ -37,6 +37,7 @@ struct storvsp_req {
     struct storvsp *s;
     uint64_t life; /* the opening of c that it came by */
     uint64_t trans;
+    size_t size;                /* of the packet and of its answer */
     struct vstor_packet packet; /* as it came; becomes the answer */
     struct storvsp_req *next;   /* free */
     struct iovec iov[STORVSP_IOV];
@@ -65,17 +66,18 @@ static const uint16_t storvsp_versions[] = {VMSTOR_PROTO_VERSION_WIN6, VMSTOR_PR
 
 /* --- answers --- */
 
-static size_t packet_size(const struct storvsp *s)
+/* Drivers take no answer that is longer than what they have sent: before a version is agreed on
+ * FreeBSD and older Linux send the short packets of Windows 7, others the long ones. */
+static size_t answer_size(const struct ring_packet *p)
 {
-    return s->version && s->version < VMSTOR_PROTO_VERSION_WIN8 ? (size_t)VSTOR_PACKET_WIN7
-                                                                : sizeof(struct vstor_packet);
+    return p->data_len < sizeof(struct vstor_packet) ? (size_t)VSTOR_PACKET_WIN7
+                                                     : sizeof(struct vstor_packet);
 }
 
-static void answer(struct storvsp *s, struct vmbus_channel *c, uint64_t trans,
-                   struct vstor_packet *k)
+static void answer(struct vmbus_channel *c, uint64_t trans, struct vstor_packet *k, size_t size)
 {
     k->operation = le32_of(VSTOR_OPERATION_COMPLETE_IO);
-    vmbus_complete(c, trans, k, packet_size(s));
+    vmbus_complete(c, trans, k, size);
 }
 
 static struct storvsp_req *req_get(struct storvsp *s)
@@ -129,7 +131,7 @@ static void req_finish(struct storvsp_req *r)
 
     if (r->life == r->s->life[at]) {
         srb_result(r);
-        answer(r->s, r->c, r->trans, &r->packet);
+        answer(r->c, r->trans, &r->packet, r->size);
     }
     req_put(r);
 }
@@ -214,6 +216,7 @@ static bool req_begin(struct storvsp_req *r, struct storvsp *s, struct vmbus_cha
     r->s = s;
     r->c = c;
     r->trans = p->trans;
+    r->size = answer_size(p);
     r->life = s->life[c - s->channel];
     r->packet = *k;
     r->scsi = (struct scsi_req){.done = req_done};
@@ -277,11 +280,11 @@ static void storvsp_srb(struct storvsp *s, struct vmbus_channel *c, const struct
 
     if (!r) { /* cannot be: packets wait while all requests are in use; or memory ran out */
         k->vm_srb.srb_status = SRB_STATUS_ERROR;
-        answer(s, c, p->trans, k);
+        answer(c, p->trans, k, answer_size(p));
         return;
     }
     if (srb_refused(r, req_begin(r, s, c, p, k))) {
-        answer(s, c, r->trans, &r->packet);
+        answer(c, r->trans, &r->packet, r->size);
         req_put(r);
         return;
     }
@@ -318,14 +321,14 @@ static void properties(const struct storvsp *s, struct vstor_packet *k)
     };
 }
 
-static void subchannels(struct storvsp *s, struct vmbus_channel *c, uint64_t trans,
+static void subchannels(struct storvsp *s, struct vmbus_channel *c, const struct ring_packet *p,
                         struct vstor_packet *k)
 {
     unsigned n = le16_get(k->sub_channel_count);
     bool ok = s->init == INIT_DONE && n < s->channels;
 
     k->status = le32_of(ok ? 0 : STATUS_INVALID_PARAMETER);
-    answer(s, c, trans, k);
+    answer(c, p->trans, k, answer_size(p));
     for (unsigned i = 1; ok && i <= n; i++)
         vmbus_offer(&s->channel[i]);
 }
@@ -370,14 +373,14 @@ static void storvsp_packet(struct vmbus_channel *c, const struct ring_packet *p)
     if (p->data_len < VSTOR_PACKET_WIN7) {
         vmbus_fault(c, "a packet of %zu bytes is too short", p->data_len);
         k.status = le32_of(STATUS_INVALID_PARAMETER);
-        answer(s, c, p->trans, &k);
+        answer(c, p->trans, &k, sizeof(k));
     } else if (op == VSTOR_OPERATION_EXECUTE_SRB) {
         storvsp_srb(s, c, p, &k);
     } else if (op == VSTOR_OPERATION_CREATE_SUB_CHANNELS) {
-        subchannels(s, c, p->trans, &k);
+        subchannels(s, c, p, &k);
     } else {
         k.status = le32_of(initialize(s, op, &k));
-        answer(s, c, p->trans, &k);
+        answer(c, p->trans, &k, answer_size(p));
     }
 }
 
@@ -436,13 +439,14 @@ static void storvsp_changed(void *arg, unsigned lun, bool present)
 {
     struct storvsp *s = arg;
     struct vstor_packet k = {.operation = le32_of(VSTOR_OPERATION_ENUMERATE_BUS)};
+    bool old = s->version < VMSTOR_PROTO_VERSION_WIN8;
 
     (void)lun;
     (void)present;
     if (s->init != INIT_DONE || s->ide)
         return;
     pthread_mutex_lock(&s->lock);
-    vmbus_send_data(&s->channel[0], &k, packet_size(s));
+    vmbus_send_data(&s->channel[0], &k, old ? (size_t)VSTOR_PACKET_WIN7 : sizeof(k));
     vmbus_flush(&s->channel[0]);
     pthread_mutex_unlock(&s->lock);
 }
