@@ -325,7 +325,7 @@ static void subchannels(struct storvsp *s, struct vmbus_channel *c, const struct
                         struct vstor_packet *k)
 {
     unsigned n = le16_get(k->sub_channel_count);
-    bool ok = s->init == INIT_DONE && n < s->channels;
+    bool ok = s->init != INIT_NONE && s->version >= VMSTOR_PROTO_VERSION_WIN8 && n < s->channels;
 
     k->status = le32_of(ok ? 0 : STATUS_INVALID_PARAMETER);
     answer(c, p->trans, k, answer_size(p));

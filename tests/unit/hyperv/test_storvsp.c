@@ -281,6 +281,24 @@ static void subchannels_work_like_the_first(void **state)
     hv_close(&g, first); /* takes the others along */
 }
 
+/* Windows asks for them before it ends the initialization. */
+static void subchannels_come_before_the_end_of_the_initialization(void **state)
+{
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    ask(VSTOR_OPERATION_BEGIN_INITIALIZATION, 0);
+    assert_int_not_equal(le32_get(ask(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 2).status), 0);
+    ask(VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, 0x0602);
+    ask(VSTOR_OPERATION_QUERY_PROPERTIES, 0);
+    assert_int_not_equal(le32_get(ask(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 4).status), 0);
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 2).status), 0);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+        assert_int_equal(le16_at(out + 180), i);
+    }
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_END_INITIALIZATION, 0).status), 0);
+}
+
 static void an_answer_for_a_closed_channel_is_dropped(void **state)
 {
     struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
@@ -469,6 +487,7 @@ int main(void)
         T(bad_requests_are_answered),
         T(units_come_and_go),
         T(subchannels_work_like_the_first),
+        T(subchannels_come_before_the_end_of_the_initialization),
         T(an_answer_for_a_closed_channel_is_dropped),
         T(data_at_hand_needs_no_loop),
         T(signals_go_where_they_cost_less),
