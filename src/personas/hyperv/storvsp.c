@@ -27,6 +27,7 @@ enum {
     STORVSP_PACKET = 16 << 10,
     STORVSP_DRAIN = 500, /* rounds of the loop that a destruction waits for */
     STORVSP_DRAIN_NS = 10000000,
+    STORVSP_IDE_INSTANCE = 0x8899,
 };
 
 enum init_state { INIT_NONE, INIT_BEGUN, INIT_DONE };
@@ -47,7 +48,8 @@ struct storvsp {
     struct vmbus *b;
     struct scsi_target *target;
     bool ide;
-    char *id; /* of its channels, too */
+    uint8_t ide_target; /* its place on the cable */
+    char *id;           /* of its channels, too */
     pthread_mutex_t lock;
     unsigned channels;
     struct vmbus_channel channel[STORVSP_CHANNELS];
@@ -177,15 +179,18 @@ static bool req_data(struct storvsp_req *r, const struct ring_packet *p)
     return iov_len(r->iov, r->scsi.iovcnt) == want;
 }
 
+/* Of an IDE unit guests give the target as it is, but not always the path. */
 static bool target_exists(const struct storvsp *s, const struct vmscsi_request *q)
 {
-    return s->ide || (q->path_id == 0 && q->target_id == 0);
+    if (s->ide)
+        return q->target_id == s->ide_target && q->lun == 0;
+    return q->path_id == 0 && q->target_id == 0;
 }
 
 /* The list of units can be asked for without there being a unit 0. */
 static bool unit_exists(const struct storvsp *s, const struct vmscsi_request *q, uint16_t *lun)
 {
-    *lun = s->ide ? 0 : q->lun;
+    *lun = q->lun;
     return target_exists(s, q) && (scsi_lun_present(s->target, *lun) || q->cdb[0] == REPORT_LUNS);
 }
 
@@ -260,7 +265,7 @@ static int64_t storvsp_quick(struct vmbus_channel *c, const struct ring_packet *
     if (!r)
         return -1;
     if (req_begin(r, s, c, p, &k) && target_exists(s, &k.vm_srb)) {
-        r->scsi.lun = s->ide ? 0 : k.vm_srb.lun;
+        r->scsi.lun = k.vm_srb.lun;
         if (scsi_try(s->target, &r->scsi))
             moved = (int64_t)r->scsi.moved;
     }
@@ -471,12 +476,11 @@ static int storvsp_add_channels(struct storvsp *s, const char *id, int ide, stru
             c->instance[15] ^= 1;
             for (size_t k = 0; id[k]; k++)
                 c->instance[8 + k % 7] ^= (uint8_t)id[k];
-        } else { /* cable and unit stand where drivers look for them */
-            memset(c->instance, 0, 6);
-            c->instance[0] = (uint8_t)(ide / 2);
-            c->instance[4] = (uint8_t)(ide % 2);
-            c->user_def[2] = (uint8_t)(ide / 2);
-            c->user_def[3] = (uint8_t)(ide % 2);
+        } else { /* 00000000-0001-8899-0000-000000000000: cable and unit; and told once more */
+            memset(c->instance, 0, sizeof(c->instance));
+            c->instance[0] = c->user_def[2] = (uint8_t)(ide / 2);
+            c->instance[4] = c->user_def[3] = s->ide_target;
+            le16_put(c->instance + 6, STORVSP_IDE_INSTANCE);
             c->user_def[8] = 2; /* an IDE unit */
         }
         rc = vmbus_add(s->b, c, e);
@@ -533,6 +537,7 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
     lock_make(&s->lock);
     s->b = b;
     s->ide = ide >= 0;
+    s->ide_target = (uint8_t)(s->ide ? ide % 2 : 0);
     s->channels = ide >= 0 ? 1 : channels;
     rc = scsi_target_create(b->loop, &cfg, &s->target, e);
     if (rc == 0) {

@@ -217,6 +217,39 @@ static void absent_units_are_told_so(void **state)
     assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
 }
 
+/* FreeBSD asks every target for every unit; Windows knows these units by their instance. */
+static void an_ide_unit_is_one_target_with_one_unit(void **state)
+{
+    static const uint8_t instance[16] = {1, 0, 0, 0, 1, 0, 0x99, 0x88};
+    struct mem_disk *more = mem_disk_create(g.f.env.loop, MiB);
+    struct scsi_lun_cfg c = {.disk = &more->disk, .id = "disk1"};
+    struct vstor_packet k = srb(inquiry, 6, READ_TYPE, 36);
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+    struct storvsp *ide;
+    struct err e = {0};
+
+    assert_int_equal(storvsp_create(g.bus, "disk1", 3, 1, &ide, &e), 0);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    assert_int_equal(storvsp_attach(ide, 0, &c, &e), 0);
+    assert_true(hv_contact(&g, VERSION_WIN10_V5_2));
+    assert_int_equal(hv_offers(&g, offer, 8), 2);
+    assert_memory_equal(offer[1].instance, instance, 16);
+    assert_int_equal(offer[1].user_def[2], 1);
+    assert_int_equal(offer[1].user_def[3], 1);
+    relid = offer[1].relid;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    initialize();
+    for (unsigned i = 0; i < 16; i++) {
+        k.vm_srb.path_id = i >> 2 & 1;
+        k.vm_srb.target_id = i & 1;
+        k.vm_srb.lun = i >> 1 & 1;
+        k.vm_srb.srb_status = 0;
+        assert_int_equal(go(&k, HV_DATA, 36).vm_srb.srb_status == SRB_STATUS_SUCCESS,
+                         k.vm_srb.target_id == 1 && k.vm_srb.lun == 0);
+    }
+    storvsp_destroy(ide);
+}
+
 static void bad_requests_are_answered(void **state)
 {
     struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
@@ -484,6 +517,7 @@ int main(void)
         T(a_large_request_is_served_whole),
         T(sense_data_comes_with_errors),
         T(absent_units_are_told_so),
+        T(an_ide_unit_is_one_target_with_one_unit),
         T(bad_requests_are_answered),
         T(units_come_and_go),
         T(subchannels_work_like_the_first),
