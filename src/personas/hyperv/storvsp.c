@@ -109,6 +109,23 @@ static void req_put(struct storvsp_req *r)
     s->flying--;
 }
 
+/* The packet's own status follows from the command's. */
+static void packet_status(struct vstor_packet *k)
+{
+    switch (k->vm_srb.srb_status & ~SRB_STATUS_AUTOSENSE_VALID) {
+    case SRB_STATUS_SUCCESS:
+        k->status = le32_of(0);
+        break;
+    case SRB_STATUS_NO_DEVICE:
+    case SRB_STATUS_INVALID_LUN:
+        k->status = le32_of(STATUS_DEVICE_DOES_NOT_EXIST);
+        break;
+    default:
+        k->status = le32_of(STATUS_IO_DEVICE_ERROR);
+        break;
+    }
+}
+
 /* Sense and status of a finished command into its answer. */
 static void srb_result(struct storvsp_req *r)
 {
@@ -125,6 +142,7 @@ static void srb_result(struct storvsp_req *r)
         memset(q->cdb, 0, sizeof(q->cdb));
         memcpy(q->cdb, r->scsi.sense, q->sense_info_length);
     }
+    packet_status(&r->packet);
 }
 
 static void req_finish(struct storvsp_req *r)
@@ -245,6 +263,7 @@ static bool srb_refused(struct storvsp_req *r, bool sound)
     }
     q->scsi_status = SCSI_GOOD;
     q->sense_info_length = 0;
+    packet_status(&r->packet);
     return true;
 }
 
@@ -448,7 +467,7 @@ static void storvsp_changed(void *arg, unsigned lun, bool present)
 
     (void)lun;
     (void)present;
-    if (s->init != INIT_DONE || s->ide)
+    if (s->init != INIT_DONE || s->version < VMSTOR_PROTO_VERSION_WIN7 || s->ide)
         return;
     pthread_mutex_lock(&s->lock);
     vmbus_send_data(&s->channel[0], &k, old ? (size_t)VSTOR_PACKET_WIN7 : sizeof(k));

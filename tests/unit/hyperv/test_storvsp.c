@@ -196,6 +196,7 @@ static void sense_data_comes_with_errors(void **state)
     assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_ERROR | SRB_STATUS_AUTOSENSE_VALID);
     assert_int_equal(k.vm_srb.scsi_status, 2);
     assert_int_equal(k.vm_srb.cdb[2] & 15, 5);
+    assert_int_equal(le32_get(k.status), STATUS_IO_DEVICE_ERROR);
     disk->fail = -5;
     k = srb(read2, 10, READ_TYPE, 1024);
     k = go(&k, HV_DATA, 1024);
@@ -210,6 +211,7 @@ static void absent_units_are_told_so(void **state)
     k.vm_srb.lun = 1;
     k = go(&k, HV_DATA, 36);
     assert_int_equal(k.vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
+    assert_int_equal(le32_get(k.status), STATUS_DEVICE_DOES_NOT_EXIST);
     assert_int_equal(*(uint8_t *)hv_ram(&g, HV_DATA, 1), 0x7f);
     k = srb(tur, 6, UNKNOWN_TYPE, 0);
     k.vm_srb.target_id = 1;
@@ -293,6 +295,21 @@ static void units_come_and_go(void **state)
     assert_int_equal(le32_at(p.data), VSTOR_OPERATION_ENUMERATE_BUS);
     assert_int_equal(go(&k, 0, 0).vm_srb.srb_status, SRB_STATUS_INVALID_LUN);
     assert_int_equal(storvsp_attach(dut, 64, &c, &e), -22);
+}
+
+/* Windows Server 2008 does not know of rescans. */
+static void the_oldest_protocol_has_no_notices(void **state)
+{
+    struct mem_disk *more = mem_disk_create(g.f.env.loop, MiB);
+    struct scsi_lun_cfg c = {.disk = &more->disk, .id = "disk1"};
+    struct err e = {0};
+
+    ask(VSTOR_OPERATION_BEGIN_INITIALIZATION, 0);
+    ask(VSTOR_OPERATION_QUERY_PROTOCOL_VERSION, VMSTOR_PROTO_VERSION_WIN6);
+    ask(VSTOR_OPERATION_END_INITIALIZATION, 0);
+    assert_int_equal(storvsp_attach(dut, 5, &c, &e), 0);
+    fake_env_run(&g.f);
+    assert_false(hv_get(&g, relid, &p));
 }
 
 static void subchannels_work_like_the_first(void **state)
@@ -520,6 +537,7 @@ int main(void)
         T(an_ide_unit_is_one_target_with_one_unit),
         T(bad_requests_are_answered),
         T(units_come_and_go),
+        T(the_oldest_protocol_has_no_notices),
         T(subchannels_work_like_the_first),
         T(subchannels_come_before_the_end_of_the_initialization),
         T(an_answer_for_a_closed_channel_is_dropped),
