@@ -124,7 +124,7 @@ void vmbus_complete(struct vmbus_channel *c, uint64_t trans, const void *data, s
 {
     struct iovec iov = {(void *)(uintptr_t)data, n};
 
-    vmbus_send(c, VM_PKT_COMP, 0, trans, NULL, 0, &iov, 1);
+    vmbus_send(c, VM_PKT_COMP, 0, trans, NULL, 0, &iov, n > 0);
 }
 
 static void backlog_run(struct vmbus_channel *c)

@@ -262,38 +262,47 @@ static void on_subchannel(struct netvsp_queue *q, const struct ring_packet *p,
         send_table(n, w[1] + 1);
 }
 
-static void nvsp_control(struct netvsp_queue *q, const struct ring_packet *p,
+/* Messages with an answer of their own. false: this is none. */
+static bool nvsp_request(struct netvsp_queue *q, const struct ring_packet *p,
                          const struct nvsp_message *k)
 {
     switch (le32_get(k->msg_type)) {
     case NVSP_MSG_TYPE_INIT:
         on_init(q, p, k);
-        break;
+        return true;
     case NVSP_MSG1_TYPE_SEND_RECV_BUF:
         on_recv_buf(q, p, k);
-        break;
-    case NVSP_MSG1_TYPE_REVOKE_RECV_BUF:
-        netvsp_rx_forget(q->n);
-        break;
+        return true;
     case NVSP_MSG1_TYPE_SEND_SEND_BUF:
         on_send_buf(q, p, k);
+        return true;
+    case NVSP_MSG5_TYPE_SUBCHANNEL:
+        on_subchannel(q, p, k);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The others end with an empty completion if the guest wants one: OpenBSD and UEFI wait for it. */
+static void nvsp_notice(struct netvsp_queue *q, const struct ring_packet *p,
+                        const struct nvsp_message *k)
+{
+    switch (le32_get(k->msg_type)) {
+    case NVSP_MSG1_TYPE_REVOKE_RECV_BUF:
+        netvsp_rx_forget(q->n);
         break;
     case NVSP_MSG1_TYPE_REVOKE_SEND_BUF:
         q->n->send = NULL;
         break;
-    case NVSP_MSG5_TYPE_SUBCHANNEL:
-        on_subchannel(q, p, k);
-        break;
     case NVSP_MSG2_TYPE_SEND_NDIS_CONFIG:
         q->n->longest = (uint32_t)min_u64(le32_get(k->w[0]), NET_FRAME_MAX - ETHER_TAG);
         break;
-    case NVSP_MSG1_TYPE_SEND_NDIS_VER:
-        break;
     default:
-        if (p->flags & VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED)
-            nvsp_answer(q, p, 0, NULL, 0);
         break;
     }
+    if (p->flags & VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED)
+        vmbus_complete(&q->c, p->trans, NULL, 0);
 }
 
 static void netvsp_packet(struct vmbus_channel *c, const struct ring_packet *p)
@@ -311,8 +320,8 @@ static void netvsp_packet(struct vmbus_channel *c, const struct ring_packet *p)
         vmbus_fault(c, "a packet of %zu bytes is too short", p->data_len);
     else if (le32_get(k.msg_type) == NVSP_MSG1_TYPE_SEND_RNDIS_PKT)
         on_rndis(q, p, &k);
-    else if (c->sub_index == 0)
-        nvsp_control(q, p, &k);
+    else if (c->sub_index == 0 && !nvsp_request(q, p, &k))
+        nvsp_notice(q, p, &k);
 }
 
 /* --- the back end; on the loop --- */

@@ -352,6 +352,7 @@ static void a_guest_with_a_long_mtu_gets_long_frames(void **state)
     assert_int_equal(le32_at(query(RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &len)), 1500);
     nvsp(NVSP_MSG2_TYPE_SEND_NDIS_CONFIG, 9014, 0, 0);
     fake_env_run(&g.f);
+    assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le32_at(query(RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &len)), 9000);
     loopnet_put(net, big, sizeof(big), &left);
     assert_true(hv_get(&g, relid, &p));
@@ -501,6 +502,25 @@ static void queues_share_the_frames(void **state)
     assert_int_not_equal(le32_at(request(m, sizeof(m)) + 12), 0);
 }
 
+static void what_has_no_answer_is_completed(void **state)
+{
+    static const uint32_t types[] = {
+        NVSP_MSG1_TYPE_SEND_NDIS_VER,    NVSP_MSG2_TYPE_SEND_NDIS_CONFIG,
+        NVSP_MSG4_TYPE_SWITCH_DATA_PATH, NVSP_MSG1_TYPE_REVOKE_RECV_BUF,
+        NVSP_MSG1_TYPE_REVOKE_SEND_BUF,  99};
+    struct nvsp_message m = {.msg_type = le32_of(NVSP_MSG1_TYPE_SEND_NDIS_VER)};
+
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        nvsp(types[i], 1514, 0, 0);
+        assert_true(hv_get(&g, relid, &p));
+        assert_int_equal(p.type, VM_PKT_COMP);
+        assert_int_equal(p.trans, types[i]);
+        assert_int_equal(p.len, 0);
+    }
+    hv_put(&g, relid, VM_PKT_DATA_INBAND, 0, 7, NULL, 0, &m, sizeof(m)); /* not wanted */
+    assert_false(hv_get(&g, relid, &p));
+}
+
 static void the_card_starts_anew_after_a_close(void **state)
 {
     hv_close(&g, relid);
@@ -553,6 +573,7 @@ int main(void)
         T(a_guest_that_keeps_its_frames_gets_no_more),
         T(questions_are_answered),
         T(queues_share_the_frames),
+        T(what_has_no_answer_is_completed),
         T(the_card_starts_anew_after_a_close),
         T(any_packet_is_taken),
     };
