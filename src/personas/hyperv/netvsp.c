@@ -25,6 +25,11 @@ static struct netvsp_queue *queue_of(struct vmbus_channel *c)
     return container_of(c, struct netvsp_queue, c);
 }
 
+size_t nvsp_size(const struct netvsp *n)
+{
+    return netvsp_takes_parts(n) ? sizeof(struct nvsp_message) : (size_t)NVSP_MESSAGE_OLD;
+}
+
 /* --- transmit --- */
 
 /* The copied start of a frame, with the VLAN tag that came beside it put where it belongs. */
@@ -124,7 +129,7 @@ static bool tx_run(struct netvsp_queue *q)
         t->at += len;
     }
     if (t->answer)
-        vmbus_complete(&q->c, t->trans, &m, sizeof(m));
+        vmbus_complete(&q->c, t->trans, &m, nvsp_size(n));
     return true;
 }
 
@@ -166,7 +171,7 @@ static void on_rndis(struct netvsp_queue *q, const struct ring_packet *p,
     if (!tx_collect(q->n, t, p, le32_get(k->w[1]), le32_get(k->w[2]))) {
         vmbus_fault(&q->c, "a packet to send lies outside memory");
         q->n->refused++;
-        vmbus_complete(&q->c, p->trans, &m, sizeof(m));
+        vmbus_complete(&q->c, p->trans, &m, nvsp_size(q->n));
     } else if (!tx_run(q)) {
         vmbus_pause(&q->c);
     }
@@ -181,7 +186,7 @@ static void nvsp_answer(struct netvsp_queue *q, const struct ring_packet *p, uin
 
     for (unsigned i = 0; i < words; i++)
         m.w[i] = le32_of(w[i]);
-    vmbus_complete(&q->c, p->trans, &m, sizeof(m));
+    vmbus_complete(&q->c, p->trans, &m, nvsp_size(q->n));
 }
 
 static void on_init(struct netvsp_queue *q, const struct ring_packet *p,
@@ -197,10 +202,11 @@ static void on_init(struct netvsp_queue *q, const struct ring_packet *p,
         if (known[i] >= low && known[i] <= high)
             w[0] = known[i];
     }
-    q->n->version = w[0];
     if (w[0])
         w[2] = NVSP_STAT_SUCCESS;
+    q->n->version = 0; /* of whose size this answer still is */
     nvsp_answer(q, p, NVSP_MSG_TYPE_INIT_COMPLETE, w, 3);
+    q->n->version = w[0];
 }
 
 static void on_recv_buf(struct netvsp_queue *q, const struct ring_packet *p,

@@ -94,6 +94,8 @@ static inline bool netvsp_takes_parts(const struct netvsp *n)
 {
     return n->version >= NVSP_PROTOCOL_VERSION_61;
 }
+/* netvsp.c. Bytes of a message of the agreed protocol. */
+size_t nvsp_size(const struct netvsp *n);
 /* netvsp_rx.c. The guest's receive buffer, which must stay until it is forgotten; false: it is too
  * small or in too many pieces, or there is one. Frames on their way are forgotten with it. */
 bool netvsp_rx_buffer(struct netvsp *n, const struct gpadl *g);

@@ -257,6 +257,18 @@ uint32_t hv_gpadl(struct hvguest *g, uint32_t relid, uint32_t id, gpa_t at, unsi
     return le32_at(out + 16);
 }
 
+void hv_teardown(struct hvguest *g, uint32_t relid, uint32_t id)
+{
+    struct vmbus_channel_pair t = {.header.msgtype = le32_of(CHANNELMSG_GPADL_TEARDOWN),
+                                   .child_relid = le32_of(relid),
+                                   .second = le32_of(id)};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    assert_int_equal(hv_post(g, &t, sizeof(t)), 0);
+    while (hv_message(g, out) != CHANNELMSG_GPADL_TORNDOWN)
+        assert_int_equal(le32_at(out), CHANNELMSG_RESCIND_CHANNELOFFER);
+}
+
 static gpa_t ring_at(uint32_t relid)
 {
     return HV_RINGS + (gpa_t)relid * 2 * HV_RING_PAGES * PAGE;
@@ -287,15 +299,9 @@ void hv_close(struct hvguest *g, uint32_t relid)
 {
     struct vmbus_channel_relid c = {.header.msgtype = le32_of(CHANNELMSG_CLOSECHANNEL),
                                     .child_relid = le32_of(relid)};
-    struct vmbus_channel_pair t = {.header.msgtype = le32_of(CHANNELMSG_GPADL_TEARDOWN),
-                                   .child_relid = le32_of(relid),
-                                   .second = le32_of(0xe1e10 + relid)};
-    uint8_t out[HV_MESSAGE_PAYLOAD];
 
     assert_int_equal(hv_post(g, &c, sizeof(c)), 0);
-    assert_int_equal(hv_post(g, &t, sizeof(t)), 0);
-    while (hv_message(g, out) != CHANNELMSG_GPADL_TORNDOWN)
-        assert_int_equal(le32_at(out), CHANNELMSG_RESCIND_CHANNELOFFER);
+    hv_teardown(g, relid, 0xe1e10 + relid);
 }
 
 /* --- rings --- */

@@ -69,6 +69,7 @@ bool hv_contact(struct hvguest *g, uint32_t version);
 unsigned hv_offers(struct hvguest *g, struct hv_offer *o, unsigned max);
 /* n adjoining pages from `at` on; the status of the answer. */
 uint32_t hv_gpadl(struct hvguest *g, uint32_t relid, uint32_t id, gpa_t at, unsigned pages);
+void hv_teardown(struct hvguest *g, uint32_t relid, uint32_t id);
 /* GPADL relid, ring halves of HV_RING_PAGES each; the status of the answer. */
 uint32_t hv_open(struct hvguest *g, uint32_t relid, unsigned vp);
 void hv_close(struct hvguest *g, uint32_t relid);
