@@ -487,10 +487,38 @@ static void ip_checksum(uint8_t *ip, size_t len)
     be16_put(ip + 10, (uint16_t)~fold(sum));
 }
 
+/* Where IPv6's transport header begins in a frame whose IPv6 header stands at `at`. */
+static unsigned transport_of_ipv6(const uint8_t *h, size_t len, unsigned at)
+{
+    unsigned next = h[at + 6];
+
+    at += 40;
+    /* hop-by-hop options, routing, destination options */
+    while ((next == 0 || next == 43 || next == 60) && at + 2 <= len) {
+        next = h[at];
+        at += 8 * (h[at + 1] + 1u);
+    }
+    return at;
+}
+
+/* Where TCP or UDP begins. OpenBSD and FreeBSD up to 11.0 do not say. 0: this is no IP. */
+static unsigned transport_of(const uint8_t *h, size_t len)
+{
+    unsigned at = ETHER_HEAD;
+
+    if (len >= ETHER_HEAD + ETHER_TAG && be16_at(h + 12) == 0x8100)
+        at += ETHER_TAG;
+    if (len >= at + 20u && be16_at(h + at - 2) == 0x0800)
+        return at + 4 * (h[at] & 15u);
+    if (len >= at + 40u && be16_at(h + at - 2) == 0x86dd)
+        return transport_of_ipv6(h, len, at);
+    return 0;
+}
+
 /* Drivers leave the lengths of a large send out of IP header and pseudo header: fill them in. */
 static bool mend_lso(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct net_meta *m)
 {
-    unsigned tcp = v >> NDIS_LSO_OFFSET_SHIFT & 0x3ff;
+    unsigned said = v >> NDIS_LSO_OFFSET_SHIFT & 0x3ff, tcp = said ? said : transport_of(h, len);
     uint32_t payload = (uint32_t)(frame - tcp);
     bool six = v & NDIS_LSO_IPV6;
 
@@ -517,7 +545,7 @@ static bool mend_lso(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct 
 
 static bool mend_csum(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct net_meta *m)
 {
-    unsigned at = v >> NDIS_CSUM_OFFSET_SHIFT & 0x3ff;
+    unsigned said = v >> NDIS_CSUM_OFFSET_SHIFT & 0x3ff, at = said ? said : transport_of(h, len);
 
     if (v & NDIS_CSUM_IP_HEADER && len >= ETHER_HEAD + 20u) {
         size_t ihl = 4 * (size_t)(h[ETHER_HEAD] & 15);
@@ -530,7 +558,7 @@ static bool mend_csum(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct
     m->flags = NET_NEEDS_CSUM;
     m->csum_start = (uint16_t)at;
     m->csum_off = v & NDIS_CSUM_TCP ? 16 : 6;
-    return (uint64_t)at + m->csum_off + 2 <= frame;
+    return at && (uint64_t)at + m->csum_off + 2 <= frame;
 }
 
 bool rndis_meta(const struct netvsp *n, const uint8_t *ppi, size_t ppi_len, uint8_t *head,

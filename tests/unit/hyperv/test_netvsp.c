@@ -264,6 +264,46 @@ static void offloads_and_tags_are_translated(void **state)
     assert_int_equal(be16_at(net->last.bytes + 16), 0x0800);
 }
 
+/* Some guests ask for checksums and large sends and do not say where the transport begins. */
+static void transport_headers_are_found(void **state)
+{
+    static const struct {
+        uint16_t type;
+        uint8_t ip[44];
+        unsigned at;
+    } k[] = {{0x0800, {0x45}, 34},
+             {0x0800, {0x46}, 38},
+             {0x86dd, {0x60, [6] = 6}, 54},
+             {0x86dd, {0x60, [6] = 0, [40] = 60, [41] = 1}, 14 + 40 + 16 + 8}};
+    uint32_t csum[4] = {16, TCPIP_CHKSUM_PKTINFO, 12, 1 | NDIS_CSUM_TCP};
+    uint32_t lso[4] = {16, TCP_LARGESEND_PKTINFO, 12, 1400 | NDIS_LSO_V2};
+    uint8_t m[4096] = {0}, big[2000] = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(k); i++) {
+        memset(big, 0, 200);
+        memcpy(big, frame, 12);
+        be16_put(big + 12, k[i].type);
+        memcpy(big + 14, k[i].ip, sizeof(k[i].ip));
+        if (i == 3)
+            big[14 + 40 + 16] = 6; /* behind the destination options */
+        rndis(m, packet(m, csum, 16, big, 200), 0, false);
+        answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+        assert_int_equal(net->last.meta.flags, NET_NEEDS_CSUM);
+        assert_int_equal(net->last.meta.csum_start, k[i].at);
+    }
+    memcpy(big, frame, sizeof(frame));
+    big[46] = 0x50;
+    rndis(m, packet(m, lso, 16, big, sizeof(big)), 1, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->last.meta.gso, NET_GSO_TCP4);
+    assert_int_equal(net->last.meta.hdr_len, 54);
+    net->sent = 0;
+    be16_put(big + 12, 0x0806); /* a checksum of what has none */
+    rndis(m, packet(m, csum, 16, big, 60), 0, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->sent, 0);
+}
+
 static void frames_are_received_in_batches(void **state)
 {
     uint32_t len;
@@ -587,6 +627,7 @@ int main(void)
         T(frames_are_sent_from_the_buffer_and_from_pages),
         T(a_full_back_end_holds_the_guest),
         T(offloads_and_tags_are_translated),
+        T(transport_headers_are_found),
         T(frames_are_received_in_batches),
         T(long_frames_come_in_parts),
         T(a_guest_with_a_long_mtu_gets_long_frames),
