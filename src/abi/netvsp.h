@@ -81,6 +81,7 @@ enum rndis_msg_type {
 #define RNDIS_STATUS_SUCCESS UINT32_C(0)
 #define RNDIS_STATUS_NOT_SUPPORTED UINT32_C(0xc00000bb)
 #define RNDIS_STATUS_INVALID_DATA UINT32_C(0xc0010015)
+#define RNDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG UINT32_C(0x40020006)
 #define RNDIS_STATUS_MEDIA_CONNECT UINT32_C(0x4001000b)
 #define RNDIS_STATUS_MEDIA_DISCONNECT UINT32_C(0x4001000c)
 
@@ -136,6 +137,8 @@ enum rndis_oid {
     RNDIS_OID_GEN_MAXIMUM_LOOKAHEAD = 0x00010105,
     RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE = 0x00010106,
     RNDIS_OID_GEN_LINK_SPEED = 0x00010107,
+    RNDIS_OID_GEN_TRANSMIT_BUFFER_SPACE = 0x00010108,
+    RNDIS_OID_GEN_RECEIVE_BUFFER_SPACE = 0x00010109,
     RNDIS_OID_GEN_TRANSMIT_BLOCK_SIZE = 0x0001010a,
     RNDIS_OID_GEN_RECEIVE_BLOCK_SIZE = 0x0001010b,
     RNDIS_OID_GEN_VENDOR_ID = 0x0001010c,
@@ -148,22 +151,30 @@ enum rndis_oid {
     RNDIS_OID_GEN_MEDIA_CONNECT_STATUS = 0x00010114,
     RNDIS_OID_GEN_MAXIMUM_SEND_PACKETS = 0x00010115,
     RNDIS_OID_GEN_VENDOR_DRIVER_VERSION = 0x00010116,
+    RNDIS_OID_GEN_NETWORK_LAYER_ADDRESSES = 0x00010118,
     OID_GEN_RECEIVE_SCALE_CAPABILITIES = 0x00010203,
     OID_GEN_RECEIVE_SCALE_PARAMETERS = 0x00010204,
+    OID_GEN_MAX_LINK_SPEED = 0x00010206,
+    OID_GEN_LINK_STATE = 0x00010207,
     RNDIS_OID_GEN_RNDIS_CONFIG_PARAMETER = 0x0001021b,
     RNDIS_OID_GEN_XMIT_OK = 0x00020101,
     RNDIS_OID_GEN_RCV_OK = 0x00020102,
     RNDIS_OID_GEN_XMIT_ERROR = 0x00020103,
     RNDIS_OID_GEN_RCV_ERROR = 0x00020104,
     RNDIS_OID_GEN_RCV_NO_BUFFER = 0x00020105,
+    RNDIS_OID_GEN_FRIENDLY_NAME = 0x00020216,
+    OID_GEN_BYTES_RCV = 0x00020219,
+    OID_GEN_BYTES_XMIT = 0x0002021a,
     RNDIS_OID_802_3_PERMANENT_ADDRESS = 0x01010101,
     RNDIS_OID_802_3_CURRENT_ADDRESS = 0x01010102,
     RNDIS_OID_802_3_MULTICAST_LIST = 0x01010103,
     RNDIS_OID_802_3_MAXIMUM_LIST_SIZE = 0x01010104,
+    OID_OFFLOAD_ENCAPSULATION = 0x0101010a,
     RNDIS_OID_802_3_RCV_ERROR_ALIGNMENT = 0x01020101,
     RNDIS_OID_802_3_XMIT_ONE_COLLISION = 0x01020102,
     RNDIS_OID_802_3_XMIT_MORE_COLLISIONS = 0x01020103,
 };
+enum { RNDIS_FRIENDLY_NAME = 512 }; /* bytes, UTF-16 */
 #define OID_TCP_OFFLOAD_CURRENT_CONFIG UINT32_C(0xfc01020b)
 #define OID_TCP_OFFLOAD_PARAMETERS UINT32_C(0xfc01020c)
 #define OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES UINT32_C(0xfc01020d)
@@ -179,7 +190,25 @@ enum {
     NDIS_OBJECT_TYPE_RSS_CAPABILITIES = 0x88,
     NDIS_OBJECT_TYPE_RSS_PARAMETERS = 0x89,
     NDIS_OBJECT_TYPE_OFFLOAD = 0xa7,
+    NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION = 0xa8,
 };
+
+struct ndis_link_state {
+    struct ndis_object_header hdr;
+    le32 media_connect_state, media_duplex_state, padding;
+    le64 xmit_link_speed, rcv_link_speed; /* bits a second */
+    le32 pause_functions, auto_negotiation_flags;
+};
+WIRE_SIZE(struct ndis_link_state, 40);
+enum { NDIS_MEDIA_CONNECTED = 1, NDIS_MEDIA_DISCONNECTED = 2 };
+
+/* For IPv4 and IPv6: whether, encapsulation, bytes of the header before it. */
+struct ndis_offload_encapsulation {
+    struct ndis_object_header hdr;
+    le32 ip4_enabled, ip4_type, ip4_header;
+    le32 ip6_enabled, ip6_type, ip6_header;
+};
+WIRE_SIZE(struct ndis_offload_encapsulation, 28);
 
 /* Hardware offloads: offsets of the parts that are used; the rest is zero. */
 enum {
@@ -234,6 +263,7 @@ struct ndis_recv_scale_param {
     le32 processor_masks_offset, num_processor_masks, processor_masks_entry_size;
 };
 WIRE_SIZE(struct ndis_recv_scale_param, 40);
+enum { NDIS_HASH_FUNCTION_MASK = 0xff }; /* 0: none, so no scaling */
 enum { NDIS_RSS_KEY = 40, NDIS_RSS_TABLE = 128, NDIS_RSS_PARAM_FLAG_DISABLE_RSS = 0x10 };
 
 #endif

@@ -8,8 +8,14 @@
 
 #include "net/rss.h"
 #include "netvsp.h"
+#include "storage/utf.h"
 
-enum { RNDIS_REPLY = 512, RNDIS_DRIVER_VERSION = 0x61e };
+enum {
+    RNDIS_REPLY = 1024,
+    RNDIS_DRIVER_VERSION = 0x61e,
+    RNDIS_BUFFER_SPACE = 256 << 10, /* means nothing */
+};
+#define RNDIS_LINK_SPEED UINT64_C(10000000000) /* bits a second */
 
 /* --- answers --- */
 
@@ -107,6 +113,45 @@ static void rss_caps(const struct netvsp *n, size_t in_len, struct reply *r)
     put(r, &c, in_len ? min_u64(in_len, sizeof(c)) : sizeof(c));
 }
 
+static void link_state(const struct netvsp *n, struct reply *r)
+{
+    const le64 speed = le64_of(RNDIS_LINK_SPEED);
+    struct ndis_link_state s = {
+        .hdr = {NDIS_OBJECT_TYPE_DEFAULT, 1, le16_of(sizeof(s))},
+        .media_connect_state =
+            le32_of(n->caps.link ? NDIS_MEDIA_CONNECTED : NDIS_MEDIA_DISCONNECTED),
+        .xmit_link_speed = speed,
+        .rcv_link_speed = speed,
+    };
+
+    put(r, &s, sizeof(s));
+}
+
+static void encapsulation(struct reply *r)
+{
+    const le32 on = le32_of(1), type = le32_of(NDIS_OFFLOAD_ENCAP_8023), head = le32_of(ETHER_HEAD);
+    struct ndis_offload_encapsulation s = {
+        .hdr = {NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION, 1, le16_of(sizeof(s))},
+        .ip4_enabled = on,
+        .ip4_type = type,
+        .ip4_header = head,
+        .ip6_enabled = on,
+        .ip6_type = type,
+        .ip6_header = head,
+    };
+
+    put(r, &s, sizeof(s));
+}
+
+/* What the guest may call the card. */
+static void friendly_name(const struct netvsp *n, struct reply *r)
+{
+    uint8_t name[RNDIS_FRIENDLY_NAME] = {0};
+
+    utf16_from(n->id, name, sizeof(name) / 2 - 1, false);
+    put(r, name, sizeof(name));
+}
+
 /* Linux lowers its MTU to this. A back end that carries whole Ethernet frames carries longer ones,
  * too, so a guest that was told to send such may. */
 static uint32_t mtu_of(const struct netvsp *n)
@@ -145,8 +190,12 @@ static bool query_number(const struct netvsp *n, uint32_t oid, uint32_t *v)
     case RNDIS_OID_GEN_MAXIMUM_TOTAL_SIZE:
         *v = mtu_of(n) + ETHER_HEAD;
         return true;
+    case RNDIS_OID_GEN_TRANSMIT_BUFFER_SPACE:
+    case RNDIS_OID_GEN_RECEIVE_BUFFER_SPACE:
+        *v = RNDIS_BUFFER_SPACE;
+        return true;
     case RNDIS_OID_GEN_LINK_SPEED:
-        *v = 100000000; /* 10 Gbit/s in units of 100 bit/s */
+        *v = RNDIS_LINK_SPEED / 100; /* in units of 100 bit/s */
         return true;
     case RNDIS_OID_GEN_CURRENT_PACKET_FILTER:
         *v = n->filter;
@@ -166,41 +215,110 @@ static bool query_number(const struct netvsp *n, uint32_t oid, uint32_t *v)
         *v = RNDIS_DRIVER_VERSION;
         return true;
     case RNDIS_OID_GEN_MAC_OPTIONS:
-        *v = 0x9; /* lookahead copies, no loopback */
+        *v = 0xcb; /* lookahead copies, transfers end at once, no loopback, priorities, VLANs */
         return true;
     default:
         return false;
     }
 }
 
+/* What NDIS asks drivers of version 6 for. */
+static void put_list(struct reply *r)
+{
+    static const uint32_t list[] = {
+        RNDIS_OID_GEN_SUPPORTED_LIST,
+        RNDIS_OID_GEN_HARDWARE_STATUS,
+        RNDIS_OID_GEN_MEDIA_SUPPORTED,
+        RNDIS_OID_GEN_MEDIA_IN_USE,
+        RNDIS_OID_GEN_MAXIMUM_LOOKAHEAD,
+        RNDIS_OID_GEN_CURRENT_LOOKAHEAD,
+        RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE,
+        RNDIS_OID_GEN_MAXIMUM_TOTAL_SIZE,
+        RNDIS_OID_GEN_TRANSMIT_BLOCK_SIZE,
+        RNDIS_OID_GEN_RECEIVE_BLOCK_SIZE,
+        RNDIS_OID_GEN_LINK_SPEED,
+        RNDIS_OID_GEN_TRANSMIT_BUFFER_SPACE,
+        RNDIS_OID_GEN_RECEIVE_BUFFER_SPACE,
+        RNDIS_OID_GEN_VENDOR_ID,
+        RNDIS_OID_GEN_VENDOR_DESCRIPTION,
+        RNDIS_OID_GEN_VENDOR_DRIVER_VERSION,
+        RNDIS_OID_GEN_DRIVER_VERSION,
+        RNDIS_OID_GEN_CURRENT_PACKET_FILTER,
+        RNDIS_OID_GEN_MAC_OPTIONS,
+        RNDIS_OID_GEN_MEDIA_CONNECT_STATUS,
+        RNDIS_OID_GEN_MAXIMUM_SEND_PACKETS,
+        RNDIS_OID_GEN_NETWORK_LAYER_ADDRESSES,
+        RNDIS_OID_GEN_FRIENDLY_NAME,
+        RNDIS_OID_802_3_PERMANENT_ADDRESS,
+        RNDIS_OID_802_3_CURRENT_ADDRESS,
+        RNDIS_OID_802_3_MULTICAST_LIST,
+        RNDIS_OID_802_3_MAXIMUM_LIST_SIZE,
+        RNDIS_OID_802_3_RCV_ERROR_ALIGNMENT,
+        RNDIS_OID_802_3_XMIT_ONE_COLLISION,
+        RNDIS_OID_802_3_XMIT_MORE_COLLISIONS,
+        RNDIS_OID_GEN_RNDIS_CONFIG_PARAMETER,
+        OID_GEN_LINK_STATE,
+        OID_GEN_MAX_LINK_SPEED,
+        OID_GEN_BYTES_RCV,
+        OID_GEN_BYTES_XMIT,
+        OID_OFFLOAD_ENCAPSULATION,
+        OID_TCP_OFFLOAD_PARAMETERS,
+        OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES,
+        OID_TCP_OFFLOAD_CURRENT_CONFIG,
+        OID_GEN_RECEIVE_SCALE_CAPABILITIES,
+        OID_GEN_RECEIVE_SCALE_PARAMETERS,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+        put32(r, list[i]);
+}
+
+/* Counters, of the bits that the guest asks for; false: not one of them. */
+static bool query_counter(const struct netvsp *n, uint32_t oid, struct reply *r)
+{
+    bool out = oid == RNDIS_OID_GEN_XMIT_OK || oid == OID_GEN_BYTES_XMIT;
+    le64 v;
+
+    if (oid == RNDIS_OID_GEN_XMIT_OK || oid == RNDIS_OID_GEN_RCV_OK) {
+        put32(r, (uint32_t)(out ? n->netif->stats.tx_frames : n->netif->stats.rx_frames));
+        return true;
+    }
+    v = le64_of(out ? n->netif->stats.tx_bytes : n->netif->stats.rx_bytes);
+    if (oid == OID_GEN_BYTES_XMIT || oid == OID_GEN_BYTES_RCV)
+        put(r, &v, sizeof(v));
+    return oid == OID_GEN_BYTES_XMIT || oid == OID_GEN_BYTES_RCV;
+}
+
 static uint32_t query(const struct netvsp *n, uint32_t oid, const uint8_t *in, size_t in_len,
                       struct reply *r)
 {
-    static const uint32_t list[] = {
-        RNDIS_OID_GEN_SUPPORTED_LIST,       RNDIS_OID_GEN_MAXIMUM_FRAME_SIZE,
-        RNDIS_OID_GEN_LINK_SPEED,           RNDIS_OID_GEN_CURRENT_PACKET_FILTER,
-        RNDIS_OID_GEN_MEDIA_CONNECT_STATUS, RNDIS_OID_802_3_PERMANENT_ADDRESS,
-        RNDIS_OID_802_3_CURRENT_ADDRESS,    RNDIS_OID_GEN_MAXIMUM_TOTAL_SIZE,
-    };
+    const le64 speed[2] = {le64_of(RNDIS_LINK_SPEED), le64_of(RNDIS_LINK_SPEED)};
     uint32_t v;
 
     if (query_number(n, oid, &v)) {
         put32(r, v);
         return RNDIS_STATUS_SUCCESS;
     }
+    if (query_counter(n, oid, r))
+        return RNDIS_STATUS_SUCCESS;
     switch (oid) {
     case RNDIS_OID_GEN_SUPPORTED_LIST:
-        for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-            put32(r, list[i]);
+        put_list(r);
         return RNDIS_STATUS_SUCCESS;
     case RNDIS_OID_GEN_VENDOR_DESCRIPTION:
         put(r, "hospes", 7);
         return RNDIS_STATUS_SUCCESS;
-    case RNDIS_OID_GEN_XMIT_OK:
-        put32(r, (uint32_t)n->netif->stats.tx_frames);
+    case RNDIS_OID_GEN_FRIENDLY_NAME:
+        friendly_name(n, r);
         return RNDIS_STATUS_SUCCESS;
-    case RNDIS_OID_GEN_RCV_OK:
-        put32(r, (uint32_t)n->netif->stats.rx_frames);
+    case OID_GEN_LINK_STATE:
+        link_state(n, r);
+        return RNDIS_STATUS_SUCCESS;
+    case OID_GEN_MAX_LINK_SPEED:
+        put(r, speed, sizeof(speed));
+        return RNDIS_STATUS_SUCCESS;
+    case OID_OFFLOAD_ENCAPSULATION:
+        encapsulation(r);
         return RNDIS_STATUS_SUCCESS;
     case RNDIS_OID_802_3_PERMANENT_ADDRESS:
         put(r, n->mac, sizeof(n->mac));
@@ -227,11 +345,10 @@ static uint32_t set_rss(struct netvsp *n, const uint8_t *p, size_t len)
     struct ndis_recv_scale_param c = {.flag = le16_of(0)};
     uint32_t size, at, key;
 
-    if (len < sizeof(c))
-        return RNDIS_STATUS_INVALID_DATA;
-    memcpy(&c, p, sizeof(c));
+    memcpy(&c, p, min_u64(len, sizeof(c)));
     n->rss = false;
-    if (le16_get(c.flag) & NDIS_RSS_PARAM_FLAG_DISABLE_RSS)
+    if (le16_get(c.flag) & NDIS_RSS_PARAM_FLAG_DISABLE_RSS ||
+        !(le32_get(c.hashinfo) & NDIS_HASH_FUNCTION_MASK))
         return RNDIS_STATUS_SUCCESS;
     size = le16_get(c.indirect_tabsize) / 4;
     at = le32_get(c.indirect_taboffset);
@@ -299,6 +416,22 @@ static uint32_t set_parameter(struct netvsp *n, const uint8_t *p, size_t len)
     return RNDIS_STATUS_SUCCESS;
 }
 
+/* Only that which is there anyway. */
+static uint32_t set_encapsulation(const uint8_t *p, size_t len)
+{
+    struct ndis_offload_encapsulation c;
+
+    if (len < sizeof(c))
+        return RNDIS_STATUS_INVALID_DATA;
+    memcpy(&c, p, sizeof(c));
+    if ((le32_get(c.ip4_enabled) == 1 && (le32_get(c.ip4_type) != NDIS_OFFLOAD_ENCAP_8023 ||
+                                          le32_get(c.ip4_header) != ETHER_HEAD)) ||
+        (le32_get(c.ip6_enabled) == 1 &&
+         (le32_get(c.ip6_type) != NDIS_OFFLOAD_ENCAP_8023 || le32_get(c.ip6_header) != ETHER_HEAD)))
+        return RNDIS_STATUS_NOT_SUPPORTED;
+    return RNDIS_STATUS_SUCCESS;
+}
+
 static uint32_t set(struct netvsp *n, uint32_t oid, const uint8_t *p, size_t len)
 {
     switch (oid) {
@@ -315,7 +448,10 @@ static uint32_t set(struct netvsp *n, uint32_t oid, const uint8_t *p, size_t len
         return set_offloads(n, p, len);
     case RNDIS_OID_802_3_MULTICAST_LIST:
     case RNDIS_OID_GEN_CURRENT_LOOKAHEAD:
+    case RNDIS_OID_GEN_NETWORK_LAYER_ADDRESSES:
         return RNDIS_STATUS_SUCCESS;
+    case OID_OFFLOAD_ENCAPSULATION:
+        return set_encapsulation(p, len);
     default:
         return RNDIS_STATUS_NOT_SUPPORTED;
     }
@@ -365,16 +501,39 @@ static void on_query(struct netvsp *n, uint32_t id, const uint8_t *p, size_t len
     reply_send(n, &r);
 }
 
+/* NDIS learns of what has been set by a notice, in an object of the same revision. */
+static void indicate_offloads(struct netvsp *n, unsigned revision)
+{
+    const uint8_t size = revision >= 3   ? NDIS_OFFLOAD_SIZE
+                         : revision == 2 ? NDIS_OFFLOAD_SIZE_6_1
+                                         : NDIS_OFFLOAD_SIZE_6_0;
+    const uint8_t like[4] = {NDIS_OBJECT_TYPE_OFFLOAD, 0, size};
+    struct reply r = {.len = 0}, config = {.len = 0};
+
+    offload_caps(n, like, sizeof(like), &config);
+    put32(&r, RNDIS_MSG_INDICATE);
+    put32(&r, 0);
+    put32(&r, RNDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG);
+    put32(&r, (uint32_t)config.len);
+    put32(&r, 12); /* behind these words, counted from the status */
+    put(&r, config.b, config.len);
+    reply_send(n, &r);
+}
+
 static void on_set(struct netvsp *n, uint32_t id, const uint8_t *p, size_t len)
 {
+    uint32_t oid = le32_at(p + 12), status;
     struct reply r;
     const uint8_t *in;
     size_t in_len;
 
     in = info_of(p, len, &in_len);
+    status = set(n, oid, in, in_len);
     reply_begin(&r, RNDIS_MSG_SET, id);
-    put32(&r, set(n, le32_at(p + 12), in, in_len));
+    put32(&r, status);
     reply_send(n, &r);
+    if (oid == OID_TCP_OFFLOAD_PARAMETERS && status == RNDIS_STATUS_SUCCESS)
+        indicate_offloads(n, in_len >= 2 ? in[1] : 1);
 }
 
 static void on_simple(struct netvsp *n, uint32_t type, uint32_t id)

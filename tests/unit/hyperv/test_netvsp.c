@@ -67,17 +67,23 @@ static void give_back(void)
     hv_put(&g, relid, VM_PKT_COMP, 0, p.trans, NULL, 0, &m, sizeof(m));
 }
 
+static uint8_t told[512]; /* the last status that was indicated */
+
 /* Sends a control message and gets its answer; NULL: none. */
 static uint8_t *request(const void *m, size_t len)
 {
-    uint8_t *reply = NULL;
+    uint8_t *reply = NULL, *got;
     uint32_t n;
 
     rndis(m, len, 0, true);
     while (hv_get(&g, relid, &p)) {
         if (p.type == VM_PKT_COMP)
             continue;
-        reply = received(0, &n);
+        got = received(0, &n);
+        if (le32_at(got) == RNDIS_MSG_INDICATE)
+            memcpy(told, got, n);
+        else
+            reply = got;
         give_back();
     }
     return reply;
@@ -507,12 +513,68 @@ static void questions_are_answered(void **state)
     assert_null(query(0x12345678, NULL, 0, &len));
 }
 
+static void all_that_is_listed_is_known(void **state)
+{
+    static const uint32_t only_set[] = {
+        RNDIS_OID_802_3_MULTICAST_LIST, RNDIS_OID_GEN_NETWORK_LAYER_ADDRESSES,
+        RNDIS_OID_GEN_RNDIS_CONFIG_PARAMETER, OID_TCP_OFFLOAD_PARAMETERS,
+        OID_GEN_RECEIVE_SCALE_PARAMETERS};
+    uint32_t len = 0, n, list[64];
+    uint8_t *r = query(RNDIS_OID_GEN_SUPPORTED_LIST, NULL, 0, &len);
+
+    assert_non_null(r);
+    n = len / 4;
+    assert_in_range(n, 35, ARRAY_SIZE(list));
+    memcpy(list, r, len);
+    for (uint32_t i = 0; i < n; i++) {
+        bool ask = true;
+
+        for (size_t k = 0; k < ARRAY_SIZE(only_set); k++)
+            ask &= list[i] != only_set[k];
+        if (ask)
+            assert_non_null(query(list[i], NULL, 0, &len));
+    }
+}
+
+/* Windows asks for the objects of NDIS 6. */
+static void ndis_6_is_served(void **state)
+{
+    uint8_t encapsulation[28] = {NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION, 1, 28}, nothing[4] = {0};
+    static const uint8_t name[10] = {'n', 0, 'i', 0, 'c', 0, '0'};
+    uint8_t offloads[20] = {NDIS_OBJECT_TYPE_DEFAULT, 1, 20};
+    uint32_t len = 0;
+    uint8_t *r;
+
+    r = query(OID_GEN_LINK_STATE, NULL, 0, &len);
+    assert_int_equal(len, 40);
+    assert_int_equal(r[0], NDIS_OBJECT_TYPE_DEFAULT);
+    assert_int_equal(le16_at(r + 2), 40);
+    assert_int_equal(le32_at(r + 4), NDIS_MEDIA_CONNECTED);
+    assert_int_equal(le64_at(r + 16), UINT64_C(10000000000));
+    r = query(OID_OFFLOAD_ENCAPSULATION, NULL, 0, &len);
+    assert_int_equal(len, 28);
+    assert_int_equal(r[0], NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION);
+    memcpy(encapsulation, r, len);
+    set(OID_OFFLOAD_ENCAPSULATION, encapsulation, sizeof(encapsulation));
+    set(RNDIS_OID_GEN_NETWORK_LAYER_ADDRESSES, nothing, sizeof(nothing));
+    set(OID_GEN_RECEIVE_SCALE_PARAMETERS, nothing, sizeof(nothing)); /* no hash: off */
+    r = query(RNDIS_OID_GEN_FRIENDLY_NAME, NULL, 0, &len);
+    assert_int_equal(len, 512);
+    assert_memory_equal(r, name, sizeof(name));
+    set(OID_TCP_OFFLOAD_PARAMETERS, offloads, sizeof(offloads));
+    assert_int_equal(le32_at(told + 8), RNDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG);
+    assert_int_equal(le32_at(told + 12), 112);
+    assert_int_equal(told[8 + le32_at(told + 16)], NDIS_OBJECT_TYPE_OFFLOAD);
+    assert_int_equal(told[8 + le32_at(told + 16) + 1], 1);
+}
+
 static void queues_share_the_frames(void **state)
 {
     struct {
         struct ndis_recv_scale_param s;
         uint8_t table[16], key[40];
-    } rss = {.s = {.indirect_tabsize = le16_of(16),
+    } rss = {.s = {.hashinfo = le32_of(1),
+                   .indirect_tabsize = le16_of(16),
                    .indirect_taboffset = le32_of(40),
                    .hashkey_size = le16_of(40),
                    .hashkey_offset = le32_of(56)}};
@@ -636,6 +698,8 @@ int main(void)
         T(a_checksum_left_to_the_card_is_made),
         T(a_guest_that_keeps_its_frames_gets_no_more),
         T(questions_are_answered),
+        T(all_that_is_listed_is_known),
+        T(ndis_6_is_served),
         T(queues_share_the_frames),
         T(older_protocols_have_shorter_messages),
         T(what_has_no_answer_is_completed),
