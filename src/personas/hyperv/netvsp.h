@@ -14,6 +14,7 @@ enum {
     NETVSP_IOV = 192,  /* pieces of one packet to send */
     NETVSP_BATCH = 64, /* sections told of in one packet */
     NETVSP_BATCHES = 512,
+    NETVSP_RESERVED = 8,   /* batches, and sections at most, that frames leave to answers */
     NETVSP_SECTION = 2048, /* bytes of the receive buffer for one frame, or a part of one */
     NETVSP_HEADROOM = 96,  /* RNDIS header, checksum, VLAN and part info before a frame */
     NETVSP_ROOM = NETVSP_SECTION - NETVSP_HEADROOM,
@@ -66,8 +67,8 @@ struct netvsp {
     uint32_t usable; /* sections that lie in one piece: only these are used */
     uint32_t spares;
     struct netvsp_batch batch[NETVSP_BATCHES];
-    unsigned batch_hint;
-    struct alarm again; /* more frames wait than one round takes */
+    unsigned batch_hint, batches; /* batches: that are used */
+    struct alarm again;           /* more frames wait than one round takes */
 
     bool rndis_up;
     uint32_t filter;

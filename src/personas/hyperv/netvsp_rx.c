@@ -22,6 +22,7 @@ static struct netvsp_batch *batch_get(struct netvsp *n, int *index)
         if (!n->batch[at].used) {
             n->batch[at].used = true;
             n->batch[at].count = 0;
+            n->batches++;
             n->batch_hint = at + 1;
             *index = (int)at;
             return &n->batch[at];
@@ -75,6 +76,7 @@ void netvsp_rx_done(struct netvsp_queue *q, uint64_t trans)
     for (unsigned i = 0; i < b->count; i++)
         n->spare[n->spares++] = b->section[i];
     b->used = false;
+    n->batches--;
 }
 
 bool netvsp_control(struct netvsp *n, const void *p, size_t len)
@@ -171,7 +173,8 @@ static struct netvsp_batch *rx_batch(struct netvsp *n, struct netvsp_queue *q, u
 {
     if (q->batch >= 0 && n->batch[q->batch].count + parts > NETVSP_BATCH)
         queue_send(n, q);
-    if (q->batch < 0 && !batch_get(n, &q->batch))
+    if (q->batch < 0 &&
+        (n->batches >= NETVSP_BATCHES - NETVSP_RESERVED || !batch_get(n, &q->batch)))
         return NULL;
     return &n->batch[q->batch];
 }
@@ -260,17 +263,23 @@ static void rx_deliver(struct netvsp *n, const struct net_meta *m, size_t len)
         queue_send(n, q);
 }
 
+/* Sections that a guest with all frames in its hands still gets its answers in. */
+static unsigned rx_reserved(const struct netvsp *n)
+{
+    return (unsigned)min_u64(NETVSP_RESERVED, n->usable / 8);
+}
+
 /* The spare sections that the next frame may fill; 0: wait until the guest gives some back. */
 static int rx_room(const struct netvsp *n, struct iovec iov[NETVSP_PARTS])
 {
-    unsigned parts = 1;
+    unsigned parts = 1, reserved = rx_reserved(n);
 
     if (n->rsc)
         parts = NETVSP_PARTS;
     else if (netvsp_takes_parts(n) && n->longest + ETHER_TAG > NETVSP_ROOM)
         parts = parts_of(n->longest + ETHER_TAG);
-    parts = (unsigned)min_u64(parts, n->usable);
-    if (n->spares < parts)
+    parts = (unsigned)min_u64(parts, n->usable - reserved);
+    if (n->spares < parts + reserved)
         return 0;
     rx_iov(n, iov, parts);
     return (int)parts;
@@ -315,6 +324,7 @@ void netvsp_rx_forget(struct netvsp *n)
     n->recv = NULL;
     n->spares = n->sections = n->usable = 0;
     memset(n->batch, 0, sizeof(n->batch));
+    n->batches = 0;
     for (unsigned i = 0; i < n->queues; i++)
         n->q[i].batch = -1;
 }
