@@ -236,14 +236,15 @@ static void on_send_buf(struct netvsp_queue *q, const struct ring_packet *p,
     nvsp_answer(q, p, NVSP_MSG1_TYPE_SEND_SEND_BUF_COMPLETE, w, 2);
 }
 
-/* The table for sending: all our queues alike. */
+/* The table for sending: all our queues alike. It stands right behind its head: Linux looks for it
+ * elsewhere in a longer message of an old protocol. */
 static void send_table(struct netvsp *n, unsigned queues)
 {
     struct {
-        struct nvsp_message m;
-        le32 table[NVSP_INDIRECTION];
-    } k = {.m = {.msg_type = le32_of(NVSP_MSG5_TYPE_SEND_INDIRECTION_TABLE),
-                 .w = {le32_of(NVSP_INDIRECTION), le32_of(sizeof(k.m))}}};
+        le32 type, count, offset, table[NVSP_INDIRECTION];
+    } k = {.type = le32_of(NVSP_MSG5_TYPE_SEND_INDIRECTION_TABLE),
+           .count = le32_of(NVSP_INDIRECTION),
+           .offset = le32_of(3 * sizeof(k.type))};
 
     for (unsigned i = 0; i < NVSP_INDIRECTION; i++)
         k.table[i] = le32_of(i % queues);
@@ -262,10 +263,9 @@ static void on_subchannel(struct netvsp_queue *q, const struct ring_packet *p,
         w[1] = 0;
     }
     nvsp_answer(q, p, NVSP_MSG5_TYPE_SUBCHANNEL, w, 2);
+    n->granted = w[1];
     for (uint32_t i = 1; i <= w[1]; i++)
         vmbus_offer(&n->q[i].c);
-    if (w[1])
-        send_table(n, w[1] + 1);
 }
 
 /* Messages with an answer of their own. false: this is none. */
@@ -367,6 +367,23 @@ static const struct net_events net_events = {net_readable, net_writable, net_lin
 
 /* --- life --- */
 
+/* With the last of the granted channels the guest may send on all of them. */
+static bool netvsp_open(struct vmbus_channel *c)
+{
+    struct netvsp *n = queue_of(c)->n;
+    unsigned open = 0;
+
+    if (c->sub_index == 0)
+        return true;
+    for (unsigned i = 1; i <= n->granted; i++)
+        open += n->q[i].c.open;
+    if (open == n->granted && c->sub_index <= n->granted) {
+        send_table(n, n->granted + 1);
+        vmbus_flush(&n->q[0].c);
+    }
+    return true;
+}
+
 static void netvsp_close(struct vmbus_channel *c)
 {
     struct netvsp_queue *q = queue_of(c);
@@ -378,7 +395,7 @@ static void netvsp_close(struct vmbus_channel *c)
         return;
     netvsp_rx_forget(n);
     n->send = NULL;
-    n->version = n->longest = 0;
+    n->version = n->longest = n->granted = 0;
     n->rndis_up = n->rss = false;
     n->filter = n->rsc = 0;
     netvsp_offloads(n);
@@ -423,6 +440,7 @@ static void netvsp_describe(struct vmbus_channel *c, struct dump *out)
 static const struct vmbus_class netvsp_class = {
     .name = "netvsc",
     .packet_max = NETVSP_PACKET,
+    .open = netvsp_open,
     .close = netvsp_close,
     .packet = netvsp_packet,
     .gpadl_gone = netvsp_gpadl_gone,

@@ -60,6 +60,7 @@ struct netvsp {
 
     uint32_t version; /* 0: not initialized */
     uint32_t longest; /* frame that the guest's MTU allows, 0: it has not said */
+    uint32_t granted; /* subchannels that the guest has asked for and got */
     const struct gpadl *recv, *send;
     uint32_t sections;
     uint8_t **at;    /* where each section lies in our memory */

@@ -591,15 +591,25 @@ static void queues_share_the_frames(void **state)
                    .hashkey_size = le16_of(40),
                    .hashkey_offset = le32_of(56)}};
     uint8_t m[28 + sizeof(rss)] = {0}, out[HV_MESSAGE_PAYLOAD];
+    uint32_t subs[3];
 
     nvsp(NVSP_MSG5_TYPE_SUBCHANNEL, 1, 7, 0);
     answer(NVSP_MSG5_TYPE_SUBCHANNEL);
     assert_int_equal(word(2), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+        subs[i] = le32_at(out + 184);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(hv_get(&g, relid, &p)); /* no table before the channels that it names */
+        assert_int_equal(hv_open(&g, subs[i], 3), 0);
+    }
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(word(0), NVSP_MSG5_TYPE_SEND_INDIRECTION_TABLE);
-    for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
-    assert_int_equal(hv_open(&g, le32_at(out + 184), 3), 0);
+    assert_int_equal(word(1), NVSP_INDIRECTION);
+    assert_int_equal(p.len, 80);
+    assert_int_equal(le32_at(p.data + word(2)), 0);
+    assert_int_equal(le32_at(p.data + word(2) + 4 * 7), 3);
     for (unsigned i = 0; i < 4; i++)
         rss.table[4 * i] = 3;
     le32_put(m, RNDIS_MSG_SET);
@@ -611,7 +621,7 @@ static void queues_share_the_frames(void **state)
     assert_int_equal(le32_at(request(m, sizeof(m)) + 12), 0);
     loopnet_put(net, frame, sizeof(frame), NULL);
     assert_false(hv_get(&g, relid, &p));
-    relid = le32_at(out + 184);
+    relid = subs[2];
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(p.type, VM_PKT_DATA_USING_XFER_PAGES);
     le32_put(m + 28 + 40, 4); /* a queue that is not there */
