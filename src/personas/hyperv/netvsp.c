@@ -217,6 +217,7 @@ static void on_recv_buf(struct netvsp_queue *q, const struct ring_packet *p,
     uint32_t w[6] = {NVSP_STAT_FAIL};
 
     if (g && netvsp_rx_buffer(n, g)) {
+        n->recv_id = (uint16_t)le32_get(k->w[1]);
         w[0] = NVSP_STAT_SUCCESS;
         w[1] = 1; /* one kind of section, from the start */
         w[3] = NETVSP_SECTION;

@@ -62,6 +62,7 @@ struct netvsp {
     uint32_t longest; /* frame that the guest's MTU allows, 0: it has not said */
     uint32_t granted; /* subchannels that the guest has asked for and got */
     const struct gpadl *recv, *send;
+    uint16_t recv_id; /* the guest's number of the receive buffer */
     uint32_t sections;
     uint8_t **at;    /* where each section lies in our memory */
     uint32_t *spare; /* sections that are ours, as a stack */

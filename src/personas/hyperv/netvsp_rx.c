@@ -40,8 +40,7 @@ static void batch_send(struct netvsp *n, struct netvsp_queue *q, int index, bool
     struct {
         struct vmtransfer_page_header h;
         struct vmtransfer_page_range r[NETVSP_BATCH];
-    } ext = {.h = {.xfer_pageset_id = le16_of(NETVSC_RECEIVE_BUFFER_ID),
-                   .range_cnt = le32_of(b->count)}};
+    } ext = {.h = {.xfer_pageset_id = le16_of(n->recv_id), .range_cnt = le32_of(b->count)}};
     struct iovec iov = {&m, nvsp_size(n)};
 
     for (unsigned i = 0; i < b->count; i++) {

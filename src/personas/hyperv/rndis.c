@@ -461,8 +461,9 @@ static uint32_t set(struct netvsp *n, uint32_t oid, const uint8_t *p, size_t len
 
 static void on_initialize(struct netvsp *n, uint32_t id)
 {
-    /* status, version 1.0, connectionless, 802.3, 8 messages of 16 KiB at once, aligned to 8 */
-    static const uint32_t w[] = {0, 1, 0, 1, 0, 8, 0x4000, 3, 0, 0};
+    /* status, version 1.0, connectionless, 802.3, 8 messages at once of what length they will (a
+     * large send is longer than any transfer that the guest names), aligned to 8 */
+    static const uint32_t w[] = {0, 1, 0, 1, 0, 8, 0xefffffff, 3, 0, 0};
     struct reply r;
 
     reply_begin(&r, RNDIS_MSG_INIT, id);

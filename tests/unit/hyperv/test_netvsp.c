@@ -25,6 +25,8 @@ static void nvsp(uint32_t type, uint32_t a, uint32_t b, uint32_t c)
     hv_send(&g, relid, type, &m, sizeof(m));
 }
 
+static uint16_t buffer_id; /* how the guest calls its receive buffer */
+
 static uint32_t word(unsigned i)
 {
     return le32_at(p.data + 4 * (size_t)i);
@@ -53,7 +55,7 @@ static void rndis(const void *m, size_t len, unsigned section, bool control)
 static uint8_t *received(unsigned i, uint32_t *len)
 {
     assert_int_equal(p.type, VM_PKT_DATA_USING_XFER_PAGES);
-    assert_int_equal(le16_at(p.ext), NETVSC_RECEIVE_BUFFER_ID);
+    assert_int_equal(le16_at(p.ext), buffer_id);
     assert_true(i < le32_at(p.ext + 4));
     *len = le32_at(p.ext + 8 + 8 * (size_t)i);
     return hv_ram(&g, RECV + le32_at(p.ext + 12 + 8 * (size_t)i), *len);
@@ -137,6 +139,7 @@ static uint8_t *query(uint32_t oid, const void *in, uint32_t n, uint32_t *len)
 static void bring_up(uint32_t version)
 {
     uint32_t init[6] = {RNDIS_MSG_INIT, 24, 1, 1, 0, 0x4000};
+    uint8_t *r;
 
     nvsp(NVSP_MSG_TYPE_INIT, version, version, 0);
     answer(NVSP_MSG_TYPE_INIT_COMPLETE);
@@ -144,7 +147,8 @@ static void bring_up(uint32_t version)
     assert_int_equal(word(3), 1);
     assert_int_equal(hv_gpadl(&g, relid, 0x100, RECV, RECV_PAGES), 0);
     assert_int_equal(hv_gpadl(&g, relid, 0x101, SEND, SEND_PAGES), 0);
-    nvsp(NVSP_MSG1_TYPE_SEND_RECV_BUF, 0x100, NETVSC_RECEIVE_BUFFER_ID, 0);
+    buffer_id = NETVSC_RECEIVE_BUFFER_ID + (version < NVSP_PROTOCOL_VERSION_61);
+    nvsp(NVSP_MSG1_TYPE_SEND_RECV_BUF, 0x100, buffer_id, 0);
     answer(NVSP_MSG1_TYPE_SEND_RECV_BUF_COMPLETE);
     assert_int_equal(word(1), 1);
     assert_int_equal(word(2), 1);
@@ -152,7 +156,10 @@ static void bring_up(uint32_t version)
     nvsp(NVSP_MSG1_TYPE_SEND_SEND_BUF, 0x101, 0, 0);
     answer(NVSP_MSG1_TYPE_SEND_SEND_BUF_COMPLETE);
     assert_int_equal(word(1), 1);
-    assert_non_null(request(init, sizeof(init)));
+    r = request(init, sizeof(init));
+    assert_non_null(r);
+    assert_int_equal(le32_at(r + 12), 0);
+    assert_true(le32_at(r + 36) > 64 << 10); /* bytes of a transfer: a large send has so many */
     set_filter(0xb);
 }
 
