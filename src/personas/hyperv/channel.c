@@ -22,6 +22,7 @@ enum {
     /* Bytes that one signal may move on the vCPU; what is left keeps the loop busy instead. */
     CHANNEL_VCPU_BYTES = 512 << 10,
     CHANNEL_SCORE = 32, /* misses in a row that move the signals to the loop */
+    CHANNEL_RETRY_NS = 1000000,
 };
 
 struct vmbus_backlog {
@@ -156,10 +157,21 @@ static void backlog_drop(struct vmbus_channel *c)
     c->backlog_end = &c->backlog;
 }
 
+static void channel_again(struct vmbus_channel *c)
+{
+    uint64_t one = 1;
+
+    (void)!write(c->kick.fd, &one, sizeof(one));
+}
+
 void vmbus_flush(struct vmbus_channel *c)
 {
-    if (c->open && !c->draining && ring_flush(&c->out))
+    if (!c->open || c->draining)
+        return;
+    if (ring_flush(&c->out))
         channel_interrupt(c);
+    if (c->backlog && !c->retrying)
+        channel_again(c);
 }
 
 bool vmbus_congested(const struct vmbus_channel *c)
@@ -228,11 +240,17 @@ static bool channel_drain(struct vmbus_channel *c)
     return n == CHANNEL_BATCH;
 }
 
-static void channel_again(struct vmbus_channel *c)
+/* OpenBSD, NetBSD, FreeBSD before 14 and old Linux read a full ring and do not signal that it has
+ * room; nor do they signal new packets, as the old ones have not been taken. */
+static void channel_retry_later(struct vmbus_channel *c)
 {
-    uint64_t one = 1;
+    struct loop *l = c->bus->loop;
 
-    (void)!write(c->kick.fd, &one, sizeof(one));
+    ring_unmask(&c->in); /* others signal when they have made room */
+    if (c->retrying)
+        return;
+    c->retrying = true;
+    loop_arm(l, &c->retry, loop_now(l) + CHANNEL_RETRY_NS);
 }
 
 static void channel_run_locked(struct vmbus_channel *c)
@@ -271,7 +289,7 @@ static void channel_run_locked(struct vmbus_channel *c)
     else if (c->bursts.on && c->packets_in != had)
         bursts_count(&c->bursts, c->packets_in - had);
     if (c->backlog)
-        ring_unmask(&c->in); /* the guest signals when it has made room */
+        channel_retry_later(c);
     if (more)
         channel_again(c);
     channel_judge(c);
@@ -345,6 +363,16 @@ void channel_signalled(struct vmbus_channel *c)
         return;
     channel_serve(c);
     pthread_mutex_unlock(lock);
+}
+
+static void channel_retry(struct alarm *a)
+{
+    struct vmbus_channel *c = container_of(a, struct vmbus_channel, retry);
+
+    channel_lock(c);
+    c->retrying = false;
+    channel_run_locked(c);
+    channel_unlock(c);
 }
 
 static void channel_kicked(struct watch *w, uint32_t got)
@@ -426,6 +454,7 @@ static bool channel_doorbell(struct vmbus_channel *c)
         return false;
     c->kick.want = EPOLLIN;
     c->kick.ready = channel_kicked;
+    c->retry.fire = channel_retry;
     channel_doorbell_to(c, fd);
     if (loop_watch(b->loop, &c->kick) < 0) {
         channel_doorbell_to(c, -1);
@@ -500,6 +529,8 @@ static void channel_close_locked(struct vmbus_channel *c)
     if (c->loop_only || !c->class->quick)
         (void)!b->host->ops->hyperv_signal(b->host, channel_conn(c), -1);
     loop_unwatch(b->loop, &c->kick);
+    loop_disarm(b->loop, &c->retry);
+    c->retrying = false;
     channel_doorbell_to(c, -1);
     close(fd);
     backlog_drop(c);

@@ -78,6 +78,8 @@ struct vmbus_channel {
     uint8_t *buf;
     struct watch kick;
     struct vmbus_backlog *backlog, **backlog_end;
+    struct alarm retry; /* for guests that do not tell of room */
+    bool retrying;
     bool draining;
     bool loop_only;       /* signals are eventfds */
     unsigned score;       /* how often quick() succeeded of late */

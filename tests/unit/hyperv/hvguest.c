@@ -412,7 +412,7 @@ bool hv_get(struct hvguest *g, uint32_t relid, struct hv_packet *p)
     ring_read(bytes, (uint32_t)((at + 16) % RING_DATA), p->ext, off - 16);
     ring_read(bytes, (uint32_t)((at + off) % RING_DATA), p->data, len - off);
     shared_store32(&r->read_index, (uint32_t)((at + len + 8) % RING_DATA));
-    if (le32_get(r->pending_send_sz))
+    if (le32_get(r->pending_send_sz) && !g->mute)
         hv_signal(g, relid);
     return true;
 }

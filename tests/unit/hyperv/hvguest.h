@@ -42,6 +42,7 @@ struct hvguest {
     struct vmbus *bus;
     uint32_t conn; /* where messages go */
     bool busy;     /* the loop does not get to run after a signal */
+    bool mute;     /* does not tell of room in a ring that was full */
     unsigned signals;
     uint64_t os_id;
 };

@@ -161,6 +161,42 @@ static void rings_wrap_and_full_rings_wait(void **state)
     assert_int_equal(got, 11);
 }
 
+/* As OpenBSD's: it waits for its answers, and tells nobody that it has taken some. */
+static void rooms_are_found_without_a_signal(void **state)
+{
+    static uint8_t data[3000];
+    struct hv_packet p;
+    uint32_t relid, n = 0;
+
+    connect();
+    relid = offer[0].relid;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    g.mute = true;
+    for (unsigned i = 0; i < 9; i++)
+        hv_send(&g, relid, i, data, sizeof(data));
+    for (unsigned i = 9; i < 12; i++)
+        hv_send(&g, relid, i, data, sizeof(data));
+    while (hv_get(&g, relid, &p))
+        assert_int_equal(p.trans, n++);
+    assert_int_equal(n, 9);
+    fake_env_advance(&g.f, 2000000);
+    while (hv_get(&g, relid, &p))
+        assert_int_equal(p.trans, n++);
+    assert_int_equal(n, 12);
+    /* What is sent unasked is not forgotten either. */
+    for (unsigned i = 0; i < 12; i++)
+        vmbus_send_data(&chan[0], data, sizeof(data));
+    vmbus_flush(&chan[0]);
+    fake_env_run(&g.f);
+    for (n = 0; hv_get(&g, relid, &p); n++)
+        ;
+    assert_int_equal(n, 9);
+    fake_env_advance(&g.f, 2000000);
+    for (; hv_get(&g, relid, &p); n++)
+        ;
+    assert_int_equal(n, 12);
+}
+
 static void nonsense_in_a_ring_kills_only_that_channel(void **state)
 {
     static const struct vmpacket_descriptor bad[] = {
@@ -398,6 +434,7 @@ int main(void)
         T(versions_are_read_from_text),
         T(packets_go_both_ways),
         T(rings_wrap_and_full_rings_wait),
+        T(rooms_are_found_without_a_signal),
         T(nonsense_in_a_ring_kills_only_that_channel),
         T(bad_openings_are_refused),
         T(ranges_with_offsets_are_mapped),
