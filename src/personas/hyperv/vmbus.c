@@ -448,13 +448,28 @@ static void on_modify(struct vmbus *b, const struct vmbus_channel_pair *m)
         synic_signal(b->synic, c->target_vp, c->relid);
 }
 
+/* Linux takes back no memory of a channel that was rescinded: it is the host's to know. */
+static void gpadls_released(struct vmbus *b, uint32_t relid)
+{
+    struct gpadl **at = &b->gpadls;
+
+    while (*at) {
+        if ((*at)->relid == relid)
+            gpadl_drop(b, at);
+        else
+            at = &(*at)->next;
+    }
+}
+
 static void on_released(struct vmbus *b, uint32_t relid)
 {
     struct vmbus_channel *c = vmbus_by_relid(b, relid);
 
+    if (c)
+        channel_close(c);
+    gpadls_released(b, relid);
     if (!c)
         return;
-    channel_close(c);
     c->offered = false;
     if (c->sub_index)
         c->hidden = true;

@@ -300,6 +300,23 @@ static void rescind_and_release_take_a_channel_away(void **state)
     assert_int_equal(le16_at(out + 180), 1);
 }
 
+static void a_release_takes_the_channels_memory_along(void **state)
+{
+    struct vmbus_channel_relid m = {.header.msgtype = le32_of(CHANNELMSG_RELID_RELEASED)};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+    assert_int_equal(hv_gpadl(&g, offer[0].relid, 5, HV_DATA, 4), 0);
+    assert_int_equal(hv_gpadl(&g, offer[1].relid, 6, HV_DATA, 4), 0);
+    vmbus_rescind(&chan[0]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_RESCIND_CHANNELOFFER);
+    m.child_relid = le32_of(offer[0].relid);
+    hv_post(&g, &m, sizeof(m));
+    assert_int_equal(g.bus->gpadl_count, 1);
+    assert_int_equal(g.bus->gpadls->id, 6);
+}
+
 static void unload_waits_for_requests_in_flight(void **state)
 {
     struct vmbus_channel_message_header m = {le32_of(CHANNELMSG_UNLOAD), le32_of(0)};
@@ -439,6 +456,7 @@ int main(void)
         T(bad_openings_are_refused),
         T(ranges_with_offsets_are_mapped),
         T(rescind_and_release_take_a_channel_away),
+        T(a_release_takes_the_channels_memory_along),
         T(unload_waits_for_requests_in_flight),
         T(interrupts_follow_the_channel_to_its_processor),
         T(old_guests_share_one_doorbell),
