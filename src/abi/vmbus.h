@@ -84,7 +84,7 @@ struct vmbus_channel_version_response {
     struct vmbus_channel_message_header header;
     uint8_t version_supported, connection_state;
     le16 padding;
-    le32 msg_conn_id;
+    le32 msg_conn_id;        /* before 5.0 the version */
     le32 supported_features; /* from 6.0 on */
     le32 unused;
 };

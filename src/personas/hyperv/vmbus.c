@@ -394,7 +394,8 @@ static void on_contact(struct vmbus *b, const uint8_t *p, size_t n)
 
     memcpy(&m, p, sizeof(m));
     version = le32_get(m.vmbus_version_requested);
-    vp = le32_get(m.target_vcpu);
+    /* Before 3.0 messages go to the first processor, and the field means nothing. */
+    vp = version < VERSION_WIN8_1 ? 0 : le32_get(m.target_vcpu);
     word = le64_get(m.interrupt_page);
     disconnect(b);
     b->contact_vp = vp < b->synic->cpus ? vp : 0;
@@ -403,8 +404,8 @@ static void on_contact(struct vmbus *b, const uint8_t *p, size_t n)
     if (ok) {
         b->version = version;
         r.version_supported = 1;
-        r.msg_conn_id = le32_of(version >= VERSION_WIN10_V5 ? VMBUS_MESSAGE_CONNECTION_ID_4
-                                                            : VMBUS_MESSAGE_CONNECTION_ID);
+        r.msg_conn_id =
+            le32_of(version >= VERSION_WIN10_V5 ? VMBUS_MESSAGE_CONNECTION_ID_4 : version);
         if (version < VERSION_WIN8 && word) {
             b->interrupt_page = word & HV_PAGE_MASK;
             (void)!b->host->ops->hyperv_signal(b->host, VMBUS_EVENT_CONNECTION_ID, b->shared.fd);

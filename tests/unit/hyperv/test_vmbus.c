@@ -317,6 +317,27 @@ static void a_release_takes_the_channels_memory_along(void **state)
     assert_int_equal(g.bus->gpadls->id, 6);
 }
 
+/* Before 3.0 guests leave rubbish where later ones name a processor, and may look for the version.
+ */
+static void old_contacts_are_answered_on_the_first_processor(void **state)
+{
+    struct vmbus_channel_initiate_contact m = {
+        .header.msgtype = le32_of(CHANNELMSG_INITIATE_CONTACT),
+        .vmbus_version_requested = le32_of(VERSION_WIN8),
+        .target_vcpu = le32_of(0xdeadbeef),
+    };
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+
+    assert_int_equal(hv_post(&g, &m, sizeof(m)), 0);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_VERSION_RESPONSE);
+    assert_int_equal(out[8], 1);
+    assert_int_equal(le32_at(out + 12), VERSION_WIN8);
+    m.vmbus_version_requested = le32_of(VERSION_WIN8_1);
+    assert_int_equal(hv_post(&g, &m, sizeof(m)), 0);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_VERSION_RESPONSE);
+    assert_int_equal(out[8], 0);
+}
+
 static void unload_waits_for_requests_in_flight(void **state)
 {
     struct vmbus_channel_message_header m = {le32_of(CHANNELMSG_UNLOAD), le32_of(0)};
@@ -457,6 +478,7 @@ int main(void)
         T(ranges_with_offsets_are_mapped),
         T(rescind_and_release_take_a_channel_away),
         T(a_release_takes_the_channels_memory_along),
+        T(old_contacts_are_answered_on_the_first_processor),
         T(unload_waits_for_requests_in_flight),
         T(interrupts_follow_the_channel_to_its_processor),
         T(old_guests_share_one_doorbell),
