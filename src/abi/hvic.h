@@ -51,7 +51,7 @@ struct icmsg_hdr {
 };
 WIRE_SIZE(struct icmsg_hdr, 20);
 
-/* Framework versions, then message versions, each the best first. */
+/* Framework versions, then message versions, each the oldest first. */
 struct icmsg_negotiate {
     le16 icframe_vercnt, icmsg_vercnt;
     le32 reserved;

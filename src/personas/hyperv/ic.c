@@ -20,18 +20,18 @@ struct ic_service {
     const char *name;
     uint8_t type[16], last; /* last byte of the instance's GUID */
     uint16_t message;
-    uint8_t version[IC_VERSIONS][2]; /* the best first; 0.0 ends */
+    uint8_t version[IC_VERSIONS][2]; /* the oldest first, as drivers expect; 0.0 ends */
 };
 
 static const struct ic_service services[IC_COUNT] = {
-    {"shutdown", HV_SHUTDOWN_GUID, 1, ICMSGTYPE_SHUTDOWN, {{3, 2}, {3, 1}, {3, 0}, {1, 0}}},
-    {"timesync", HV_TS_GUID, 2, ICMSGTYPE_TIMESYNC, {{4, 0}, {3, 0}, {1, 0}}},
-    {"heartbeat", HV_HEART_BEAT_GUID, 3, ICMSGTYPE_HEARTBEAT, {{3, 0}, {1, 0}}},
-    {"kvp", HV_KVP_GUID, 4, ICMSGTYPE_KVPEXCHANGE, {{4, 0}, {3, 0}, {1, 0}}},
+    {"shutdown", HV_SHUTDOWN_GUID, 1, ICMSGTYPE_SHUTDOWN, {{1, 0}, {3, 0}, {3, 1}, {3, 2}}},
+    {"timesync", HV_TS_GUID, 2, ICMSGTYPE_TIMESYNC, {{1, 0}, {3, 0}, {4, 0}}},
+    {"heartbeat", HV_HEART_BEAT_GUID, 3, ICMSGTYPE_HEARTBEAT, {{1, 0}, {3, 0}}},
+    {"kvp", HV_KVP_GUID, 4, ICMSGTYPE_KVPEXCHANGE, {{1, 0}, {3, 0}, {4, 0}}},
     {"vss", HV_VSS_GUID, 5, ICMSGTYPE_VSS, {{5, 0}}},
     {"fcopy", HV_FCOPY_GUID, 6, ICMSGTYPE_FCOPY, {{1, 1}}},
 };
-static const uint8_t frames[][2] = {{3, 0}, {1, 0}};
+static const uint8_t frames[][2] = {{1, 0}, {3, 0}};
 
 /* --- sending --- */
 
@@ -78,8 +78,8 @@ static void negotiate(struct ic *i)
     }
     le16_put(m, ARRAY_SIZE(frames));
     le16_put(m + 2, n);
-    i->frame[0] = 3;
-    i->version[0] = v->version[0][0];
+    memset(i->frame, 0, sizeof(i->frame));
+    memset(i->version, 0, sizeof(i->version));
     ic_send(i, ICMSGTYPE_NEGOTIATE, m,
             sizeof(struct icmsg_negotiate) + (ARRAY_SIZE(frames) + n) * sizeof(at));
 }

@@ -100,7 +100,7 @@ static void reply(uint32_t relid, uint32_t status)
     fake_env_run(&g.f);
 }
 
-/* Negotiates: the first of each list. */
+/* Negotiates: the last of each list. OpenBSD and old Linux look for framework 3 in second place. */
 static uint32_t bring_up(const uint8_t type[16])
 {
     uint32_t relid = open_type(type);
@@ -109,9 +109,13 @@ static uint32_t bring_up(const uint8_t type[16])
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le32_at(p.data), VMBUS_PIPE_DATA);
     assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_NEGOTIATE);
-    count = le16_at(p.data + 28);
-    assert_int_equal(count, 2);
-    memmove(p.data + 40, p.data + 36 + 4 * count, 4);
+    count = le16_at(p.data + 28) + le16_at(p.data + 30);
+    assert_int_equal(le16_at(p.data + 28), 2);
+    assert_int_equal(le16_at(p.data + 40), 3);
+    for (unsigned i = 3; i < count; i++)
+        assert_true(le32_at(p.data + 32 + 4 * i) << 16 <= le32_at(p.data + 36 + 4 * i) << 16);
+    memmove(p.data + 36, p.data + 40, 4);
+    memmove(p.data + 40, p.data + 32 + 4 * count, 4);
     le16_put(p.data + 28, 1);
     le16_put(p.data + 30, 1);
     reply(relid, 0);
