@@ -73,19 +73,20 @@ struct heartbeat_msg_data {
 };
 WIRE_SIZE(struct heartbeat_msg_data, 40);
 
-/* Message version 3.0 and older. Times count 100 ns since 1601. */
+/* Message version 3.0 and older. Times count 100 ns since 1601. Linux knows no
+ * more than the flags; on the wire Microsoft's structure is whole, with its padding. */
 struct ictimesync_data {
     le64 parenttime, childtime, roundtriptime;
-    uint8_t flags;
+    uint8_t flags, reserved[7];
 };
-WIRE_SIZE(struct ictimesync_data, 25);
+WIRE_SIZE(struct ictimesync_data, 32);
 
 /* Message version 4.0: the host's time and what the guest's reference counter was then. */
 struct ictimesync_ref_data {
     le64 parenttime, vmreferencetime;
-    uint8_t flags, leapflags, stratum, reserved[3];
+    uint8_t flags, leapflags, stratum, reserved[5];
 };
-WIRE_SIZE(struct ictimesync_ref_data, 22);
+WIRE_SIZE(struct ictimesync_ref_data, 24);
 enum { ICTIMESYNCFLAG_SYNC = 1, ICTIMESYNCFLAG_SAMPLE = 2 };
 #define IC_EPOCH_1601 UINT64_C(116444736000000000) /* 1970 in those units */
 
@@ -106,7 +107,8 @@ enum hv_kvp_op {
 enum hv_kvp_pool { KVP_POOL_EXTERNAL = 0, KVP_POOL_GUEST = 1, KVP_POOL_AUTO = 2 };
 enum hv_kvp_type { KVP_REG_SZ = 1, KVP_REG_U32 = 4, KVP_REG_U64 = 8 };
 
-/* An enumeration request and its answer. Text is UTF-16; sizes are bytes with the final zero. */
+/* An enumeration request and its answer. Text is UTF-16; sizes are bytes with the final zero. It is
+ * the longest message of pairs, and on the wire all of them have its size. */
 struct hv_kvp_enum {
     struct hv_kvp_hdr hdr;
     le32 index;

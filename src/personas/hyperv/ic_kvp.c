@@ -171,6 +171,7 @@ static int job_add(struct ics *s, const char *key, const void *body, size_t n, s
     struct ic *i = &s->ic[IC_KVP];
     struct kvp *k = &s->kvp;
     struct kvp_job *j;
+    size_t size;
 
     if (!i->ready)
         return err_set(e, ENOTSUP,
@@ -178,11 +179,12 @@ static int job_add(struct ics *s, const char *key, const void *body, size_t n, s
                        "(hv_kvp_daemon) running?");
     if (k->jobs >= KVP_JOBS)
         return err_set(e, EBUSY, "%u changes wait for the guest already", k->jobs);
-    j = calloc(1, sizeof(*j) + n);
+    size = max_u64(n, sizeof(struct hv_kvp_enum));
+    j = calloc(1, sizeof(*j) + size);
     if (!j)
         return err_set(e, ENOMEM, "no memory for a key-value pair");
     snprintf(j->key, sizeof(j->key), "%s", key);
-    j->n = n;
+    j->n = size;
     memcpy(j->body, body, n);
     if (!k->job)
         k->job_end = &k->job;

@@ -193,6 +193,7 @@ static void the_guest_is_told_the_time(void **state)
 
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le16_at(p.data + 12), ICMSGTYPE_TIMESYNC);
+    assert_int_equal(le16_at(p.data + 18), 24);
     assert_true(le64_at(p.data + 28) > UINT64_C(132000000000000000)); /* after 2019 */
     assert_int_equal(le64_at(p.data + 36), 12345678); /* the reference counter, 100 ns */
     assert_int_equal(p.data[28 + 16], ICTIMESYNCFLAG_SYNC);
@@ -281,6 +282,7 @@ static void the_host_writes_pairs(void **state)
     fake_env_run(&g.f);
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(p.data[28], KVP_OP_SET);
+    assert_int_equal(le16_at(p.data + 18), sizeof(struct hv_kvp_enum));
     assert_int_equal(p.data[29], KVP_POOL_EXTERNAL);
     assert_int_equal(le32_at(p.data + 36), 14);
     want_text(p.data + 44, "colour");
@@ -289,6 +291,7 @@ static void the_host_writes_pairs(void **state)
     assert_int_equal(told, MACHINE_ASK_DONE);
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(p.data[28], KVP_OP_DELETE);
+    assert_int_equal(le16_at(p.data + 18), sizeof(struct hv_kvp_enum));
     reply(relid, 0x80004005);
     assert_int_equal(told, MACHINE_ASK_FAILED);
     the_guest_has_no_pairs(relid);
