@@ -23,10 +23,13 @@ enum synthvid_msg_type {
     SYNTHVID_BIOS_INFO_RESPONSE = 12,
     SYNTHVID_RESOLUTION_REQUEST = 13,
     SYNTHVID_RESOLUTION_RESPONSE = 14,
+    SYNTHVID_CAPABILITY_REQUEST = 15, /* from 3.5 on */
+    SYNTHVID_CAPABILITY_RESPONSE = 16,
 };
+enum { SYNTHVID_ACCEPTED_WITH_EXCHANGE = 2 };
 #define SYNTHVID_VERSION(major, minor) ((uint32_t)(minor) << 16 | (major))
 
-/* Behind the pipe header; size counts itself, type and what follows. */
+/* Behind the pipe header; Linux counts type and size in, the host only what follows. */
 struct synthvid_msg_hdr {
     le32 type, size;
 };
@@ -88,8 +91,16 @@ WIRE_SIZE(struct synthvid_resolution_resp, 395);
 
 struct synthvid_bios_info_resp {
     struct synthvid_msg_hdr hdr;
-    uint8_t unknown[8];
+    le32 stop_device_supported;
+    uint8_t reserved[12];
 };
-WIRE_SIZE(struct synthvid_bios_info_resp, 16);
+WIRE_SIZE(struct synthvid_bios_info_resp, 24);
+
+struct synthvid_capability_resp {
+    struct synthvid_msg_hdr hdr;
+    le32 lock_on_disconnect;
+    le32 reserved[15];
+};
+WIRE_SIZE(struct synthvid_capability_resp, 72);
 
 #endif

@@ -85,7 +85,7 @@ static void video_unmap(struct video *v)
 static void video_send(struct video *v, unsigned type, void *m, size_t n)
 {
     struct vmbus_pipe_header h = {le32_of(VMBUS_PIPE_DATA), le32_of((uint32_t)n)};
-    struct synthvid_msg_hdr hdr = {le32_of(type), le32_of((uint32_t)n)};
+    struct synthvid_msg_hdr hdr = {le32_of(type), le32_of((uint32_t)(n - sizeof(hdr)))};
     uint8_t buf[sizeof(h) + sizeof(struct synthvid_resolution_resp)];
 
     memcpy(m, &hdr, sizeof(hdr));
@@ -100,9 +100,10 @@ static void on_version(struct video *v, const uint8_t *p, size_t n)
     uint32_t version = n >= 12 ? le32_at(p + 8) : 0;
 
     r.version = le32_of(version);
-    r.is_accepted = (version & 0xffff) == 3 && version >> 16 <= 5;
-    if (r.is_accepted)
+    if ((version & 0xffff) == 3 && version >> 16 <= 5) {
+        r.is_accepted = SYNTHVID_ACCEPTED_WITH_EXCHANGE;
         v->version = version;
+    }
     video_send(v, SYNTHVID_VERSION_RESPONSE, &r, sizeof(r));
 }
 
@@ -116,10 +117,11 @@ static void on_location(struct video *v, const uint8_t *p, size_t n)
     if (n < sizeof(m))
         return;
     memcpy(&m, p, sizeof(m));
-    at = m.is_vram_gpa_specified ? le64_get(m.vram_gpa) : v->window;
+    at = m.is_vram_gpa_specified ? le64_get(m.vram_gpa) : 0;
     r.user_ctx = m.user_ctx;
-    if (at != v->at) {
+    if (at != v->at)
         video_unmap(v);
+    if (at != v->at) {
         if (at < v->window || !range_in(at - v->window, VIDEO_BYTES, v->window_size) ||
             at % VMBUS_PAGE ||
             gmem_add(v->b->mem, at, VIDEO_BYTES, v->pixels, GMEM_DEVICE, &e) < 0) {
@@ -174,7 +176,8 @@ static void on_resolutions(struct video *v, const uint8_t *p, size_t n)
 
 static void video_message(struct video *v, uint32_t type, const uint8_t *p, size_t n)
 {
-    struct synthvid_bios_info_resp bios = {.unknown = {0}};
+    struct synthvid_bios_info_resp bios = {.reserved = {0}};
+    struct synthvid_capability_resp none = {.lock_on_disconnect = le32_of(0)};
 
     switch (type) {
     case SYNTHVID_VERSION_REQUEST:
@@ -185,6 +188,9 @@ static void video_message(struct video *v, uint32_t type, const uint8_t *p, size
         break;
     case SYNTHVID_BIOS_INFO_REQUEST:
         video_send(v, SYNTHVID_BIOS_INFO_RESPONSE, &bios, sizeof(bios));
+        break;
+    case SYNTHVID_CAPABILITY_REQUEST:
+        video_send(v, SYNTHVID_CAPABILITY_RESPONSE, &none, sizeof(none));
         break;
     case SYNTHVID_VRAM_LOCATION:
         on_location(v, p, n);

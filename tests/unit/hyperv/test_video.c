@@ -63,7 +63,7 @@ static const uint8_t *hear(unsigned type, size_t n)
 {
     assert_true(hv_get(&g, relid, &p));
     assert_int_equal(le32_at(p.data + 8), type);
-    assert_int_equal(le32_at(p.data + 12), n);
+    assert_int_equal(le32_at(p.data + 12), n - 8);
     assert_int_equal(le32_at(p.data + 4), n);
     return p.data + 8;
 }
@@ -74,7 +74,7 @@ static void agree(void)
 
     le32_put(m + 8, SYNTHVID_VERSION(3, 5));
     say(SYNTHVID_VERSION_REQUEST, m, sizeof(m));
-    assert_int_equal(hear(SYNTHVID_VERSION_RESPONSE, 14)[12], 1);
+    assert_int_equal(hear(SYNTHVID_VERSION_RESPONSE, 14)[12], SYNTHVID_ACCEPTED_WITH_EXCHANGE);
 }
 
 static void locate(uint64_t at)
@@ -144,6 +144,29 @@ static void resolutions_are_told(void **state)
     assert_int_equal(r[8 + 129], 0);
 }
 
+/* Windows asks these, and says that it uses no memory before it sleeps. */
+static void every_question_is_answered(void **state)
+{
+    struct synthvid_vram_location none = {.user_ctx = le64_of(3)};
+    static const uint32_t pixel = 0x00123456;
+    struct image img;
+    struct err e = {0};
+    uint8_t m[8];
+
+    agree();
+    say(SYNTHVID_BIOS_INFO_REQUEST, m, sizeof(m));
+    hear(SYNTHVID_BIOS_INFO_RESPONSE, 24);
+    say(SYNTHVID_CAPABILITY_REQUEST, m, sizeof(m));
+    assert_int_equal(le32_at(hear(SYNTHVID_CAPABILITY_RESPONSE, 72) + 8), 0);
+    locate(WINDOW);
+    hear(SYNTHVID_VRAM_LOCATION_ACK, 16);
+    show(0, 64, 48, 256, 32);
+    say(SYNTHVID_VRAM_LOCATION, &none, sizeof(none));
+    assert_int_equal(le64_at(hear(SYNTHVID_VRAM_LOCATION_ACK, 16) + 8), 3);
+    assert_int_equal(hub_image(hub, &img, &e), -2);
+    assert_int_equal(gmem_write(g.f.env.mem, WINDOW, &pixel, 4), -14);
+}
+
 static void nonsense_shows_nothing(void **state)
 {
     struct image img;
@@ -187,6 +210,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(a_picture_is_seen),
         TEST(resolutions_are_told),
+        TEST(every_question_is_answered),
         TEST(nonsense_shows_nothing),
     };
 
