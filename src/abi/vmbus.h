@@ -109,6 +109,7 @@ WIRE_SIZE(struct vmbus_channel_offer_channel, 196);
 WIRE_OFFSET(struct vmbus_channel_offer_channel, chn_flags, 56);
 WIRE_OFFSET(struct vmbus_channel_offer_channel, sub_channel_index, 180);
 WIRE_OFFSET(struct vmbus_channel_offer_channel, child_relid, 184);
+enum { VMBUS_MONITORS = 128 };
 enum { VMBUS_OFFER_WS2008 = 189 }; /* bytes that version 0.13 knows */
 enum vmbus_offer_flag {
     VMBUS_CHANNEL_ENUMERATE_DEVICE_INTERFACE = 1, /* for programs of the guest; not a device */
@@ -194,6 +195,15 @@ WIRE_SIZE(struct vmbus_channel_tl_connect_result, 44);
 #define STATUS_DEVICE_DOES_NOT_EXIST UINT32_C(0xc00000c0)
 #define STATUS_IO_DEVICE_ERROR UINT32_C(0xc0000185)
 #define STATUS_CONNECTION_REFUSED UINT32_C(0xc0000236)
+
+/* The start of a monitor page: a bit for each monitor, in groups of 32. */
+struct hv_monitor_page {
+    le32 trigger_state, reserved;
+    struct {
+        le32 pending, armed;
+    } trigger[VMBUS_MONITORS / 32];
+};
+WIRE_SIZE(struct hv_monitor_page, 40);
 
 /* --- rings --- */
 

@@ -513,8 +513,10 @@ void channel_open(struct vmbus_channel *c, const struct vmbus_channel_open_chann
         r.status = le32_of(STATUS_UNSUCCESSFUL);
     }
     channel_send_message(c->bus, &r, sizeof(r));
-    if (c->open)
+    if (c->open) {
         channel_again(c);
+        monitor_opened(c);
+    }
 }
 
 static void channel_close_locked(struct vmbus_channel *c)

@@ -14,6 +14,9 @@
 #include "abi/hyperv.h"
 #include "abi/vmbus.h"
 
+/* Its driver says FreeBSD, and version 10 where FreeBSD counts from 1,000,000 on. */
+#define IDENTITY_OPENBSD UINT64_C(0x82000000000a0000)
+
 const struct identity identities[] = {
     {"2025", 10, 0, 26100, VERSION_COPPER, 0, 0},
     {"2022", 10, 0, 20348, VERSION_WIN10_V5_3, 0, 0},
@@ -99,6 +102,11 @@ size_t identity_cpuid(const struct identity *id, struct host *h, unsigned cpus,
     return n;
 }
 
+bool identity_needs_monitors(uint64_t os_id)
+{
+    return os_id == IDENTITY_OPENBSD;
+}
+
 static const char *open_source_name(unsigned type)
 {
     static const char *const names[] = {"unknown", "Linux", "FreeBSD", "Xen", "illumos"};
@@ -112,6 +120,8 @@ void identity_guest(uint64_t os_id, char *out, size_t room)
 
     if (os_id == 0) {
         snprintf(out, room, "not told");
+    } else if (os_id == IDENTITY_OPENBSD) {
+        snprintf(out, room, "OpenBSD");
     } else if (os_id >> 63) {
         snprintf(out, room, "%s %u.%u.%u", open_source_name((unsigned)(os_id >> 56 & 0x7f)),
                  version >> 16, version >> 8 & 0xff, version & 0xff);

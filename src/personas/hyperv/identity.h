@@ -20,6 +20,8 @@ const struct identity *identity_find(const char *name);
 size_t identity_cpuid(const struct identity *id, struct host *h, unsigned cpus,
                       struct cpuid_leaf *leaf, size_t n, size_t max);
 
+/* The guest attaches its drivers only to channels with monitors. */
+bool identity_needs_monitors(uint64_t os_id);
 /* GUEST_OS_ID in words. */
 void identity_guest(uint64_t os_id, char *out, size_t room);
 

@@ -441,6 +441,7 @@ static void netvsp_describe(struct vmbus_channel *c, struct dump *out)
 static const struct vmbus_class netvsp_class = {
     .name = "netvsc",
     .packet_max = NETVSP_PACKET,
+    .monitored = true,
     .open = netvsp_open,
     .close = netvsp_close,
     .packet = netvsp_packet,

@@ -451,6 +451,7 @@ static void storvsp_describe(struct vmbus_channel *c, struct dump *out)
 static const struct vmbus_class storvsp_class = {
     .name = "storvsc",
     .packet_max = STORVSP_PACKET,
+    .monitored = true,
     .open = storvsp_open,
     .close = storvsp_close,
     .packet = storvsp_packet,

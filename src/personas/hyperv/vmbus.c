@@ -3,9 +3,8 @@
  * vmbus.c - the control protocol of VMBus, versions 0.13 to 6.0.
  *
  * Facts: Linux include/linux/hyperv.h and drivers/hv. Modelled: contact, offers, GPADLs, open,
- * close, rescind, modify, unload, connection requests for sockets. Not modelled: monitor pages (no
- * channel is given one, so every signal is a hypercall), reserved channels, version 6.0's optional
- * features.
+ * close, rescind, modify, unload, connection requests for sockets. Not modelled: reserved channels,
+ * version 6.0's optional features. Monitor pages are monitor.c's.
  *
  * Messages come on vCPU threads (hcall.c) and are handled on the loop, in order.
  */
@@ -118,6 +117,7 @@ void vmbus_offer(struct vmbus_channel *c)
     memcpy(m.if_type, c->type, sizeof(m.if_type));
     memcpy(m.if_instance, c->instance, sizeof(m.if_instance));
     memcpy(m.user_def, c->user_def, sizeof(m.user_def));
+    monitor_offer(c, &m);
     c->offered =
         channel_send_message(b, &m, b->version == VERSION_WS2008 ? VMBUS_OFFER_WS2008 : sizeof(m));
 }
@@ -174,6 +174,7 @@ int vmbus_add(struct vmbus *b, struct vmbus_channel *c, struct err *e)
     c->kick.fd = -1;
     c->backlog_end = &c->backlog;
     relid_to(b, n, c);
+    monitor_add(c);
     while (*end)
         end = &(*end)->next;
     *end = c;
@@ -193,6 +194,7 @@ void vmbus_remove(struct vmbus_channel *c)
     if (*at)
         *at = c->next;
     relid_to(b, c->relid, NULL);
+    monitor_remove(c);
     if (c->lock) { /* a vCPU that has found it is done with it */
         pthread_mutex_lock(c->lock);
         pthread_mutex_unlock(c->lock);
@@ -304,10 +306,10 @@ static void on_gpadl_body(struct vmbus *b, const uint8_t *p, size_t n)
 
     memcpy(&m, p, sizeof(m));
     g = *gpadl_find(b, le32_get(m.gpadl));
-    if (g && g->list)
-        gpadl_feed(b, g, p + sizeof(m), n - sizeof(m));
-    else
+    if (!g)
         bus_fault(b, "a piece of no GPADL", le32_get(m.gpadl));
+    else if (g->list) /* OpenBSD sends more pieces than there are */
+        gpadl_feed(b, g, p + sizeof(m), n - sizeof(m));
 }
 
 static void on_gpadl_teardown(struct vmbus *b, const uint8_t *p)
@@ -343,6 +345,7 @@ static void disconnect(struct vmbus *b)
     if (b->interrupt_page)
         (void)!b->host->ops->hyperv_signal(b->host, VMBUS_EVENT_CONNECTION_ID, -1);
     b->interrupt_page = 0;
+    monitor_stop(b);
     b->offers_wanted = false;
     b->version = 0;
     b->late = false;
@@ -403,6 +406,7 @@ static void on_contact(struct vmbus *b, const uint8_t *p, size_t n)
          (version < VERSION_WIN10_V5 || (word & 0xff) == VMBUS_MESSAGE_SINT);
     if (ok) {
         b->version = version;
+        monitor_contact(b, &m);
         r.version_supported = 1;
         r.msg_conn_id =
             le32_of(version >= VERSION_WIN10_V5 ? VMBUS_MESSAGE_CONNECTION_ID_4 : version);

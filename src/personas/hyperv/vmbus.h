@@ -33,6 +33,7 @@ struct vmbus_channel;
 struct vmbus_class {
     const char *name;  /* "storvsc", for logs and info */
     size_t packet_max; /* bytes: a longer packet breaks the channel */
+    bool monitored;    /* Hyper-V gives it a monitor */
     /* The rings stand, c->userdata is there. false: refused. */
     bool (*open)(struct vmbus_channel *c);
     /* The rings are gone: nothing can be sent. Called once for each open. */
@@ -111,6 +112,11 @@ struct vmbus {
     gpa_t interrupt_page; /* before 2.4; 0: none */
     struct watch shared;  /* the doorbell of all channels before 2.4 */
 
+    gpa_t monitor_page; /* signals to us, 0: by hypercall */
+    struct alarm monitor;
+    uint64_t monitor_ns; /* until it is looked at again */
+    struct vmbus_channel *monitored[VMBUS_MONITORS];
+
     /* Requests that may still write guest memory; answers that end a connection wait for them. */
     unsigned inflight;
     bool late;
@@ -178,6 +184,14 @@ void vmbus_describe(struct vmbus *b, struct dump *out);
 struct vmbus_channel *vmbus_by_relid(struct vmbus *b, uint32_t relid);
 void vmbus_message(struct vmbus *b, const uint8_t *p, size_t n);
 void vmbus_shared_signal(struct vmbus *b); /* of a guest before 2.4 */
+
+/* monitor.c, for vmbus.c and channel.c */
+void monitor_contact(struct vmbus *b, const struct vmbus_channel_initiate_contact *m);
+void monitor_stop(struct vmbus *b);
+void monitor_add(struct vmbus_channel *c);
+void monitor_remove(const struct vmbus_channel *c);
+void monitor_offer(const struct vmbus_channel *c, struct vmbus_channel_offer_channel *m);
+void monitor_opened(struct vmbus_channel *c);
 
 /* channel.c, for vmbus.c and hcall.c */
 void channel_open(struct vmbus_channel *c, const struct vmbus_channel_open_channel *m);

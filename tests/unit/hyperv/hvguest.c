@@ -185,6 +185,8 @@ bool hv_contact(struct hvguest *g, uint32_t version)
     struct vmbus_channel_initiate_contact m = {
         .header.msgtype = le32_of(CHANNELMSG_INITIATE_CONTACT),
         .vmbus_version_requested = le32_of(version),
+        .monitor_page1 = le64_of(HV_MONITORS + PAGE),
+        .monitor_page2 = le64_of(HV_MONITORS),
     };
     uint8_t out[HV_MESSAGE_PAYLOAD];
 
@@ -215,7 +217,8 @@ unsigned hv_offers(struct hvguest *g, struct hv_offer *o, unsigned max)
         assert_true(n < max);
         o[n] = (struct hv_offer){.relid = le32_get(c.child_relid),
                                  .sub = le16_get(c.sub_channel_index),
-                                 .flags = le16_get(c.chn_flags)};
+                                 .flags = le16_get(c.chn_flags),
+                                 .monitor = c.monitor_allocated & 1 ? c.monitorid : -1};
         memcpy(o[n].user_def, c.user_def, sizeof(c.user_def));
         memcpy(o[n].type, c.if_type, 16);
         memcpy(o[n++].instance, c.if_instance, 16);

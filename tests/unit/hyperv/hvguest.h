@@ -27,6 +27,7 @@ struct hv_offer {
     uint8_t type[16], instance[16];
     uint32_t relid;
     unsigned sub, flags;
+    int monitor; /* -1: none */
     uint8_t user_def[VMBUS_USER_DEFINED];
 };
 
@@ -46,6 +47,7 @@ struct hvguest {
     unsigned signals;
     uint64_t os_id;
 };
+enum { HV_MONITORS = 0x5000 }; /* the page to the host */
 
 struct hv_packet {
     unsigned type, flags;

@@ -49,6 +49,9 @@ static const struct vmbus_class echo = {.name = "echo",
                                         .packet = on_packet,
                                         .released = on_released};
 
+static const struct vmbus_class watched = {
+    .name = "watched", .packet_max = 8192, .monitored = true, .packet = on_packet};
+
 static int setup(void **state)
 {
     struct err e = {0};
@@ -400,6 +403,46 @@ static void old_guests_share_one_doorbell(void **state)
     assert_int_equal(page[2048 + relid / 8], 0);
 }
 
+static void a_bit_in_the_monitor_page_signals_an_openbsd(void **state)
+{
+    struct vmbus_channel more = {.class = &watched, .id = "more"};
+    struct hv_monitor_page *page = hv_ram(&g, HV_MONITORS, sizeof(*page));
+    struct hv_packet p;
+    struct err e = {0};
+    uint32_t relid;
+
+    assert_int_equal(vmbus_add(g.bus, &more, &e), 0);
+    assert_true(hv_contact(&g, VERSION_WIN8_1));
+    assert_int_equal(hv_offers(&g, offer, 8), 3);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(offer[i].monitor, -1); /* any other guest signals by hypercall */
+    g.bus->synic->os_id = UINT64_C(0x82000000000a0000);
+    assert_true(hv_contact(&g, VERSION_WIN8_1));
+    assert_int_equal(hv_offers(&g, offer, 8), 3);
+    assert_int_equal(offer[0].monitor, -1); /* by this it knows services */
+    assert_int_equal(offer[2].monitor, 0);
+    relid = offer[2].relid;
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    g.bus->relid[relid]->in.head->interrupt_mask = le32_of(1); /* hv_send() does not signal */
+    got = 0;
+    for (unsigned i = 1; i <= 3; i++) {
+        hv_send(&g, relid, i, "abcdefgh", 8);
+        assert_int_equal(got, i - 1);
+        page->trigger[0].pending = le32_of(1u << offer[2].monitor);
+        fake_env_advance(&g.f, 1000001);
+        assert_int_equal(got, i);
+        assert_int_equal(le32_get(page->trigger[0].pending), 0);
+        assert_true(hv_get(&g, relid, &p));
+        g.bus->relid[relid]->in.head->interrupt_mask = le32_of(1);
+    }
+    page->trigger[1].pending = le32_of(UINT32_MAX); /* of nobody */
+    fake_env_advance(&g.f, 1000001);
+    hv_close(&g, relid);
+    fake_env_advance(&g.f, 1000001);
+    assert_int_equal(g.bus->monitor.at, 0); /* nobody looks */
+    vmbus_remove(&more);
+}
+
 static void many_messages_wait_for_their_slot(void **state)
 {
     uint8_t out[HV_MESSAGE_PAYLOAD], text[8];
@@ -482,6 +525,7 @@ int main(void)
         T(unload_waits_for_requests_in_flight),
         T(interrupts_follow_the_channel_to_its_processor),
         T(old_guests_share_one_doorbell),
+        T(a_bit_in_the_monitor_page_signals_an_openbsd),
         T(many_messages_wait_for_their_slot),
         T(ends_of_messages_are_not_waited_for_long),
         T(a_reset_forgets_everything),
