@@ -16,6 +16,7 @@
 
 /* Its driver says FreeBSD, and version 10 where FreeBSD counts from 1,000,000 on. */
 #define IDENTITY_OPENBSD UINT64_C(0x82000000000a0000)
+enum { IDENTITY_FREEBSD = 0x82 }; /* the top byte: open source, 2 */
 
 const struct identity identities[] = {
     {"2025", 10, 0, 26100, VERSION_COPPER, 0, 0},
@@ -122,6 +123,8 @@ void identity_guest(uint64_t os_id, char *out, size_t room)
         snprintf(out, room, "not told");
     } else if (os_id == IDENTITY_OPENBSD) {
         snprintf(out, room, "OpenBSD");
+    } else if (os_id >> 56 == IDENTITY_FREEBSD) { /* as uname -K: 1401000 */
+        snprintf(out, room, "FreeBSD %u.%u", version / 100000, version / 1000 % 100);
     } else if (os_id >> 63) {
         snprintf(out, room, "%s %u.%u.%u", open_source_name((unsigned)(os_id >> 56 & 0x7f)),
                  version >> 16, version >> 8 & 0xff, version & 0xff);

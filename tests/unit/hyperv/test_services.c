@@ -585,6 +585,8 @@ static void guests_are_known_by_their_id(void **state)
     assert_string_equal(text, "Microsoft Windows NT 10.0 build 14393 service pack 0");
     identity_guest(UINT64_C(0x82000000000a0000), text, sizeof(text));
     assert_string_equal(text, "OpenBSD");
+    identity_guest(UINT64_C(0x8200000000000000) | UINT64_C(1401000) << 16, text, sizeof(text));
+    assert_string_equal(text, "FreeBSD 14.1");
     assert_non_null(identity_find("2008r2"));
     assert_null(identity_find("2003"));
 }
