@@ -62,12 +62,14 @@ static uint16_t rom_crc(const struct dec *d)
     return (uint16_t)~crc;
 }
 
+/* Version 3 of the format and the first transceiver are what all drivers know: Windows NT's takes 1
+ * and 3 alone, and no other transceiver than number 0, which stands for the one it finds. */
 static void rom_fill(struct dec *d, const struct pci_id *id)
 {
     static const uint8_t leaf[] = {
         0x00, 0x08,                   /* the medium is found by itself */
         0x00, 0x01,                   /* no pin is an output; one block follows */
-        0x8c, 0x01, PHY,  0x00, 0x00, /* MII, no sequences for the pins */
+        0x8c, 0x01, 0x00, 0x00, 0x00, /* the first MII, no sequences for the pins */
         0x00, 0x78, 0xe1, 0x01, 0x00, 0x50, 0x00, 0x18,
     };
     const uint8_t head[] = {(uint8_t)id->subvendor, (uint8_t)(id->subvendor >> 8),
@@ -75,7 +77,7 @@ static void rom_fill(struct dec *d, const struct pci_id *id)
 
     for (unsigned i = 0; i < sizeof(head); i++)
         rom_put(d, i, head[i]);
-    rom_put(d, 18, 4); /* the format's version */
+    rom_put(d, 18, 3); /* the format's version */
     rom_put(d, 19, 1); /* controllers */
     for (unsigned i = 0; i < 6; i++)
         rom_put(d, 20 + i, d->nic.mac[i]);

@@ -132,9 +132,10 @@ static void the_serial_rom_is_whole(void **state)
     for (unsigned i = 0; i < 64; i++)
         le16_put(b + 2 * i, srom(i));
     assert_memory_equal(b + 20, mac, 6);
+    assert_int_equal(b[18], 3);
     assert_int_equal(b[19], 1);
     assert_int_equal(b[27], 30);
-    assert_memory_equal(b + 30, "\x00\x08\x00\x01\x8c\x01\x01", 7);
+    assert_memory_equal(b + 30, "\x00\x08\x00\x01\x8c\x01\x00", 7);
     for (unsigned i = 0; i < 126; i++) {
         crc ^= b[i];
         for (unsigned bit = 0; bit < 8; bit++)
