@@ -15,7 +15,15 @@
 #include "board/nic/dec21140_priv.h"
 
 enum { BAR_PORTS, BAR_MEMORY, BAR_SIZE = CSR_STRIDE * CSR_COUNT, CFDD = 0x40, PHY = 1 };
-enum { CSR_STATUS = 5, CSR_MODE = 6, CSR_MASK = 7, CSR_SERIAL = 9, CSR_PORT = 12 };
+enum {
+    CSR_TX_POLL = 1,
+    CSR_RX_POLL = 2,
+    CSR_STATUS = 5,
+    CSR_MODE = 6,
+    CSR_MASK = 7,
+    CSR_SERIAL = 9,
+    CSR_PORT = 12
+};
 
 static struct dec *of(struct device *d)
 {
@@ -172,8 +180,8 @@ static void csr_write(struct dec *d, unsigned n, uint32_t v)
             chip_reset(d);
         d->s.csr[0] = v & ~CSR0_SWR;
         return;
-    case 1:
-    case 2:
+    case CSR_TX_POLL:
+    case CSR_RX_POLL:
         nic_wake(&d->nic);
         return;
     case 3:
@@ -230,7 +238,7 @@ static void dec_io(struct device *dev, unsigned region, uint64_t off, unsigned s
         *val = dir == ACC_READ ? 0 : *val;
     } else if (dir == ACC_READ) {
         *val = csr_read(of(dev), n) >> 8 * (off % 4);
-    } else if (size >= 4) {
+    } else if (size >= 4 || n == CSR_TX_POLL || n == CSR_RX_POLL) { /* Solaris polls by a byte */
         csr_write(of(dev), n, (uint32_t)*val);
     }
 }

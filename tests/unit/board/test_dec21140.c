@@ -335,6 +335,18 @@ static void a_frame_fills_a_chain_and_waits_for_one(void **state)
     assert_int_equal(rd(5) >> CSR5_RS & 7, CSR5_RX_WAITS);
 }
 
+/* Solaris's driver does so for setup frames. */
+static void a_byte_asks_for_a_look_at_the_ring(void **state)
+{
+    (void)state;
+    desc(TX + 16, DES0_OWN, TDES1_FS | TDES1_LS | 70, FRAME, 0);
+    fake_env_out(&f, bar[0] + 8, 1, 1);
+    fake_env_run(&f);
+    assert_int_equal(net->sent, 1);
+    fake_env_out(&f, bar[0] + 8 * 6, 1, 0); /* the others take whole words */
+    assert_true(rd(6) & CSR6_ST);
+}
+
 static void descriptors_may_be_big_endian(void **state)
 {
     (void)state;
@@ -367,6 +379,7 @@ int main(void)
         TEST(a_ring_outside_memory_is_a_bus_error),
         TEST(filters_decide),
         TEST(a_frame_fills_a_chain_and_waits_for_one),
+        TEST(a_byte_asks_for_a_look_at_the_ring),
         TEST(descriptors_may_be_big_endian),
         TEST(the_port_has_directions),
     };
