@@ -36,6 +36,8 @@ enum { CSR_STRIDE = 8, CSR_COUNT = 16 };
 #define CSR6_PM 0x00000080u
 #define CSR6_ST 0x00002000u
 #define CSR6_FILTER 0x00000015u /* hash and perfect, hash alone, inverse: as setup frames say */
+#define CSR6_PS 0x00040000u     /* the MII port */
+#define CSR6_TTM 0x00400000u    /* at 10 Mbit/s */
 #define CSR6_RA 0x40000000u
 #define CSR9_CS 0x00000001u
 #define CSR9_SK 0x00000002u
@@ -46,6 +48,9 @@ enum { CSR_STRIDE = 8, CSR_COUNT = 16 };
 #define CSR9_MDO 0x00020000u
 #define CSR9_MII 0x00040000u /* the transceiver speaks */
 #define CSR9_MDI 0x00080000u
+#define CSR11_VALUE 0x0000ffffu
+#define CSR11_CON 0x00010000u /* again and again */
+#define CSR11_ONES 0xfffe0000u
 #define CSR12_GPC 0x00000100u
 
 enum { CSR5_STOPPED = 0, CSR5_RX_WAITS = 3, CSR5_RX_SUSPENDED = 4, CSR5_TX_SUSPENDED = 6 };

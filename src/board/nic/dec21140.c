@@ -4,8 +4,8 @@
  *
  * Documents: abi/dec21140.h. Modelled: rings and chains of descriptors in either byte order, setup
  * frames for perfect, hash and inverse filters, the serial ROM with one transceiver for MII in its
- * media table, that transceiver, the general purpose port, link changes (seen in the transceiver
- * alone, as on the chip). Not modelled: the timer, the watchdog, loopback, the boot ROM, receive
+ * media table, that transceiver, the general purpose port and timer, link changes (seen in the
+ * transceiver alone, as on the chip). Not modelled: the watchdog, loopback, the boot ROM, receive
  * thresholds, power states; the SYM port, which this ROM does not name.
  *
  * Threads: as nic.h says.
@@ -22,6 +22,7 @@ enum {
     CSR_MODE = 6,
     CSR_MASK = 7,
     CSR_SERIAL = 9,
+    CSR_TIMER = 11,
     CSR_PORT = 12
 };
 
@@ -121,6 +122,44 @@ void dec_process(struct dec *d, unsigned shift, uint32_t state)
     d->s.csr[CSR_STATUS] = (d->s.csr[CSR_STATUS] & ~(7u << shift)) | state << shift;
 }
 
+/* --- the timer: Windows NT's driver lives by it when there are many frames; on the loop --- */
+
+static uint64_t timer_ns(const struct dec *d)
+{
+    uint32_t mode = d->s.csr[CSR_MODE];
+    uint64_t tick = !(mode & CSR6_PS) ? 204800 : mode & CSR6_TTM ? 819200 : 81920;
+
+    return (d->s.csr[CSR_TIMER] & CSR11_VALUE) * tick;
+}
+
+static void timer_look(struct dec *d)
+{
+    struct loop *l = d->nic.pci.dev.env.loop;
+    uint64_t period = timer_ns(d), passed = loop_now(l) - d->s.began;
+
+    if (period && passed >= period) {
+        if (d->s.csr[CSR_TIMER] & CSR11_CON)
+            d->s.began += passed - passed % period;
+        else
+            d->s.csr[CSR_TIMER] &= ~CSR11_VALUE;
+        dec_cause(d, CSR5_GTE);
+        period = timer_ns(d);
+    }
+    if (period)
+        loop_arm(l, &d->timer, d->s.began + period);
+    else
+        loop_disarm(l, &d->timer);
+}
+
+static void timer_fired(struct alarm *a)
+{
+    struct dec *d = container_of(a, struct dec, timer);
+
+    device_lock(&d->nic.pci.dev);
+    timer_look(d);
+    device_unlock(&d->nic.pci.dev);
+}
+
 /* --- registers --- */
 
 static void chip_reset(struct dec *d)
@@ -206,6 +245,11 @@ static void csr_write(struct dec *d, unsigned n, uint32_t v)
     case CSR_SERIAL:
         serial_write(d, v);
         return;
+    case CSR_TIMER:
+        d->s.csr[n] = v | CSR11_ONES;
+        d->s.began = loop_now(d->nic.pci.dev.env.loop);
+        nic_wake(&d->nic); /* the loop sets the alarm */
+        return;
     case CSR_PORT:
         port_write(d, v);
         return;
@@ -250,7 +294,9 @@ static bool dec_work(struct nic *n)
     struct dec *d = (struct dec *)n;
     bool more = dec_send_all(d);
 
-    return dec_receive_all(d) || more;
+    more |= dec_receive_all(d);
+    timer_look(d);
+    return more;
 }
 
 static void dec_link(struct nic *n)
@@ -298,8 +344,14 @@ static int dec_init(struct nic *n, const struct env *env, struct err *e)
     memset(n->pci.writable + CFDD, 0xff, 4);
     rom_fill(d, &id);
     d->mdio.address = PHY;
+    d->timer.fire = timer_fired;
     dec_reset(&n->pci.dev);
     return 0;
+}
+
+static void dec_fini(struct nic *n)
+{
+    loop_disarm(n->pci.dev.env.loop, &((struct dec *)n)->timer);
 }
 
 const struct nic_model nic_dec21140 = {
@@ -309,4 +361,5 @@ const struct nic_model nic_dec21140 = {
     .init = dec_init,
     .work = dec_work,
     .link = dec_link,
+    .fini = dec_fini,
 };

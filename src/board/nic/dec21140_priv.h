@@ -18,7 +18,8 @@ struct dec_state {
     bool perfect, hash, inverse; /* how it is meant */
     uint8_t gpio_out, gpio_dir;
     bool starved;
-    size_t len; /* of the frame that is being gathered in nic.out */
+    uint64_t began; /* when the timer was set */
+    size_t len;     /* of the frame that is being gathered in nic.out */
     bool bad, ready;
 };
 
@@ -26,6 +27,7 @@ struct dec {
     struct nic nic; /* first */
     struct eeprom93 srom;
     struct mdio mdio;
+    struct alarm timer;
     struct dec_state s;
 };
 

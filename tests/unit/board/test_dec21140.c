@@ -367,6 +367,37 @@ static void the_port_has_directions(void **state)
     assert_int_equal(rd(12) & 0xff, 0xf5);
 }
 
+/* Windows NT's driver masks what is sent and received when it is much, and looks at each tick. */
+static void the_timer_interrupts(void **state)
+{
+    (void)state;
+    wr(5, 0x0001ffff);
+    wr(7, CSR5_GTE | CSR5_AIS);
+    wr(6, rd(6) | CSR6_PS); /* ticks of 81.92 us */
+    wr(11, 2);
+    fake_env_run(&f);
+    fake_env_advance(&f, 163000);
+    assert_false(line());
+    fake_env_advance(&f, 1000);
+    assert_true(line());
+    assert_int_equal(rd(5) & (CSR5_GTE | CSR5_AIS), CSR5_GTE | CSR5_AIS);
+    wr(5, CSR5_GTE);
+    fake_env_advance(&f, 1000000);
+    assert_false(line());
+    wr(11, CSR11_CON | 1);
+    fake_env_run(&f);
+    for (unsigned i = 0; i < 3; i++) {
+        fake_env_advance(&f, 82000);
+        assert_true(line());
+        wr(5, CSR5_GTE);
+        assert_false(line());
+    }
+    wr(11, 0);
+    fake_env_run(&f);
+    fake_env_advance(&f, 1000000);
+    assert_false(line());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -382,6 +413,7 @@ int main(void)
         TEST(a_byte_asks_for_a_look_at_the_ring),
         TEST(descriptors_may_be_big_endian),
         TEST(the_port_has_directions),
+        TEST(the_timer_interrupts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
