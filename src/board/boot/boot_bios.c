@@ -8,8 +8,8 @@
  * (Xen puts its trampoline below that). Every interrupt of real mode leads to a routine that sets
  * the carry flag and returns, which is how a BIOS says that it does not know a call: kernels that
  * drop to real mode to ask for memory, disks or screens then take what they were handed instead.
- * The interrupt controllers have a BIOS's vectors, and the timer ticks 18.2 times a second, counted
- * in the BIOS data area; all other lines are masked.
+ * The interrupt controllers have a BIOS's vectors and know which lines are shared, and the timer
+ * ticks 18.2 times a second, counted in the BIOS data area; all other lines are masked.
  *
  * Not modelled: any call, disks and keyboards in the data area.
  */
@@ -68,6 +68,10 @@ static const struct {
     {0x43, 0x34}, {0x40, 0x00}, {0x40, 0x00},
 };
 
+/* mov dx, 0x4d1; mov al, 0x0e; out dx, al: lines 9 to 11 are those of ACPI and of PCI, and go by
+ * their level (82371SB, ELCR2). */
+static const uint8_t bios_levels[] = {0x66, 0xba, 0xd1, 0x04, 0xb0, 0x0e, 0xee};
+
 static int bios_vectors(const struct boot_env *env, struct err *e)
 {
     le32 vector[BIOS_VECTORS]; /* segment 0 */
@@ -98,11 +102,14 @@ static int bios_first(const struct boot_env *env, struct boot_start *out, struct
     uint8_t code[BOOT_IMAGE_LOW - BIOS_FIRST];
     size_t n = 0;
 
-    _Static_assert(ARRAY_SIZE(bios_out) * 4 + 12 <= sizeof(code), "it fits below the lowest image");
+    _Static_assert(ARRAY_SIZE(bios_out) * 4 + sizeof(bios_levels) + 12 <= sizeof(code),
+                   "it fits below the lowest image");
     for (size_t i = 0; i < ARRAY_SIZE(bios_out); i++) {
         memcpy(code + n, (const uint8_t[]){0xb0, bios_out[i].value, 0xe6, bios_out[i].port}, 4);
         n += 4;
     }
+    memcpy(code + n, bios_levels, sizeof(bios_levels));
+    n += sizeof(bios_levels);
     code[n++] = 0xb8; /* mov eax, imm32 */
     le32_put(code + n, (uint32_t)out->rax);
     n += 4;

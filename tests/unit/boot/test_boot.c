@@ -493,6 +493,8 @@ static void multiboot_kernels_find_the_controllers_as_a_bios_leaves_them(void **
         for (at = outs = 0; code[at] == 0xb0; at += 4, outs++)
             assert_int_equal(code[at + 2], 0xe6);
         assert_int_equal(outs, 13);
+        assert_memory_equal(code + at, "\x66\xba\xd1\x04\xb0\x0e\xee", 7); /* ELCR2: 9 to 11 */
+        at += 7;
         assert_int_equal(code[at], 0xb8);
         assert_int_equal(le32_at(code + at + 1), t->start.rax);
         assert_int_equal(code[at + 5], 0xb9);
