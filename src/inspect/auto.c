@@ -165,6 +165,9 @@ enum persona_no auto_choose(const struct inspect *i, const struct auto_sign *des
         say(why, "%s%s%s", by->what, best == 1 ? "; " : "; but ", i->verdict[p].why);
     else if (p == PERSONA_BARE && best == 1)
         say(why, "no system that is known was found, and a plain PC is what most of them drive");
+    else if (best == 1 && i->stage[0])
+        say(why, "the look at it was ended early, at %s; name the persona if you know it",
+            i->stage);
     else if (best == 1)
         say(why, "nothing says which hypervisor the guest was made for");
     else

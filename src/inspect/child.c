@@ -36,7 +36,7 @@ static const struct dl_symbol libseccomp[] = {
 #define seccomp_release dl_seccomp_release
 #define seccomp_rule_add dl_seccomp_rule_add
 
-enum { CHILD_FILE_MAX = 64 << 20 };
+enum { CHILD_FILE_MAX = 64 << 20, CLOCK_FACTOR = 4 };
 
 static int memory_fd = -1; /* of the child, made before it was locked in */
 
@@ -165,7 +165,7 @@ static void child_limits(unsigned seconds)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0);
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, seconds + 1);
+    setrlimit(RLIMIT_CPU, &(struct rlimit){.rlim_cur = seconds, .rlim_max = seconds + 1});
     limit(RLIMIT_FSIZE, CHILD_FILE_MAX);
 #ifndef SANITIZED /* its shadow alone is terabytes of address space */
     limit(RLIMIT_DATA, CHILD_MEMORY);
@@ -217,14 +217,16 @@ int child_run(void (*fn)(void *arg), void *arg, unsigned seconds, enum child_end
     }
     close(ends[1]);
     *end = CHILD_DONE;
-    if (!ends_in_time(ends[0], seconds)) {
+    if (!ends_in_time(ends[0], CLOCK_FACTOR * seconds)) {
         kill(pid, SIGKILL);
         *end = CHILD_LATE;
     }
     close(ends[0]);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (*end == CHILD_DONE && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+    if (*end == CHILD_DONE && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+        *end = CHILD_LATE;
+    else if (*end == CHILD_DONE && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
         *end = CHILD_CRASHED;
     return 0;
 }

@@ -16,10 +16,12 @@ enum { CHILD_MEMORY = 56 << 20 };
 enum child_end {
     CHILD_DONE,
     CHILD_CRASHED, /* a signal, which it may have got for using too much */
-    CHILD_LATE,    /* killed at the deadline */
+    CHILD_LATE,    /* its time was over */
 };
 
-/* Runs fn(arg) in a child and waits. `arg` lies in memory from child_share(). -errno: no child. */
+/* Runs fn(arg) in a child and waits. It has `seconds` of processor time, and four times as much by
+ * the clock, so that what it finds does not depend on what else the machine does. `arg` lies in
+ * memory from child_share(). -errno: no child. */
 MUST int child_run(void (*fn)(void *arg), void *arg, unsigned seconds, enum child_end *end);
 /* For the child: everything that must be opened is open; from here on only reading is left. */
 void child_lock(void);

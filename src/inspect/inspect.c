@@ -16,7 +16,7 @@
 #include "storage/image.h"
 #include "storage/map.h"
 
-enum { SECONDS = 10 };
+enum { SECONDS = 20 };
 
 const char *const sure_names[] = {"no", "unlikely", "unknown", "likely", "yes"};
 
@@ -231,10 +231,12 @@ int inspect_file(const struct inspect_cfg *c, struct inspect *out, struct err *e
     if (rc == 0) {
         *out = s->out;
         tidy(out);
-        if (end != CHILD_DONE)
-            inspect_note(out, "the look was ended at %s: %s",
-                         out->stage[0] ? out->stage : "its start",
+        if (end != CHILD_DONE) {
+            if (!out->stage[0])
+                snprintf(out->stage, sizeof(out->stage), "its start");
+            inspect_note(out, "the look was ended at %s: %s", out->stage,
                          end == CHILD_LATE ? "it takes too long" : "it asks for too much");
+        }
         inspect_judge(out);
     }
     child_unshare(s, sizeof(*s));

@@ -110,7 +110,7 @@ struct inspect_cfg {
     const char *format;          /* NULL: probe */
     const char *kernel, *initrd; /* files of this machine, for a direct start; may be NULL */
     const char *internal;        /* a snapshot inside the image, or NULL */
-    unsigned seconds;            /* 0: 10 */
+    unsigned seconds;            /* of processor time; 0: 20 */
 };
 
 /* Fills *out, which need not be initialised. -errno with e when the image cannot be opened; what is

@@ -332,6 +332,11 @@ static void the_choice_follows_its_rule(void **state)
     strcpy(found.image[0].format, "qcow2"); /* too weak a sign for the worse way */
     assert_int_equal(auto_choose(&found, &none, why), PERSONA_HYPERV);
     boots(SURE_UNKNOWN, SURE_UNKNOWN, SURE_UNKNOWN, SURE_UNKNOWN);
+    strcpy(found.stage, "initrd /boot/a");
+    assert_int_equal(auto_choose(&found, &none, why), PERSONA_KVM);
+    assert_string_equal(why, "persona kvm: the look at it was ended early, at initrd /boot/a; name "
+                             "the persona if you know it");
+    found.stage[0] = '\0';
     strcpy(found.image[0].format, "vhd");
     strcpy(found.image[0].creator, "tap");
     assert_int_equal(auto_choose(&found, &none, why), PERSONA_XEN);
