@@ -105,7 +105,8 @@ enum hv_kvp_op {
     KVP_OP_SET_IP_INFO = 5,
 };
 enum hv_kvp_pool { KVP_POOL_EXTERNAL = 0, KVP_POOL_GUEST = 1, KVP_POOL_AUTO = 2 };
-enum hv_kvp_type { KVP_REG_SZ = 1, KVP_REG_U32 = 4, KVP_REG_U64 = 8 };
+/* The types of a registry: those that a service lists. */
+enum hv_kvp_type { KVP_REG_SZ = 1, KVP_REG_EXPAND_SZ = 2, KVP_REG_DWORD = 4, KVP_REG_QWORD = 11 };
 
 /* An enumeration request and its answer. Text is UTF-16; sizes are bytes with the final zero. It is
  * the longest message of pairs, and on the wire all of them have its size. */

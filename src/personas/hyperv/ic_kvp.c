@@ -10,6 +10,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,20 @@ static void text_of(char *out, size_t room, const uint8_t *in, size_t bytes)
     free(text);
 }
 
+/* A registry holds numbers, too. */
+static void value_of(char *out, size_t room, const struct hv_kvp_enum *m)
+{
+    uint32_t type = le32_get(m->value_type), n = le32_get(m->value_size);
+
+    *out = '\0';
+    if (type == KVP_REG_SZ || type == KVP_REG_EXPAND_SZ)
+        text_of(out, room, m->value, min_u64(n, sizeof(m->value)));
+    else if (type == KVP_REG_DWORD && n == 4)
+        snprintf(out, room, "%" PRIu32, le32_at(m->value));
+    else if (type == KVP_REG_QWORD && n == 8)
+        snprintf(out, room, "%" PRIu64, le64_at(m->value));
+}
+
 static void pool_ended(struct ic *i)
 {
     struct kvp *k = &i->s->kvp;
@@ -80,9 +95,7 @@ static void on_item(struct ic *i, const uint8_t *body, size_t n)
     memcpy(&m, body, sizeof(m));
     item = &k->item[k->pool][k->index++];
     text_of(item->key, sizeof(item->key), m.key, min_u64(le32_get(m.key_size), sizeof(m.key)));
-    text_of(item->value, sizeof(item->value), m.value,
-            le32_get(m.value_type) == KVP_REG_SZ ? min_u64(le32_get(m.value_size), sizeof(m.value))
-                                                 : 0);
+    value_of(item->value, sizeof(item->value), &m);
     if (k->index > k->count[k->pool])
         k->count[k->pool] = k->index;
     kvp_turn(i);

@@ -251,6 +251,40 @@ static void pairs_are_collected_until_the_guest_has_no_more(void **state)
     assert_string_equal(facts.value[facts.n - 2], "guest.example");
 }
 
+/* What Windows keeps in its registry has types. */
+static void numbers_are_read_as_numbers(void **state)
+{
+    static const uint8_t type[16] = HV_KVP_GUID;
+    static const struct {
+        uint32_t type, n;
+        uint8_t value[8];
+        const char *text;
+    } item[] = {{KVP_REG_DWORD, 4, {0x40, 0xe2, 0x01}, "123456"},
+                {KVP_REG_QWORD, 8, {0, 0, 0, 0, 1}, "4294967296"},
+                {KVP_REG_EXPAND_SZ, 6, {'h', 0, 'i', 0}, "hi"},
+                {KVP_REG_DWORD, 2, {1}, ""},
+                {3, 4, {1}, ""}};
+    uint32_t relid = bring_up(type);
+
+    for (size_t i = 0; i < ARRAY_SIZE(item); i++) {
+        uint8_t *m = p.data + 28;
+
+        assert_true(hv_get(&g, relid, &p));
+        le32_put(m + 8, item[i].type);
+        le32_put(m + 12, 4);
+        le32_put(m + 16, item[i].n);
+        le16_put(m + 20, (uint16_t)('a' + i));
+        le16_put(m + 22, 0);
+        memcpy(m + 20 + 512, item[i].value, 8);
+        reply(relid, 0);
+    }
+    facts.d.add = add_fact;
+    facts.n = 0;
+    ics_describe(ics, &facts.d);
+    for (size_t i = 0; i < ARRAY_SIZE(item); i++)
+        assert_string_equal(facts.value[facts.n - ARRAY_SIZE(item) + i], item[i].text);
+}
+
 static void the_guest_has_no_pairs(uint32_t relid)
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -600,6 +634,7 @@ int main(void)
         T(hearts_beat_every_two_seconds),
         T(the_guest_is_told_the_time),
         T(pairs_are_collected_until_the_guest_has_no_more),
+        T(numbers_are_read_as_numbers),
         T(file_systems_freeze_and_thaw),
         T(keys_and_moves_reach_the_guest),
         T(the_host_writes_pairs),
