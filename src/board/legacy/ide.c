@@ -97,6 +97,8 @@ static void ide_pio_moved(struct ide_channel *c, uint32_t n)
         return;
     if (s->end < s->len) {
         ide_pio_block(c, true);
+        if (ide_active(c)->kind == IDE_CDROM)
+            ide_packet_block(c);
         return;
     }
     ide_active(c)->s.status = ATA_BSY;

@@ -43,16 +43,34 @@ static int64_t packet_bytes(const uint8_t *cdb);
 
 static void data_more(struct ide_channel *c);
 
-/* Blocks of at most the byte count that the guest gave with the command. */
-static void data_in(struct ide_channel *c, uint32_t len)
+void ide_packet_block(struct ide_channel *c)
 {
     struct ide_unit_state *s = &ide_active(c)->s;
-    uint32_t n = (uint32_t)min_u64(len, c->s.block);
+    uint32_t n = c->s.end - c->s.pos;
 
-    reason(c, ATA_IO);
     s->mid[0] = (uint8_t)n;
     s->high[0] = (uint8_t)(n >> 8);
-    ide_pio(c, false, len, c->s.block, true, data_more);
+}
+
+/* Blocks of at most the byte count that the guest gave with the command: whole sectors where they
+ * fit, as drives have them, and an even number unless one block is all. */
+static void data_move(struct ide_channel *c, bool out, uint32_t len,
+                      void (*drained)(struct ide_channel *c))
+{
+    uint32_t block = c->s.block;
+
+    if (len > block && block >= CD_SECTOR)
+        block -= block % CD_SECTOR;
+    else if (len > block && block > 1)
+        block &= ~1u;
+    reason(c, out ? 0 : ATA_IO);
+    ide_pio(c, out, len, block, true, drained);
+    ide_packet_block(c);
+}
+
+static void data_in(struct ide_channel *c, uint32_t len)
+{
+    data_move(c, false, len, data_more);
 }
 
 static void packet_done(struct ide_channel *c, int res)
@@ -210,9 +228,7 @@ static void packet_run(struct ide_channel *c)
     if (c->s.dma && bytes) {
         ide_dma_wait(c, dma_run);
     } else if (bytes < 0) {
-        reason(c, 0);
-        ide_pio(c, true, (uint32_t)min_u64((uint64_t)-bytes, IDE_BUFFER), c->s.block, true,
-                data_out);
+        data_move(c, true, (uint32_t)min_u64((uint64_t)-bytes, IDE_BUFFER), data_out);
     } else if (reads(c->s.cdb, &c->s.lba, &c->s.left) && bytes > IDE_BUFFER) {
         read_piece(c);
     } else {
@@ -261,10 +277,8 @@ static void packet(struct ide_channel *c)
     c->s.fua = c->s.write = false;
     reason(c, ATA_COD);
     ide_pio(c, true, IDE_CDB, IDE_CDB, false, packet_run);
-    /* Even, and at most fffeh bytes a block; ide_pio() has used it for the packet alone. */
+    /* At most fffeh bytes a block; ide_pio() has used it for the packet alone. */
     c->s.block = limit == 0 || limit > 0xfffe ? 0xfffe : limit;
-    if (c->s.block > 1)
-        c->s.block &= ~1u;
 }
 
 bool ide_packet_command(struct ide_channel *c, uint8_t command)

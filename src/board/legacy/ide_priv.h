@@ -129,6 +129,8 @@ void ide_bm_io(struct ide_channel *c, unsigned off, unsigned size, enum access d
 /* ide_disk.c: a command for a disk; ide_packet.c: for a CD-ROM drive. false: unknown. */
 bool ide_disk_command(struct ide_channel *c, uint8_t command);
 bool ide_packet_command(struct ide_channel *c, uint8_t command);
+/* A block begins: the byte count registers say how long it is. */
+void ide_packet_block(struct ide_channel *c);
 /* ide_disk.c, for both: fields of IDENTIFY data. */
 void ide_identify_text(uint8_t *id, unsigned word, unsigned words, const char *text);
 void ide_identify_modes(uint8_t *id, const struct ide_unit *u);

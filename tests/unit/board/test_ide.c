@@ -417,6 +417,31 @@ static void test_a_disc_is_read_in_blocks_and_pieces(void **state)
     rig_destroy(&r);
 }
 
+/* Drivers move what the byte count says, at each interrupt anew. */
+static void test_each_block_tells_its_length(void **state)
+{
+    const uint8_t ready[12] = {TEST_UNIT_READY}, sense[12] = {REQUEST_SENSE, 0, 0, 0, 17};
+    const uint8_t read[12] = {READ_10, 0, 0, 0, 0, 3, 0, 0, 70};
+    static const unsigned limits[] = {0xffff, 5000, 100};
+    static uint8_t b[70 * 2048];
+    struct rig r;
+
+    (void)state;
+    rig_create(&r);
+    packet(&r, ready, 0, false);
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        packet(&r, read, limits[i], false);
+        if (limits[i] > 2048)
+            assert_int_equal(in(&r, CMD2 + ATA_LBA_HIGH) % 8, 0); /* whole sectors */
+        memset(b, 0, sizeof(b));
+        assert_int_equal(collect(&r, b), sizeof(b));
+        assert_memory_equal(b, r.disc->data + 3 * 2048, sizeof(b));
+    }
+    packet(&r, sense, 17, false);
+    assert_int_equal(in(&r, CMD2 + ATA_LBA_MID), 17); /* odd, but all */
+    rig_destroy(&r);
+}
+
 static void test_a_disc_is_read_by_dma(void **state)
 {
     const uint8_t ready[12] = {TEST_UNIT_READY}, read[12] = {READ_12, 0, 0, 0, 0, 7, 0, 0, 0, 2};
@@ -487,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_hidden_disks_come_back_with_a_reset),
         cmocka_unit_test(test_a_fresh_disc_is_told_once),
         cmocka_unit_test(test_a_disc_is_read_in_blocks_and_pieces),
+        cmocka_unit_test(test_each_block_tells_its_length),
         cmocka_unit_test(test_a_disc_is_read_by_dma),
         cmocka_unit_test(test_a_mode_page_has_no_block_descriptor),
         cmocka_unit_test(test_a_drive_is_no_disk),
