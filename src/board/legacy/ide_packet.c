@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "board/legacy/ide_priv.h"
+#include "core/iov.h"
 
 /* --- ends --- */
 
@@ -128,19 +129,38 @@ static void dma_done(struct ide_channel *c, int res)
         packet_fail(c);
 }
 
+/* The guest's table becomes c->iov; false: the command has failed. */
+static bool dma_map(struct ide_channel *c, uint64_t bytes, bool to_memory)
+{
+    if (ide_dma_map(c, bytes, to_memory) >= 0)
+        return true;
+    guest_fault(&c->ide->pci.dev, "bus master table leads outside memory");
+    ide_dma_end(c, true);
+    c->scsi.sense_len = 0;
+    packet_fail(c);
+    return false;
+}
+
 static void dma_run(struct ide_channel *c)
 {
     int64_t want = packet_bytes(c->s.cdb);
-    int64_t got = ide_dma_map(c, (uint64_t)(want < 0 ? -want : want), want > 0);
 
-    if (got < 0) {
-        guest_fault(&c->ide->pci.dev, "bus master table leads outside memory");
-        ide_dma_end(c, true);
-        c->scsi.sense_len = 0;
-        packet_fail(c);
+    if (dma_map(c, (uint64_t)(want < 0 ? -want : want), want > 0))
+        ide_start_packet(c, dma_done);
+}
+
+static uint32_t sense_bytes(const struct ide_channel *c)
+{
+    return (uint32_t)min_u64(c->s.cdb[4], SCSI_SENSE_MAX);
+}
+
+static void dma_sense(struct ide_channel *c)
+{
+    if (!dma_map(c, sense_bytes(c), true))
         return;
-    }
-    ide_start_packet(c, dma_done);
+    iov_write(c->iov, (unsigned)c->iovcnt, 0, ide_active(c)->s.sense, sense_bytes(c));
+    ide_dma_end(c, false);
+    packet_good(c);
 }
 
 /* --- the packet --- */
@@ -199,16 +219,17 @@ static int64_t packet_bytes(const uint8_t *cdb)
 static bool kept_sense(struct ide_channel *c)
 {
     struct ide_unit_state *s = &ide_active(c)->s;
-    uint32_t n = (uint32_t)min_u64(c->s.cdb[4], sizeof(s->sense));
 
-    if (c->s.cdb[0] != REQUEST_SENSE || !s->sense_valid || c->s.dma)
+    if (c->s.cdb[0] != REQUEST_SENSE || !s->sense_valid)
         return false;
     s->sense_valid = false;
     memcpy(c->buf, s->sense, sizeof(s->sense));
-    if (n)
-        data_in(c, n);
-    else
+    if (sense_bytes(c) == 0)
         packet_good(c);
+    else if (c->s.dma)
+        ide_dma_wait(c, dma_sense);
+    else
+        data_in(c, sense_bytes(c));
     return true;
 }
 

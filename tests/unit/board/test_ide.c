@@ -461,6 +461,29 @@ static void test_a_disc_is_read_by_dma(void **state)
     rig_destroy(&r);
 }
 
+/* FreeBSD and Plan 9 ask by DMA, too, for what went wrong. */
+static void test_sense_is_fetched_by_dma(void **state)
+{
+    const uint8_t ready[12] = {TEST_UNIT_READY}, sense[12] = {REQUEST_SENSE, 0, 0, 0, 18};
+    uint8_t b[18];
+    struct rig r;
+
+    (void)state;
+    rig_create(&r);
+    packet(&r, ready, 0, false);
+    assert_int_equal(in(&r, CMD2 + ATA_COMMAND) & ATA_ERR, ATA_ERR);
+    table(&r, 0, 0x20000, sizeof(b), true);
+    fake_env_out(&r.f, r.bm + BMIDE_CHANNEL + BMIDE_TABLE, 4, TABLE);
+    packet(&r, sense, 0, true);
+    out(&r, r.bm + BMIDE_CHANNEL, BMIDE_TO_MEMORY | BMIDE_START);
+    fake_env_run(&r.f);
+    assert_int_equal(in(&r, r.bm + BMIDE_CHANNEL + BMIDE_STATUS), BMIDE_INTERRUPT);
+    assert_int_equal(in(&r, CMD2 + ATA_COMMAND), ATA_DRDY | ATA_DSC);
+    assert_int_equal(gmem_read(r.f.env.mem, 0x20000, b, sizeof(b)), 0);
+    assert_int_equal(b[2], UNIT_ATTENTION);
+    rig_destroy(&r);
+}
+
 /* Drivers made for SFF-8020i look for the page behind the header of eight bytes. */
 static void test_a_mode_page_has_no_block_descriptor(void **state)
 {
@@ -514,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_a_disc_is_read_in_blocks_and_pieces),
         cmocka_unit_test(test_each_block_tells_its_length),
         cmocka_unit_test(test_a_disc_is_read_by_dma),
+        cmocka_unit_test(test_sense_is_fetched_by_dma),
         cmocka_unit_test(test_a_mode_page_has_no_block_descriptor),
         cmocka_unit_test(test_a_drive_is_no_disk),
     };
