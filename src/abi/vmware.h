@@ -89,6 +89,7 @@ enum guest_info {
     INFO_IPADDRESS = 2,
     INFO_OS_NAME_FULL = 5,
     INFO_OS_NAME = 6,
+    INFO_IPADDRESS_V2 = 9, /* the same, in tools that know no V3 */
     INFO_IPADDRESS_V3 = 10,
     INFO_MAX = 12,
 };

@@ -109,6 +109,10 @@ void rpc_quiesce_event(struct rpc *r, const char *arg, size_t n);
 MUST bool rpc_quiesce_answered(struct rpc *r, bool ok);
 void rpc_quiesce_reset(struct rpc *r);
 
+/* rpc_nics.c: the first IPv4 address in what a guest tells of its cards. false: there is none, and
+ * out is as it was. */
+bool rpc_first_address(const void *p, size_t n, char out[RPC_TEXT]);
+
 /* rpc_stat.c: the answer to guestlib.info.get. */
 enum { RPC_STAT = 669 };
 size_t rpc_stat(const struct rpc_facts *f, uint8_t out[RPC_STAT]);

@@ -154,61 +154,6 @@ static void info_set(struct rpc *r, const char *arg, size_t n, struct answer *a)
 
 /* --- what the tools report --- */
 
-/* A walk over XDR, big-endian words. */
-struct xdr {
-    const uint8_t *p;
-    size_t n;
-};
-
-static bool xdr_u32(struct xdr *x, uint32_t *out)
-{
-    if (x->n < 4)
-        return false;
-    *out = be32_at(x->p);
-    x->p += 4;
-    x->n -= 4;
-    return true;
-}
-
-static bool xdr_bytes(struct xdr *x, const uint8_t **out, uint32_t *len)
-{
-    uint64_t padded;
-
-    if (!xdr_u32(x, len))
-        return false;
-    padded = align_up(*len, 4);
-    if (padded > x->n)
-        return false;
-    *out = x->p;
-    x->p += padded;
-    x->n -= padded;
-    return true;
-}
-
-/* NicInfoV3: the first IPv4 address of the first card. */
-static bool first_address(struct xdr x, char *out)
-{
-    uint32_t version, there, cards, len, addresses, kind;
-    const uint8_t *p;
-
-    if (!xdr_u32(&x, &version) || version != 3 || !xdr_u32(&x, &there) || !there ||
-        !xdr_u32(&x, &cards) || !cards || !xdr_bytes(&x, &p, &len) || !xdr_u32(&x, &addresses))
-        return false;
-    for (uint32_t i = 0, skip; i < addresses; i++) {
-        if (!xdr_u32(&x, &kind) || !xdr_bytes(&x, &p, &len) || !xdr_u32(&x, &skip))
-            return false;
-        if (kind == 1 && len == 4) {
-            snprintf(out, RPC_TEXT, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
-            return true;
-        }
-        for (unsigned k = 0; k < 2; k++) { /* origin and status, each optional */
-            if (!xdr_u32(&x, &there) || (there && !xdr_u32(&x, &skip)))
-                return false;
-        }
-    }
-    return false;
-}
-
 /* "SetGuestInfo  ID VALUE" */
 static void guest_info(struct rpc *r, const char *arg, size_t n, struct answer *a)
 {
@@ -224,8 +169,8 @@ static void guest_info(struct rpc *r, const char *arg, size_t n, struct answer *
         return;
     }
     i++;
-    if (id == INFO_IPADDRESS_V3)
-        first_address((struct xdr){(const uint8_t *)arg + i, n - i}, r->info[INFO_IPADDRESS]);
+    if (id == INFO_IPADDRESS_V2 || id == INFO_IPADDRESS_V3)
+        (void)rpc_first_address(arg + i, n - i, r->info[INFO_IPADDRESS]);
     else
         keep(r->info[id], arg + i, n - i);
     say_text(a, true, "");

@@ -163,6 +163,36 @@ static void the_guests_facts_are_kept(void **state)
     assert_string_equal(r->info[INFO_IPADDRESS], "10.0.2.15");
 }
 
+/* Older tools tell by INFO_IPADDRESS_V2 alone; a card may come first that has no IPv4. */
+static void the_address_may_be_any_cards(void **state)
+{
+    static const uint8_t nics[] = {
+        0,    0,    0, 3, 0,   0,   0, 1, 0,   0, 0, 2, /* version, there, cards */
+        0,    0,    0, 2, 'm', 'a', 0, 0, 0,   0, 0, 1, 0,   0,   0, 2, 0,   0, 0, 16, /* an IPv6
+                                                                                          address */
+        0xfe, 0x80, 0, 0, 0,   0,   0, 0, 0,   0, 0, 0, 0,   0,   0, 1, 0,   0, 0, 64, 0, 0, 0, 1,
+        0,    0,    0, 5, 0,   0,   0, 1, 0,   0, 0, 1, /* of link-layer origin, preferred */
+        0,    0,    0, 1,                               /* name servers */
+        0,    0,    0, 1, 0,   0,   0, 1, 'h', 0, 0, 0, 0,   0,   0, 0, /* a host name, no domain */
+        0,    0,    0, 1, 0,   0,   0, 1, 0,   0, 0, 4, 8,   8,   8, 8, 0,   0, 0, 0, /* a server,
+                                                                                         no suffix
+                                                                                       */
+        0,    0,    0, 1, 0,   0,   0, 1, 0,   0, 0, 0, 0,   0,   0, 1, 0,   0, 0, 0, /* WINS */
+        0,    0,    0, 1, 0,   0,   0, 1, 0,   0, 0, 2, 'o', 'n', 0, 0,               /* DHCP */
+        0,    0,    0, 0, /* and none for IPv6 */
+        0,    0,    0, 0, 0,   0,   0, 1, 0,   0, 0, 1, 0,   0,   0, 4, 192, 0, 2, 7,  0, 0, 0, 24};
+    char msg[256] = "SetGuestInfo  9 ", answer[64], out[RPC_TEXT] = "none";
+    size_t n = strlen(msg);
+
+    memcpy(msg + n, nics, sizeof(nics));
+    memset(msg + n + sizeof(nics), 0, 8); /* neither origin nor status */
+    assert_int_equal(rpc_command(r, msg, n + sizeof(nics) + 8, answer, sizeof(answer)), 2);
+    assert_string_equal(r->info[INFO_IPADDRESS], "192.0.2.7");
+    for (size_t i = 0; i + 8 < sizeof(nics); i++) /* cut short */
+        assert_false(rpc_first_address(nics, i, out));
+    assert_string_equal(out, "none");
+}
+
 static struct chan toolbox(void)
 {
     struct chan c = opened(TCLO_PROTOCOL_NUM);
@@ -316,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_guests_share_of_the_host_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(variables_have_a_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(the_guests_facts_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_address_may_be_any_cards, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_waits_for_the_tools_and_their_answer_is_an_event,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_cookie_is_refused, setup, teardown),
