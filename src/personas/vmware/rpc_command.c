@@ -240,6 +240,7 @@ static const struct {
     {"tools.capability.*", fine},
     {"tools.os.statechange.status", fine},
     {"update.tools.health", tools_health},
+    {"vmx.capability.unified_loop", fine}, /* options come by TCLO */
     {"toolinstall.is_image_inserted", zero},
     {"vmbackup.eventSet", backup_event},
     {"guestlib.info.get", guest_stat},

@@ -195,11 +195,12 @@ static void the_address_may_be_any_cards(void **state)
 
 static struct chan toolbox(void)
 {
-    struct chan c = opened(TCLO_PROTOCOL_NUM);
+    struct chan c = opened(TCLO_PROTOCOL_NUM), rpci = opened(RPCI_PROTOCOL_NUM);
 
     send_text(&c, "");
     assert_string_equal(receive(&c), "reset");
     send_text(&c, "OK ATR toolbox");
+    asks(&rpci, "vmx.capability.unified_loop toolbox", "1 ");
     assert_string_equal(receive(&c), "Capabilities_Register");
     send_text(&c, "OK ");
     assert_string_equal(receive(&c), "Set_Option broadcastIP 1");
