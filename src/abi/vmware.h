@@ -46,6 +46,7 @@ enum backdoor_command {
     BDOOR_CMD_GETBUILDNUM = 100,
     BDOOR_CMD_REPORTGUESTCRASH = 102,
 };
+enum { GUI_SYNC_TIME = 0x400 };           /* GETGUIOPTIONS */
 #define PTRLOCATION_UNGRABBED 0xff9cff9cu /* GETPTRLOCATION: x and y are -100 */
 enum { VMX_VERSION = 6, VMX_TYPE_SCALABLE_SERVER = 2 };
 

@@ -175,7 +175,6 @@ static bool constant(uint32_t cmd, uint32_t *ax)
         *ax = PTRLOCATION_UNGRABBED;
         return true;
     case BDOOR_CMD_GETDEVICELISTELEMENT:
-    case BDOOR_CMD_GETGUIOPTIONS:
         *ax = 0;
         return true;
     case BDOOR_CMD_GET_VCPU_INFO:
@@ -199,6 +198,9 @@ static void command(struct vmware *w, struct vcpu *v, unsigned cpl, struct backd
         break;
     case BDOOR_CMD_GETVERSION:
         get_version(b);
+        break;
+    case BDOOR_CMD_GETGUIOPTIONS:
+        b->ax = w->rpc->synctime ? GUI_SYNC_TIME : 0;
         break;
     case BDOOR_CMD_GETHWVERSION:
         b->ax = HW_VERSION;

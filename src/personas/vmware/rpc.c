@@ -21,9 +21,10 @@
 
 #define TOOLS_SILENT UINT64_C(30000000000) /* ns without a poll: the tools are gone */
 
-/* The tools register what they can do and learn our options. */
+/* The tools register what they can do and learn our options; that of the clock is the last. */
 static const char *const introduction[] = {"reset", "Capabilities_Register",
-                                           "Set_Option broadcastIP 1", "Set_Option synctime 0"};
+                                           "Set_Option broadcastIP 1"};
+enum { INTRODUCED = ARRAY_SIZE(introduction) + 1 };
 
 static void channel_close(struct rpc_channel *c)
 {
@@ -71,6 +72,11 @@ static bool named_toolbox(const struct rpc_channel *c)
            (c->in_want == n || c->in[n] == 0 || c->in[n] == ' ');
 }
 
+static bool is_main(const struct rpc *r, const struct rpc_channel *c)
+{
+    return r->main && c == &r->channel[r->main - 1];
+}
+
 /* The answer to what we sent last. */
 static void tclo_answer(struct rpc *r, struct rpc_channel *c)
 {
@@ -79,11 +85,11 @@ static void tclo_answer(struct rpc *r, struct rpc_channel *c)
     if (!c->fresh)
         return;
     c->fresh = false;
-    if (c->setup < ARRAY_SIZE(introduction)) {
+    if (c->setup < INTRODUCED) {
         if (c->setup == 0 && named_toolbox(c))
             r->main = (unsigned)(c - r->channel) + 1;
         c->setup++;
-    } else if (r->ask_sent) {
+    } else if (r->ask_sent && is_main(r, c)) {
         if (!rpc_quiesce_answered(r, ok))
             event(r, ok ? MACHINE_ASK_DONE : MACHINE_ASK_FAILED, (const char *)c->in, c->in_want);
         r->ask_sent = false;
@@ -91,24 +97,30 @@ static void tclo_answer(struct rpc *r, struct rpc_channel *c)
     }
 }
 
-static bool is_main(const struct rpc *r, const struct rpc_channel *c)
+/* What is to be said to the tools, NULL: nothing. *ask: it is the machine's command. */
+static const char *tclo_text(struct rpc *r, struct rpc_channel *c, bool *ask)
 {
-    return r->main && c == &r->channel[r->main - 1];
+    if (c->setup < ARRAY_SIZE(introduction))
+        return introduction[c->setup];
+    if (c->setup < INTRODUCED || c->synctime != r->synctime) {
+        c->synctime = r->synctime;
+        return r->synctime ? "Set_Option synctime 1" : "Set_Option synctime 0";
+    }
+    *ask = r->ask[0] && !r->ask_sent && is_main(r, c);
+    return *ask ? r->ask : NULL;
 }
 
 static void tclo_next(struct rpc *r, struct rpc_channel *c)
 {
-    const char *text = NULL;
+    const char *text;
+    bool ask = false;
 
     if (c->out || c->fresh)
         return;
-    if (c->setup < ARRAY_SIZE(introduction))
-        text = introduction[c->setup];
-    else if (r->ask[0] && !r->ask_sent && is_main(r, c))
-        text = r->ask;
+    text = tclo_text(r, c, &ask);
     if (!text || !channel_say(c, text, strlen(text)))
         return;
-    r->ask_sent = text == r->ask;
+    r->ask_sent |= ask;
     c->fresh = true;
 }
 
@@ -319,7 +331,7 @@ bool rpc_byte(struct rpc *r, const struct backdoor *b, enum access dir, uint8_t 
 bool rpc_alive(const struct rpc *r, uint64_t now)
 {
     return r->main && r->polled && now - r->polled < TOOLS_SILENT &&
-           r->channel[r->main - 1].setup == ARRAY_SIZE(introduction);
+           r->channel[r->main - 1].setup == INTRODUCED;
 }
 
 int rpc_ask(struct rpc *r, const char *command, uint64_t now)

@@ -75,6 +75,7 @@ struct rpc_channel {
     uint8_t *out; /* message for the guest */
     uint32_t out_len, out_at;
     unsigned setup; /* steps of the introduction done, TCLO */
+    bool synctime;  /* as it was last told */
 };
 
 struct rpc {
@@ -87,6 +88,7 @@ struct rpc {
     char ask[64];    /* the machine's command, "" none */
     bool ask_sent;
     enum rpc_quiesce quiesce;
+    bool synctime; /* the guest wants its clock set by ours */
     void (*facts)(void *arg, struct rpc_facts *out);
     void *facts_arg;
     bool has_event;

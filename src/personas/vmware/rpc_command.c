@@ -218,6 +218,21 @@ static void fine(struct rpc *r, const char *arg, size_t n, struct answer *a)
     say_text(a, true, "");
 }
 
+/* "synctime OLD NEW": what a user wants of the tools, who learn it from us. */
+static void set_option(struct rpc *r, const char *arg, size_t n, struct answer *a)
+{
+    static const char on[] = "synctime 0 1", off[] = "synctime 1 0";
+
+    while (n && arg[n - 1] == 0)
+        n--;
+    if (n != sizeof(on) - 1 || (memcmp(arg, on, n) != 0 && memcmp(arg, off, n) != 0)) {
+        say_text(a, false, "Unknown option");
+        return;
+    }
+    r->synctime = arg[n - 1] == '1';
+    say_text(a, true, "");
+}
+
 static void zero(struct rpc *r, const char *arg, size_t n, struct answer *a)
 {
     (void)r;
@@ -241,6 +256,7 @@ static const struct {
     {"tools.os.statechange.status", fine},
     {"update.tools.health", tools_health},
     {"vmx.capability.unified_loop", fine}, /* options come by TCLO */
+    {"vmx.set_option", set_option},
     {"toolinstall.is_image_inserted", zero},
     {"vmbackup.eventSet", backup_event},
     {"guestlib.info.get", guest_stat},

@@ -159,13 +159,20 @@ static void bytes_that_nobody_announced_are_refused(void **state)
 }
 
 /* vmtoolsd puts the pointer where the host says it is, unless the host says that it has none. */
-static void the_host_holds_no_pointer(void **state)
+static void the_host_holds_no_pointer_and_tells_its_options(void **state)
 {
     (void)state;
     regs = (struct regs){.rcx = BDOOR_CMD_GETPTRLOCATION, .rdx = BDOOR_PORT};
     in_eax();
     assert_int_equal((int16_t)(regs.rax >> 16), -100);
     assert_int_equal((int16_t)regs.rax, -100);
+    regs = (struct regs){.rcx = BDOOR_CMD_GETGUIOPTIONS, .rdx = BDOOR_PORT};
+    in_eax();
+    assert_int_equal(regs.rax, 0);
+    w.rpc->synctime = true;
+    regs = (struct regs){.rcx = BDOOR_CMD_GETGUIOPTIONS, .rdx = BDOOR_PORT};
+    in_eax();
+    assert_int_equal(regs.rax, GUI_SYNC_TIME);
     regs = (struct regs){.rcx = BDOOR_CMD_GETPTRLOCATION + 1, .rdx = BDOOR_PORT};
     in_eax();
     assert_int_equal(regs.rax, UINT32_MAX); /* not known */
@@ -199,7 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(bsd_messages_go_through_the_high_bandwidth_port),
-        TEST(the_host_holds_no_pointer),
+        TEST(the_host_holds_no_pointer_and_tells_its_options),
         TEST(old_balloon_drivers_know_one_success),
         TEST(bytes_that_nobody_announced_are_refused),
     };

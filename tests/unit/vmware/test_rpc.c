@@ -236,6 +236,43 @@ static void a_request_waits_for_the_tools_and_their_answer_is_an_event(void **st
     assert_string_equal(text, "ERROR cannot");
 }
 
+/* vmware-toolbox-cmd timesync enable: the tools hear it from us. */
+static void a_user_has_the_clock_set_by_ours(void **state)
+{
+    enum machine_event what;
+    struct chan rpci, c, dnd;
+    char text[64];
+
+    (void)state;
+    c = toolbox();
+    rpci = opened(RPCI_PROTOCOL_NUM);
+    asks(&rpci, "vmx.set_option synctime 0 1", "1 ");
+    assert_true(r->synctime);
+    assert_string_equal(receive(&c), "Set_Option synctime 1");
+    send_text(&c, "OK ");
+    assert_string_equal(receive(&c), "");
+    asks(&rpci, "vmx.set_option copypaste 0 1", "0 Unknown option");
+    rpc_reset(r); /* the guest starts again */
+    dnd = opened(TCLO_PROTOCOL_NUM);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_string_not_equal(receive(&dnd), "");
+        send_text(&dnd, "OK ");
+    }
+    assert_string_equal(receive(&dnd), "Set_Option synctime 1");
+    send_text(&dnd, "OK ");
+    rpci = opened(RPCI_PROTOCOL_NUM);
+    asks(&rpci, "vmx.set_option synctime 1 0", "1 ");
+    c = toolbox();
+    assert_int_equal(rpc_ask(r, "OS_Halt", NOW), 0);
+    assert_string_equal(receive(&c), "OS_Halt");
+    assert_string_equal(receive(&dnd), "Set_Option synctime 0");
+    send_text(&dnd, "OK "); /* does not answer for the other */
+    assert_false(rpc_event(r, &what, text, sizeof(text)));
+    send_text(&c, "OK ");
+    assert_true(rpc_event(r, &what, text, sizeof(text)));
+    assert_int_equal(what, MACHINE_ASK_DONE);
+}
+
 static void file_systems_freeze_when_the_guest_says_so(void **state)
 {
     struct chan c, tools;
@@ -341,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(variables_are_kept_and_given_back, setup, teardown),
         cmocka_unit_test_setup_teardown(variables_go_and_are_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_user_has_the_clock_set_by_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(file_systems_freeze_when_the_guest_says_so, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_freeze_that_fails_says_why, setup, teardown),
