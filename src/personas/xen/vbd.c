@@ -28,12 +28,33 @@ static struct vbd *vbd_of(struct xenbus_dev *d)
     return container_of(d, struct vbd, d);
 }
 
+/* xvda, ..., xvdz, xvdaa: what a domain's configuration would have said. */
+static void write_name(struct vbd *b)
+{
+    char ends[2] = "";
+
+    if (b->n >= 26)
+        ends[0] = (char)('a' + (b->n / 26 - 1) % 26);
+    xenbus_write(&b->d, "dev", "xvd%s%c", ends, 'a' + b->n % 26);
+}
+
+/* For drivers that look at what only the toolstack and the back end need. */
+static void toolstack_keys(struct vbd *b)
+{
+    write_name(b);
+    xenbus_write(&b->d, "type", "qdisk");
+    xenbus_write(&b->d, "device-type", "%s", b->cdrom ? "cdrom" : "disk");
+    xenbus_write(&b->d, "removable", "%d", b->cdrom);
+    xenbus_write(&b->d, "bootable", "1");
+}
+
 static void vbd_offer(struct xenbus_dev *d)
 {
     struct vbd *b = vbd_of(d);
     const struct disk_shape *s = &b->disk->shape;
     char path[128];
 
+    toolstack_keys(b);
     snprintf(path, sizeof(path), "%s/virtual-device", d->front);
     (void)xs_put(d->x->store, path, "%u", d->id);
     snprintf(path, sizeof(path), "%s/device-type", d->front);
@@ -248,6 +269,7 @@ int vbd_add(struct xen *x, const struct disk_spec *s, unsigned n, struct err *e)
         return err_set(e, ENOMEM, "no memory for %s", s->id);
     b->d.ops = &vbd_ops;
     b->d.x = x;
+    b->n = n;
     b->cdrom = s->cdrom;
     b->persistent = s->opts && cfg_flag(s->opts, "persistent");
     b->queues = s->queues ? s->queues : (unsigned)min_u64(x->p.env.cpus, 4);

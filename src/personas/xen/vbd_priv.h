@@ -56,6 +56,7 @@ struct vbd_queue {
 struct vbd {
     struct xenbus_dev d; /* first */
     struct disk *disk;
+    unsigned n; /* 0: xvda */
     bool cdrom, persistent;
     bool narrow; /* the guest's rings have 32-bit layout */
     unsigned queues;

@@ -94,11 +94,14 @@ static void vif_kicked(struct watch *w, uint32_t got)
 static void vif_offer(struct xenbus_dev *d)
 {
     struct vif *v = vif_of(d);
-    char path[128];
+    char path[128], mac[18];
 
+    snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", v->mac[0], v->mac[1], v->mac[2],
+             v->mac[3], v->mac[4], v->mac[5]);
     snprintf(path, sizeof(path), "%s/mac", d->front);
-    (void)xs_put(d->x->store, path, "%02x:%02x:%02x:%02x:%02x:%02x", v->mac[0], v->mac[1],
-                 v->mac[2], v->mac[3], v->mac[4], v->mac[5]);
+    (void)xs_put(d->x->store, path, "%s", mac);
+    xenbus_write(d, "mac", "%s", mac); /* where OpenBSD looks */
+    xenbus_write(d, "type", "vif");
     snprintf(path, sizeof(path), "%s/handle", d->front);
     (void)xs_put(d->x->store, path, "%u", d->id);
     xenbus_write(d, "handle", "%u", d->id);

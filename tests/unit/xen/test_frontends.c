@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the front ends of other systems than Linux look for in the store, and what they do with it.
+ */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "core/err.h"
+#include "fakes/fake_env.h"
+#include "personas/poll.h"
+#include "personas/xen/vbd.h"
+#include "personas/xen/vif.h"
+#include "personas/xen/xenbus.h"
+#include "virtio/loopnet.h"
+#include "virtio/memdisk.h"
+
+#define FRONT "/local/domain/1/device/"
+#define BACK "/local/domain/0/backend/"
+
+static struct fake_env f;
+static struct xen *x;
+static struct loopnet *net;
+
+static int setup(void **state)
+{
+    struct err e;
+
+    (void)state;
+    fake_env_create(&f, 2 * MiB);
+    x = calloc(1, sizeof(*x));
+    assert_non_null(x);
+    x->p.env.dev = f.env;
+    x->p.env.cpus = 1;
+    assert_int_equal(xenstore_create(&x->store, &e), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    xenbus_destroy(x);
+    poller_destroy(x->poller);
+    xenstore_destroy(x->store);
+    free(x);
+    fake_env_destroy(&f);
+    return 0;
+}
+
+static void run(void)
+{
+    xenstore_run(x->store);
+    fake_env_run(&f);
+    xenstore_run(x->store);
+}
+
+static void add_disk(unsigned n, bool cdrom)
+{
+    struct disk_spec s = {.id = "disk", .cdrom = cdrom};
+    struct err e;
+
+    s.disk = &memdisk_create(f.env.loop, 64 * KiB)->d;
+    assert_int_equal(vbd_add(x, &s, n, &e), 0);
+    run();
+}
+
+static void add_card(void)
+{
+    struct nic_spec s = {.id = "nic0", .mac = {2, 0, 0, 0, 0, 0x9a}};
+    struct err e;
+
+    net = loopnet_create(f.env.loop);
+    s.netif = &net->n;
+    assert_int_equal(vif_add(x, &s, 0, &e), 0);
+    run();
+}
+
+static void says(const char *path, const char *value)
+{
+    char is[64];
+
+    assert_int_equal(xs_get(x->store, path, is, sizeof(is)), 0);
+    assert_string_equal(is, value);
+}
+
+/* OpenBSD's xbf(4) attaches no disk without type and dev; Windows reads removable. */
+static void a_disk_has_what_the_toolstack_writes(void **state)
+{
+    (void)state;
+    add_disk(0, false);
+    says(BACK "vbd/1/51712/type", "qdisk");
+    says(BACK "vbd/1/51712/dev", "xvda");
+    says(BACK "vbd/1/51712/device-type", "disk");
+    says(BACK "vbd/1/51712/removable", "0");
+    says(BACK "vbd/1/51712/bootable", "1");
+    says(FRONT "vbd/51712/virtual-device", "51712");
+    add_disk(15, true);
+    says(BACK "vbd/1/51952/dev", "xvdp");
+    says(BACK "vbd/1/51952/device-type", "cdrom");
+    says(BACK "vbd/1/51952/removable", "1");
+    add_disk(27, false);
+    says(BACK "vbd/1/268442368/dev", "xvdab");
+}
+
+/* OpenBSD's xnf(4) takes the address from the back end's directory. */
+static void a_card_has_what_the_toolstack_writes(void **state)
+{
+    (void)state;
+    add_card();
+    says(BACK "vif/1/0/mac", "02:00:00:00:00:9a");
+    says(BACK "vif/1/0/type", "vif");
+    says(FRONT "vif/0/mac", "02:00:00:00:00:9a");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_disk_has_what_the_toolstack_writes),
+        TEST(a_card_has_what_the_toolstack_writes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
