@@ -50,6 +50,7 @@ void evtchn_reset(struct evtchn *x)
 {
     pthread_mutex_lock(&x->lock);
     memset(x->port, 0, sizeof(x->port));
+    memset(x->service, 0, sizeof(x->service));
     memset(x->info, 0, sizeof(x->info));
     memset(x->fifo_block, 0, sizeof(x->fifo_block));
     memset(x->fifo_tail, 0, sizeof(x->fifo_tail));
@@ -231,6 +232,9 @@ static void port_detach(struct evtchn *x, struct evtchn_port *p)
     }
     if (p->state == EVTCHNSTAT_virq && p->virq == VIRQ_TIMER)
         x->timer_port[p->cpu] = 0;
+    if (p->service)
+        x->service[p->service - 1].port = 0;
+    p->service = 0;
     p->state = EVTCHNSTAT_closed;
     p->looped = false;
     p->sent = NULL;
@@ -249,16 +253,6 @@ static void port_close(struct evtchn *x, struct evtchn_port *p)
         (void)bit_test_and_clear(x->shared + SI_PENDING, port);
     /* A queue may still have it as its tail. */
     *p = (struct evtchn_port){.last_cpu = p->last_cpu, .last_priority = p->last_priority};
-}
-
-unsigned evtchn_alloc(struct evtchn *x)
-{
-    int port;
-
-    pthread_mutex_lock(&x->lock);
-    port = port_new(x, EVTCHNSTAT_unbound);
-    pthread_mutex_unlock(&x->lock);
-    return port < 0 ? 0 : (unsigned)port;
 }
 
 int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *arg, int fd)
@@ -299,6 +293,44 @@ void evtchn_notify(struct evtchn *x, unsigned port)
     pthread_mutex_lock(&x->lock);
     if (port_at(x, port))
         set_pending(x, port);
+    pthread_mutex_unlock(&x->lock);
+}
+
+/* -ENOSPC, or the guest's port, which is connected to a service. */
+static int port_serve(struct evtchn *x, unsigned which)
+{
+    struct evtchn_end *end = &x->service[which];
+    int port = port_new(x, EVTCHNSTAT_interdomain);
+    struct evtchn_port *p = &x->port[port < 0 ? 0 : port];
+
+    if (port < 0)
+        return port;
+    p->service = (uint8_t)(which + 1);
+    p->sent = end->sent;
+    p->arg = end->arg;
+    p->fd = end->fd;
+    end->port = (unsigned)port;
+    evtchn_kernel_route(x, end->port);
+    return port;
+}
+
+unsigned evtchn_serve(struct evtchn *x, enum evtchn_service which, evtchn_sent_fn *fn, void *arg,
+                      int fd)
+{
+    int port;
+
+    pthread_mutex_lock(&x->lock);
+    x->service[which] = (struct evtchn_end){.sent = fn, .arg = arg, .fd = fd};
+    port = port_serve(x, which);
+    pthread_mutex_unlock(&x->lock);
+    return port < 0 ? 0 : (unsigned)port;
+}
+
+void evtchn_notify_service(struct evtchn *x, enum evtchn_service which)
+{
+    pthread_mutex_lock(&x->lock);
+    if (x->service[which].port)
+        set_pending(x, x->service[which].port);
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -375,12 +407,31 @@ static int op_alloc_unbound(struct evtchn *x, struct evtchn_alloc_unbound *op)
     return 0;
 }
 
-/* Guests may connect two ports of their own; no port of domain 0 is open to them. */
+/* Our ends have the numbers of their services, counted from 1. */
+static int bind_service(struct evtchn *x, struct evtchn_bind_interdomain *op)
+{
+    size_t which;
+    int port;
+
+    if (op->remote_port == 0 || !idx_in(op->remote_port - 1, EVTCHN_SERVICES, &which) ||
+        !x->service[which].sent || x->service[which].port)
+        return -EINVAL;
+    port = port_serve(x, (unsigned)which);
+    if (port < 0)
+        return port;
+    op->local_port = (evtchn_port_t)port;
+    set_pending(x, (unsigned)port);
+    return 0;
+}
+
+/* Guests may connect two ports of their own; of ours, the services' alone are open to them. */
 static int op_bind_interdomain(struct evtchn *x, struct evtchn_bind_interdomain *op)
 {
     struct evtchn_port *peer = port_at(x, op->remote_port);
     int port;
 
+    if (op->remote_dom == 0)
+        return bind_service(x, op);
     if (!is_self(op->remote_dom))
         return -ESRCH;
     if (!peer || peer->state != EVTCHNSTAT_unbound || peer->remote != DOMID_SELF)
@@ -445,7 +496,7 @@ static int op_status(struct evtchn *x, struct evtchn_status *op)
         op->u.unbound.dom = p->remote;
     else if (p->state == EVTCHNSTAT_interdomain) {
         op->u.interdomain.dom = p->remote;
-        op->u.interdomain.port = p->looped ? p->peer : 0;
+        op->u.interdomain.port = p->looped ? p->peer : p->service;
     } else if (p->state == EVTCHNSTAT_virq)
         op->u.virq = p->virq;
     return 0;

@@ -62,8 +62,6 @@ void evtchn_poke(struct evtchn *x, unsigned cpu);
 
 /* --- back ends --- */
 
-/* Allocates a port as the domain builder does, for console and store; 0 when none is left. */
-MUST unsigned evtchn_alloc(struct evtchn *x);
 /* fn runs when the guest sends on `port`, on the sending vCPU's thread; where the kernel sends, fd
  * (an eventfd, -1: none) is signalled instead. -EINVAL: the guest has not left that port unbound
  * for domain 0. */
@@ -72,5 +70,14 @@ MUST int evtchn_bind(struct evtchn *x, unsigned port, evtchn_sent_fn *fn, void *
 void evtchn_unbind(struct evtchn *x, unsigned port, void *arg);
 /* Makes the port pending in the guest. A closed port is ignored. */
 void evtchn_notify(struct evtchn *x, unsigned port);
+
+/* What the domain builder connects. The end that is ours stays open: a guest that closes its port
+ * or all of them binds to our end anew, by the number that EVTCHNOP_status told. */
+enum evtchn_service { EVTCHN_STORE, EVTCHN_CONSOLE, EVTCHN_SERVICES };
+/* The guest's port; 0 when none is left. fn and fd as for evtchn_bind(). */
+MUST unsigned evtchn_serve(struct evtchn *x, enum evtchn_service which, evtchn_sent_fn *fn,
+                           void *arg, int fd);
+/* Makes its port pending, wherever the guest has it now. */
+void evtchn_notify_service(struct evtchn *x, enum evtchn_service which);
 
 #endif

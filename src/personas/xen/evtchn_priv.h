@@ -16,13 +16,21 @@ struct evtchn_port {
     uint16_t virq;
     evtchn_sent_fn *sent; /* a back end is bound */
     void *arg;
-    int fd;        /* of that back end, -1: none */
-    bool routed;   /* the kernel knows what to do when the guest sends on it */
-    bool looped;   /* interdomain with another port of the same guest */
-    uint16_t peer; /* that port */
+    int fd;          /* of that back end, -1: none */
+    bool routed;     /* the kernel knows what to do when the guest sends on it */
+    uint8_t service; /* of which it is the guest's end, counted from 1; 0: none */
+    bool looped;     /* interdomain with another port of the same guest */
+    uint16_t peer;   /* that port */
     /* FIFO: the queue the event was last linked to; outlives the port. */
     uint16_t last_cpu;
     uint8_t last_priority;
+};
+
+struct evtchn_end {
+    evtchn_sent_fn *sent; /* NULL: nobody serves it */
+    void *arg;
+    int fd;
+    unsigned port; /* the guest's, 0: it has closed it */
 };
 
 enum { FIFO_PAGE_WORDS = 4096 / 4, FIFO_PAGES = EVTCHN_MAX_PORTS / FIFO_PAGE_WORDS };
@@ -34,6 +42,7 @@ struct evtchn {
     void *arg;
     pthread_mutex_t lock;
     struct evtchn_port port[EVTCHN_MAX_PORTS];
+    struct evtchn_end service[EVTCHN_SERVICES];
 
     bool longmode;
     gpa_t shared_at;

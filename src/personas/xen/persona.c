@@ -72,23 +72,20 @@ static void store_notify(void *arg)
 {
     struct xen *x = arg;
 
-    evtchn_notify(x->ev, x->store_port);
+    evtchn_notify_service(x->ev, EVTCHN_STORE);
 }
 
 /* Ports and parameters that a domain builder would hand over. */
 static void hand_over(struct xen *x)
 {
     memset(x->param, 0, sizeof(x->param));
-    x->store_port = evtchn_alloc(x->ev);
-    x->console_port = evtchn_alloc(x->ev);
-    (void)!evtchn_bind(x->ev, x->store_port, store_sent, x, x->store_kick.fd);
-    xen_console_bind(x);
+    x->store_port = evtchn_serve(x->ev, EVTCHN_STORE, store_sent, x, x->store_kick.fd);
     grant_reserve(x->gr, GRANT_RESERVED_XENSTORE, XEN_STORE_PFN);
     grant_reserve(x->gr, GRANT_RESERVED_CONSOLE, XEN_CONSOLE_PFN);
     x->param[HVM_PARAM_STORE_PFN] = XEN_STORE_PFN;
     x->param[HVM_PARAM_STORE_EVTCHN] = x->store_port;
     x->param[HVM_PARAM_CONSOLE_PFN] = XEN_CONSOLE_PFN;
-    x->param[HVM_PARAM_CONSOLE_EVTCHN] = x->console_port;
+    x->param[HVM_PARAM_CONSOLE_EVTCHN] = xen_console_serve(x);
 }
 
 static void key(struct xen *x, const char *path, const char *value, bool guest_owns)

@@ -40,7 +40,7 @@ static void drain(struct xen *x)
     if (cons == prod)
         return;
     shared_store32(r + OUT_CONS, prod);
-    evtchn_notify(x->ev, x->console_port);
+    evtchn_notify_service(x->ev, EVTCHN_CONSOLE);
     if (x->hvc && n)
         console_write(x->hvc, buf, n);
 }
@@ -58,7 +58,7 @@ static size_t typed(void *arg, const uint8_t *p, size_t len)
         shared_store8(r + IN + (prod + i) % IN_SIZE, p[i]);
     if (n) {
         shared_store32(r + IN_PROD, prod + (uint32_t)n);
-        evtchn_notify(x->ev, x->console_port);
+        evtchn_notify_service(x->ev, EVTCHN_CONSOLE);
     }
     return n;
 }
@@ -85,10 +85,10 @@ static void sent(void *arg)
     (void)n;
 }
 
-void xen_console_bind(struct xen *x)
+unsigned xen_console_serve(struct xen *x)
 {
     memset(ring(x), 0, PAGE);
-    (void)!evtchn_bind(x->ev, x->console_port, sent, x, x->hvc_kick.fd);
+    return evtchn_serve(x->ev, EVTCHN_CONSOLE, sent, x, x->hvc_kick.fd);
 }
 
 int xen_console_create(struct xen *x, struct err *e)

@@ -64,7 +64,7 @@ struct xen {
     void *extra;   /* of pages that guests place outside RAM, see xen_page_at() */
     gpa_t extra_at;
     uint64_t *out_pages; /* a bit per page of RAM that the guest has given back; NULL: none yet */
-    unsigned store_port, console_port;
+    unsigned store_port; /* as it was handed over */
     struct xen_platform *platform; /* the PCI bus's; NULL without a bus */
     struct console *hvc;           /* where the console ring goes, NULL: nowhere */
     bool hvc_own;                  /* not the serial console: what is typed there is the ring's */
@@ -157,8 +157,8 @@ MUST int xen_data_set(struct persona *p, const char *key, const char *value, str
 /* pvconsole.c; on the loop. */
 MUST int xen_console_create(struct xen *x, struct err *e);
 void xen_console_destroy(struct xen *x);
-/* Starts with an empty ring on the port that the guest is told. */
-void xen_console_bind(struct xen *x);
+/* Starts with an empty ring. The port that the guest is to be told. */
+MUST unsigned xen_console_serve(struct xen *x);
 
 /* persona.c: NULL when no thread may look at rings. On the loop. */
 struct poller *xen_poller(struct xen *x);

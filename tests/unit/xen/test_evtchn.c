@@ -11,6 +11,7 @@
 #include "personas/xen/public.h"
 
 enum {
+    PAGE = 4096,
     SHARED = 0x5000,
     INFO = 0x6000,
     ARRAY = 0x7000,
@@ -188,6 +189,49 @@ static void ports_run_out_politely(void **state)
     assert_int_equal(op(EVTCHNOP_alloc_unbound, &a, 2), -EFAULT);
 }
 
+/* As Windows does: it notes the other end, closes all and binds to that end anew. */
+static void a_service_is_found_again_after_a_reset(void **state)
+{
+    struct evtchn_status st = {.dom = DOMID_SELF};
+    struct evtchn_bind_interdomain b = {.remote_dom = 0};
+    struct evtchn_reset r = {.dom = DOMID_SELF};
+    struct evtchn_close cl;
+    struct evtchn_send s;
+
+    (void)state;
+    st.port = evtchn_serve(x, EVTCHN_STORE, sent, &sends, -1);
+    assert_int_equal(OP(EVTCHNOP_status, st), 0);
+    assert_int_equal(st.status, EVTCHNSTAT_interdomain);
+    assert_int_equal(st.u.interdomain.dom, 0);
+    b.remote_port = st.u.interdomain.port;
+    assert_int_not_equal(b.remote_port, 0);
+    assert_int_equal(OP(EVTCHNOP_bind_interdomain, b), -EINVAL); /* it is taken */
+    assert_int_equal(OP(EVTCHNOP_reset, r), 0);
+    evtchn_notify_service(x, EVTCHN_STORE); /* nobody is there */
+    assert_int_equal(upcalls[0], 0);
+    assert_int_not_equal(unbound(), 0);
+    assert_int_equal(OP(EVTCHNOP_bind_interdomain, b), 0);
+    assert_int_equal(upcalls[0], 1); /* the binder looks once */
+    assert_int_not_equal(b.local_port, st.port);
+    s.port = b.local_port;
+    assert_int_equal(OP(EVTCHNOP_send, s), 0);
+    assert_int_equal(sends, 1);
+    memset(ram(SHARED), 0, PAGE);
+    evtchn_notify_service(x, EVTCHN_STORE);
+    assert_int_equal(ram(SHARED)[2048], 1 << b.local_port);
+    cl.port = b.local_port;
+    assert_int_equal(OP(EVTCHNOP_close, cl), 0);
+    assert_int_equal(OP(EVTCHNOP_bind_interdomain, b), 0);
+    cl.port = b.local_port;
+    assert_int_equal(OP(EVTCHNOP_close, cl), 0);
+    b.remote_port += 100;
+    assert_int_equal(OP(EVTCHNOP_bind_interdomain, b), -EINVAL);
+    b.remote_port = EVTCHN_CONSOLE + 1; /* nobody serves it */
+    assert_int_equal(OP(EVTCHNOP_bind_interdomain, b), -EINVAL);
+    b.remote_dom = 7;
+    assert_int_equal(OP(EVTCHNOP_bind_interdomain, b), -ESRCH);
+}
+
 static void fifo_links_events_in_order(void **state)
 {
     struct evtchn_init_control ic = {.control_gfn = BLOCK >> 12, .vcpu = 0};
@@ -323,6 +367,7 @@ int main(void)
         T(virqs_and_ipis_go_to_their_cpu),
         T(vcpu_info_moves_and_nothing_is_lost),
         T(ports_run_out_politely),
+        T(a_service_is_found_again_after_a_reset),
         T(fifo_links_events_in_order),
         T(fifo_queues_stay_apart_when_events_move),
         T(grants_are_checked_and_pinned),
