@@ -126,6 +126,7 @@ static void create(struct fuzz *z)
     x->p.env.cpus = CPUS;
     x->p.env.event = event;
     xen_deliver_init(x);
+    xen_dogs_init(x);
     x->kernel_hcalls = x->kernel_events = take(z, 1) & 1;
     pthread_mutex_init(&x->lock, NULL);
     if (evtchn_create(z->f.env.mem, CPUS, xen_deliver, x, &x->ev, &e) < 0 ||
@@ -219,6 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < 300 && z.size; i++)
         step(&z);
     fake_env_run(&z.f);
+    xen_dogs_reset(x);
     xen_deliver_reset(x);
     xen_timers_destroy(x);
     evtchn_destroy(x->ev);

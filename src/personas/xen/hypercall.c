@@ -18,7 +18,6 @@
 
 #include <xen/features.h>
 #include <xen/memory.h>
-#include <xen/sched.h>
 #include <xen/version.h>
 
 #include <xen/hvm/hvm_op.h>
@@ -259,52 +258,11 @@ static long hvm_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg)
     }
 }
 
-/* --- scheduling, console --- */
+/* --- console --- */
 
 void xen_event(struct xen *x, enum machine_event what, const char *text)
 {
     x->p.env.event(x->p.env.event_arg, what, text);
-}
-
-static long shut_down(struct xen *x, struct vcpu *v, uint64_t arg)
-{
-    uint32_t reason;
-
-    if (xen_copy_in(x, v, arg, &reason, sizeof(reason)) < 0)
-        return -EFAULT;
-    switch (reason) {
-    case SHUTDOWN_poweroff:
-        xen_event(x, MACHINE_POWEROFF, NULL);
-        return 0;
-    case SHUTDOWN_reboot:
-    case SHUTDOWN_watchdog:
-        xen_event(x, MACHINE_RESET, NULL);
-        return 0;
-    case SHUTDOWN_suspend:
-        return 1; /* cancelled: there is nowhere to go, and the guest goes on */
-    case SHUTDOWN_crash:
-        xen_event(x, MACHINE_CRASH, "SCHEDOP_shutdown with reason crash");
-        return 0;
-    case SHUTDOWN_soft_reset:
-        xen_event(x, MACHINE_RENEW, NULL);
-        return 0;
-    default:
-        return -EINVAL;
-    }
-}
-
-static long sched_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg)
-{
-    switch (cmd) {
-    case SCHEDOP_yield:
-    case SCHEDOP_block: /* guests use HLT; returning at once is a spurious wake-up */
-    case SCHEDOP_poll:  /* likewise */
-        return 0;
-    case SCHEDOP_shutdown:
-        return shut_down(x, v, arg);
-    default:
-        return -ENOSYS;
-    }
 }
 
 static long console_io(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t count, uint64_t va)
@@ -370,7 +328,7 @@ static long one(struct xen *x, struct vcpu *v, bool longmode, unsigned nr, const
     case __HYPERVISOR_vcpu_op:
         return xen_vcpu_op(x, v, longmode, (unsigned)a[0], (unsigned)a[1], a[2]);
     case __HYPERVISOR_sched_op:
-        return sched_op(x, v, (unsigned)a[0], a[1]);
+        return xen_sched_op(x, v, (unsigned)a[0], a[1]);
     case __HYPERVISOR_event_channel_op:
         return event_channel(x, v, (unsigned)a[0], a[1]);
     case __HYPERVISOR_hvm_op:

@@ -181,6 +181,7 @@ static void xen_destroy(struct persona *p)
     if (x->store)
         xenbus_destroy(x);
     poller_destroy(x->poller);
+    xen_dogs_reset(x);
     xen_deliver_reset(x);
     xen_timers_destroy(x);
     xs_ring_destroy(x->ring);
@@ -278,6 +279,7 @@ static int xen_create(const struct persona_env *env, struct persona **out, struc
     x->store_kick.fd = -1;
     x->hvc_kick.fd = -1;
     xen_deliver_init(x);
+    xen_dogs_init(x);
     pthread_mutex_init(&x->lock, NULL);
     rc = set_up(x, e);
     if (rc < 0) {
@@ -294,6 +296,8 @@ static void xen_reset(struct persona *p)
 {
     struct xen *x = xen_of(p);
 
+    xen_dogs_reset(x);
+    x->crashed = false;
     xen_timers_reset(x);
     xen_clocks_reset(x);
     xen_deliver_reset(x);

@@ -42,6 +42,13 @@ struct xen_vcpu {
     uint8_t auto_eoi;          /* the vector that its APIC acknowledges by itself */
 };
 
+/* A watchdog of the guest's own. */
+struct xen_dog {
+    bool used, poked; /* poked: due counts from when the loop sees it */
+    uint32_t seconds;
+    uint64_t due;
+};
+
 struct xen {
     struct persona p; /* first */
     pthread_mutex_t lock;
@@ -83,6 +90,12 @@ struct xen {
     unsigned disks, nics;
     struct ide *ide;    /* emulated: CD-ROM drives, and disks until they are unplugged */
     unsigned ide_disks; /* units that show a back end's disk: bit 0 for unit 0 */
+    struct {
+        struct xen_dog dog[2]; /* as many as Xen has */
+        struct alarm bite;
+        struct task look;
+    } dogs;
+    bool crashed; /* SCHEDOP_shutdown_code said so */
     struct xs_watch *shutdown_watch;
     bool asked; /* control/shutdown was written and not yet taken */
 
@@ -106,6 +119,12 @@ MUST int xen_copy_out(struct xen *x, struct vcpu *v, uint64_t va, const void *bu
 /* xenmem.c */
 long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg);
 MUST int xen_special_pages(struct xen *x, struct err *e);
+
+/* sched.c */
+long xen_sched_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg);
+void xen_dogs_init(struct xen *x);
+/* Watchdogs are gone. With all vCPUs at rest, on the loop. */
+void xen_dogs_reset(struct xen *x);
 
 /* vcpu_op.c */
 long xen_vcpu_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, unsigned cpu,

@@ -86,6 +86,8 @@ static int setup(void **state)
     x->p.env.cpus = 1;
     x->p.env.event = event;
     xen_deliver_init(x);
+    xen_dogs_init(x);
+    told = MACHINE_ALIVE;
     x->vcpu[0].v = &cpu;
     x->vcpu[0].runstate = HOST_XEN_NOWHERE;
     now = 5000;
@@ -108,6 +110,7 @@ static int setup64(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    xen_dogs_reset(x);
     xen_deliver_reset(x);
     xen_timers_destroy(x);
     evtchn_destroy(x->ev);
@@ -332,6 +335,50 @@ static void shutdowns_are_told(void **state)
     assert_int_equal(call(wide, __HYPERVISOR_sched_op, SCHEDOP_shutdown, ARG, 0), 1);
 }
 
+static long say(bool wide, unsigned cmd, uint32_t a, uint32_t b)
+{
+    le32_put(ram(ARG), a);
+    le32_put(ram(ARG) + 4, b);
+    return call(wide, __HYPERVISOR_sched_op, cmd, ARG, 0);
+}
+
+/* Windows says so, writes its dump and reboots. */
+static void a_guest_that_said_it_crashed_has_crashed(void **state)
+{
+    bool wide = *state != NULL;
+
+    assert_int_equal(say(wide, SCHEDOP_shutdown_code, SHUTDOWN_crash, 0), 0);
+    assert_int_equal(told, MACHINE_ALIVE); /* not yet */
+    assert_int_equal(say(wide, SCHEDOP_shutdown, SHUTDOWN_reboot, 0), 0);
+    assert_int_equal(told, MACHINE_CRASH);
+}
+
+static void a_watchdog_that_is_not_fed_bites(void **state)
+{
+    enum { SECOND = 1000000000 };
+    bool wide = *state != NULL;
+
+    assert_int_equal(say(wide, SCHEDOP_watchdog, UINT32_MAX, 0), -EINVAL); /* Linux's probe */
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 1, 10), -EINVAL);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 0, 10), 1);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 0, UINT32_MAX), 2);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 0, 30), -ENOSPC);
+    fake_env_run(&f);
+    fake_env_advance(&f, 9ull * SECOND);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 1, 20), 0);
+    fake_env_run(&f);
+    fake_env_advance(&f, 19ull * SECOND);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 1, 0), 0);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 1, 5), -EINVAL);
+    fake_env_run(&f);
+    fake_env_advance(&f, 100ull * SECOND);
+    assert_int_equal(told, MACHINE_ALIVE);
+    assert_int_equal(say(wide, SCHEDOP_watchdog, 2, 5), 0);
+    fake_env_run(&f);
+    fake_env_advance(&f, 6ull * SECOND);
+    assert_int_equal(told, MACHINE_RESET);
+}
+
 static void bad_addresses_fault(void **state)
 {
     bool wide = *state != NULL;
@@ -363,6 +410,8 @@ int main(void)
         T(each_way_of_callbacks_is_taken),
         T(callbacks_said_again_and_again_are_taken_once),
         T(shutdowns_are_told),
+        T(a_guest_that_said_it_crashed_has_crashed),
+        T(a_watchdog_that_is_not_fed_bites),
         T(bad_addresses_fault),
     };
 
