@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "unit.h"
 
@@ -225,10 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     xen_timers_destroy(x);
     evtchn_destroy(x->ev);
     grant_destroy(x->gr);
-    if (x->extra) {
-        gmem_remove(z.f.env.mem, x->extra_at);
-        munmap(x->extra, 2 * MiB);
-    }
+    xen_pages_free(x);
     pthread_mutex_destroy(&x->lock);
     free(x->out_pages);
     free(x);

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "abi/xenstore.h"
@@ -193,14 +192,7 @@ static void xen_destroy(struct persona *p)
     xen_console_destroy(x);
     evtchn_destroy(x->ev);
     grant_destroy(x->gr);
-    if (x->special) {
-        gmem_remove(p->env.dev.mem, (gpa_t)XEN_SPECIAL_PFN * PAGE);
-        munmap(x->special, XEN_SPECIAL_PAGES * PAGE);
-    }
-    if (x->extra) {
-        gmem_remove(p->env.dev.mem, x->extra_at);
-        munmap(x->extra, 2 * MiB);
-    }
+    xen_pages_free(x);
     pthread_mutex_destroy(&x->lock);
     free(x->out_pages);
     free(x);

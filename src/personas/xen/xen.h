@@ -26,6 +26,7 @@ enum {
     XEN_SPECIAL_PAGES = 8,
     XEN_STORE_PFN = 0xfeff4,
     XEN_CONSOLE_PFN = 0xfeff7,
+    XEN_EXTRAS = 8,
     XEN_HCALL_MSR = 0x40000000,
 };
 
@@ -40,6 +41,13 @@ struct xen_vcpu {
     gpa_t runstate;   /* its area, when the kernel fills it; else HOST_XEN_NOWHERE */
     struct host_xen_vcpu told; /* what the kernel knows */
     uint8_t auto_eoi;          /* the vector that its APIC acknowledges by itself */
+};
+
+/* Memory for pages that guests place where there is none. */
+struct xen_extra {
+    void *host; /* NULL: none yet */
+    gpa_t at;
+    uint64_t size;
 };
 
 /* A watchdog of the guest's own. */
@@ -68,8 +76,7 @@ struct xen {
     gpa_t shared_at;  /* 0: not mapped */
     uint64_t param[XEN_PARAMS];
     void *special; /* host memory of the special pages */
-    void *extra;   /* of pages that guests place outside RAM, see xen_page_at() */
-    gpa_t extra_at;
+    struct xen_extra extra[XEN_EXTRAS];
     uint64_t *out_pages; /* a bit per page of RAM that the guest has given back; NULL: none yet */
     unsigned store_port; /* as it was handed over */
     struct xen_platform *platform; /* the PCI bus's; NULL without a bus */
@@ -119,6 +126,8 @@ MUST int xen_copy_out(struct xen *x, struct vcpu *v, uint64_t va, const void *bu
 /* xenmem.c */
 long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg);
 MUST int xen_special_pages(struct xen *x, struct err *e);
+/* These, and what else guests had outside RAM. */
+void xen_pages_free(struct xen *x);
 
 /* sched.c */
 long xen_sched_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg);

@@ -4,7 +4,7 @@
  *
  * Document: Xen public/memory.h. Shared info and grant frames are used where the guest puts them:
  * a page of its RAM, of the platform device's memory, or an address outside both, for which memory
- * is made once (guests take such addresses from one place). Ballooning gives pages back to the
+ * is made (guests take such addresses from few places). Ballooning gives pages back to the
  * host; what comes back reads as zeroes. A page that is out cannot be given back again.
  */
 #include <errno.h>
@@ -29,7 +29,9 @@ static void *anonymous(size_t n)
     void *p =
         mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    return p;
 }
 
 int xen_special_pages(struct xen *x, struct err *e)
@@ -41,26 +43,69 @@ int xen_special_pages(struct xen *x, struct err *e)
                     x->special, GMEM_DEVICE, e);
 }
 
+/* The 2 MiB around `at`, as far as no memory is there: RAM may end in between. */
+static void window_at(struct xen *x, gpa_t at, gpa_t *base, gpa_t *end)
+{
+    struct gmem_region r;
+
+    *base = align_down(at, EXTRA_SIZE);
+    *end = *base + EXTRA_SIZE;
+    for (size_t i = 0; gmem_region_at(x->p.env.dev.mem, i, &r); i++) {
+        if (r.size == 0)
+            continue;
+        if (r.base + r.size <= at)
+            *base = max_u64(*base, r.base + r.size);
+        if (r.base > at)
+            *end = min_u64(*end, r.base);
+    }
+}
+
+static int make_window(struct xen *x, gpa_t at)
+{
+    struct xen_extra *w = x->extra;
+    struct err ignored;
+    gpa_t base, end;
+
+    while (w < x->extra + XEN_EXTRAS && w->host)
+        w++;
+    if (w == x->extra + XEN_EXTRAS)
+        return -ENOMEM;
+    window_at(x, at, &base, &end);
+    w->host = anonymous(end - base);
+    if (!w->host)
+        return -ENOMEM;
+    if (gmem_add(x->p.env.dev.mem, base, end - base, w->host, GMEM_DEVICE, &ignored) < 0) {
+        munmap(w->host, end - base);
+        w->host = NULL;
+        return -EINVAL;
+    }
+    w->at = base;
+    w->size = end - base;
+    return 0;
+}
+
 /* Makes sure that there is memory at a page the guest has chosen. */
 static int page_at(struct xen *x, gpa_t at)
 {
-    gpa_t base = align_down(at, EXTRA_SIZE);
-    struct err ignored;
+    int rc = 0;
 
-    if (gmem_shared(x->p.env.dev.mem, at, PAGE))
-        return 0;
-    if (x->extra)
-        return -EINVAL; /* one such place is enough for every guest known */
-    x->extra = anonymous(EXTRA_SIZE);
-    if (!x->extra)
-        return -ENOMEM;
-    if (gmem_add(x->p.env.dev.mem, base, EXTRA_SIZE, x->extra, GMEM_DEVICE, &ignored) < 0) {
-        munmap(x->extra, EXTRA_SIZE);
-        x->extra = NULL;
-        return -EINVAL;
+    pthread_mutex_lock(&x->lock);
+    if (!gmem_shared(x->p.env.dev.mem, at, PAGE))
+        rc = make_window(x, at);
+    pthread_mutex_unlock(&x->lock);
+    return rc;
+}
+
+void xen_pages_free(struct xen *x)
+{
+    if (x->special) {
+        gmem_remove(x->p.env.dev.mem, (gpa_t)XEN_SPECIAL_PFN * PAGE);
+        munmap(x->special, XEN_SPECIAL_PAGES * PAGE);
     }
-    x->extra_at = base;
-    return 0;
+    for (struct xen_extra *w = x->extra; w < x->extra + XEN_EXTRAS && w->host; w++) {
+        gmem_remove(x->p.env.dev.mem, w->at);
+        munmap(w->host, w->size);
+    }
 }
 
 static long map_shared_info(struct xen *x, struct vcpu *v, bool longmode, gpa_t at)

@@ -115,6 +115,7 @@ static int teardown(void **state)
     xen_timers_destroy(x);
     evtchn_destroy(x->ev);
     grant_destroy(x->gr);
+    xen_pages_free(x);
     free(x->out_pages);
     pthread_mutex_destroy(&x->lock);
     free(x);
@@ -167,6 +168,25 @@ static void shared_info_and_grants_are_mapped(void **state)
     assert_true(map(wide, 99, 0, SHARED) < 0);
 }
 
+/* FreeBSD takes the pages above its RAM, Unikraft some far away: wherever RAM ends. */
+static void pages_outside_ram_are_made(void **state)
+{
+    static uint8_t more[PAGE];
+    bool wide = *state != NULL;
+    uint64_t odd = RAM / PAGE + 1, far = UINT64_C(0xf0000);
+    struct err e;
+
+    assert_int_equal(gmem_add(f.env.mem, RAM, PAGE, more, GMEM_RAM, &e), 0); /* no whole 2 MiB */
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(map(wide, XENMAPSPACE_grant_table, i, odd + i), 0);
+    for (unsigned i = 3; i < 6; i++) /* into the next 2 MiB, too */
+        assert_int_equal(map(wide, XENMAPSPACE_grant_table, i, odd + 508 + i), 0);
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, far), 0);
+    for (unsigned i = 0; i < XEN_EXTRAS; i++)
+        (void)map(wide, XENMAPSPACE_grant_table, 8 + i, far + 512 * (i + 1));
+    assert_int_equal(map(wide, XENMAPSPACE_grant_table, 20, 2 * far), -ENOMEM);
+}
+
 /* Linux reads the TSC's rate there, whichever vCPU it runs on. */
 static void the_clock_of_a_vcpu_that_rests_tells_the_rate(void **state)
 {
@@ -185,7 +205,7 @@ static void the_clock_of_a_vcpu_that_rests_tells_the_rate(void **state)
         assert_int_equal(le64_at(time + 16), now);
         assert_true(le32_at(time + 24) >> 31); /* all 32 bits count */
         ns = le32_at(time + 24) / 4294967296.0;
-        for (int s = (int8_t)time[28]; s; s += s < 0 ? 1 : -1)
+        for (int s = time[28] < 128 ? time[28] : time[28] - 256; s; s += s < 0 ? 1 : -1)
             ns = s < 0 ? ns / 2 : ns * 2;
         assert_true(ns * (double)khz > 999999.99 && ns * (double)khz < 1000000.01);
     }
@@ -400,6 +420,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         T(shared_info_and_grants_are_mapped),
+        T(pages_outside_ram_are_made),
         T(the_clock_of_a_vcpu_that_rests_tells_the_rate),
         T(pages_are_given_back_once),
         T(a_memory_map_has_entries_of_20_bytes),
