@@ -70,16 +70,42 @@ static unsigned port_limit(const struct evtchn *x)
     return x->longmode || x->fifo ? EVTCHN_MAX_PORTS : 1024;
 }
 
+/* vcpu_info of cpu is in shared info, not where the guest has registered it. */
+static bool info_in_shared(const struct evtchn *x, unsigned cpu)
+{
+    return !x->info[cpu] || (x->shared && x->info[cpu] == x->shared + cpu * VI_SIZE);
+}
+
+/* Xen's page is one and the same wherever the guest sees it. Under the lock. */
+static void move_shared(struct evtchn *x, uint8_t *to, gpa_t at)
+{
+    if (to && x->shared)
+        memmove(to, x->shared, 4096);
+    else if (to)
+        memset(to, 0, 4096);
+    for (unsigned cpu = 0; to && cpu < x->cpus && cpu < SI_VCPUS; cpu++) {
+        if (info_in_shared(x, cpu)) {
+            x->info[cpu] = to + cpu * VI_SIZE;
+            x->info_at[cpu] = at == EVTCHN_NOWHERE ? at : at + cpu * VI_SIZE;
+        }
+    }
+    x->shared = to;
+    x->shared_at = at;
+}
+
 void evtchn_set_shared(struct evtchn *x, gpa_t shared_info, bool longmode)
 {
     pthread_mutex_lock(&x->lock);
     x->longmode = longmode;
-    x->shared_at = shared_info;
-    x->shared = gmem_shared(x->mem, shared_info, 4096);
-    for (unsigned cpu = 0; x->shared && cpu < x->cpus && cpu < SI_VCPUS; cpu++) {
-        x->info_at[cpu] = shared_info + cpu * VI_SIZE;
-        x->info[cpu] = x->shared + cpu * VI_SIZE;
-    }
+    move_shared(x, gmem_shared(x->mem, shared_info, 4096), shared_info);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void evtchn_hide_shared(struct evtchn *x)
+{
+    pthread_mutex_lock(&x->lock);
+    if (x->shared)
+        move_shared(x, x->hidden, EVTCHN_NOWHERE);
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -135,7 +161,7 @@ bool evtchn_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t *at)
     bool there;
 
     pthread_mutex_lock(&x->lock);
-    there = cpu < x->cpus && x->info[cpu];
+    there = cpu < x->cpus && x->info[cpu] && x->info_at[cpu] != EVTCHN_NOWHERE;
     if (there)
         *at = x->info_at[cpu];
     pthread_mutex_unlock(&x->lock);

@@ -28,11 +28,14 @@ void evtchn_destroy(struct evtchn *x);
 /* All ports closed, nothing mapped: machine reset and soft reset. Back ends are unbound. */
 void evtchn_reset(struct evtchn *x);
 
-/* The guest's width, latched when it maps shared info; decides layouts. Clears nothing. */
+/* The guest's width, latched when it maps shared info; decides layouts. The page begins empty, and
+ * when it moves takes along what it holds. */
 void evtchn_set_shared(struct evtchn *x, gpa_t shared_info, bool longmode);
+/* The guest unmaps shared info: its events are kept until it is mapped again. */
+void evtchn_hide_shared(struct evtchn *x);
 /* -EFAULT, -EINVAL; contents of the old place are copied, and an event is raised as Xen does. */
 MUST int evtchn_set_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t at);
-/* Where vcpu_info of cpu is now; false before shared info is mapped. */
+/* Where vcpu_info of cpu is now; false while the guest sees none. */
 bool evtchn_vcpu_info(struct evtchn *x, unsigned cpu, gpa_t *at);
 /* evtchn_upcall_pending of that cpu: for delivery that must be repeated. */
 bool evtchn_upcall_pending(struct evtchn *x, unsigned cpu);

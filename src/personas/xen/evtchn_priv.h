@@ -26,6 +26,8 @@ struct evtchn_port {
     uint8_t last_priority;
 };
 
+#define EVTCHN_NOWHERE UINT64_MAX /* as the place of what the guest does not see */
+
 struct evtchn_end {
     evtchn_sent_fn *sent; /* NULL: nobody serves it */
     void *arg;
@@ -46,7 +48,8 @@ struct evtchn {
 
     bool longmode;
     gpa_t shared_at;
-    uint8_t *shared; /* shared_info in guest memory, NULL before it is mapped */
+    uint8_t *shared; /* shared_info in guest memory or hidden, NULL before it is mapped */
+    _Alignas(8) uint8_t hidden[4096];
     gpa_t info_at[EVTCHN_MAX_CPUS];
     uint8_t *info[EVTCHN_MAX_CPUS]; /* vcpu_info */
 

@@ -36,8 +36,10 @@ struct grant_table {
     struct gmem *mem;
     pthread_mutex_t lock;
     unsigned version;
-    uint8_t *frame[GRANT_MAX_FRAMES];  /* guest memory, NULL: not shown */
+    uint8_t *frame[GRANT_MAX_FRAMES];  /* guest memory or hidden, NULL: not shown yet */
     uint8_t *status[GRANT_MAX_FRAMES]; /* version 2 */
+    uint8_t
+        *hidden[2][GRANT_MAX_FRAMES]; /* ours, of frames and status, that is not shown any more */
     unsigned frames;
     uint64_t reserved[GRANT_RESERVED]; /* pfn, 0: none */
     struct pins pins[MAX_REFS];
@@ -57,10 +59,25 @@ int grant_create(struct gmem *m, struct grant_table **out, struct err *e)
     return 0;
 }
 
+static void drop_hidden(struct grant_table *g, unsigned status, unsigned index)
+{
+    free(g->hidden[status][index]);
+    g->hidden[status][index] = NULL;
+}
+
+static void drop_all_hidden(struct grant_table *g)
+{
+    for (unsigned i = 0; i < GRANT_MAX_FRAMES; i++) {
+        drop_hidden(g, 0, i);
+        drop_hidden(g, 1, i);
+    }
+}
+
 void grant_destroy(struct grant_table *g)
 {
     if (!g)
         return;
+    drop_all_hidden(g);
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
@@ -70,6 +87,7 @@ void grant_reset(struct grant_table *g)
     pthread_mutex_lock(&g->lock);
     memset(g->frame, 0, sizeof(g->frame));
     memset(g->status, 0, sizeof(g->status));
+    drop_all_hidden(g);
     g->frames = 0;
     g->version = 1;
     pthread_mutex_unlock(&g->lock);
@@ -144,6 +162,7 @@ int grant_set_frame(struct grant_table *g, unsigned index, bool status, gpa_t at
         else
             memset(to, 0, 4096);
         *slot = to;
+        drop_hidden(g, status, index);
         if (!status && index == 0)
             write_all_reserved(g);
         if (!status && index >= g->frames)
@@ -151,6 +170,36 @@ int grant_set_frame(struct grant_table *g, unsigned index, bool status, gpa_t at
     }
     pthread_mutex_unlock(&g->lock);
     return 0;
+}
+
+/* Under the lock. */
+static int hide_frame(struct grant_table *g, unsigned status, unsigned index, const uint8_t *page)
+{
+    uint8_t **slot = status ? &g->status[index] : &g->frame[index], *to;
+
+    if (*slot != page)
+        return 0;
+    to = aligned_alloc(4096, 4096);
+    if (!to)
+        return -ENOMEM;
+    memcpy(to, page, 4096);
+    *slot = g->hidden[status][index] = to;
+    return 0;
+}
+
+int grant_hide(struct grant_table *g, gpa_t at)
+{
+    uint8_t *page = gmem_shared(g->mem, at, 4096);
+    int rc = 0;
+
+    pthread_mutex_lock(&g->lock);
+    for (unsigned i = 0; page && i < GRANT_MAX_FRAMES && rc == 0; i++) {
+        rc = hide_frame(g, 0, i, page);
+        if (rc == 0)
+            rc = hide_frame(g, 1, i, page);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return rc;
 }
 
 unsigned grant_frames(struct grant_table *g)

@@ -29,6 +29,9 @@ void grant_reset(struct grant_table *g);
 /* The guest shows frame `index` of the table (or of the status array) at a guest address. -EINVAL:
  * beyond the limit or not in memory. A frame that moves takes its entries along. */
 MUST int grant_set_frame(struct grant_table *g, unsigned index, bool status, gpa_t at);
+/* The guest takes the page at `at` for something else: frames that were there keep their entries,
+ * and are nowhere until they are shown again. -ENOMEM. */
+MUST int grant_hide(struct grant_table *g, gpa_t at);
 /* Frames in use, for query_size. */
 unsigned grant_frames(struct grant_table *g);
 /* 1 or 2. -EBUSY while entries are in use. Entries are cleared, except the reserved ones. */

@@ -124,12 +124,15 @@ static long set_singleshot(struct xen *x, struct vcpu *v, unsigned cpu, uint64_t
 void xen_clock_place(struct xen *x, struct vcpu *v)
 {
     struct xen_vcpu *c = &x->vcpu[v->index];
-    gpa_t at;
+    bool there, had = c->clock_kept;
+    gpa_t at = 0;
 
     c->clock_moved = false;
-    if (!evtchn_vcpu_info(x->ev, v->index, &at))
+    there = c->clock_kept = evtchn_vcpu_info(x->ev, v->index, &at);
+    if (!there && !had)
         return;
-    if (v->host->ops->vcpu_set_msr(v, MSR_KVM_SYSTEM_TIME_NEW, (at + TIME_OFFSET) | 1) < 0)
+    if (v->host->ops->vcpu_set_msr(v, MSR_KVM_SYSTEM_TIME_NEW, there ? (at + TIME_OFFSET) | 1 : 0) <
+        0)
         log_line(LOG_WARN, "xen", "KVM refuses to keep the clock of vCPU %u", v->index);
 }
 
@@ -138,7 +141,7 @@ void xen_clocks_reset(struct xen *x)
     for (unsigned i = 0; i < x->p.env.cpus && !x->kernel_events; i++) {
         struct vcpu *v = x->vcpu[i].v;
 
-        x->vcpu[i].clock_moved = false;
+        x->vcpu[i].clock_moved = x->vcpu[i].clock_kept = false;
         if (v)
             (void)!v->host->ops->vcpu_set_msr(v, MSR_KVM_SYSTEM_TIME_NEW, 0);
     }

@@ -38,6 +38,7 @@ struct xen_vcpu {
     struct xen *x;
     unsigned index;
     bool clock_moved; /* vcpu_info moved: KVM's clock is to follow, on this vCPU's thread */
+    bool clock_kept;  /* KVM has been told where it is */
     gpa_t runstate;   /* its area, when the kernel fills it; else HOST_XEN_NOWHERE */
     struct host_xen_vcpu told; /* what the kernel knows */
     uint8_t auto_eoi;          /* the vector that its APIC acknowledges by itself */
@@ -143,7 +144,7 @@ long xen_set_timer(struct xen *x, struct vcpu *v, uint64_t abs_ns);
 MUST int xen_timers_create(struct xen *x, struct err *e);
 void xen_timers_destroy(struct xen *x);
 void xen_timers_reset(struct xen *x);
-/* Points KVM's clock of v at its time area. On v's thread. */
+/* Points KVM's clock of v at its time area, or at none. On v's thread. */
 void xen_clock_place(struct xen *x, struct vcpu *v);
 /* Gives the time areas in shared info a first reading, since KVM writes a vCPU's when that runs: a
  * kernel on another vCPU reads the TSC's rate in vCPU 0's. On v's thread. */

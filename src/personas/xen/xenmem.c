@@ -108,24 +108,51 @@ void xen_pages_free(struct xen *x)
     }
 }
 
+/* vcpu_info in shared info has moved: so do the clocks there. */
+static void clocks_follow(struct xen *x, struct vcpu *v)
+{
+    for (unsigned i = 0; i < x->p.env.cpus; i++) {
+        if (x->kernel_events)
+            xen_kernel_changed(x, v, i); /* it keeps the clocks */
+        else
+            x->vcpu[i].clock_moved = x->vcpu[i].clock_moved || x->vcpu[i].clock_kept;
+    }
+    if (!x->kernel_events)
+        xen_clock_place(x, v);
+}
+
+static long unmap_shared_info(struct xen *x, struct vcpu *v)
+{
+    x->shared_at = 0;
+    if (xen_kernel_shared(x, HOST_XEN_NOWHERE, x->longmode) < 0)
+        return -EINVAL;
+    evtchn_hide_shared(x->ev);
+    clocks_follow(x, v);
+    return 0;
+}
+
 static long map_shared_info(struct xen *x, struct vcpu *v, bool longmode, gpa_t at)
 {
     gpa_t wall = at + (longmode ? WC_64 : WC_32);
+    struct iovec part[1];
+    size_t parts = 0;
+    long rc = 0;
 
-    if (gmem_fill(x->p.env.dev.mem, at, 0, PAGE) < 0)
+    if (gmem_map(x->p.env.dev.mem, at, PAGE, true, part, 1, &parts) < 0)
         return -EINVAL;
+    if (x->shared_at && x->shared_at != at)
+        rc = unmap_shared_info(x, v);
+    if (rc < 0)
+        return rc;
     x->longmode = longmode;
     x->shared_at = at;
+    evtchn_set_shared(x->ev, at, longmode);
     if (xen_kernel_shared(x, at, longmode) < 0)
         return -EINVAL;
-    evtchn_set_shared(x->ev, at, longmode);
     xen_clocks_begin(x, v);
-    if (x->kernel_events) { /* it keeps the clocks, this one included */
-        for (unsigned i = 0; i < x->p.env.cpus; i++)
-            xen_kernel_changed(x, v, i);
+    clocks_follow(x, v);
+    if (x->kernel_events)
         return 0;
-    }
-    xen_clock_place(x, v);
     if (v->host->ops->vcpu_set_msr(v, MSR_KVM_WALL_CLOCK_NEW, wall) < 0)
         log_line(LOG_WARN, "xen", "KVM refuses to write the wall clock");
     return 0;
@@ -157,6 +184,23 @@ static long add_to_physmap(struct xen *x, struct vcpu *v, bool longmode, uint64_
         return map_shared_info(x, v, longmode, at);
     return grant_set_frame(x->gr, (unsigned)min_u64(idx & 0x7fffffff, UINT32_MAX),
                            idx & XENMAPIDX_grant_table_status, at);
+}
+
+/* {u16 domid; ulong gpfn}. Without the page being removed, what Xen writes there would end in what
+ * the guest makes of it. RAM stays where it is. */
+static long remove_from_physmap(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg)
+{
+    uint8_t raw[16] = {0};
+    uint64_t gpfn;
+
+    if (xen_copy_in(x, v, arg, raw, longmode ? 16 : 8) < 0)
+        return -EFAULT;
+    gpfn = longmode ? le64_at(raw + 8) : le32_at(raw + 4);
+    if (gpfn >= UINT64_C(1) << 40)
+        return -EINVAL;
+    if (x->shared_at && x->shared_at == gpfn * PAGE)
+        return unmap_shared_info(x, v);
+    return grant_hide(x->gr, gpfn * PAGE);
 }
 
 static long highest_page(const struct xen *x)
@@ -273,7 +317,7 @@ long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, u
     case XENMEM_add_to_physmap:
         return add_to_physmap(x, v, longmode, arg);
     case XENMEM_remove_from_physmap:
-        return 0; /* the page stays the guest's; what was mapped there is mapped elsewhere next */
+        return remove_from_physmap(x, v, longmode, arg);
     case XENMEM_memory_map:
         return memory_map(x, v, longmode, arg);
     default:

@@ -30,7 +30,7 @@ static struct host host;
 static struct vcpu cpu;
 static struct xen *x;
 static enum machine_event told;
-static uint64_t now, khz;
+static uint64_t now, khz, clock_at;
 
 static uint64_t clock_ns(const struct host *h)
 {
@@ -54,8 +54,8 @@ static int get_msr(struct vcpu *v, uint32_t msr, uint64_t *val)
 static int set_msr(struct vcpu *v, uint32_t msr, uint64_t val)
 {
     (void)v;
-    (void)msr;
-    (void)val;
+    if (msr == 0x4b564d01)
+        clock_at = val;
     return 0;
 }
 
@@ -166,6 +166,54 @@ static void shared_info_and_grants_are_mapped(void **state)
     assert_int_equal(x->shared_at, SHARED * PAGE);
     assert_int_equal(map(wide, XENMAPSPACE_grant_table, 0, SHARED + 1), 0);
     assert_true(map(wide, 99, 0, SHARED) < 0);
+}
+
+static long unmap(bool wide, uint64_t gpfn)
+{
+    uint8_t *p = ram(ARG);
+
+    le16_put(p, DOMID_SELF);
+    put(wide, p, 8, 4, gpfn);
+    return call(wide, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, ARG, 0);
+}
+
+static bool is_all(gpa_t at, uint8_t byte)
+{
+    for (unsigned i = 0; i < PAGE; i++) {
+        if (ram(at)[i] != byte)
+            return false;
+    }
+    return true;
+}
+
+/* Windows lends pages of its RAM when a driver starts, and wants them back when it stops. */
+static void pages_that_were_unmapped_are_the_guests(void **state)
+{
+    struct evtchn_alloc_unbound a = {.dom = DOMID_SELF};
+    gpa_t info = SHARED * PAGE, grants = info + PAGE;
+    bool wide = *state != NULL, back;
+
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED), 0);
+    assert_int_equal(clock_at, info + 33);
+    assert_int_equal(map(wide, XENMAPSPACE_grant_table, 0, SHARED + 1), 0);
+    assert_int_equal(evtchn_op(x->ev, 0, EVTCHNOP_alloc_unbound, &a, sizeof(a), &back), 0);
+    ram(grants)[100] = 7;
+    assert_int_equal(unmap(wide, SHARED), 0);
+    assert_int_equal(unmap(wide, SHARED + 1), 0);
+    assert_int_equal(unmap(wide, SHARED + 2), 0);
+    assert_int_equal(clock_at, 0);
+    memset(ram(info), 0xaa, 2 * PAGE);
+    evtchn_notify(x->ev, a.port);
+    grant_reserve(x->gr, 1, 0x123);
+    assert_true(is_all(info, 0xaa) && is_all(grants, 0xaa));
+    assert_int_equal(map(wide, XENMAPSPACE_grant_table, 0, SHARED), 0);
+    assert_int_equal(ram(info)[100], 7);
+    assert_int_equal(le32_at(ram(info) + 12), 0x123);
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED + 1), 0);
+    assert_int_equal(clock_at, grants + 33);
+    assert_int_equal(ram(grants)[2048], 1 << a.port);
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED + 2), 0);
+    assert_int_equal(ram(grants)[PAGE + 2048], 1 << a.port);
 }
 
 /* FreeBSD takes the pages above its RAM, Unikraft some far away: wherever RAM ends. */
@@ -420,6 +468,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         T(shared_info_and_grants_are_mapped),
+        T(pages_that_were_unmapped_are_the_guests),
         T(pages_outside_ram_are_made),
         T(the_clock_of_a_vcpu_that_rests_tells_the_rate),
         T(pages_are_given_back_once),
