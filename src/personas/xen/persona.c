@@ -301,6 +301,7 @@ static void xen_reset(struct persona *p)
     x->patched = 0;
     free(x->out_pages);
     x->out_pages = NULL;
+    x->out_count = 0;
     x->asked = false;
     hand_over(x);
     (void)xs_rm(x->store, GUEST_DIR);

@@ -79,6 +79,7 @@ struct xen {
     void *special; /* host memory of the special pages */
     struct xen_extra extra[XEN_EXTRAS];
     uint64_t *out_pages; /* a bit per page of RAM that the guest has given back; NULL: none yet */
+    uint64_t out_count;  /* of these */
     unsigned store_port; /* as it was handed over */
     struct xen_platform *platform; /* the PCI bus's; NULL without a bus */
     struct console *hvc;           /* where the console ring goes, NULL: nowhere */

@@ -226,9 +226,13 @@ static bool balloon_mark(struct xen *x, uint64_t pfn, uint64_t n, bool out)
         x->out_pages = calloc((size_t)(bits / 64 + 1), sizeof(*x->out_pages));
     for (uint64_t i = pfn; x->out_pages && i < pfn + n && i < bits; i++) {
         uint64_t bit = UINT64_C(1) << (i % 64);
+        bool is = x->out_pages[i / 64] & bit;
 
-        was = was || x->out_pages[i / 64] & bit;
-        x->out_pages[i / 64] = out ? x->out_pages[i / 64] | bit : x->out_pages[i / 64] & ~bit;
+        was = was || is;
+        if (is == out)
+            continue;
+        x->out_pages[i / 64] ^= bit;
+        x->out_count += out ? 1 : UINT64_MAX;
     }
     return !was || !out;
 }
@@ -301,6 +305,16 @@ static long memory_map(struct xen *x, struct vcpu *v, bool longmode, uint64_t ar
     return xen_copy_out(x, v, arg, raw, 4) < 0 ? -EFAULT : 0;
 }
 
+static long pages_now(struct xen *x)
+{
+    uint64_t out;
+
+    pthread_mutex_lock(&x->lock);
+    out = x->out_count;
+    pthread_mutex_unlock(&x->lock);
+    return (long)(gmem_ram_size(x->p.env.dev.mem) / PAGE - out);
+}
+
 long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg)
 {
     switch (cmd & 0x3f) {
@@ -309,6 +323,7 @@ long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, u
     case XENMEM_populate_physmap:
         return reservation(x, v, longmode, arg, false);
     case XENMEM_current_reservation:
+        return pages_now(x);
     case XENMEM_maximum_reservation:
         return (long)(gmem_ram_size(x->p.env.dev.mem) / PAGE);
     case XENMEM_maximum_ram_page:
