@@ -210,9 +210,7 @@ static int unmask(struct evtchn *x, unsigned port)
 
     if (x->fifo)
         return evtchn_fifo_unmask(x, port);
-    if (!mask || port >= port_limit(x))
-        return -EINVAL;
-    if (!bit_test_and_clear(mask, port))
+    if (!mask || port >= port_limit(x) || !bit_test_and_clear(mask, port))
         return 0;
     if (x->host && bit_test_and_clear(x->shared + SI_PENDING, port))
         set_pending(x, port);
@@ -576,6 +574,7 @@ static int op_reset(struct evtchn *x, const struct evtchn_reset *op)
     }
     x->fifo = false;
     x->fifo_pages = 0;
+    memset(x->fifo_block, 0, sizeof(x->fifo_block));
     return 0;
 }
 

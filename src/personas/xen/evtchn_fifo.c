@@ -72,8 +72,10 @@ void evtchn_fifo_set_pending(struct evtchn *x, unsigned port)
 {
     uint32_t *w = word_of(x, port), old;
 
-    if (!w)
-        return; /* the guest has not made room for this port yet: pending bits start with it */
+    if (!w) {
+        x->port[port].early = true; /* until the guest has made room for this port */
+        return;
+    }
     old = __atomic_fetch_or(w, FIFO_BIT(EVTCHN_FIFO_PENDING), __ATOMIC_SEQ_CST);
     if (old & (FIFO_BIT(EVTCHN_FIFO_MASKED) | FIFO_BIT(EVTCHN_FIFO_LINKED)))
         return;
@@ -94,7 +96,7 @@ int evtchn_fifo_unmask(struct evtchn *x, unsigned port)
     uint32_t *w = word_of(x, port), old;
 
     if (!w)
-        return -EINVAL;
+        return 0;
     old = __atomic_fetch_and(w, ~FIFO_BIT(EVTCHN_FIFO_MASKED), __ATOMIC_SEQ_CST);
     if (old & FIFO_BIT(EVTCHN_FIFO_PENDING))
         evtchn_fifo_set_pending(x, port);
@@ -107,10 +109,8 @@ static void carry_over(struct evtchn *x)
     unsigned width = x->longmode ? 4096 : 1024;
     const uint8_t *pending = x->shared ? x->shared + 2048 : NULL;
 
-    for (unsigned port = 1; pending && port < width; port++) {
-        if (x->port[port].state != EVTCHNSTAT_closed && bit_test(pending, port))
-            evtchn_fifo_set_pending(x, port);
-    }
+    for (unsigned port = 1; pending && port < width; port++)
+        x->port[port].early = x->port[port].state != EVTCHNSTAT_closed && bit_test(pending, port);
 }
 
 int evtchn_fifo_init(struct evtchn *x, struct evtchn_init_control *op)
@@ -130,12 +130,15 @@ int evtchn_fifo_init(struct evtchn *x, struct evtchn_init_control *op)
     memset(x->fifo_block[cpu], 0, sizeof(*x->fifo_block[cpu]));
     memset(x->fifo_tail[cpu], 0, sizeof(x->fifo_tail[cpu]));
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
+    if (!x->fifo)
+        carry_over(x);
     x->fifo = true;
     return 0;
 }
 
 int evtchn_fifo_expand(struct evtchn *x, const struct evtchn_expand_array *op)
 {
+    unsigned first = x->fifo_pages * FIFO_PAGE_WORDS;
     uint32_t *page;
 
     if (!x->fifo)
@@ -148,7 +151,10 @@ int evtchn_fifo_expand(struct evtchn *x, const struct evtchn_expand_array *op)
     if (!page)
         return -EINVAL;
     x->fifo_word[x->fifo_pages++] = page;
-    if (x->fifo_pages == 1)
-        carry_over(x);
+    for (unsigned port = first; port < first + FIFO_PAGE_WORDS; port++) {
+        if (x->port[port].early)
+            evtchn_fifo_set_pending(x, port);
+        x->port[port].early = false;
+    }
     return 0;
 }

@@ -21,6 +21,7 @@ struct evtchn_port {
     uint8_t service; /* of which it is the guest's end, counted from 1; 0: none */
     bool looped;     /* interdomain with another port of the same guest */
     uint16_t peer;   /* that port */
+    bool early;      /* FIFO: became pending before it had a word */
     /* FIFO: the queue the event was last linked to; outlives the port. */
     uint16_t last_cpu;
     uint8_t last_priority;

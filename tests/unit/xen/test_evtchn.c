@@ -262,6 +262,66 @@ static void fifo_links_events_in_order(void **state)
     assert_int_equal(word[b] >> 29, 6); /* pending and masked, not linked */
 }
 
+/* Xen raises them when the guest has made room. */
+static void fifo_events_wait_for_their_words(void **state)
+{
+    struct evtchn_init_control ic = {.control_gfn = BLOCK >> 12, .vcpu = 0};
+    struct evtchn_expand_array ea = {.array_gfn = ARRAY >> 12};
+    uint32_t *word = (uint32_t *)ram(ARRAY), *block = (uint32_t *)ram(BLOCK);
+    unsigned early = unbound(), a = unbound(), closed = unbound(), last = 0;
+    struct evtchn_unmask u = {a};
+    struct evtchn_close cl = {closed};
+
+    (void)state;
+    evtchn_notify(x, early); /* under the 2-level ABI */
+    while (last < 1500) {
+        last = unbound();
+        if (last == 1200)
+            evtchn_notify(x, last);
+    }
+    upcalls[0] = 0;
+    assert_int_equal(OP(EVTCHNOP_init_control, ic), 0);
+    evtchn_notify(x, a);
+    evtchn_notify(x, closed);
+    evtchn_notify(x, last);
+    assert_int_equal(OP(EVTCHNOP_unmask, u), 0);
+    assert_int_equal(OP(EVTCHNOP_close, cl), 0);
+    assert_int_equal(unbound(), closed);
+    assert_int_equal(OP(EVTCHNOP_expand_array, ea), 0);
+    assert_int_equal(upcalls[0], 1);
+    assert_int_equal(block[2 + 7], early);
+    assert_int_equal(word[early] & 0x1ffff, a);
+    assert_int_equal(word[a] & 0x1ffff, 0);
+    assert_int_equal(word[closed], 0);
+    word[early] = word[a] = block[0] = block[2 + 7] = 0;
+    ea.array_gfn = GRANTS >> 12;
+    word = (uint32_t *)ram(GRANTS);
+    assert_int_equal(OP(EVTCHNOP_expand_array, ea), 0);
+    assert_int_equal(block[2 + 7], 1200);
+    assert_int_equal(word[1200 - 1024] & 0x1ffff, last);
+}
+
+/* What the guest made of that page is its own after. */
+static void fifo_ends_with_a_reset(void **state)
+{
+    struct evtchn_init_control ic = {.control_gfn = BLOCK >> 12, .vcpu = 1};
+    struct evtchn_expand_array ea = {.array_gfn = ARRAY >> 12};
+    struct evtchn_reset r = {.dom = DOMID_SELF};
+    struct evtchn_bind_vcpu bind = {.vcpu = 1};
+
+    (void)state;
+    assert_int_equal(OP(EVTCHNOP_init_control, ic), 0);
+    assert_int_equal(OP(EVTCHNOP_reset, r), 0);
+    ic.vcpu = 0;
+    ic.control_gfn = DATA >> 12;
+    assert_int_equal(OP(EVTCHNOP_init_control, ic), 0);
+    assert_int_equal(OP(EVTCHNOP_expand_array, ea), 0);
+    bind.port = unbound();
+    assert_int_equal(OP(EVTCHNOP_bind_vcpu, bind), 0);
+    evtchn_notify(x, bind.port);
+    assert_int_equal(((uint32_t *)ram(BLOCK))[2 + 7], 0);
+}
+
 static void fifo_queues_stay_apart_when_events_move(void **state)
 {
     struct evtchn_init_control ic = {.control_gfn = BLOCK >> 12, .vcpu = 0};
@@ -369,6 +429,8 @@ int main(void)
         T(ports_run_out_politely),
         T(a_service_is_found_again_after_a_reset),
         T(fifo_links_events_in_order),
+        T(fifo_events_wait_for_their_words),
+        T(fifo_ends_with_a_reset),
         T(fifo_queues_stay_apart_when_events_move),
         T(grants_are_checked_and_pinned),
         T(version_two_has_parts_of_pages),
