@@ -238,6 +238,22 @@ static long upcall_vector(struct xen *x, struct vcpu *v, uint64_t arg)
     return xen_set_upcall_vector(x, v, (unsigned)cpu, raw[4]);
 }
 
+/* {u16 domid; u16 type; u32 pad; u64 pfn}. Whoever saves a crashed guest's memory asks. */
+static long mem_type(struct xen *x, struct vcpu *v, uint64_t arg)
+{
+    uint8_t raw[16];
+    uint64_t pfn;
+    bool ram;
+
+    if (xen_copy_in(x, v, arg, raw, sizeof(raw)) < 0)
+        return -EFAULT;
+    pfn = le64_at(raw + 8);
+    ram = pfn < UINT64_C(1) << 40 && gmem_shared(x->p.env.dev.mem, pfn * PAGE, PAGE) &&
+          !xen_page_is_out(x, pfn);
+    le16_put(raw + 2, ram ? HVMMEM_ram_rw : HVMMEM_mmio_dm);
+    return give(x, v, arg, raw, sizeof(raw));
+}
+
 static long hvm_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg)
 {
     uint64_t now;
@@ -251,6 +267,8 @@ static long hvm_op(struct xen *x, struct vcpu *v, unsigned cmd, uint64_t arg)
         return give(x, v, arg, &now, sizeof(now));
     case HVMOP_set_evtchn_upcall_vector:
         return upcall_vector(x, v, arg);
+    case HVMOP_get_mem_type:
+        return mem_type(x, v, arg);
     case HVMOP_flush_tlbs:
         return 0; /* every vCPU that runs KVM's nested tables sees them */
     default:

@@ -128,6 +128,8 @@ MUST int xen_copy_out(struct xen *x, struct vcpu *v, uint64_t va, const void *bu
 /* xenmem.c */
 long xen_memory_op(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, uint64_t arg);
 MUST int xen_special_pages(struct xen *x, struct err *e);
+/* The guest has given that page back. */
+bool xen_page_is_out(struct xen *x, uint64_t pfn);
 /* These, and what else guests had outside RAM. */
 void xen_pages_free(struct xen *x);
 

@@ -237,6 +237,17 @@ static bool balloon_mark(struct xen *x, uint64_t pfn, uint64_t n, bool out)
     return !was || !out;
 }
 
+bool xen_page_is_out(struct xen *x, uint64_t pfn)
+{
+    bool out;
+
+    pthread_mutex_lock(&x->lock);
+    out =
+        x->out_pages && pfn <= (uint64_t)highest_page(x) && x->out_pages[pfn / 64] >> pfn % 64 & 1;
+    pthread_mutex_unlock(&x->lock);
+    return out;
+}
+
 /* {handle; ulong nr; u32 order; u32 flags; u16 domid}: the list is of page numbers. */
 static long reservation(struct xen *x, struct vcpu *v, bool longmode, uint64_t arg, bool decrease)
 {

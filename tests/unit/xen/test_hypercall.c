@@ -265,6 +265,17 @@ static long pages_now(bool wide)
     return call(wide, __HYPERVISOR_memory_op, XENMEM_current_reservation, ARG + 0x80, 0);
 }
 
+static unsigned type_of(bool wide, uint64_t pfn)
+{
+    uint8_t *p = ram(ARG) + 0x80;
+
+    le16_put(p, DOMID_SELF);
+    le16_put(p + 2, 0xeeee);
+    le64_put(p + 8, pfn);
+    assert_int_equal(call(wide, __HYPERVISOR_hvm_op, HVMOP_get_mem_type, ARG + 0x80, 0), 0);
+    return le16_at(p + 2);
+}
+
 /* NetBSD's balloon gives pages back until there are as few as it was told. */
 static void pages_are_given_back_once(void **state)
 {
@@ -280,6 +291,10 @@ static void pages_are_given_back_once(void **state)
     le16_put(p + (wide ? 24 : 16), DOMID_SELF);
     assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, ARG, 0), 2);
     assert_int_equal(pages_now(wide), RAM / PAGE - 2);
+    assert_int_equal(type_of(wide, 0x41), HVMMEM_mmio_dm);
+    assert_int_equal(type_of(wide, 0x42), HVMMEM_ram_rw);
+    assert_int_equal(type_of(wide, RAM / PAGE), HVMMEM_mmio_dm);
+    assert_int_equal(type_of(wide, UINT64_MAX), HVMMEM_mmio_dm);
     assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, ARG, 0), 0);
     assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_populate_physmap, ARG, 0), 2);
     assert_int_equal(pages_now(wide), RAM / PAGE);
