@@ -43,7 +43,6 @@ extern const struct persona_ops persona_xen;
 
 /* IDE_HEADS: disks that are shown by emulated IDE, too, while one unit stays free for a CD. */
 enum { IDE_HEADS = 3, PAGE = 4096, XEN_VERSION = 4 << 16 | 17 };
-#define GUEST_DIR "/local/domain/1"
 
 /* --- the store and its ring --- */
 
@@ -78,65 +77,13 @@ static void store_notify(void *arg)
 static void hand_over(struct xen *x)
 {
     memset(x->param, 0, sizeof(x->param));
-    x->store_port = evtchn_serve(x->ev, EVTCHN_STORE, store_sent, x, x->store_kick.fd);
     grant_reserve(x->gr, GRANT_RESERVED_XENSTORE, XEN_STORE_PFN);
     grant_reserve(x->gr, GRANT_RESERVED_CONSOLE, XEN_CONSOLE_PFN);
     x->param[HVM_PARAM_STORE_PFN] = XEN_STORE_PFN;
-    x->param[HVM_PARAM_STORE_EVTCHN] = x->store_port;
+    x->param[HVM_PARAM_STORE_EVTCHN] =
+        evtchn_serve(x->ev, EVTCHN_STORE, store_sent, x, x->store_kick.fd);
     x->param[HVM_PARAM_CONSOLE_PFN] = XEN_CONSOLE_PFN;
     x->param[HVM_PARAM_CONSOLE_EVTCHN] = xen_console_serve(x);
-}
-
-static void key(struct xen *x, const char *path, const char *value, bool guest_owns)
-{
-    (void)xs_put(x->store, path, "%s", value);
-    (void)xs_guest_may(x->store, path, guest_owns, XS_PERM_READ);
-}
-
-/* What a toolstack writes for a new domain. */
-static void fill_store(struct xen *x)
-{
-    static const char *const owned[] = {"data",
-                                        "drivers",
-                                        "feature",
-                                        "attr",
-                                        "error",
-                                        "control",
-                                        "control/shutdown",
-                                        "control/feature-poweroff",
-                                        "control/feature-reboot",
-                                        "control/feature-suspend",
-                                        "control/sysrq",
-                                        "device",
-                                        "messages"};
-    char path[96], value[64];
-
-    /* There is one guest, so nothing is hidden from it; what is made below inherits this. */
-    (void)xs_guest_may(x->store, "/", false, XS_PERM_READ);
-    key(x, GUEST_DIR, "", false);
-    key(x, GUEST_DIR "/name", x->p.env.name ? x->p.env.name : "guest", false);
-    key(x, GUEST_DIR "/domid", "1", false);
-    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
-        snprintf(path, sizeof(path), GUEST_DIR "/%s", owned[i]);
-        key(x, path, "", true);
-    }
-    key(x, GUEST_DIR "/control/platform-feature-xs_reset_watches", "1", false);
-    key(x, GUEST_DIR "/control/platform-feature-multiprocessor-suspend", "1", false);
-    snprintf(value, sizeof(value), "%llu", (unsigned long long)(x->p.env.memory / KiB));
-    key(x, GUEST_DIR "/memory", "", false);
-    key(x, GUEST_DIR "/memory/target", value, false);
-    key(x, GUEST_DIR "/memory/static-max", value, false);
-    key(x, GUEST_DIR "/vm-data", "", false);
-    key(x, GUEST_DIR "/cpu", "", false);
-    for (unsigned i = 0; i < x->p.env.cpus; i++) {
-        snprintf(path, sizeof(path), GUEST_DIR "/cpu/%u", i);
-        key(x, path, "", false);
-        snprintf(path, sizeof(path), GUEST_DIR "/cpu/%u/availability", i);
-        key(x, path, "online", false);
-    }
-    snprintf(value, sizeof(value), "%u", x->store_port);
-    key(x, GUEST_DIR "/store", "", false);
-    key(x, GUEST_DIR "/store/port", value, false);
 }
 
 /* --- life --- */
@@ -253,7 +200,7 @@ static int set_up(struct xen *x, struct err *e)
         rc = xen_platform_add(&env->dev, env->opts, unplug, x, &x->platform, e);
     if (rc == 0) {
         hand_over(x);
-        fill_store(x);
+        xen_domain_fill(x);
     }
     return rc;
 }
@@ -304,8 +251,7 @@ static void xen_reset(struct persona *p)
     x->out_count = 0;
     x->asked = false;
     hand_over(x);
-    (void)xs_rm(x->store, GUEST_DIR);
-    fill_store(x);
+    xen_domain_fill(x);
     xenbus_reset(x);
     xenstore_run(x->store);
 }
@@ -420,18 +366,6 @@ static int xen_add_nic(struct persona *p, const struct nic_spec *s, struct err *
     return vif_add(x, s, x->nics++, e);
 }
 
-/* The guest took the request: it clears the key before it acts. */
-static void shutdown_changed(void *arg, const char *path)
-{
-    struct xen *x = arg;
-    char value[16];
-
-    if (!x->asked || xs_get(x->store, path, value, sizeof(value)) < 0 || value[0])
-        return;
-    x->asked = false;
-    xen_event(x, MACHINE_ASK_DONE, "the guest took the request from control/shutdown");
-}
-
 static int xen_finish(struct persona *p, struct err *e)
 {
     struct xen *x = xen_of(p);
@@ -441,36 +375,7 @@ static int xen_finish(struct persona *p, struct err *e)
         rc = vfb_add(x, e);
     if (rc < 0)
         return rc;
-    x->shutdown_watch = xs_watch(x->store, GUEST_DIR "/control/shutdown", shutdown_changed, x);
-    if (!x->shutdown_watch)
-        return err_set(e, ENOMEM, "no memory to watch the guest's answers");
-    xenstore_run(x->store);
-    return 0;
-}
-
-static int xen_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
-{
-    struct xen *x = xen_of(p);
-    bool listens = xs_get_u64(x->store, GUEST_DIR "/control/feature-poweroff", 0);
-
-    switch (what) {
-    case ASK_SHUTDOWN:
-    case ASK_REBOOT:
-        if (!listens)
-            return err_set(e, ENOTSUP, "the guest does not watch control/shutdown");
-        x->asked = true;
-        (void)xs_put(x->store, GUEST_DIR "/control/shutdown", "%s",
-                     what == ASK_SHUTDOWN ? "poweroff" : "reboot");
-        break;
-    case ASK_MEMORY:
-        (void)xs_put(x->store, GUEST_DIR "/memory/target", "%llu",
-                     (unsigned long long)(value / KiB));
-        break;
-    default:
-        return err_set(e, ENOTSUP, "Xen guests have no channel for that");
-    }
-    xenstore_run(x->store);
-    return 0;
+    return xen_domain_watch(x, e);
 }
 
 static void xen_smbios(struct persona *p, struct smbios_id *out)

@@ -80,7 +80,6 @@ struct xen {
     struct xen_extra extra[XEN_EXTRAS];
     uint64_t *out_pages; /* a bit per page of RAM that the guest has given back; NULL: none yet */
     uint64_t out_count;  /* of these */
-    unsigned store_port; /* as it was handed over */
     struct xen_platform *platform; /* the PCI bus's; NULL without a bus */
     struct console *hvc;           /* where the console ring goes, NULL: nowhere */
     bool hvc_own;                  /* not the serial console: what is typed there is the ring's */
@@ -185,6 +184,12 @@ MUST int xen_stub_init(struct xen *x, struct err *e);
 /* data.c; on the loop. */
 void xen_data_list(struct persona *p, const char *prefix, persona_data_fn *fn, void *arg);
 MUST int xen_data_set(struct persona *p, const char *key, const char *value, struct err *e);
+
+/* domain.c; on the loop. */
+/* Begins anew with what a new domain has. The ports are handed over before. */
+void xen_domain_fill(struct xen *x);
+MUST int xen_domain_watch(struct xen *x, struct err *e);
+MUST int xen_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e);
 
 /* pvconsole.c; on the loop. */
 MUST int xen_console_create(struct xen *x, struct err *e);
