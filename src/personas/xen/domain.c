@@ -112,13 +112,13 @@ void xen_domain_fill(struct xen *x)
 
 /* --- requests --- */
 
-/* The guest took the request: it clears the key before it acts. */
+/* The guest took the request: it clears or removes the key before it acts. */
 static void shutdown_changed(void *arg, const char *path)
 {
     struct xen *x = arg;
     char value[16];
 
-    if (!x->asked || xs_get(x->store, path, value, sizeof(value)) < 0 || value[0])
+    if (!x->asked || (xs_get(x->store, path, value, sizeof(value)) == 0 && value[0]))
         return;
     x->asked = false;
     xen_event(x, MACHINE_ASK_DONE, "the guest took the request from control/shutdown");
@@ -133,19 +133,27 @@ int xen_domain_watch(struct xen *x, struct err *e)
     return 0;
 }
 
+/* Newer drivers say so: Linux and Windows, whose agent of 2015 has its own word for it. Others only
+ * watch. But the Windows bus driver does so without any agent, to suspend alone. */
+static bool guest_listens(struct xen *x)
+{
+    return xs_get_u64(x->store, GUEST_DIR "/control/feature-poweroff", 0) ||
+           xs_get_u64(x->store, GUEST_DIR "/control/feature-shutdown", 0) ||
+           (xs_guest_watches(x->store, GUEST_DIR "/control/shutdown") &&
+            !xs_get_u64(x->store, GUEST_DIR "/control/feature-suspend", 0));
+}
+
 int xen_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)
 {
     struct xen *x = xen_of(p);
-    bool listens = xs_get_u64(x->store, GUEST_DIR "/control/feature-poweroff", 0);
 
     switch (what) {
     case ASK_SHUTDOWN:
     case ASK_REBOOT:
-        if (!listens)
+        if (!guest_listens(x))
             return err_set(e, ENOTSUP, "the guest does not watch control/shutdown");
         x->asked = true;
-        (void)xs_put(x->store, GUEST_DIR "/control/shutdown", "%s",
-                     what == ASK_SHUTDOWN ? "poweroff" : "reboot");
+        key(x, GUEST_DIR "/control/shutdown", what == ASK_SHUTDOWN ? "poweroff" : "reboot", true);
         break;
     case ASK_MEMORY:
         (void)xs_put(x->store, GUEST_DIR "/memory/target", "%llu",

@@ -42,6 +42,9 @@ typedef void xs_watch_fn(void *arg, const char *path);
 struct xs_watch *xs_watch(struct xenstore *s, const char *path, xs_watch_fn *fn, void *arg);
 void xs_unwatch(struct xenstore *s, struct xs_watch *w);
 
+/* A guest watches this very path. */
+bool xs_guest_watches(const struct xenstore *s, const char *path);
+
 /* Delivers events until there are none, to back ends and to clients. */
 void xenstore_run(struct xenstore *s);
 

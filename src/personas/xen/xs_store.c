@@ -173,6 +173,15 @@ int xs_watch_add(struct xenstore *s, struct xs_client *c, const char *path, size
     return 0;
 }
 
+bool xs_guest_watches(const struct xenstore *s, const char *path)
+{
+    for (const struct xs_watch *w = s->watches; w; w = w->next) {
+        if (w->client && !w->dead && strcmp(w->path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
 int xs_watch_del(struct xs_client *c, const char *path, const char *token)
 {
     struct xs_watch *w = watch_find(c, path, token);

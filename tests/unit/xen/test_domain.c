@@ -233,12 +233,61 @@ static void a_guest_resets_its_channels_and_finds_the_store(void **state)
     assert_int_equal(ram(SHARED)[2048], 1 << port);
 }
 
+static int please(enum persona_ask what)
+{
+    struct err e = {0};
+
+    return persona_xen.ask(p, what, 0, &e);
+}
+
+/* Linux since 4.12 and the Windows agent say what they listen to. */
+static void guests_that_say_that_they_listen_are_asked(void **state)
+{
+    (void)state;
+    assert_int_equal(please(ASK_SHUTDOWN), -ENOTSUP);
+    assert_string_equal(ASK_VALUE(XS_WRITE, "control/feature-poweroff\0001"), "OK");
+    assert_int_equal(please(ASK_SHUTDOWN), 0);
+    says(GUEST "control/shutdown", "poweroff");
+    assert_int_equal(asks_done, 0);
+    assert_string_equal(ASK_VALUE(XS_WRITE, "control/shutdown\000"), "OK");
+    assert_int_equal(asks_done, 1);
+}
+
+/* BSDs, Nanos, and Linux before that, watch and say nothing. */
+static void guests_that_only_listen_are_asked(void **state)
+{
+    (void)state;
+    assert_string_equal(ASK(XS_WATCH, "memory/target\0a"), "OK");
+    assert_int_equal(please(ASK_REBOOT), -ENOTSUP);
+    assert_string_equal(ASK(XS_WATCH, "control/shutdown\0a"), "OK");
+    assert_int_equal(please(ASK_REBOOT), 0);
+    says(GUEST "control/shutdown", "reboot");
+    assert_string_equal(ASK_VALUE(XS_WRITE, "control/shutdown\000"), "OK");
+    assert_int_equal(asks_done, 1);
+    /* The Windows bus driver listens for suspending alone, and says so. */
+    assert_string_equal(ASK_VALUE(XS_WRITE, "control/feature-suspend\0001"), "OK");
+    assert_int_equal(please(ASK_SHUTDOWN), -ENOTSUP);
+    /* Its agent of old has a word of its own, and removes what it has taken. */
+    assert_string_equal(ASK_VALUE(XS_WRITE, "control/feature-shutdown\0001"), "OK");
+    assert_int_equal(please(ASK_SHUTDOWN), 0);
+    assert_string_equal(ASK(XS_RM, "control/shutdown"), "OK");
+    assert_int_equal(asks_done, 2);
+    assert_int_equal(please(ASK_SHUTDOWN), 0);
+    assert_string_equal(ASK(XS_RM, "control/shutdown"), "OK");
+    assert_int_equal(asks_done, 3);
+    assert_string_equal(ASK(XS_UNWATCH, "control/shutdown\0a"), "OK");
+    persona_xen.reset(p);
+    assert_int_equal(please(ASK_SHUTDOWN), -ENOTSUP);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_domain_has_what_the_toolstack_writes),
+        TEST(guests_that_say_that_they_listen_are_asked),
+        TEST(guests_that_only_listen_are_asked),
         TEST(a_guest_resets_its_channels_and_finds_the_store),
     };
 
