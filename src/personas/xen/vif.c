@@ -91,6 +91,16 @@ static void vif_kicked(struct watch *w, uint32_t got)
 
 /* --- keys --- */
 
+/* Linux looks at the carrier, Windows into its own directory. */
+static void write_link(struct vif *v)
+{
+    char path[128];
+
+    xenbus_write(&v->d, "carrier", "%d", v->caps.link);
+    snprintf(path, sizeof(path), "%s/disconnect", v->d.front);
+    (void)xs_put(v->d.x->store, path, "%d", !v->caps.link);
+}
+
 static void vif_offer(struct xenbus_dev *d)
 {
     struct vif *v = vif_of(d);
@@ -114,7 +124,7 @@ static void vif_offer(struct xenbus_dev *d)
     xenbus_write(d, "feature-split-event-channels", "1");
     xenbus_write(d, "feature-multicast-control", "1");
     xenbus_write(d, "feature-ctrl-ring", "1");
-    xenbus_write(d, "carrier", "%d", v->caps.link);
+    write_link(v);
     xenbus_write(d, "multi-queue-max-queues", "%u", v->offered);
     xenbus_write(d, "hotplug-status", "connected");
 }
@@ -272,7 +282,7 @@ static void vif_link(void *arg, bool up)
     struct vif *v = arg;
 
     v->caps.link = up;
-    xenbus_write(&v->d, "carrier", "%d", up);
+    write_link(v);
     log_line(LOG_INFO, "xen-vif", "%u: link %s", v->d.id, up ? "up" : "down");
 }
 

@@ -111,6 +111,19 @@ static void a_card_has_what_the_toolstack_writes(void **state)
     says(FRONT "vif/0/mac", "02:00:00:00:00:9a");
 }
 
+/* Windows' driver looks at its own directory for the state of the link, Linux at ours. */
+static void a_link_that_is_down_is_seen_by_both(void **state)
+{
+    (void)state;
+    add_card();
+    says(FRONT "vif/0/disconnect", "0");
+    net->ev->link(net->arg, false);
+    says(FRONT "vif/0/disconnect", "1");
+    says(BACK "vif/1/0/carrier", "0");
+    net->ev->link(net->arg, true);
+    says(FRONT "vif/0/disconnect", "0");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -118,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_disk_has_what_the_toolstack_writes),
         TEST(a_card_has_what_the_toolstack_writes),
+        TEST(a_link_that_is_down_is_seen_by_both),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
