@@ -283,6 +283,7 @@ static void vif_link(void *arg, bool up)
 
     v->caps.link = up;
     write_link(v);
+    xenstore_run(v->d.x->store); /* no event is under way that would */
     log_line(LOG_INFO, "xen-vif", "%u: link %s", v->d.id, up ? "up" : "down");
 }
 

@@ -111,13 +111,27 @@ static void a_card_has_what_the_toolstack_writes(void **state)
     says(FRONT "vif/0/mac", "02:00:00:00:00:9a");
 }
 
+static void count_watch(void *arg, const char *path)
+{
+    (void)path;
+    ++*(unsigned *)arg;
+}
+
 /* Windows' driver looks at its own directory for the state of the link, Linux at ours. */
 static void a_link_that_is_down_is_seen_by_both(void **state)
 {
+    struct xs_watch *w;
+    unsigned watched = 0;
+
     (void)state;
     add_card();
+    w = xs_watch(x->store, FRONT "vif/0/disconnect", count_watch, &watched);
+    run();
+    watched = 0;
     says(FRONT "vif/0/disconnect", "0");
     net->ev->link(net->arg, false);
+    assert_int_equal(watched, 1); /* nothing else may come that sends events */
+    xs_unwatch(x->store, w);
     says(FRONT "vif/0/disconnect", "1");
     says(BACK "vif/1/0/carrier", "0");
     net->ev->link(net->arg, true);
