@@ -303,8 +303,8 @@ static long memory_map(struct xen *x, struct vcpu *v, bool longmode, uint64_t ar
     for (size_t i = 0; gmem_region_at(x->p.env.dev.mem, i, &r); i++) {
         if (r.size == 0 || r.kind != GMEM_RAM)
             continue;
-        if (used == room)
-            return -EINVAL;
+        if (used == room) /* as Xen does: what there is room for */
+            break;
         le64_put(entry, r.base);
         le64_put(entry + 8, r.size);
         le32_put(entry + 16, 1);

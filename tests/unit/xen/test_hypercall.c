@@ -311,6 +311,9 @@ static void a_memory_map_has_entries_of_20_bytes(void **state)
     assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_memory_map, ARG, 0), 0);
     assert_int_equal(le32_at(p), 1);
     assert_int_equal(le64_at(ram(OUT) + 8), RAM);
+    le32_put(p, 0); /* as much as there is room for */
+    assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_memory_map, ARG, 0), 0);
+    assert_int_equal(le32_at(p), 0);
     assert_int_equal(le32_at(ram(OUT) + 16), 1);
 }
 
