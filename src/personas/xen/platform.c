@@ -4,10 +4,9 @@
  * devices to be unplugged.
  *
  * Document: Xen docs/misc/hvm-emulated-unplug.pandoc, docs/misc/pci-device-reservations. Modelled:
- * the magic, product, build and log ports; BAR 0 (ports that do nothing) and BAR 1, 16 MiB of
- * memory where HVM guests put their grant frames. Who unplugs is told by the persona. Not modelled:
- * unplugging by a write to BAR 1, which drivers older than the ports use. Threads: io() under the
- * device's lock.
+ * the magic, product, build and log ports; BAR 0, by whose ports SUSE's drivers of old unplug (as
+ * in QEMU), and BAR 1, 16 MiB of memory where HVM guests put their grant frames. Who unplugs is
+ * told by the persona. Threads: io() under the device's lock.
  */
 #include "personas/xen/platform.h"
 
@@ -28,8 +27,10 @@ enum {
     REGION_PORTS = 16, /* beyond the BARs */
     PORTS = 0x10,
     PORTS_SIZE = 4,
-    PORT_MAGIC = 0,   /* 16 bits: read the magic, write the unplug mask; 32 bits: build number */
-    PORT_PRODUCT = 2, /* 16 bits: product number; 8 bits: read the version, write log text */
+    PORT_MAGIC = 0,      /* 16 bits: read the magic, write the unplug mask; 32 bits: build number */
+    PORT_PRODUCT = 2,    /* 16 bits: product number; 8 bits: read the version, write log text */
+    BAR_UNPLUG_ALL = 4,  /* write 1 */
+    BAR_UNPLUG_SOME = 8, /* write 1: disks, 2: cards */
     MAGIC = 0x49d2,
     PROTOCOL_VERSION = 1,
     LINE = 160,
@@ -73,15 +74,28 @@ static void ports_read(uint64_t off, unsigned size, uint64_t *val)
         *val = PROTOCOL_VERSION;
 }
 
+static void take_out(struct xen_platform *p, unsigned bits)
+{
+    p->unplug = (uint16_t)bits;
+    p->unplugs(p->arg, bits);
+    log_line(LOG_INFO, "xen", "the guest asks to unplug 0x%x (product %u, build %u)", bits,
+             p->product, p->build);
+}
+
+static void bar_write(struct xen_platform *p, uint64_t off, uint64_t val)
+{
+    if (off == BAR_UNPLUG_ALL && val == 1)
+        take_out(p, XEN_UNPLUG_IDE_DISKS | XEN_UNPLUG_NICS);
+    else if (off == BAR_UNPLUG_SOME && (val == 1 || val == 2))
+        take_out(p, val == 1 ? XEN_UNPLUG_IDE_DISKS : XEN_UNPLUG_NICS);
+}
+
 static void ports_write(struct xen_platform *p, uint64_t off, unsigned size, uint64_t val)
 {
     if (off == PORT_MAGIC && size == 4) {
         p->build = (uint32_t)val;
     } else if (off == PORT_MAGIC && size == 2) {
-        p->unplug = (uint16_t)val;
-        p->unplugs(p->arg, p->unplug);
-        log_line(LOG_INFO, "xen", "the guest asks to unplug 0x%x (product %u, build %u)", p->unplug,
-                 p->product, p->build);
+        take_out(p, (uint16_t)val);
     } else if (off == PORT_PRODUCT && size == 2) {
         p->product = (uint16_t)val;
     } else if (off == PORT_PRODUCT && size == 1) {
@@ -92,8 +106,10 @@ static void ports_write(struct xen_platform *p, uint64_t off, unsigned size, uin
 static void platform_io(struct device *d, unsigned region, uint64_t off, unsigned size,
                         enum access dir, uint64_t *val)
 {
-    if (region != REGION_PORTS)
-        *val = dir == ACC_READ ? 0 : *val; /* BAR 0 */
+    if (region != REGION_PORTS && dir == ACC_READ)
+        *val = 0; /* BAR 0 */
+    else if (region != REGION_PORTS)
+        bar_write(platform_of(d), off, *val);
     else if (dir == ACC_READ)
         ports_read(off, size, val);
     else

@@ -7,7 +7,9 @@
 
 #include "core/err.h"
 #include "fakes/fake_env.h"
+#include "fakes/fake_pci.h"
 #include "personas/poll.h"
+#include "personas/xen/platform.h"
 #include "personas/xen/vbd.h"
 #include "personas/xen/vif.h"
 #include "personas/xen/xenbus.h"
@@ -138,6 +140,38 @@ static void a_link_that_is_down_is_seen_by_both(void **state)
     says(FRONT "vif/0/disconnect", "0");
 }
 
+static void count_unplug(void *arg, unsigned bits)
+{
+    *(unsigned *)arg |= bits;
+}
+
+/* SUSE's drivers of Linux, and of Windows before 1.7, write to the device itself. */
+static void old_drivers_unplug_by_the_devices_ports(void **state)
+{
+    unsigned unplugged = 0, devfn = 0;
+    struct xen_platform *p;
+    uint64_t bar[6];
+    struct err e;
+
+    (void)state;
+    assert_int_equal(xen_platform_add(&f.env, NULL, count_unplug, &unplugged, &p, &e), 0);
+    while (fake_pci_read(&f, devfn, 0, 4) != 0x00015853)
+        devfn += 8;
+    fake_pci_map(&f, devfn, bar);
+    fake_env_out(&f, bar[0] + 4, 4, 0);
+    fake_env_out(&f, bar[0] + 8, 4, 3);
+    fake_env_out(&f, bar[0] + 12, 4, 1);
+    assert_int_equal(unplugged, 0);
+    fake_env_out(&f, bar[0] + 8, 4, 2);
+    assert_int_equal(unplugged, XEN_UNPLUG_NICS);
+    unplugged = 0;
+    fake_env_out(&f, bar[0] + 8, 1, 1);
+    assert_int_equal(unplugged, XEN_UNPLUG_IDE_DISKS);
+    unplugged = 0;
+    fake_env_out(&f, bar[0] + 4, 4, 1);
+    assert_int_equal(unplugged, XEN_UNPLUG_IDE_DISKS | XEN_UNPLUG_NICS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -146,6 +180,7 @@ int main(void)
         TEST(a_disk_has_what_the_toolstack_writes),
         TEST(a_card_has_what_the_toolstack_writes),
         TEST(a_link_that_is_down_is_seen_by_both),
+        TEST(old_drivers_unplug_by_the_devices_ports),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
