@@ -107,6 +107,7 @@ static bool vkbd_move(struct pointer *p, const struct pointer_event *e)
 static void vkbd_offer(struct xenbus_dev *d)
 {
     xenbus_write(d, "feature-abs-pointer", "1");
+    xenbus_write(d, "feature-raw-pointer", "1"); /* 0 to 32767 whatever the screen, as it is */
     xenbus_write(d, "width", "%d", AXIS);
     xenbus_write(d, "height", "%d", AXIS);
 }
@@ -144,7 +145,8 @@ static int vkbd_connect(struct xenbus_dev *d)
         return rc;
     k->page = page;
     k->buttons = 0;
-    k->pointer.absolute = xenbus_read(d, "request-abs-pointer", 0) != 0;
+    k->pointer.absolute =
+        xenbus_read(d, "request-abs-pointer", 0) || xenbus_read(d, "request-raw-pointer", 0);
     hub_keyboard(d->x->p.env.hub, &k->keyboard);
     hub_pointer(d->x->p.env.hub, &k->pointer);
     return 0;

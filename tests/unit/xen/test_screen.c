@@ -24,6 +24,7 @@ enum {
 };
 #define VFB "/local/domain/1/device/vfb/0/"
 #define VKBD "/local/domain/1/device/vkbd/0/"
+#define VKBD_RAW "/local/domain/0/backend/vkbd/1/0/feature-raw-pointer"
 
 static struct fake_env f;
 static struct xen *x;
@@ -208,6 +209,26 @@ static void keys_and_buttons_are_events(void **state)
     assert_int_equal(le32_at(ring + 84), 0x110);
 }
 
+/* Windows' driver takes no pointer that is not raw, which ours is: it spans what the ring can say.
+ */
+static void a_raw_pointer_is_an_absolute_one(void **state)
+{
+    struct pointer_event ev = {.x = 32767, .y = 200};
+    const uint8_t *ring = ram(KBD) + 1024;
+
+    (void)state;
+    assert_int_equal(xs_get_u64(x->store, VKBD_RAW, 0), 1);
+    xs_put(x->store, VKBD "page-ref", "%d", KBD / PAGE);
+    xs_put(x->store, VKBD "event-channel", "%u", new_port());
+    xs_put(x->store, VKBD "request-raw-pointer", "1");
+    xs_put(x->store, VKBD "state", "3");
+    run();
+    hub_move(hub, &ev);
+    run();
+    assert_int_equal(ring[0], 4);
+    assert_int_equal(le32_at(ring + 4), 32767);
+}
+
 static void a_full_ring_takes_no_more(void **state)
 {
     (void)state;
@@ -260,10 +281,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(a_picture_is_what_the_guest_drew),    T(a_picture_outside_its_pages_is_refused),
-        T(a_picture_without_memory_is_refused), T(a_resize_takes_effect_and_a_wild_one_does_not),
-        T(keys_and_buttons_are_events),         T(a_full_ring_takes_no_more),
-        T(the_host_sees_and_changes_the_tree),  T(the_host_keeps_off_what_drivers_agree_by),
+        T(a_picture_is_what_the_guest_drew),
+        T(a_picture_outside_its_pages_is_refused),
+        T(a_picture_without_memory_is_refused),
+        T(a_resize_takes_effect_and_a_wild_one_does_not),
+        T(keys_and_buttons_are_events),
+        T(a_full_ring_takes_no_more),
+        T(a_raw_pointer_is_an_absolute_one),
+        T(the_host_sees_and_changes_the_tree),
+        T(the_host_keeps_off_what_drivers_agree_by),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
