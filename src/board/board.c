@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "board/chipset/chipset.h"
 #include "board/chipset/shadow.h"
@@ -28,6 +29,8 @@ enum { CMOS_SHUTDOWN = 0x0f, CMOS_SHUTDOWN_S3 = 0xfe };
 /* Tables fill the ROM area, where guests look for their anchors and which they leave alone. */
 #define BOARD_TABLES LAYOUT_ROM
 #define BOARD_TABLES_ROOM (LAYOUT_ROM_END - BOARD_TABLES)
+#define BOARD_LOW (SHADOW_BASE + SHADOW_SIZE / 2)
+#define BOARD_LOW_SIZE (SHADOW_SIZE / 2)
 /* Ports are handed out from here, clear of all fixed ones. */
 #define BOARD_PCI_IO UINT64_C(0xc000)
 /* On a q35, whose ports take 4 KiB each, from LAYOUT_PCI_IO on and up to here. */
@@ -45,6 +48,7 @@ struct board {
     struct device *floppy;           /* NULL: no controller */
     struct firmware *firmware;       /* NULL: none runs */
     struct shadow shadow;
+    uint8_t *low; /* what is read from BOARD_LOW on; NULL: the firmware's end */
     gpa_t rsdp;
     const struct board_tables *said;     /* board_place()'s */
     struct pci_extent told;              /* what the tables say of PCI memory */
@@ -259,6 +263,21 @@ static int board_chipset(struct board *b, struct err *e)
 
 static void board_tables_wanted(void *arg);
 
+/* UEFI has the end of its image below 1 MiB, which it never looks at there. It makes room. */
+static int board_low(struct board *b, const uint8_t *image, size_t size, struct err *e)
+{
+    size_t n = min_u64(size, BOARD_LOW_SIZE);
+
+    b->low = mmap(NULL, BOARD_LOW_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b->low == MAP_FAILED) {
+        b->low = NULL;
+        return err_set(e, ENOMEM, "no memory for tables below 1 MiB");
+    }
+    memcpy(b->low + BOARD_LOW_SIZE - n, image + size - n, n);
+    shadow_rom(&b->shadow, b->low, BOARD_LOW_SIZE);
+    return 0;
+}
+
 static int board_firmware(struct board *b, struct err *e)
 {
     struct env env = b->env;
@@ -274,6 +293,8 @@ static int board_firmware(struct board *b, struct err *e)
     if (firmware_uefi(b->firmware))
         firmware_on_tables(b->firmware, board_tables_wanted, b);
     image = firmware_image(b->firmware, &size);
+    if (firmware_uefi(b->firmware) && b->cfg.low_acpi)
+        return board_low(b, image, size, e);
     shadow_rom(&b->shadow, image, size);
     return 0;
 }
@@ -320,6 +341,8 @@ void board_destroy(struct board *b)
     }
     pci_bus_destroy(b->env.pci);
     shadow_fini(&b->shadow);
+    if (b->low)
+        munmap(b->low, BOARD_LOW_SIZE);
     firmware_destroy(b->firmware);
     bus_destroy(b->env.mmio);
     bus_destroy(b->env.pio);
@@ -391,6 +414,21 @@ static gpa_t board_tables_base(const struct board *b)
                        : BOARD_TABLES;
 }
 
+static int board_low_tables(struct board *b, const struct tables_cfg *c, struct err *e)
+{
+    struct tables block;
+    gpa_t rsdp;
+    int rc = b->low ? tables_init(&block, BOARD_LOW, FIRMWARE_TABLES_ROOM, e) : 0;
+
+    if (rc < 0 || !b->low)
+        return rc;
+    rc = acpi_build(&block, c, &rsdp, e);
+    if (rc == 0)
+        memcpy(b->low, block.bytes, block.room);
+    tables_fini(&block);
+    return rc;
+}
+
 static int board_tables(struct board *b, struct tables *block, const struct tables_cfg *c,
                         struct err *e)
 {
@@ -407,6 +445,8 @@ static int board_tables(struct board *b, struct tables *block, const struct tabl
         rc = err_set(e, EINVAL, "the guest has no memory for its tables: give it at least 1 MiB");
     if (rc == 0 && b->firmware)
         rc = firmware_place(b->firmware, b, c, block, &r, e);
+    if (rc == 0)
+        rc = board_low_tables(b, c, e);
     if (rc == 0 && b->firmware && b->boots)
         rc = firmware_order(b->firmware, b->env.pci, b->boot, b->boots, e);
     return rc;
@@ -465,6 +505,8 @@ static void board_tables_wanted(void *arg)
         rc = acpi_build(&block, &c, &rsdp, &e);
     if (rc == 0)
         rc = firmware_acpi(b->firmware, &block, rsdp, &e);
+    if (rc == 0)
+        rc = board_low_tables(b, &c, &e);
     if (rc < 0)
         log_line(LOG_WARN, "firmware", "ACPI tables are not up to date: %s", e.msg);
     tables_fini(&block);

@@ -62,6 +62,7 @@ struct board_cfg {
     bool pci_plug;                 /* PCI slots that are empty at the start may be filled */
     bool firmware;                 /* a BIOS starts the machine and places its devices */
     bool xen_firmware;             /* tell it all as Xen does: it will see Xen's CPUID leaves */
+    bool low_acpi;                 /* with UEFI: ACPI tables are below 1 MiB, too */
     unsigned menu_ms;              /* it waits so long for who wants its menu; 0: no menu */
     const char *bios;              /* its image; NULL: the installed SeaBIOS */
     const struct board_tpm *tpm;   /* read by board_create() alone; NULL: none */

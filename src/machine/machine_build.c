@@ -131,10 +131,15 @@ static int build_host(struct machine *m, const struct persona_ops *ops, struct e
     return m->ops->open(&c, m->mem, m->loop, &m->host, e);
 }
 
+static bool build_is_xen(const struct plan *p)
+{
+    return p->persona && strcmp(p->persona, "xen") == 0;
+}
+
 /* SeaBIOS finds Xen and takes its settings from there. */
 static bool build_xen_firmware(const struct plan *p)
 {
-    return !plan_uefi(p) && !p->kernel && p->persona && strcmp(p->persona, "xen") == 0;
+    return !plan_uefi(p) && !p->kernel && build_is_xen(p);
 }
 
 /* secure, or secure=on or off; when it is not said, the plan does. */
@@ -238,6 +243,7 @@ static int build_board(struct machine *m, const struct persona_ops *ops, struct 
     c.pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p);
     c.uefi = plan_uefi(p) ? &uefi : NULL;
     c.xen_firmware = build_xen_firmware(p);
+    c.low_acpi = build_is_xen(p);
     c.event = machine_board_event;
     c.event_arg = m;
     rc = build_firmware_opts(p, &opts, &uefi, &c.menu_ms, e);

@@ -351,6 +351,65 @@ static void tables_tell_where_it_put_pci_memory(void **state)
     assert_true(has(dsdt(), 0x90000000));
 }
 
+static uint8_t sum(const void *p, size_t n)
+{
+    uint8_t all = 0;
+
+    for (size_t i = 0; i < n; i++)
+        all = (uint8_t)(all + ((const uint8_t *)p)[i]);
+    return all;
+}
+
+/* The root pointer below 1 MiB as whoever knows no UEFI searches for it; NULL: there is none. */
+static const struct acpi_rsdp *low_root(void)
+{
+    static uint8_t rom[128 << 10];
+
+    assert_int_equal(gmem_read(cfg.mem, 0xe0000, rom, sizeof(rom)), 0);
+    for (size_t at = 0; at < sizeof(rom); at += 16) {
+        if (memcmp(rom + at, "RSD PTR ", 8) == 0 && sum(rom + at, sizeof(struct acpi_rsdp)) == 0)
+            return (const struct acpi_rsdp *)(rom + at);
+    }
+    return NULL;
+}
+
+/* Windows' drivers for Xen look for processors there. */
+static void tables_are_below_1_mib_where_they_are_wanted(void **state)
+{
+    uint8_t bytes[4096];
+    const struct acpi_header *xsdt = (const struct acpi_header *)bytes;
+    uint64_t to;
+    char name[4];
+    bool found = false;
+
+    (void)state;
+    cfg.low_acpi = true;
+    make();
+    do_script();
+    assert_non_null(low_root());
+    to = le64_get(low_root()->xsdt_address);
+    assert_in_range(to, 0xe0000, 0xeffff);
+    assert_int_equal(gmem_read(cfg.mem, to, bytes, sizeof(bytes)), 0);
+    assert_memory_equal(xsdt->signature, "XSDT", 4);
+    assert_int_equal(sum(bytes, le32_get(xsdt->length)), 0);
+    for (size_t at = sizeof(*xsdt); at < le32_get(xsdt->length); at += 8) {
+        memcpy(&to, bytes + at, 8);
+        assert_int_equal(gmem_read(cfg.mem, to, name, sizeof(name)), 0);
+        found = found || memcmp(name, "APIC", 4) == 0;
+    }
+    assert_true(found);
+    assert_int_equal(gmem_read(cfg.mem, 0xf0000, bytes, sizeof(bytes)), 0);
+    assert_int_equal(bytes[0], 0xff); /* the firmware's end is behind them */
+}
+
+static void firmware_alone_is_below_1_mib(void **state)
+{
+    (void)state;
+    make();
+    do_script();
+    assert_null(low_root());
+}
+
 static void power_management_is_found_and_interrupts_stay(void **state)
 {
     (void)state;
@@ -424,6 +483,8 @@ int main(void)
         UEFI(tables_can_be_placed_anywhere),
         UEFI(no_memory_is_kept_from_it),
         UEFI(tables_tell_where_it_put_pci_memory),
+        UEFI(tables_are_below_1_mib_where_they_are_wanted),
+        UEFI(firmware_alone_is_below_1_mib),
         UEFI(power_management_is_found_and_interrupts_stay),
         UEFI(a_kernel_comes_in_two_parts),
         UEFI(bad_files_are_refused),
