@@ -18,6 +18,7 @@
 #include "abi/hvdynmem.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "identity.h"
 
 enum {
     DYNMEM_PACKET = 16 << 10,
@@ -26,6 +27,8 @@ enum {
     DYNMEM_STEP = 1 << 18,   /* pages asked for or added at once */
     DYNMEM_ALIGN = 1 << 15,  /* pages: what guests take that name no alignment, 128 MiB */
 };
+/* Windows Server 2019 breaks down when it is asked for something while it starts. */
+#define DYNMEM_START_NS UINT64_C(50000000000)
 
 enum dm_state { DM_NONE, DM_READY, DM_INFLATING, DM_DEFLATING, DM_ADDING };
 
@@ -40,6 +43,7 @@ struct dynmem {
     uint64_t target;   /* what shall be lent */
     uint64_t progress; /* pages of the current request */
     bool stuck;        /* the guest would not lend or take more */
+    uint64_t ready;    /* when the guest may be asked first */
 
     struct dynmem_room hot;
     uint64_t added;   /* pages of it that the guest has */
@@ -251,8 +255,12 @@ static void on_capabilities(struct dynmem *d, const uint8_t *p, size_t n)
         d->align = shift ? (MiB / VMBUS_PAGE) << shift : DYNMEM_ALIGN;
     }
     send_accept(d, DM_CAPABILITIES_RESPONSE, d->version != 0);
-    if (d->version && d->state == DM_NONE)
+    if (d->version && d->state == DM_NONE) {
+        uint64_t id = __atomic_load_n(&d->b->synic->os_id, __ATOMIC_RELAXED);
+
         d->state = DM_READY;
+        d->ready = identity_is_windows(id) ? loop_now(d->b->loop) + DYNMEM_START_NS : 0;
+    }
 }
 
 static void on_status(struct dynmem *d, const uint8_t *p, size_t n)
@@ -315,10 +323,13 @@ static void dynmem_packet(struct vmbus_channel *c, const struct ring_packet *p)
 
 int dynmem_ask(struct dynmem *d, uint64_t bytes, struct err *e)
 {
-    uint64_t most = d->env->memory + d->hot.size;
+    uint64_t most = d->env->memory + d->hot.size, now = loop_now(d->b->loop);
 
     if (d->state == DM_NONE)
         return err_set(e, ENOTSUP, "the guest has not bound Hyper-V's dynamic memory");
+    if (now < d->ready)
+        return err_set(e, EAGAIN, "Windows is starting; it can be asked for memory in %llu s",
+                       (unsigned long long)((d->ready - now) / 1000000000 + 1));
     if (d->state != DM_READY)
         return err_set(e, EBUSY, "the guest's memory is being changed already");
     if (bytes > most)

@@ -108,6 +108,11 @@ bool identity_needs_monitors(uint64_t os_id)
     return os_id == IDENTITY_OPENBSD;
 }
 
+bool identity_is_windows(uint64_t os_id)
+{
+    return os_id >> 48 == 1 && (os_id >> 40 & 0xff) == 4;
+}
+
 static const char *open_source_name(unsigned type)
 {
     static const char *const names[] = {"unknown", "Linux", "FreeBSD", "Xen", "illumos"};

@@ -22,6 +22,7 @@ size_t identity_cpuid(const struct identity *id, struct host *h, unsigned cpus,
 
 /* The guest attaches its drivers only to channels with monitors. */
 bool identity_needs_monitors(uint64_t os_id);
+bool identity_is_windows(uint64_t os_id);
 /* GUEST_OS_ID in words. */
 void identity_guest(uint64_t os_id, char *out, size_t room);
 

@@ -583,6 +583,25 @@ static void memory_is_added(void **state)
     assert_int_equal(le32_at(p.data + 8), PAGES_128M - 256);
 }
 
+static void windows_is_asked_for_memory_when_it_has_started(void **state)
+{
+    struct err e = {0};
+    uint32_t relid;
+
+    g.bus->synic->os_id = UINT64_C(0x0001040a00004563);
+    relid = memory_guest(1);
+    fake_env_advance(&g.f, UINT64_C(20000000000));
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM - MiB, &e), -EAGAIN);
+    assert_string_equal(e.msg, "Windows is starting; it can be asked for memory in 31 s");
+    fake_env_advance(&g.f, UINT64_C(29000000000));
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM - MiB, &e), -EAGAIN);
+    assert_false(hv_get(&g, relid, &p));
+    fake_env_advance(&g.f, UINT64_C(1000000001));
+    assert_int_equal(dynmem_ask(dynmem, HV_RAM - MiB, &e), 0);
+    assert_true(hv_get(&g, relid, &p));
+    assert_int_equal(le16_at(p.data), DM_BALLOON_REQUEST);
+}
+
 static void memory_is_not_added_to_a_guest_that_takes_none(void **state)
 {
     uint32_t relid = memory_guest(1);
@@ -642,6 +661,7 @@ int main(void)
         T(a_file_is_copied_in_pieces),
         T(memory_is_lent_and_returned),
         T(memory_is_added),
+        T(windows_is_asked_for_memory_when_it_has_started),
         T(memory_is_not_added_to_a_guest_that_takes_none),
         cmocka_unit_test_setup_teardown(a_guest_may_take_no_more_memory, setup_big, teardown),
         T(guests_are_known_by_their_id),
