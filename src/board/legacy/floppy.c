@@ -22,7 +22,7 @@
 #include "storage/disk.h"
 
 enum region { REGION_LOW, REGION_DIR, REGIONS };
-enum { FLOPPY_GSI = 6, FLOPPY_DMA = 2, SECTOR = 512, TRACK_MAX = 2 * 36 * SECTOR, PARAMETERS = 9 };
+enum { FLOPPY_GSI = 6, FLOPPY_DMA = 2, SECTOR = 512, DMA_MAX = 0x10000, PARAMETERS = 9 };
 
 enum floppy_register { FD_DOR = 2, FD_TDR = 3, FD_MSR = 4, FD_FIFO = 5 };
 enum floppy_bits {
@@ -111,7 +111,7 @@ struct floppy {
     struct floppy_drive drive[FLOPPY_DRIVES];
     struct device *dma;
     struct irq *irq;
-    uint8_t buf[TRACK_MAX];
+    uint8_t buf[DMA_MAX];
     size_t len;
     bool stale, flying; /* stale: of a command that a reset ended */
     struct disk_req req;
@@ -166,11 +166,19 @@ static void step(struct floppy_drive *d, uint8_t cylinder)
     d->changed = false;
 }
 
+/* The sector that the command names, counted from the first of the disk. */
+static unsigned sector_of(const struct floppy *f, const struct floppy_format *m)
+{
+    const uint8_t *c = f->s.fifo;
+
+    return ((unsigned)c[2] * m->heads + c[3]) * m->sectors + c[4] - 1u;
+}
+
 /* Moves the command's address on by n sectors, as the controller does. */
 static void advance(struct floppy *f, const struct floppy_format *m, unsigned n)
 {
     uint8_t *c = f->s.fifo;
-    unsigned at = ((unsigned)c[2] * m->heads + c[3]) * m->sectors + c[4] - 1u + n;
+    unsigned at = sector_of(f, m) + n;
 
     c[4] = (uint8_t)(at % m->sectors + 1);
     c[3] = (uint8_t)(at / m->sectors % m->heads);
@@ -283,9 +291,19 @@ static unsigned sectors_named(const struct floppy *f, const struct floppy_format
     return last - c[4] + 1u + (on ? m->sectors : 0);
 }
 
-static void transfer(struct floppy *f, bool write)
+/* What a transfer may move: with MT it goes on in the next cylinders, because a firmware makes one
+ * command of a call for more than a cylinder. */
+static unsigned sectors_within(const struct floppy *f, const struct floppy_format *m)
 {
     const uint8_t *c = f->s.fifo;
+    bool whole = c[6] >= m->sectors || c[6] < c[4];
+
+    return c[0] & 0x80 && whole ? (unsigned)m->cylinders * m->heads * m->sectors - sector_of(f, m)
+                                : sectors_named(f, m);
+}
+
+static void transfer(struct floppy *f, bool write)
+{
     struct floppy_drive *d = addressed(f);
     const struct floppy_format *m;
     size_t n, wanted;
@@ -294,20 +312,19 @@ static void transfer(struct floppy *f, bool write)
     if (!d)
         return;
     m = d->format;
-    n = sectors_named(f, m) * (size_t)SECTOR;
+    n = sectors_within(f, m) * (size_t)SECTOR;
     wanted = dma_wanted(f->dma, FLOPPY_DMA, !write);
     if (wanted == 0) {
         guest_fault(&f->d, "a transfer without DMA");
         transfer_end(f, ST0_ABNORMAL, ST1_END, 0);
         return;
     }
-    f->len = (size_t)min_u64(n, wanted);
+    f->len = (size_t)min_u64(min_u64(n, wanted), sizeof(f->buf));
     if (write) {
         memset(f->buf, 0, sizeof(f->buf));
         f->len = dma_move(f->dma, FLOPPY_DMA, f->buf, f->len, false, &end);
     }
-    request(f, d->disk, write,
-            (((uint64_t)c[2] * m->heads + c[3]) * m->sectors + c[4] - 1) * SECTOR,
+    request(f, d->disk, write, sector_of(f, m) * (uint64_t)SECTOR,
             (f->len + SECTOR - 1) / SECTOR * SECTOR);
 }
 

@@ -153,6 +153,61 @@ static void sectors_are_read_over_both_sides(void **state)
     assert_int_equal(in(0x08) & 0x04, 0x04); /* terminal count of channel 2 */
 }
 
+/* SeaBIOS passes on a call of more than a cylinder as one command, with an EOT beyond any track. */
+static void a_read_goes_on_in_the_next_cylinders(void **state)
+{
+    static uint8_t b[64 * SECTOR];
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(7);
+    program(TO_MEMORY, PAGE, sizeof(b));
+    COMMAND(0xe6, 4, 7, 1, 2, 2, 65, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0], 4);
+    assert_int_equal(r[3], 9);
+    assert_int_equal(gmem_read(f.env.mem, PAGE, b, sizeof(b)), 0);
+    assert_memory_equal(b, disk->data + (7 * 36 + 19) * SECTOR, sizeof(b));
+    assert_int_equal(in(0x08) & 0x04, 0x04);
+    /* The next call for that cylinder comes without a seek. */
+    program(TO_MEMORY, PAGE, SECTOR);
+    COMMAND(0xe6, 0, 7, 0, 1, 2, 1, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0], 0);
+}
+
+static void a_write_goes_on_in_the_next_cylinders(void **state)
+{
+    static uint8_t b[128 * SECTOR];
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(1);
+    memset(b, 0x5a, sizeof(b));
+    assert_int_equal(gmem_write(f.env.mem, PAGE, b, sizeof(b)), 0);
+    program(FROM_MEMORY, PAGE, sizeof(b));
+    COMMAND(0xc5, 0, 1, 0, 1, 2, 128, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0], 0);
+    assert_memory_equal(disk->data + 36 * SECTOR, b, sizeof(b));
+    assert_int_not_equal(disk->data[(36 + 128) * SECTOR + 1], 0x5a);
+}
+
+static void a_read_ends_with_the_disk(void **state)
+{
+    static uint8_t b[37 * SECTOR];
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(79);
+    program(TO_MEMORY, PAGE, sizeof(b));
+    COMMAND(0xe6, 0, 79, 0, 1, 2, 37, 0x1b, 0xff);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(gmem_read(f.env.mem, PAGE, b, sizeof(b)), 0);
+    assert_memory_equal(b, disk->data + 79 * 36 * SECTOR, 36 * SECTOR);
+    assert_int_equal(b[36 * SECTOR], 0);
+}
+
 static void the_count_of_dma_ends_a_read(void **state)
 {
     uint8_t r[16] = {0}, b[1024];
@@ -345,6 +400,9 @@ int main(void)
         TEST(a_reset_is_told_for_four_drives),
         TEST(the_disk_change_line_falls_with_a_step),
         TEST(sectors_are_read_over_both_sides),
+        TEST(a_read_goes_on_in_the_next_cylinders),
+        TEST(a_write_goes_on_in_the_next_cylinders),
+        TEST(a_read_ends_with_the_disk),
         TEST(the_count_of_dma_ends_a_read),
         TEST(sectors_are_written_late),
         TEST(what_cannot_be_is_told),
