@@ -18,7 +18,7 @@
 #include "core/err.h"
 #include "core/gmem.h"
 
-enum { ELF_NOTES_MAX = 64 << 10, ELF_CMDLINE = 2047, ELF_VERSION = 0x20f };
+enum { ELF_PAGE = 4096, ELF_NOTES_MAX = 64 << 10, ELF_CMDLINE = 2047, ELF_VERSION = 0x20f };
 
 bool boot_elf_is(const uint8_t *head, size_t n)
 {
@@ -88,6 +88,33 @@ static int elf_notes(const struct boot_file *f, const struct elf_phdr *h, struct
     return 0;
 }
 
+/* File header in one form. */
+struct elf_head {
+    uint64_t phoff;
+    unsigned phnum, phentsize;
+};
+
+/* Linkers put a file's own headers, and notes, before a kernel that begins at 1 MiB or at 0, where
+ * a PC has ROM, which keeps nothing, or the vectors: takes these off the segment. */
+static void elf_headers(const struct boot_elf *out, const struct elf_head *file, struct elf_phdr *h)
+{
+    bool low = h->paddr < BOOT_IMAGE_LOW;
+    uint64_t n, there;
+
+    if (h->offset != 0 || file->phoff > sizeof(struct elf64_ehdr) || h->filesz > h->memsz ||
+        h->paddr >= BOOT_IMAGE_MIN || (!low && h->paddr < LAYOUT_VGA))
+        return;
+    n = min_u64(h->memsz, (low ? BOOT_IMAGE_LOW : BOOT_IMAGE_MIN) - h->paddr);
+    if (n > ELF_PAGE || out->entry - h->vaddr < n)
+        return;
+    there = min_u64(n, h->filesz);
+    h->offset += there;
+    h->filesz -= there;
+    h->memsz -= n;
+    h->paddr += n;
+    h->vaddr += n;
+}
+
 static int elf_segment(const struct boot_file *f, const struct elf_phdr *h, struct boot_elf *out,
                        struct err *e)
 {
@@ -108,12 +135,6 @@ static int elf_segment(const struct boot_file *f, const struct elf_phdr *h, stru
         out->entry_at = h->paddr + (out->entry - h->vaddr);
     return 0;
 }
-
-/* File header in one form. */
-struct elf_head {
-    uint64_t phoff;
-    unsigned phnum, phentsize;
-};
 
 static int elf_header(const struct boot_file *f, struct boot_elf *out, struct elf_head *h,
                       struct err *e)
@@ -176,10 +197,12 @@ int boot_elf_read(const struct boot_file *f, struct boot_elf *out, struct err *e
         if (rc < 0)
             return rc;
         p = elf_phdr_of(out->is64, raw);
-        if (p.type == PT_LOAD)
+        if (p.type == PT_LOAD) {
+            elf_headers(out, &h, &p);
             rc = elf_segment(f, &p, out, e);
-        else if (p.type == PT_NOTE && !out->pvh)
+        } else if (p.type == PT_NOTE && !out->pvh) {
             rc = elf_notes(f, &p, out, e);
+        }
     }
     if (rc == 0 && out->segs == 0)
         rc = elf_bad(f, "it has nothing to load", e);

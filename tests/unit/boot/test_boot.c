@@ -594,6 +594,38 @@ static void what_a_low_kernel_is_handed_lies_beside_it(void **state)
     }
 }
 
+/* As ld puts them there: in a segment of their own, or with the code behind them. */
+static void the_files_headers_need_no_memory(void **state)
+{
+    static const uint64_t at[] = {0, 0xff000, 1 * MiB - 0x200};
+    struct bench *t = *state;
+    struct elf64_ehdr *h = (void *)t->image.b;
+    struct elf64_phdr *p = (void *)(h + 1);
+    uint8_t there[4];
+
+    for (int kind = IMAGE_PVH; kind <= IMAGE_MULTIBOOT2; kind++) {
+        for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+            uint64_t size = i == 2 ? 0x300 : 0x200, code = 1 * MiB + (i == 2 ? 0 : 0x200);
+
+            bench_ram(t, RAM);
+            image_elf(&t->image, (enum image_elf)kind);
+            h->phnum = le16_of(3);
+            memmove(p + 2, p + 1, sizeof(*p));
+            p[1] = (struct elf64_phdr){.type = le32_of(PT_LOAD), .paddr = le64_of(at[i])};
+            p[1].filesz = p[1].memsz = le64_of(size);
+            p[1].vaddr = p[1].paddr;
+            p[0].paddr = le64_of(4 * MiB);
+            bench_load(t);
+            assert_bytes(t, 4 * MiB + 128, 0x90, 128);
+            assert_int_equal(gmem_read(t->mem, at[i], there, sizeof(there)), 0);
+            assert_memory_not_equal(there, h, sizeof(there));
+            assert_bytes(t, code + 128, i == 2 ? 0x90 : 0, 128);
+            h->entry = p[1].vaddr; /* but code does */
+            assert_int_equal(bench_open(t), -EINVAL);
+        }
+    }
+}
+
 static void a_low_kernel_without_room_is_refused(void **state)
 {
     static const uint64_t bad[][2] = {
@@ -745,6 +777,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_multiboot_entry_may_be_virtual, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_low_kernel_is_handed_lies_beside_it, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(the_files_headers_need_no_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_low_kernel_without_room_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_compressed_kernel_is_unpacked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_file_is_refused_at_every_byte, set_up, tear_down),
