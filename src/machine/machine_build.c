@@ -57,12 +57,24 @@ static bool build_bios_kernel(const struct machine *m)
     return m->boot && boot_for_bios(m->boot);
 }
 
-/* A 440FX has one where a BIOS is, or was. */
+/* A 440FX has a floppy controller where a BIOS is, or was. */
 static bool build_fdc(const struct machine *m)
 {
     const struct plan *p = m->plan;
 
     return !plan_q35(p) && ((plan_firmware(p) && !plan_uefi(p)) || build_bios_kernel(m));
+}
+
+static bool build_is_kvm(const struct plan *p)
+{
+    return !p->persona || strcmp(p->persona, "kvm") == 0;
+}
+
+/* And a PC has IDE: small systems wait for it to be ready before they ask whether a disk is there.
+ * What a BIOS starts on a KVM machine need not look for it. */
+static bool build_ide(const struct machine *m)
+{
+    return build_fdc(m) && (build_bios_kernel(m) || !build_is_kvm(m->plan));
 }
 
 /* The part of the board that says where memory is; build_board() adds all the rest. */
@@ -90,11 +102,6 @@ static int build_ram(struct machine *m, struct err *e)
     if (rc == 0 && m->boot)
         boot_begin(m->boot, m->mem, c.memory);
     return rc;
-}
-
-static bool build_is_kvm(const struct plan *p)
-{
-    return !p->persona || strcmp(p->persona, "kvm") == 0;
 }
 
 bool machine_adds_cpus(const struct plan *p)
@@ -273,6 +280,7 @@ static int build_persona(struct machine *m, const struct persona_ops *ops, struc
         .display = strcmp(p->display, "none") != 0,
         .firmware = plan_firmware(p),
         .uefi = plan_uefi(p),
+        .ide = build_ide(m),
         .opts = m->persona_opts,
         .console = m->console,
         .testdev = p->testdev,

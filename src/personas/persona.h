@@ -71,6 +71,7 @@ struct persona_env {
     bool display;            /* somebody may look and point */
     bool firmware;           /* starts the machine: it must find a disk that it has a driver for */
     bool uefi;               /* and it is UEFI */
+    bool ide;                /* an IDE controller, also without a disk on it */
     struct cfg *opts;        /* --persona NAME,key=value */
     struct console *console; /* the guest's serial console; a PV console may share it */
     struct hub *hub;         /* screens, keyboards and pointers; may be NULL */

@@ -100,8 +100,11 @@ static int bare_add_nic(struct persona *p, const struct nic_spec *s, struct err 
 
 static int bare_finish(struct persona *p, struct err *e)
 {
+    struct bare *b = container_of(p, struct bare, p);
     int rc = p->env.opts ? cfg_finish(p->env.opts, "--persona bare", e) : 0;
 
+    if (rc == 0 && p->env.ide && !b->ide)
+        rc = ide_create(&p->env.dev, &b->ide, e);
     /* A pointer that is where the viewer's is. */
     if (rc == 0 && p->env.display)
         rc = xhci_add_input(&p->env.dev, p->env.hub, e);

@@ -357,6 +357,8 @@ static int kvm_finish(struct persona *p, struct err *e)
 
     if (k->want_scsi)
         rc = make_scsi(k, e);
+    if (rc == 0 && p->env.ide && !k->ide)
+        rc = ide_create(&env, &k->ide, e);
     if (rc == 0 && k->hvc)
         rc = add_hvc(k, &env, e);
     if (rc == 0 && k->vsock) {

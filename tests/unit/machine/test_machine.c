@@ -606,7 +606,8 @@ static void notices_do_not_add_up(void **state)
 }
 
 /* Without firmware and --display: a multiboot kernel was made for machines whose BIOS has set a
- * text mode, and resets the floppy controller before it looks for drives. Others get neither. */
+ * text mode, and resets the floppy controller before it looks for drives, and waits for IDE to be
+ * ready. Others get none of that. */
 static void multiboot_kernels_find_a_pc(void **state)
 {
     static const uint8_t blank[2] = {' ', 0x07}, nothing[2];
@@ -622,16 +623,25 @@ static void multiboot_kernels_find_a_pc(void **state)
     assert_memory_equal(cell, nothing, sizeof(cell));
     bus_access(board_bus(t->m->board, BUS_PIO), 0x3f4, 1, ACC_READ, &status);
     assert_int_equal(status, 0xff);
+    bus_access(board_bus(t->m->board, BUS_PIO), 0x1f7, 1, ACC_READ, &status);
+    assert_int_equal(status, 0xff);
     machine_destroy(t->m);
     image_elf(&image, IMAGE_MULTIBOOT);
     fd = image_file(image.b, image.n, path);
     assert_int_equal(plan_set(&t->plan.kernel, path, &t->e), 0);
-    assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
-    assert_int_equal(gmem_read(t->m->mem, 0xb8000, cell, sizeof(cell)), 0);
-    assert_memory_equal(cell, blank, sizeof(cell));
-    bus_access(board_bus(t->m->board, BUS_PIO), 0x3f4, 1, ACC_READ, &status);
-    assert_int_equal(status, 0x80);
-    machine_destroy(t->m);
+    for (int bare = 0; bare < 2; bare++) {
+        assert_int_equal(plan_set(&t->plan.persona, bare ? "bare" : "kvm", &t->e), 0);
+        assert_int_equal(machine_create(&t->plan, &host_fake, &t->m, &t->e), 0);
+        assert_int_equal(gmem_read(t->m->mem, 0xb8000, cell, sizeof(cell)), 0);
+        assert_memory_equal(cell, blank, sizeof(cell));
+        bus_access(board_bus(t->m->board, BUS_PIO), 0x3f4, 1, ACC_READ, &status);
+        assert_int_equal(status, 0x80);
+        bus_access(board_bus(t->m->board, BUS_PIO), 0x1f7, 1, ACC_READ, &status);
+        assert_int_equal(status, 0);
+        bus_access(board_bus(t->m->board, BUS_PIO), 0x177, 1, ACC_READ, &status);
+        assert_int_equal(status, 0);
+        machine_destroy(t->m);
+    }
     close(fd);
 }
 
