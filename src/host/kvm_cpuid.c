@@ -3,9 +3,11 @@
  * kvm_cpuid.c - what a plain guest sees of the processor.
  *
  * Intel SDM vol. 2A CPUID and AMD APM vol. 3 appendix E. The list is what KVM supports on this
- * processor, less nested virtualization and KVM's own leaves, plus what the in-kernel APIC offers.
+ * processor, less nested virtualization and KVM's own leaves, plus what the in-kernel APIC offers
+ * and the processor's name, of which KVM tells nothing.
  * Topology: one package of `cpus` cores without threads, APIC ids 0, 1, 2...
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,13 @@ static bool kvm_cpuid_is_hypervisor(uint32_t fn)
     return fn >> 28 == 4;
 }
 
+/* One of the three leaves with the processor's name. */
+static void kvm_cpuid_name(struct cpuid_leaf *l)
+{
+    if ((l->eax | l->ebx | l->ecx | l->edx) == 0)
+        (void)__get_cpuid(l->fn, &l->eax, &l->ebx, &l->ecx, &l->edx);
+}
+
 static void kvm_cpuid_plain(struct kvm_host *h, struct cpuid_leaf *l)
 {
     switch (l->fn) {
@@ -54,6 +63,11 @@ static void kvm_cpuid_plain(struct kvm_host *h, struct cpuid_leaf *l)
         break;
     case 0x80000001:
         l->ecx &= ~(uint32_t)CPUID_8000_0001_ECX_SVM;
+        break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004:
+        kvm_cpuid_name(l);
         break;
     case 0x8000000a: /* SVM */
         l->eax = l->ebx = l->ecx = l->edx = 0;
