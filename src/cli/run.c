@@ -578,7 +578,7 @@ static int run_main(int argc, char **argv)
             err_exit(&e, EX_USAGE_, EINVAL, "run takes one FILE, not %d: add disks with --disk", n);
     if (rc == 0 && n == 1)
         rc = describe_is(argv[1]) ? run_description(&r, argv[1], &e)
-                                  : plan_add_disk(&r.plan, argv[1], &e);
+                                  : plan_add_file(&r.plan, argv[1], &e);
     if (rc == 0)
         rc = run_defaults(&r, &e);
     if (rc == 0)
@@ -605,8 +605,10 @@ const struct cli_command cli_run = {
     .name = "run",
     .args = "[OPTION...] [FILE]",
     .about = "Starts a machine from a disk image, a machine description or a kernel.",
-    .more = "FILE is a disk image, as with --disk, a plan, or a description of another product as\n"
-            "hospes import reads it; options go before what it says. The guest's serial console is "
+    .more = "FILE is a disk image, as with --disk, a CD-ROM's (ISO 9660), as with --cdrom, a plan, "
+            "or a\n"
+            "description of another product as hospes import reads it; options go before what it "
+            "says. The guest's serial console is "
             "on standard\n"
             "output; Ctrl-] q quits and Ctrl-] ? lists the keys.\n\n"
             "Exit codes: 0 guest powered off, 3 guest crashed, 4 guest keeps resetting, 64 wrong\n"

@@ -224,6 +224,29 @@ int plan_add_disk(struct plan *p, const char *spec, struct err *e)
     return rc;
 }
 
+/* ISO 9660, whatever else the first sectors are made to be. */
+static bool plan_is_cdrom(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char magic[5];
+    bool is = fd >= 0 && pread(fd, magic, sizeof(magic), 0x8001) == (ssize_t)sizeof(magic) &&
+              memcmp(magic, "CD001", sizeof(magic)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+int plan_add_file(struct plan *p, const char *spec, struct err *e)
+{
+    int rc = plan_add_disk(p, spec, e);
+    struct plan_disk *d = rc < 0 ? NULL : &p->disk[p->disks - 1];
+
+    if (d && !d->bus && !d->format)
+        d->cdrom = plan_is_cdrom(d->path);
+    return rc;
+}
+
 static int plan_mac(const char *text, uint8_t mac[6], struct err *e)
 {
     unsigned b[6];

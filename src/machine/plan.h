@@ -122,6 +122,8 @@ void plan_free(struct plan *p);
 
 /* --disk and --nic in the words of the command line. */
 MUST int plan_add_disk(struct plan *p, const char *spec, struct err *e);
+/* A disk, or a CD-ROM drive, as the file says; one with format= or bus= is a disk. */
+MUST int plan_add_file(struct plan *p, const char *spec, struct err *e);
 /* --module FILE[,TEXT]: the text is all after the first comma. */
 MUST int plan_add_module(struct plan *p, const char *spec, struct err *e);
 MUST int plan_add_nic(struct plan *p, const char *spec, struct err *e);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "machine/plan.h"
@@ -41,6 +42,28 @@ static void a_disk_is_a_snapshot_unless_said(void **state)
     assert_int_equal(plan.disk[1].write, PLAN_WRITE);
     assert_int_equal(plan.disk[1].loop, 2);
     assert_int_equal(plan.disk[1].unit, 3);
+}
+
+static void a_file_with_iso_9660_goes_into_a_cdrom_drive(void **state)
+{
+    char path[] = "/tmp/test-plan-XXXXXX", spec[64];
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(plan_add_file(&plan, path, &e), 0);
+    assert_false(plan.disk[0].cdrom);
+    assert_int_equal(pwrite(fd, "\1CD001\1", 7, 0x8000), 7);
+    assert_int_equal(plan_add_file(&plan, path, &e), 0);
+    assert_true(plan.disk[1].cdrom);
+    assert_string_equal(plan.disk[1].path, path);
+    snprintf(spec, sizeof(spec), "%s,format=raw", path);
+    assert_int_equal(plan_add_file(&plan, spec, &e), 0);
+    assert_false(plan.disk[2].cdrom);
+    assert_int_equal(plan_add_file(&plan, "/nothing/is/here", &e), 0);
+    assert_false(plan.disk[3].cdrom);
+    assert_int_equal(plan_add_file(&plan, "a,boot=0", &e), -EINVAL);
+    close(fd);
+    unlink(path);
 }
 
 static void disks_and_nics_have_a_place_in_the_boot_order(void **state)
@@ -319,6 +342,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_disk_is_a_snapshot_unless_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_with_iso_9660_goes_into_a_cdrom_drive, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(disks_and_nics_have_a_place_in_the_boot_order, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_tpm_has_a_version_and_a_place, set_up, tear_down),
