@@ -79,11 +79,12 @@ static struct foreign foreign(const uint8_t *head, size_t n, const uint8_t *tail
         {"\x28\xb5\x2f\xfd", "packed with zstd", unpack},
         {"PK\x03\x04", "a zip archive", unpack},
         {"7z\xbc\xaf\x27\x1c", "a 7z archive", unpack},
+        {"\177ELF", "a program or kernel (ELF)", "start a kernel with --kernel"},
     };
     const struct foreign *found;
 
     found = foreign_in(images, ARRAY_SIZE(images), head, n);
-    /* A disk whose guest wrote an archive onto it has whole sectors, which archives seldom have. */
+    /* A disk whose guest wrote such a file onto it has whole sectors, which they seldom have. */
     if (!found && size % DISK_SECTOR)
         found = foreign_in(packed, ARRAY_SIZE(packed), head, n);
     if (found)

@@ -489,6 +489,7 @@ static void what_is_packed_or_described_is_not_taken_for_raw(void **state)
         {"BZh9", "bzip2", 0, 70001},
         {"\x28\xb5\x2f\xfd", "zstd", 0, 70001},
         {"PK\x03\x04", "zip", 0, 70001},
+        {"\177ELF", "--kernel", 0, 70001},
         {"koly", "DMG", 70001 - 512, 70001},
         {"<?xml version='1.0'?>\n<Parallels_disk_image Version=\"1.0\">", ".hds", 0, 1925},
     };
