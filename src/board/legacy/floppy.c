@@ -742,8 +742,8 @@ int floppy_attach(struct device *d, struct disk *disk, const char *id, struct er
     f->drive[n].format = format_of(disk);
     if (!f->drive[n].format)
         return err_exit(e, EX_BAD_INPUT, EINVAL,
-                        "%s has %llu bytes, which is no floppy disk: up to 1440 KiB, or another "
-                        "size that docs/reference/floppy.md lists",
+                        "%s has %llu bytes, which is no floppy disk: one has up to 1440 KiB, or "
+                        "1680, 1722 or 2880; give it with --disk or --cdrom",
                         id, (unsigned long long)disk->shape.bytes);
     f->drive[n].disk = disk;
     f->drive[n].changed = true;

@@ -290,6 +290,7 @@ static void odd_sizes_are_refused(void **state)
     (void)state;
     assert_true(floppy_attach(fdc, &odd->disk, "disk1", &e) < 0);
     assert_int_equal(e.exit, EX_BAD_INPUT);
+    assert_non_null(strstr(e.msg, "--disk"));
     disk_close(&odd->disk);
     assert_int_equal(floppy_attach(fdc, &second->disk, "disk1", &e), 1);
     assert_int_equal(floppy_cmos(fdc), 0x43);
