@@ -5,7 +5,8 @@
  * The date is the host's plus an offset that the guest sets. "Update in progress" is up for the
  * last 244 us of each second, as on the chip: some guests wait to see it. Flags are worked out when
  * somebody looks; an alarm runs only while an interrupt is enabled. Periodic interrupts that the
- * guest was too late for come after the others, up to those of a second: some count time by them.
+ * guest was too late for come after the others, one after each, up to those of a second: some count
+ * time by them.
  * Not modelled: daylight saving, square wave output, the divider chain other than "running".
  *
  * Memory sizes for firmware and old guests are at 0x15-0x18, 0x30-0x35 and 0x5b-0x5d, the century
@@ -62,6 +63,7 @@ struct rtc_state {
     int64_t offset; /* seconds from the host's clock to the guest's */
     uint64_t seen;  /* guest time in ns up to which flags are worked out */
     uint64_t owed;  /* periodic interrupts that the guest has not had yet */
+    bool made_up;   /* the last one was of these */
 };
 
 struct rtc {
@@ -380,7 +382,9 @@ static uint8_t rtc_read(struct rtc *r)
         v = s->cmos[reg];
         s->cmos[reg] = 0;
         rtc_update(r);
-        if (s->owed) {
+        /* One at a time: a guest that is slower than the clock must get to something else. */
+        s->made_up = s->owed && !s->made_up;
+        if (s->made_up) {
             s->owed--;
             s->cmos[reg] |= RTC_PIE;
             rtc_update(r);
@@ -489,6 +493,7 @@ static void rtc_reset(struct device *d)
     r->s.cmos[RTC_REG_B] &= (uint8_t)~RTC_FLAGS;
     r->s.cmos[RTC_REG_C] = 0;
     r->s.owed = 0;
+    r->s.made_up = false;
     r->s.index = 0;
     rtc_update(r);
     device_unlock(d);
