@@ -199,6 +199,17 @@ static int board_ports(struct board *b, const struct board_signal *sig, struct e
     return rc;
 }
 
+static int board_bridges(struct board *b, struct err *e)
+{
+    const struct bridges_cfg c = {.shadow = &b->shadow,
+                                  .set_up = !b->cfg.firmware || b->cfg.xen_firmware,
+                                  .uefi = b->cfg.uefi != NULL,
+                                  .power = b->cfg.uefi || b->cfg.pm_function,
+                                  .q35 = b->cfg.q35};
+
+    return bridges_create(&b->env, &c, e);
+}
+
 static int board_chipset(struct board *b, struct err *e)
 {
     const struct board_signal sig = {b->cfg.event, b->cfg.event_arg};
@@ -207,13 +218,11 @@ static int board_chipset(struct board *b, struct err *e)
                           .q35 = b->cfg.q35,
                           .cpus = b->cfg.cpus,
                           .alarm = pm_clock_alarm};
-    const struct bridges_cfg bridges = {&b->shadow, !b->cfg.firmware || b->cfg.xen_firmware,
-                                        b->cfg.uefi != NULL, b->cfg.q35};
     struct env env = b->env;
     struct device *d = NULL;
     int rc;
 
-    rc = bridges_create(&env, &bridges, e);
+    rc = board_bridges(b, e);
     if (rc == 0)
         rc = board_ports(b, &sig, e);
     if (rc == 0 && board_wants_holes(&b->cfg))

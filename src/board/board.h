@@ -50,6 +50,8 @@ struct board_cfg {
     bool rtc_local;                    /* the clock holds local time */
     bool hpet;                         /* an event timer: not in every hypervisor */
     bool fdc;                          /* a floppy controller, also without a drive */
+    bool pm_function; /* power management has a PCI function, where a BIOS finds the PM timer; with
+                       * UEFI it always has */
     const uint8_t *genid;          /* 16 bytes of a generation id, as they lie in memory; read by
                                     * board_create() alone; NULL: none */
     bool no_pvpanic;               /* leave the panic notifier out: not in every hypervisor */

@@ -221,6 +221,14 @@ static int build_genid(struct machine *m, const struct persona_ops *ops, uint8_t
     return *out ? 0 : err_set(e, EIO, "the host's random numbers cannot be read");
 }
 
+/* quirk: SeaBIOS 1.16 clears each request of a Fusion-MPT controller through a segment register
+ * that only a reading of the PM timer has set right. When the TSC is its timer, 56 bytes of zeroes
+ * land in what the loader has read. */
+static bool build_pm_function(const struct plan *p)
+{
+    return p->persona && strcmp(p->persona, "vmware") == 0;
+}
+
 static int build_board(struct machine *m, const struct persona_ops *ops, struct err *e)
 {
     const struct plan *p = m->plan;
@@ -246,6 +254,7 @@ static int build_board(struct machine *m, const struct persona_ops *ops, struct 
     c.testdev = p->testdev;
     c.hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet");
     c.fdc = build_fdc(m);
+    c.pm_function = build_pm_function(p);
     c.s3 = build_sleeps(p);
     c.pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p);
     c.uefi = plan_uefi(p) ? &uefi : NULL;

@@ -32,7 +32,8 @@ enum { NB_PAM = 0x59, NB_PAM_Q35 = 0x90, NB_PAM_COUNT = 7, PAM_RAM = SHADOW_READ
 enum { NB_SMRAM = 0x72, NB_SMRAM_Q35 = 0x9d };
 enum { NB_PCIEXBAR = 0x60, PCIEXBAR_LEN = 8, PCIEXBAREN = 1, PCIEXBAR_LENGTHS = 3 };
 /* 82371SB; PIRQ is the ICH9's, too */
-enum { PM_PMBA = 0x40, PM_PMREGMISC = 0x80, PM_PMIOSE = 1 };
+enum { PM_PMBA = 0x40, PM_DEVACTB = 0x58, PM_PMREGMISC = 0x80, PM_PMIOSE = 1 };
+enum { PM_APMC_EN = 1 << 25 };
 enum { SB_XBCS = 0x4e, SB_PIRQ = 0x60, SB_PIRQ_OFF = 0x80, SB_DLC = 0x82 };
 /* ICH9 LPC */
 enum { LPC_PMBASE = 0x40, LPC_ACPI_CNTL = 0x44, LPC_PIRQ_E = 0x68, LPC_RCBA = 0xf0 };
@@ -254,6 +255,8 @@ static int bridge_power(const struct env *env, struct err *e)
         return rc;
     pci_config_set16(p, PM_PMBA, LAYOUT_PM_BASE | 1);
     p->config[PM_PMREGMISC] = PM_PMIOSE;
+    /* Firmware takes this for "system management mode is set up", and does not wait for its SMI. */
+    le32_put(&p->config[PM_DEVACTB], PM_APMC_EN);
     return 0;
 }
 
@@ -290,5 +293,5 @@ int bridges_create(const struct env *env, const struct bridges_cfg *c, struct er
     ((struct isa_bridge *)p)->set_up = c->set_up;
     ((struct isa_bridge *)p)->fixed = c->uefi;
     bridge_reset_isa(&p->dev);
-    return c->uefi && !c->q35 ? bridge_power(env, e) : 0;
+    return c->power && !c->q35 ? bridge_power(env, e) : 0;
 }

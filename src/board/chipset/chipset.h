@@ -114,7 +114,8 @@ struct bridges_cfg {
     struct shadow *shadow;
     bool set_up; /* no firmware will set them up: PAM and PIRQ registers are as it would leave them
                   */
-    bool uefi;   /* power management has a PCI function, and PCI interrupts stay where ACPI says */
+    bool uefi;   /* PCI interrupts stay where ACPI says */
+    bool power;  /* a PIIX has its power management function, too */
     bool q35;
 };
 /* true: the next reset leaves alone what is seen below 1 MiB. */

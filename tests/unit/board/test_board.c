@@ -20,6 +20,7 @@ static struct loop *loop;
 static struct board *board;
 static unsigned events[16];
 static unsigned last_value;
+static bool pm_function; /* of boards that start */
 
 static void note(void *arg, enum board_event what, unsigned value, const char *text)
 {
@@ -40,6 +41,7 @@ static void start(uint64_t memory, unsigned cpus, bool testdev)
                           .pci_plug = !getenv("HOSPES_TEST_Q35"),
                           .q35 = getenv("HOSPES_TEST_Q35") != NULL,
                           .genid = genid,
+                          .pm_function = pm_function,
                           .event = note};
     struct board_tables t = {.genid_hid = "MSFT1002"};
     struct err e = {0};
@@ -300,6 +302,30 @@ static void test_devices_answer(void **state)
     stop();
 }
 
+static uint32_t config(unsigned devfn, unsigned reg)
+{
+    out(0xcf8, 4, 0x80000000 | devfn << 8 | reg);
+    return (uint32_t)in(0xcfc, 4);
+}
+
+static void firmware_finds_the_timer_by_pci(void **state)
+{
+    (void)state;
+    if (getenv("HOSPES_TEST_Q35"))
+        skip();
+    start(64 * MiB, 1, false);
+    assert_int_equal(config(1 << 3 | 3, 0), UINT32_MAX);
+    stop();
+    pm_function = true;
+    start(64 * MiB, 1, false);
+    pm_function = false;
+    assert_int_equal(config(1 << 3 | 3, 0), 0x71138086);
+    assert_int_equal(config(1 << 3 | 3, 0x40), 0x601);   /* PMBA, where the timer is at 0x08 */
+    assert_int_equal(config(1 << 3 | 3, 0x80) & 1, 1);   /* PMREGMISC: the ports are open */
+    assert_int_equal(config(1 << 3 | 3, 0x58), 1 << 25); /* DEVACTB: no SMI is waited for */
+    stop();
+}
+
 static void too_little_memory_is_refused(void **state)
 {
     struct board_cfg c = {.cpus = 1, .memory = 1 * MiB, .event = note};
@@ -320,6 +346,7 @@ int main(void)
         cmocka_unit_test(the_memory_map_covers_all_ram_once),
         cmocka_unit_test(a_reset_board_is_as_new),
         cmocka_unit_test(test_devices_answer),
+        cmocka_unit_test(firmware_finds_the_timer_by_pci),
         cmocka_unit_test(too_little_memory_is_refused),
     };
 
