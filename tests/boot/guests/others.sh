@@ -108,8 +108,9 @@ host()
         medium freedos.img || return 0
         start --memory 64M --floppy "$file"
         until_true 240 'a prompt' shows '^A:\\>' || return 0
-        "$hospes" type other 'mem\n' >&2
-        until_true 60 'what mem says' shows 'largest executable program' && plug
+        # Of the floppies with that name some have no program but the shell.
+        "$hospes" type other 'set hospes=guest\nset\n' >&2
+        until_true 60 'the environment' shows '^HOSPES=guest' && plug
         ;;
     kolibri)
         medium kolibri.img || return 0
@@ -123,7 +124,7 @@ host()
         start --memory 128M --floppy "$file"
         until_true 400 'the installer' shows 'nstall, (U)pgrade or (S)hell' || return 0
         "$hospes" type other 's\n' >&2
-        until_true 60 'a shell' shows '^# ' && plug
+        until_true 60 'a shell' shows '^#' && plug
         ;;
     esac
 }
