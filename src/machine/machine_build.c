@@ -65,16 +65,16 @@ static bool build_fdc(const struct machine *m)
     return !plan_q35(p) && ((plan_firmware(p) && !plan_uefi(p)) || build_bios_kernel(m));
 }
 
-static bool build_is_kvm(const struct plan *p)
+static bool build_is(const struct plan *p, const char *persona)
 {
-    return !p->persona || strcmp(p->persona, "kvm") == 0;
+    return strcmp(p->persona ? p->persona : "kvm", persona) == 0;
 }
 
 /* And a PC has IDE: small systems wait for it to be ready before they ask whether a disk is there.
  * What a BIOS starts on a KVM machine need not look for it. */
 static bool build_ide(const struct machine *m)
 {
-    return build_fdc(m) && (build_bios_kernel(m) || !build_is_kvm(m->plan));
+    return build_fdc(m) && (build_bios_kernel(m) || !build_is(m->plan, "kvm"));
 }
 
 /* The part of the board that says where memory is; build_board() adds all the rest. */
@@ -106,7 +106,7 @@ static int build_ram(struct machine *m, struct err *e)
 
 bool machine_adds_cpus(const struct plan *p)
 {
-    return build_is_kvm(p);
+    return build_is(p, "kvm");
 }
 
 /* A guest with one processor that may get a second has a queue for each, and no I/O scheduler in
@@ -138,15 +138,10 @@ static int build_host(struct machine *m, const struct persona_ops *ops, struct e
     return m->ops->open(&c, m->mem, m->loop, &m->host, e);
 }
 
-static bool build_is_xen(const struct plan *p)
-{
-    return p->persona && strcmp(p->persona, "xen") == 0;
-}
-
 /* SeaBIOS finds Xen and takes its settings from there. */
 static bool build_xen_firmware(const struct plan *p)
 {
-    return !plan_uefi(p) && !p->kernel && build_is_xen(p);
+    return !plan_uefi(p) && !p->kernel && build_is(p, "xen");
 }
 
 /* secure, or secure=on or off; when it is not said, the plan does. */
@@ -205,7 +200,7 @@ static int build_firmware_opts(const struct plan *p, struct cfg **opts, struct b
  */
 static bool build_sleeps(const struct plan *p)
 {
-    return !plan_uefi(p) && (build_is_kvm(p) || strcmp(p->persona, "bare") == 0);
+    return !plan_uefi(p) && (build_is(p, "kvm") || build_is(p, "bare"));
 }
 
 static int build_genid(struct machine *m, const struct persona_ops *ops, uint8_t room[16],
@@ -226,7 +221,7 @@ static int build_genid(struct machine *m, const struct persona_ops *ops, uint8_t
  * land in what the loader has read. */
 static bool build_pm_function(const struct plan *p)
 {
-    return p->persona && strcmp(p->persona, "vmware") == 0;
+    return build_is(p, "vmware");
 }
 
 static int build_board(struct machine *m, const struct persona_ops *ops, struct err *e)
@@ -252,14 +247,14 @@ static int build_board(struct machine *m, const struct persona_ops *ops, struct 
     c.hub = m->hub;
     c.rtc_local = p->rtc_local;
     c.testdev = p->testdev;
-    c.hpet = p->persona && strcmp(p->persona, "bare") == 0 && cfg_flag(m->persona_opts, "hpet");
+    c.hpet = build_is(p, "bare") && cfg_flag(m->persona_opts, "hpet");
     c.fdc = build_fdc(m);
     c.pm_function = build_pm_function(p);
     c.s3 = build_sleeps(p);
-    c.pci_plug = build_is_kvm(p) && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p);
+    c.pci_plug = build_is(p, "kvm") && cfg_flag(m->persona_opts, "hotplug") && !plan_q35(p);
     c.uefi = plan_uefi(p) ? &uefi : NULL;
     c.xen_firmware = build_xen_firmware(p);
-    c.low_acpi = build_is_xen(p);
+    c.low_acpi = build_is(p, "xen");
     c.event = machine_board_event;
     c.event_arg = m;
     rc = build_firmware_opts(p, &opts, &uefi, &c.menu_ms, e);
