@@ -116,7 +116,7 @@ void bus_set_doorbells(struct bus *b, const struct doorbells *fast)
 
 static void write_begin(struct bus *b)
 {
-    __atomic_store_n(&b->seq, b->seq + 1, __ATOMIC_RELAXED);
+    WRITE_ONCE(b->seq, b->seq + 1);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -125,16 +125,30 @@ static void write_end(struct bus *b)
     __atomic_store_n(&b->seq, b->seq + 1, __ATOMIC_RELEASE);
 }
 
+static void claim_put(struct claim *to, const struct claim *c)
+{
+    WRITE_ONCE(to->base, c->base);
+    WRITE_ONCE(to->len, c->len);
+    WRITE_ONCE(to->d, c->d);
+    WRITE_ONCE(to->region, c->region);
+}
+
+static struct claim claim_get(const struct claim *c)
+{
+    return (struct claim){READ_ONCE(c->base), READ_ONCE(c->len), READ_ONCE(c->d),
+                          READ_ONCE(c->region)};
+}
+
 /* Index in sorted[] of the first claim that ends after addr. */
 static unsigned lower(const struct bus *b, uint64_t addr)
 {
-    unsigned lo = 0, hi = b->sorted_n;
+    unsigned lo = 0, hi = READ_ONCE(b->sorted_n);
 
     while (lo < hi) {
         unsigned mid = lo + (hi - lo) / 2;
-        const struct claim *c = &b->claim[b->sorted[mid]];
+        const struct claim *c = &b->claim[READ_ONCE(b->sorted[mid])];
 
-        if (c->base + (c->len - 1) < addr)
+        if (READ_ONCE(c->base) + (READ_ONCE(c->len) - 1) < addr)
             lo = mid + 1;
         else
             hi = mid;
@@ -173,13 +187,14 @@ static void claim_insert(struct bus *b, unsigned n)
 
     if (b->kind == BUS_PIO) {
         for (uint64_t p = 0; p < c->len; p++)
-            b->port[c->base + p] = (uint16_t)(n + 1);
+            WRITE_ONCE(b->port[c->base + p], (uint16_t)(n + 1));
         return;
     }
     i = lower(b, c->base);
-    memmove(&b->sorted[i + 1], &b->sorted[i], (b->sorted_n - i) * sizeof(b->sorted[0]));
-    b->sorted[i] = (uint16_t)n;
-    b->sorted_n++;
+    for (unsigned k = b->sorted_n; k > i; k--)
+        WRITE_ONCE(b->sorted[k], b->sorted[k - 1]);
+    WRITE_ONCE(b->sorted[i], (uint16_t)n);
+    WRITE_ONCE(b->sorted_n, b->sorted_n + 1);
 }
 
 static void claim_drop(struct bus *b, unsigned n)
@@ -187,16 +202,18 @@ static void claim_drop(struct bus *b, unsigned n)
     struct claim *c = &b->claim[n];
 
     if (b->kind == BUS_PIO) {
-        memset(&b->port[c->base], 0, c->len * sizeof(b->port[0]));
+        for (uint64_t p = 0; p < c->len; p++)
+            WRITE_ONCE(b->port[c->base + p], 0);
     } else {
         unsigned i = 0;
 
         while (b->sorted[i] != n)
             i++;
-        b->sorted_n--;
-        memmove(&b->sorted[i], &b->sorted[i + 1], (b->sorted_n - i) * sizeof(b->sorted[0]));
+        WRITE_ONCE(b->sorted_n, b->sorted_n - 1);
+        for (; i < b->sorted_n; i++)
+            WRITE_ONCE(b->sorted[i], b->sorted[i + 1]);
     }
-    c->len = 0;
+    WRITE_ONCE(c->len, 0);
 }
 
 int bus_claim(struct bus *b, uint64_t base, uint64_t len, struct device *d, unsigned region)
@@ -211,7 +228,7 @@ int bus_claim(struct bus *b, uint64_t base, uint64_t len, struct device *d, unsi
     n = taken(b, base, len) ? -EEXIST : claim_number(b);
     if (n >= 0) {
         write_begin(b);
-        b->claim[n] = (struct claim){.base = base, .len = len, .d = d, .region = region};
+        claim_put(&b->claim[n], &(struct claim){base, len, d, region});
         claim_insert(b, (unsigned)n);
         write_end(b);
         for (unsigned i = 0; i < b->bells; i++) {
@@ -309,19 +326,23 @@ static void look(const struct bus *b, uint64_t addr, struct hit *h)
 {
     h->c.len = 0;
     if (b->kind == BUS_PIO) {
-        uint16_t n = addr < BUS_PORTS ? __atomic_load_n(&b->port[addr], __ATOMIC_RELAXED) : 0;
+        uint16_t n = addr < BUS_PORTS ? READ_ONCE(b->port[addr]) : 0;
 
         h->room = 1;
         if (n)
-            h->c = b->claim[n - 1];
+            h->c = claim_get(&b->claim[n - 1]);
     } else {
         unsigned i = lower(b, addr);
 
         h->room = UINT64_MAX - addr;
-        if (i < b->sorted_n && b->claim[b->sorted[i]].base <= addr)
-            h->c = b->claim[b->sorted[i]];
-        else if (i < b->sorted_n)
-            h->room = b->claim[b->sorted[i]].base - addr;
+        if (i < READ_ONCE(b->sorted_n)) {
+            struct claim c = claim_get(&b->claim[READ_ONCE(b->sorted[i])]);
+
+            if (c.base <= addr)
+                h->c = c;
+            else
+                h->room = c.base - addr;
+        }
     }
     if (h->c.len)
         h->room = h->c.len - (addr - h->c.base);
@@ -337,7 +358,7 @@ static uint64_t find(struct bus *b, uint64_t addr, struct hit *h)
             continue;
         look(b, addr, h);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (__atomic_load_n(&b->seq, __ATOMIC_RELAXED) == seq)
+        if (READ_ONCE(b->seq) == seq)
             return seq;
     }
 }
@@ -372,7 +393,7 @@ static bool access_bytes(struct bus *b, uint64_t addr, unsigned size, enum acces
 static bool pio_free(const struct bus *b, uint64_t addr, unsigned size)
 {
     for (unsigned i = 0; i < size; i++) {
-        if (addr + i < BUS_PORTS && __atomic_load_n(&b->port[addr + i], __ATOMIC_RELAXED))
+        if (addr + i < BUS_PORTS && READ_ONCE(b->port[addr + i]))
             return false;
     }
     return true;

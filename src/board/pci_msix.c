@@ -130,7 +130,7 @@ static uint64_t msix_pending(const struct pci_msix *x, uint64_t off, unsigned si
     for (unsigned i = 0; i < 8 * size; i++) {
         uint64_t n = off * 8 + i;
 
-        if (n < x->vectors && __atomic_load_n(&x->v[n].pending, __ATOMIC_RELAXED))
+        if (n < x->vectors && READ_ONCE(x->v[n].pending))
             bits |= UINT64_C(1) << i;
     }
     return bits;
@@ -219,7 +219,7 @@ int pci_add_msix(struct pci_dev *p, unsigned bar, unsigned vectors, struct err *
 
 bool pci_msix_enabled(const struct pci_dev *p)
 {
-    return p->msix && __atomic_load_n(&p->msix->on, __ATOMIC_RELAXED);
+    return p->msix && READ_ONCE(p->msix->on);
 }
 
 struct irq *pci_msix_irq(struct pci_dev *p, unsigned v)
@@ -279,7 +279,7 @@ static void msi_pending_show(struct pci_dev *p)
     uint32_t bits = 0;
 
     for (unsigned i = 0; i < p->msi->vectors; i++) {
-        if (__atomic_load_n(&p->msi->v[i].pending, __ATOMIC_RELAXED))
+        if (READ_ONCE(p->msi->v[i].pending))
             bits |= 1u << i;
     }
     le32_put(&p->config[p->msi->cap + PCI_MSI_PENDING_64], bits);
@@ -329,7 +329,7 @@ void pci_msix_config_written(struct pci_dev *p, unsigned off, unsigned size)
         uint16_t flags = pci_config_get16(p, x->cap + PCI_MSIX_FLAGS);
 
         device_lock(&x->dev);
-        __atomic_store_n(&x->on, (flags & PCI_MSIX_FLAGS_ENABLE) != 0, __ATOMIC_RELAXED);
+        WRITE_ONCE(x->on, (flags & PCI_MSIX_FLAGS_ENABLE) != 0);
         x->masked = flags & PCI_MSIX_FLAGS_MASKALL;
         msix_update(x);
         device_unlock(&x->dev);

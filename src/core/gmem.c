@@ -104,7 +104,7 @@ static void publish(struct gmem *m, struct entry *slot, const struct gmem_region
     if (m->count <= r->slot)
         __atomic_store_n(&m->count, r->slot + 1, __ATOMIC_SEQ_CST);
     if (r->size > m->e[m->hint].r.size)
-        __atomic_store_n(&m->hint, r->slot, __ATOMIC_RELAXED);
+        WRITE_ONCE(m->hint, r->slot);
     __atomic_add_fetch(&m->seq, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -258,7 +258,7 @@ static bool find(const struct gmem *m, gpa_t at, struct gmem_region *out)
             }
         }
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        now = __atomic_load_n(&m->seq, __ATOMIC_RELAXED);
+        now = READ_ONCE(m->seq);
     } while (seq & 1 || seq != now);
     return hit;
 }
@@ -279,7 +279,7 @@ static uint8_t *piece(const struct gmem *m, gpa_t at, uint64_t n, bool write, ui
 static inline uint8_t *whole(const struct gmem *m, gpa_t at, uint64_t n, bool write)
 {
     unsigned seq = __atomic_load_n(&m->seq, __ATOMIC_ACQUIRE);
-    unsigned i = __atomic_load_n(&m->hint, __ATOMIC_RELAXED);
+    unsigned i = READ_ONCE(m->hint);
     const struct gmem_region *r = &m->e[i].r;
     uint64_t off = at - r->base, size = r->size;
     uint8_t *host = r->host;
@@ -287,7 +287,7 @@ static inline uint8_t *whole(const struct gmem *m, gpa_t at, uint64_t n, bool wr
     if (off >= size || n > size - off || (write && r->kind == GMEM_ROM) || seq & 1)
         return NULL;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return __atomic_load_n(&m->seq, __ATOMIC_RELAXED) == seq ? host + off : NULL;
+    return READ_ONCE(m->seq) == seq ? host + off : NULL;
 }
 
 /* All or nothing needs the whole range checked before the first byte moves. */

@@ -270,7 +270,7 @@ static int fake_vcpu_run(struct vcpu *base, const struct host_sink *s, struct er
         fake_script.guest(fake_script.arg, base, s, v->life);
     }
     pthread_mutex_lock(&fake_lock);
-    v->exits++;
+    WRITE_ONCE(v->exits, v->exits + 1);
     while (!v->kicked)
         pthread_cond_wait(&v->woken, &fake_lock);
     v->kicked = false;
@@ -358,7 +358,7 @@ static void fake_nmi(struct vcpu *v)
 
 static uint64_t fake_exits(const struct vcpu *v)
 {
-    return fake_vcpu_of(v)->exits;
+    return READ_ONCE(fake_vcpu_of(v)->exits);
 }
 
 static size_t fake_last(const struct vcpu *base, struct vcpu_exit *out, size_t max)

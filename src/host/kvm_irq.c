@@ -228,13 +228,13 @@ static bool kvm_irq_msi_now(const struct kvm_irq *i, struct kvm_msi *msi)
         uint64_t addr;
 
         seq = __atomic_load_n(&i->seq, __ATOMIC_ACQUIRE);
-        on = __atomic_load_n(&i->on, __ATOMIC_RELAXED);
-        addr = __atomic_load_n(&i->addr, __ATOMIC_RELAXED);
+        on = READ_ONCE(i->on);
+        addr = READ_ONCE(i->addr);
         msi->address_lo = (uint32_t)addr;
         msi->address_hi = (uint32_t)(addr >> 32);
-        msi->data = __atomic_load_n(&i->data, __ATOMIC_RELAXED);
+        msi->data = READ_ONCE(i->data);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    } while (seq & 1 || seq != __atomic_load_n(&i->seq, __ATOMIC_RELAXED));
+    } while (seq & 1 || seq != READ_ONCE(i->seq));
     return on;
 }
 
@@ -269,11 +269,11 @@ static void kvm_irq_msi_route(struct irqs *s, struct irq *base, bool on, uint64_
     struct kvm_host *h = kvm_irq_host(s);
 
     pthread_mutex_lock(&h->lock);
-    __atomic_store_n(&i->seq, i->seq + 1, __ATOMIC_RELAXED);
+    WRITE_ONCE(i->seq, i->seq + 1);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&i->on, on, __ATOMIC_RELAXED);
-    __atomic_store_n(&i->addr, addr, __ATOMIC_RELAXED);
-    __atomic_store_n(&i->data, data, __ATOMIC_RELAXED);
+    WRITE_ONCE(i->on, on);
+    WRITE_ONCE(i->addr, addr);
+    WRITE_ONCE(i->data, data);
     __atomic_store_n(&i->seq, i->seq + 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&h->lock);
 }

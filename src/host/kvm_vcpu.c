@@ -162,7 +162,7 @@ size_t kvm_vcpu_last(const struct vcpu *base, struct vcpu_exit *out, size_t max)
 
 uint64_t kvm_vcpu_exits(const struct vcpu *v)
 {
-    return __atomic_load_n(&kvm_vcpu_of(v)->exits, __ATOMIC_RELAXED);
+    return READ_ONCE(kvm_vcpu_of(v)->exits);
 }
 
 /* --- exits --- */
@@ -419,10 +419,11 @@ static bool kvm_vcpu_interrupted(struct kvm_vcpu *v, int code)
  * memory within a union that is there in any case, so this costs a few stores. */
 static void kvm_vcpu_note(struct kvm_vcpu *v, const struct kvm_run *run)
 {
-    size_t at = v->exits++ % KVM_LAST;
+    size_t at = v->exits % KVM_LAST;
 
     v->last[at].reason = run->exit_reason;
     v->last[at].addr = run->exit_reason == KVM_EXIT_IO ? run->io.port : run->mmio.phys_addr;
+    WRITE_ONCE(v->exits, v->exits + 1); /* kvm_vcpu_exits() looks on */
     if (v->before)
         kvm_state_keep(v);
 }
@@ -445,11 +446,11 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
 
     run->kvm_valid_regs = wanted;
     for (;;) {
-        if (__atomic_load_n(&v->stop, __ATOMIC_RELAXED)) {
+        if (READ_ONCE(v->stop)) {
             __atomic_store_n(&v->stop, false, __ATOMIC_SEQ_CST);
             return 0;
         }
-        if (__atomic_load_n(&v->attend, __ATOMIC_RELAXED)) {
+        if (READ_ONCE(v->attend)) {
             __atomic_store_n(&v->attend, false, __ATOMIC_SEQ_CST);
             if (s->attend)
                 s->attend(s->arg, base);

@@ -250,7 +250,7 @@ static void machine_tell(struct machine *m, enum told what, unsigned value, cons
     if (!n)
         abort();
     *n = (struct notice){.m = m, .what = what, .value = value};
-    n->life = __atomic_load_n(&m->reset_count, __ATOMIC_RELAXED);
+    n->life = READ_ONCE(m->reset_count);
     snprintf(n->text, sizeof(n->text), "%s", text ? text : "");
     loop_post(m->loop, machine_told, n);
 }

@@ -18,7 +18,7 @@ void usage_count(struct usage *u, enum usage_kind kind, uint64_t number, enum ac
 
     for (unsigned i = 0; i < USAGE_SLOTS; i++) {
         unsigned s = (unsigned)((at >> 56) + i) % USAGE_SLOTS;
-        uint64_t have = __atomic_load_n(&u->slot[s].key, __ATOMIC_RELAXED);
+        uint64_t have = READ_ONCE(u->slot[s].key);
 
         if (have == 0 && __atomic_compare_exchange_n(&u->slot[s].key, &have, key, false,
                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))

@@ -65,8 +65,7 @@ static bool poll_look(struct poll_slot *s, uint64_t now)
     }
     if (s->since == 0)
         s->since = now;
-    if (shared_load32(__atomic_load_n(&s->word, __ATOMIC_RELAXED)) ==
-        __atomic_load_n(&s->seen, __ATOMIC_RELAXED)) {
+    if (shared_load32(READ_ONCE(s->word)) == READ_ONCE(s->seen)) {
         if (now - s->since < POLL_NS)
             return true;
         next = POLL_QUIET;
@@ -144,8 +143,8 @@ void poll_slot_put(struct poll_slot *s)
 void poll_arm(struct poll_slot *s, const void *word, uint32_t seen)
 {
     poll_disarm(s);
-    __atomic_store_n(&s->word, word, __ATOMIC_RELAXED);
-    __atomic_store_n(&s->seen, seen, __ATOMIC_RELAXED);
+    WRITE_ONCE(s->word, word);
+    WRITE_ONCE(s->seen, seen);
     __atomic_store_n(&s->state, POLL_ARMED, __ATOMIC_RELEASE);
     sem_post(&s->p->work);
 }

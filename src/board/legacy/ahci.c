@@ -386,7 +386,7 @@ static void ahci_reset(struct device *d)
     struct ahci *a = (struct ahci *)d;
 
     hba_reset(a);
-    __atomic_store_n(&a->used, false, __ATOMIC_RELAXED);
+    WRITE_ONCE(a->used, false);
 }
 
 static void ahci_destroy(struct device *d)
@@ -417,7 +417,7 @@ void ahci_detach(struct ahci *a, unsigned port)
 
 bool ahci_used(const struct ahci *a)
 {
-    return __atomic_load_n(&a->used, __ATOMIC_RELAXED);
+    return READ_ONCE(a->used);
 }
 
 void ahci_hide(struct ahci *a)

@@ -460,7 +460,7 @@ void ahci_command(struct ahci_unit *p, unsigned n)
     struct gmem *m = p->hba->pci.dev.env.mem;
     struct ahci_slot *s = &p->slot[n];
 
-    __atomic_store_n(&p->hba->used, true, __ATOMIC_RELAXED);
+    WRITE_ONCE(p->hba->used, true);
     s->busy = true;
     s->life = p->life;
     s->pio = s->packet = s->queued = false;

@@ -55,7 +55,7 @@ static void channel_unlock(struct vmbus_channel *c)
 static void channel_interrupt(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
-    uint32_t vp = __atomic_load_n(&c->target_vp, __ATOMIC_RELAXED);
+    uint32_t vp = READ_ONCE(c->target_vp);
     uint8_t *page;
 
     if (vp == VMBUS_NO_INTERRUPTS)

@@ -256,7 +256,7 @@ static void on_capabilities(struct dynmem *d, const uint8_t *p, size_t n)
     }
     send_accept(d, DM_CAPABILITIES_RESPONSE, d->version != 0);
     if (d->version && d->state == DM_NONE) {
-        uint64_t id = __atomic_load_n(&d->b->synic->os_id, __ATOMIC_RELAXED);
+        uint64_t id = READ_ONCE(d->b->synic->os_id);
 
         d->state = DM_READY;
         d->ready = identity_is_windows(id) ? loop_now(d->b->loop) + DYNMEM_START_NS : 0;

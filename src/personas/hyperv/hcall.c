@@ -54,7 +54,7 @@ static enum hv_status hypercall_post(struct vmbus *b, uint32_t conn, bool is_sig
         return HV_STATUS_INSUFFICIENT_BUFFERS;
     }
     *k = (struct posted){.b = b, .conn = conn, .is_signal = is_signal, .size = n};
-    k->life = __atomic_load_n(&b->life, __ATOMIC_RELAXED);
+    k->life = READ_ONCE(b->life);
     if (n)
         memcpy(k->payload, payload, n);
     loop_post(b->loop, posted_run, k);

@@ -59,7 +59,7 @@ static void monitor_look(struct alarm *a)
 
 void monitor_contact(struct vmbus *b, const struct vmbus_channel_initiate_contact *m)
 {
-    uint64_t id = __atomic_load_n(&b->synic->os_id, __ATOMIC_RELAXED);
+    uint64_t id = READ_ONCE(b->synic->os_id);
 
     b->monitor.fire = monitor_look;
     b->monitor_page = identity_needs_monitors(id) ? le64_get(m->monitor_page2) & HV_PAGE_MASK : 0;

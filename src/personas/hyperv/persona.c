@@ -573,7 +573,7 @@ static int hyperv_copy(struct persona *p, int fd, const char *to, struct err *e)
 static void hyperv_describe(struct persona *p, struct dump *out)
 {
     struct hyperv *v = hyperv_of(p);
-    uint64_t id = __atomic_load_n(&v->bus->synic->os_id, __ATOMIC_RELAXED);
+    uint64_t id = READ_ONCE(v->bus->synic->os_id);
     char text[96];
 
     dump_add(out, "release", "Hyper-V %s", v->id->name);

@@ -242,7 +242,7 @@ void synic_changed(struct synic *s, struct vcpu *v, const struct host_event_info
     __atomic_store_n(&vp->messages, messages, __ATOMIC_RELEASE);
     __atomic_store_n(&vp->events, events, __ATOMIC_RELEASE);
     if (s->host->ops->vcpu_get_msr(v, HV_X64_MSR_GUEST_OS_ID, &id) == 0)
-        __atomic_store_n(&s->os_id, id, __ATOMIC_RELAXED);
+        WRITE_ONCE(s->os_id, id);
     if (messages)
         loop_ask(s->loop, &s->pump);
 }

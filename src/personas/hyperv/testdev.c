@@ -214,7 +214,7 @@ static void job_posted(void *arg)
 {
     struct job *j = arg;
 
-    if (j->life == __atomic_load_n(&j->t->life, __ATOMIC_RELAXED))
+    if (j->life == READ_ONCE(j->t->life))
         job_run(j->t, j);
     free(j);
 }
@@ -229,7 +229,7 @@ static bool job_post(struct hvtest *t, const struct job *k)
         return false;
     *j = *k;
     j->t = t;
-    j->life = __atomic_load_n(&t->life, __ATOMIC_RELAXED);
+    j->life = READ_ONCE(t->life);
     loop_post(t->d.env.loop, job_posted, j);
     return true;
 }

@@ -443,7 +443,7 @@ static void on_modify(struct vmbus *b, const struct vmbus_channel_pair *m)
     };
 
     if (c && c->open && le32_get(m->second) < b->synic->cpus)
-        __atomic_store_n(&c->target_vp, le32_get(m->second), __ATOMIC_RELAXED);
+        WRITE_ONCE(c->target_vp, le32_get(m->second));
     else
         r.second = le32_of(STATUS_INVALID_PARAMETER);
     if (b->version >= VERSION_WIN10_V5_3)

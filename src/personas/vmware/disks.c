@@ -61,8 +61,8 @@ static void driven(void *arg)
 
 void vmware_faces_reset(struct vmware *w)
 {
-    __atomic_store_n(&w->met, false, __ATOMIC_RELAXED);
-    __atomic_store_n(&w->drivers, 0, __ATOMIC_RELAXED);
+    WRITE_ONCE(w->met, false);
+    WRITE_ONCE(w->drivers, 0);
 }
 
 /* --- adapters --- */

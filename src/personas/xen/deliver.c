@@ -47,12 +47,16 @@ void xen_deliver(void *arg, unsigned cpu)
     struct xen *x = arg;
     struct xen_vcpu *c = &x->vcpu[cpu];
     struct irq *line = __atomic_load_n(&x->callback_line, __ATOMIC_ACQUIRE);
+    uint8_t own = READ_ONCE(c->upcall_vector), eoi = READ_ONCE(c->auto_eoi);
+    uint8_t all = READ_ONCE(x->callback_vector);
 
-    if (c->upcall_vector || (c->auto_eoi && c->auto_eoi == x->callback_vector)) {
-        c->undelivered = !inject(x, cpu, c->upcall_vector ? c->upcall_vector : c->auto_eoi);
-        if (c->undelivered)
+    if (own || (eoi && eoi == all)) {
+        bool taken = inject(x, cpu, own ? own : eoi);
+
+        WRITE_ONCE(c->undelivered, !taken);
+        if (!taken)
             again_later(x);
-    } else if (x->callback_vector) {
+    } else if (all) {
         /* The kernel looks at what is pending whenever the vCPU enters; else its APIC is made ready
          * first, and then this is called again. */
         if (c->v)
@@ -67,7 +71,7 @@ static void xen_redeliver(struct alarm *a)
     struct xen *x = container_of(a, struct xen, redeliver);
 
     for (unsigned cpu = 0; cpu < x->p.env.cpus; cpu++) {
-        if (x->vcpu[cpu].undelivered && evtchn_upcall_pending(x->ev, cpu))
+        if (READ_ONCE(x->vcpu[cpu].undelivered) && evtchn_upcall_pending(x->ev, cpu))
             xen_deliver(x, cpu);
     }
 }
@@ -101,13 +105,14 @@ static void line_take(struct task *t)
 {
     struct xen *x = container_of(t, struct xen, take_line);
     struct irqs *irqs = x->p.env.dev.irqs;
+    unsigned gsi = READ_ONCE(x->callback_gsi);
     struct irq *line;
     struct err e;
 
     line_drop(x);
-    if (x->callback_gsi == 0)
+    if (gsi == 0)
         return;
-    if (irqs->ops->line(irqs, x->callback_gsi, acked, x, &line, &e) < 0) {
+    if (irqs->ops->line(irqs, gsi, acked, x, &line, &e) < 0) {
         log_line(LOG_WARN, "xen", "no interrupt line for the callback: %s", e.msg);
         return;
     }
@@ -120,7 +125,7 @@ bool xen_upcall_vectors(const struct xen *x)
 {
     /* A crash kernel may have another vCPU than the first. */
     for (unsigned i = 0; i < x->p.env.cpus; i++) {
-        if (x->vcpu[i].upcall_vector)
+        if (READ_ONCE(x->vcpu[i].upcall_vector))
             return true;
     }
     return false;
@@ -129,7 +134,7 @@ bool xen_upcall_vectors(const struct xen *x)
 /* Who delivers: the kernel does when it is by vectors. */
 static void vectored(struct xen *x, struct vcpu *v)
 {
-    evtchn_set_vectored(x->ev, xen_upcall_vectors(x) || x->callback_vector);
+    evtchn_set_vectored(x->ev, xen_upcall_vectors(x) || READ_ONCE(x->callback_vector));
     for (unsigned i = 0; i < x->p.env.cpus; i++)
         xen_kernel_changed(x, v, i);
 }
@@ -141,7 +146,7 @@ long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t 
     if (vector < 16)
         return -EINVAL;
     first = !xen_upcall_vectors(x);
-    x->vcpu[cpu].upcall_vector = vector;
+    WRITE_ONCE(x->vcpu[cpu].upcall_vector, vector);
     if (first)
         vectored(x, v);
     else
@@ -157,7 +162,7 @@ static long set_vector(struct xen *x, struct vcpu *v, uint64_t vector)
         return -EINVAL;
     if (x->kernel_events && v->host->ops->xen->vector(v->host, (uint8_t)vector) < 0)
         return -EINVAL;
-    x->callback_vector = (uint8_t)vector;
+    WRITE_ONCE(x->callback_vector, (uint8_t)vector);
     xen_auto_eoi(x, v);
     for (unsigned i = 0; i < x->p.env.cpus; i++) {
         if (i != v->index && x->vcpu[i].v)
@@ -186,10 +191,10 @@ long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via)
     if (type == VIA_VECTOR)
         rc = set_vector(x, v, via & 0xffffffff);
     else
-        x->callback_vector = 0;
+        WRITE_ONCE(x->callback_vector, 0);
     if (rc < 0)
         return rc;
-    x->callback_gsi = gsi;
+    WRITE_ONCE(x->callback_gsi, gsi);
     vectored(x, v);
     loop_ask(x->p.env.dev.loop, &x->take_line);
     return 0;

@@ -120,7 +120,7 @@ static long version(struct xen *x, struct vcpu *v, bool longmode, unsigned cmd, 
 static void timers_changed(struct xen *x, struct vcpu *v)
 {
     for (unsigned i = 0; i < x->p.env.cpus; i++) {
-        if (x->kernel_events && evtchn_timer_port(x->ev, i) != x->vcpu[i].told.timer)
+        if (x->kernel_events && evtchn_timer_port(x->ev, i) != READ_ONCE(x->vcpu[i].told.timer))
             xen_kernel_changed(x, v, i);
     }
 }
@@ -366,7 +366,7 @@ long xen_hypercall(struct xen *x, struct vcpu *v, bool longmode, unsigned nr, co
     __atomic_add_fetch(nr < XEN_HCALLS ? &x->hcalls[nr] : &x->unknown_hcalls, 1, __ATOMIC_RELAXED);
     if (rc < 0 && nr < XEN_HCALLS) {
         __atomic_add_fetch(&x->hcall_errors[nr], 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&x->hcall_error[nr], (int)rc, __ATOMIC_RELAXED);
+        WRITE_ONCE(x->hcall_error[nr], (int)rc);
     }
     return rc;
 }

@@ -27,7 +27,7 @@ static struct host_xen_vcpu wanted(struct xen *x, unsigned cpu)
     struct host_xen_vcpu s = {.info = HOST_XEN_NOWHERE,
                               .runstate = x->vcpu[cpu].runstate,
                               .timer = evtchn_timer_port(x->ev, cpu),
-                              .vector = x->vcpu[cpu].upcall_vector};
+                              .vector = READ_ONCE(x->vcpu[cpu].upcall_vector)};
 
     (void)evtchn_vcpu_info(x->ev, cpu, &s.info);
     return s;
@@ -39,19 +39,28 @@ static bool same(const struct host_xen_vcpu *a, const struct host_xen_vcpu *b)
            a->vector == b->vector;
 }
 
+/* Of the timer's port others ask, too. */
+static void told(struct xen_vcpu *c, const struct host_xen_vcpu *s)
+{
+    c->told.info = s->info;
+    c->told.runstate = s->runstate;
+    c->told.vector = s->vector;
+    WRITE_ONCE(c->told.timer, s->timer);
+}
+
 void xen_auto_eoi(struct xen *x, struct vcpu *v)
 {
     struct xen_vcpu *c = &x->vcpu[v->index];
-    uint8_t vector = x->callback_vector;
+    uint8_t vector = READ_ONCE(x->callback_vector);
 
-    if (x->kernel_events || c->upcall_vector || !vector || c->auto_eoi == vector)
+    if (x->kernel_events || READ_ONCE(c->upcall_vector) || !vector || c->auto_eoi == vector)
         return;
     if (v->host->ops->vcpu_auto_eoi(v, vector) < 0) {
         log_line(LOG_WARN, "xen", "this KVM cannot deliver the callback vector to vCPU %u",
                  v->index);
         return;
     }
-    c->auto_eoi = vector;
+    WRITE_ONCE(c->auto_eoi, vector);
     if (evtchn_upcall_pending(x->ev, v->index))
         xen_deliver(x, v->index);
 }
@@ -77,7 +86,7 @@ void xen_kernel_attend(struct xen *x, struct vcpu *v)
             return;
         }
     }
-    c->told = s;
+    told(c, &s);
     if (moved && s.info != HOST_XEN_NOWHERE)
         evtchn_poke(x->ev, v->index);
 }
@@ -98,7 +107,7 @@ void xen_kernel_reset(struct xen *x)
         struct xen_vcpu *c = &x->vcpu[i];
 
         c->runstate = HOST_XEN_NOWHERE;
-        c->told = (struct host_xen_vcpu){HOST_XEN_NOWHERE, HOST_XEN_NOWHERE, 0, 0};
+        told(c, &(struct host_xen_vcpu){HOST_XEN_NOWHERE, HOST_XEN_NOWHERE, 0, 0});
         if (x->kernel_events && c->v && kernel(x)->vcpu(c->v, &c->told) < 0)
             log_line(LOG_WARN, "xen", "KVM does not forget the state of vCPU %u", i);
     }
