@@ -676,8 +676,7 @@ void board_each(struct board *b, void (*fn)(void *arg, struct device *d), void *
 
 static void board_describe_one(void *arg, struct device *d)
 {
-    if (d->ops->describe)
-        d->ops->describe(d, arg);
+    device_describe(d, arg);
 }
 
 void board_describe(struct board *b, struct dump *out)

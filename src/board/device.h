@@ -40,7 +40,8 @@ struct device_ops {
      * the call; bits above size are ignored. */
     void (*io)(struct device *d, unsigned region, uint64_t off, unsigned size, enum access dir,
                uint64_t *val);
-    /* Facts for `info` and the support bundle, as "key value" lines. May be NULL. */
+    /* Facts for `info` and the support bundle, as "key value" lines; under d's lock, on the loop.
+     * May be NULL. See device_describe(). */
     void (*describe)(struct device *d, struct dump *out);
 };
 
@@ -63,6 +64,15 @@ static inline void device_lock(struct device *d)
 static inline void device_unlock(struct device *d)
 {
     pthread_mutex_unlock(&d->lock);
+}
+
+static inline void device_describe(struct device *d, struct dump *out)
+{
+    if (!d->ops->describe)
+        return;
+    device_lock(d);
+    d->ops->describe(d, out);
+    device_unlock(d);
 }
 
 /* The guest did something that its own ABI forbids: counted, rate-limited, logged; never fatal.

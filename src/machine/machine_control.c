@@ -35,13 +35,12 @@ static void counting_add(struct dump *d, const char *key, const char *value)
 static void info_device(void *arg, struct device *d)
 {
     struct counting *c = arg;
-    uint64_t faults = __atomic_load_n(&d->fault_count, __ATOMIC_RELAXED);
+    uint64_t faults = READ_ONCE(d->fault_count);
 
     if (!d->ops->describe && faults == 0)
         return;
     c->to = info_part(c->info, "devices", d->env.id ? d->env.id : d->ops->name, d->ops->name);
-    if (d->ops->describe)
-        d->ops->describe(d, &c->dump);
+    device_describe(d, &c->dump);
     if (faults)
         dump_add(c->to, "guest faults", "%llu", (unsigned long long)faults);
 }

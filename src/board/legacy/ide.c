@@ -496,7 +496,6 @@ static void ide_describe(struct device *d, struct dump *out)
     static const char *const what[] = {"nothing", "disk", "CD-ROM drive"};
     struct ide *i = (struct ide *)d;
 
-    device_lock(d);
     for (unsigned n = 0; n < IDE_UNITS; n++) {
         const struct ide_unit *u = &i->channel[n / 2].unit[n % 2];
         char key[32];
@@ -504,7 +503,6 @@ static void ide_describe(struct device *d, struct dump *out)
         snprintf(key, sizeof(key), "ide.unit%u", n);
         dump_add(out, key, "%s%s", what[u->kind], u->hidden ? ", unplugged by the guest" : "");
     }
-    device_unlock(d);
 }
 
 static const struct device_ops ide_ops = {

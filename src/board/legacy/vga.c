@@ -387,13 +387,11 @@ static void vga_describe(struct device *d, struct dump *out)
     struct vga *v = (struct vga *)d;
     const uint16_t *r = v->s.dispi;
 
-    device_lock(d);
     if (vga_dispi_on(&v->s))
         dump_add(out, "vga.mode", "%ux%u, %u bits", r[VBE_DISPI_INDEX_XRES],
                  r[VBE_DISPI_INDEX_YRES], r[VBE_DISPI_INDEX_BPP]);
     else
         dump_add(out, "vga.mode", "%s", v->s.gr[GR_MISC] & 1 ? "VGA graphics" : "text");
-    device_unlock(d);
 }
 
 static const struct device_ops vga_ops = {

@@ -365,7 +365,6 @@ void virtio_device_describe(struct device *d, struct dump *out)
 {
     struct virtio *v = virtio_of(d);
 
-    device_lock(d);
     dump_add(out, "driver", "%s%s, status %#x, features %#llx",
              v->running  ? "running"
              : v->status ? "stopped"
@@ -383,7 +382,6 @@ void virtio_device_describe(struct device *d, struct dump *out)
     }
     if (v->cls->describe)
         v->cls->describe(v, out);
-    device_unlock(d);
 }
 
 static int queue_init(struct virtio *v, unsigned i, uint16_t size, struct err *e)

@@ -318,13 +318,11 @@ static void svga_describe(struct device *d, struct dump *out)
 {
     struct svga *v = of(d);
 
-    device_lock(d);
     if (v->s.enable & SVGA_REG_ENABLE_ENABLE)
         dump_add(out, "mode", "%ux%u, %u bits", v->s.width, v->s.height, v->s.bpp);
     else
         dump_add(out, "mode", "off");
     dump_add(out, "commands", "%llu", (unsigned long long)v->commands);
-    device_unlock(d);
 }
 
 static const struct device_ops svga_ops = {

@@ -66,7 +66,7 @@ static void info_shows_it_as_a_guid_is_written(void **state)
     struct dump out = {.add = keep};
 
     (void)state;
-    genid->ops->describe(genid, &out);
+    device_describe(genid, &out);
     assert_string_equal(said, "564d1783-7992-525d-7e16-329b20a5b243");
 }
 

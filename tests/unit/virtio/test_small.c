@@ -346,7 +346,7 @@ static void statistics_are_read_and_asked_for_again(void **state)
     fake_env_run(&g.f);
     assert_false(guest_used(&g, 2, &id, &len)); /* held */
     facts[0] = 0;
-    pci_at(g.f.env.pci, g.devfn)->dev.ops->describe(&pci_at(g.f.env.pci, g.devfn)->dev, &out);
+    device_describe(&pci_at(g.f.env.pci, g.devfn)->dev, &out);
     assert_non_null(strstr(facts, "free memory=12345;"));
     assert_non_null(strstr(facts, "queue 0=128 entries, split, 0 in flight, doorbell "));
     assert_non_null(strstr(facts, "queue 2=128 entries, split, 1 in flight, doorbell "));
