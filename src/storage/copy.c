@@ -190,7 +190,7 @@ static bool share_range(struct copier *k, const struct run *r, struct disk *file
         return false;
     if (ioctl(file_fd(file), FICLONERANGE, &x) == 0)
         return true;
-    __atomic_store_n(&k->share, false, __ATOMIC_RELAXED);
+    WRITE_ONCE(k->share, false);
     return false;
 }
 
@@ -282,8 +282,8 @@ static bool sharable(const struct copier *k, const struct run *r)
 {
     uint64_t unit = k->map ? k->map->cluster : PAGE;
 
-    return __atomic_load_n(&k->share, __ATOMIC_RELAXED) && r->file && r->len >= SHARE_MIN &&
-           (r->off | r->len) % unit == 0 && r->file_off % PAGE == 0;
+    return READ_ONCE(k->share) && r->file && r->len >= SHARE_MIN && (r->off | r->len) % unit == 0 &&
+           r->file_off % PAGE == 0;
 }
 
 /* Fills the part of x that the source has, read by parts. */
@@ -358,8 +358,7 @@ static int reach(const struct piece *x)
 {
     uint64_t end = x->at + x->len;
 
-    if (!x->fresh || !x->file->shape.grows ||
-        __atomic_load_n(&x->file->shape.bytes, __ATOMIC_RELAXED) >= end)
+    if (!x->fresh || !x->file->shape.grows || disk_bytes(x->file) >= end)
         return 0;
     return disk_zero(x->file, end - 1, 1, false);
 }

@@ -41,7 +41,7 @@ struct disk_req {
     int res;
 };
 
-/* Constant while the disk is open. */
+/* Constant while the disk is open, but for the bytes of one that grows: see disk_bytes(). */
 struct disk_shape {
     uint64_t bytes;
     uint32_t logical, physical; /* block sizes */
@@ -108,6 +108,13 @@ struct disk {
     struct disk_req *late_head, **late_tail;
     struct disk_async *async; /* completions from worker threads; made when first needed */
 };
+
+/* Its size. A host file below a format grows while others write to it: whoever asks from a thread
+ * that does not keep them out gets a size that it had. Any thread. */
+static inline uint64_t disk_bytes(const struct disk *d)
+{
+    return READ_ONCE(d->shape.bytes);
+}
 
 /* Checks range, alignment to the logical block and readonly (-EINVAL, -EROFS) and hands r on. The
  * error also comes by done(), from the loop. */

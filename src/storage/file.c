@@ -49,15 +49,10 @@ static struct file *file_of(struct disk *d)
     return container_of(d, struct file, d);
 }
 
-static uint64_t size_of(const struct file *f)
-{
-    return __atomic_load_n(&f->d.shape.bytes, __ATOMIC_RELAXED);
-}
-
 /* The file now reaches at least to `end`. */
 static void grown(struct file *f, uint64_t end)
 {
-    uint64_t old = size_of(f);
+    uint64_t old = disk_bytes(&f->d);
 
     while (f->d.shape.grows && old < end &&
            !__atomic_compare_exchange_n(&f->d.shape.bytes, &old, end, false, __ATOMIC_RELAXED,
@@ -159,7 +154,7 @@ static bool unsupported(int code)
 
 static int zero(struct file *f, const struct disk_req *r)
 {
-    uint64_t end = r->off + r->len, size = size_of(f), inside = 0;
+    uint64_t end = r->off + r->len, size = disk_bytes(&f->d), inside = 0;
     int mode = r->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
     int rc = 0;
 
@@ -178,7 +173,7 @@ static int trim(struct file *f, const struct disk_req *r)
 {
     int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
-    if (r->off >= size_of(f))
+    if (r->off >= disk_bytes(&f->d))
         return 0;
     if (fallocate(f->fd, mode, (off_t)r->off, (off_t)r->len) < 0 && !unsupported(errno))
         return -errno;
@@ -487,7 +482,7 @@ int file_resize(struct disk *d, uint64_t bytes)
         return -ENOTSUP;
     if (ftruncate(f->fd, (off_t)bytes) < 0)
         return -errno;
-    __atomic_store_n(&d->shape.bytes, bytes, __ATOMIC_RELAXED);
+    WRITE_ONCE(d->shape.bytes, bytes);
     return 0;
 }
 

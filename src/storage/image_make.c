@@ -15,7 +15,7 @@ static int clear_device(const struct format_ops *f, const struct image_make *k, 
                         struct err *e)
 {
     bool raw = !strcmp(f->name, "raw");
-    uint64_t n = file->shape.bytes;
+    uint64_t n = disk_bytes(file);
     int rc;
 
     if (!raw && strcmp(f->name, "qcow2") != 0)

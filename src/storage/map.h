@@ -188,7 +188,7 @@ void meta_forget(struct map *m, struct disk *file, uint64_t off, uint64_t len);
 /* --- the page cache itself, for map.c --- */
 MUST int meta_create(struct meta **out);
 void meta_destroy(struct meta *c);
-bool meta_full(const struct meta *c); /* so many changes that a flush is due */
+bool meta_full(const struct meta *c); /* so many changes that a flush is due; any thread */
 bool meta_clean(const struct meta *c);
 /* Changed pages that make meta_full(), if fewer than the usual number. */
 void meta_limit(struct meta *c, size_t pages);

@@ -101,7 +101,7 @@ int map_alloc(struct map *m, uint64_t len, uint64_t align, struct piece *x)
         return 0;
     }
     x->at = align_up(m->end, align);
-    if (x->at + len > (m->file->shape.grows ? INT64_MAX : m->file->shape.bytes))
+    if (x->at + len > (m->file->shape.grows ? INT64_MAX : disk_bytes(m->file)))
         return -ENOSPC;
     x->fresh = m->file->shape.grows && x->at >= m->virgin;
     m->end = x->at + len;
@@ -212,7 +212,7 @@ static int sync_file(struct disk *file)
 
     for (unsigned op = DISK_WRITE; op < ARRAY_SIZE(file->stats.ops); op++) {
         if (op != DISK_FLUSH)
-            changes += __atomic_load_n(&file->stats.ops[op], __ATOMIC_RELAXED);
+            changes += READ_ONCE(file->stats.ops[op]);
     }
     if (changes == file->synced)
         return 0;

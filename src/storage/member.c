@@ -25,7 +25,7 @@ static bool ends(const char *name, const char *suffix)
 
 static bool first_header(struct disk *file, uint8_t *head)
 {
-    return file->shape.bytes >= TAR_BLOCK && disk_read(file, 0, head, TAR_BLOCK) == 0 &&
+    return disk_bytes(file) >= TAR_BLOCK && disk_read(file, 0, head, TAR_BLOCK) == 0 &&
            tar_probe(head, TAR_BLOCK);
 }
 

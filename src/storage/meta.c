@@ -30,7 +30,8 @@ struct page {
 struct meta {
     struct page *bucket[META_BUCKETS];
     struct page *newest, *oldest;
-    size_t pages, dirty, dirty_max;
+    size_t pages, dirty_max;
+    size_t dirty; /* changed under the map's lock; others ask meta_full() */
 };
 
 int meta_create(struct meta **out)
@@ -58,14 +59,24 @@ void meta_destroy(struct meta *c)
     free(c);
 }
 
+static size_t dirty_now(const struct meta *c)
+{
+    return READ_ONCE(c->dirty);
+}
+
+static void dirty_set(struct meta *c, size_t n)
+{
+    WRITE_ONCE(c->dirty, n);
+}
+
 bool meta_full(const struct meta *c)
 {
-    return c->dirty >= c->dirty_max;
+    return dirty_now(c) >= c->dirty_max;
 }
 
 bool meta_clean(const struct meta *c)
 {
-    return c->dirty == 0;
+    return dirty_now(c) == 0;
 }
 
 static struct page **slot(struct meta *c, const struct disk *file, uint64_t off)
@@ -143,7 +154,7 @@ static int load(struct map *m, struct disk *file, uint64_t off, bool wait, bool 
     if (!p)
         return -ENOMEM;
     if (read) {
-        uint64_t size = file->shape.bytes;
+        uint64_t size = disk_bytes(file);
         size_t n = off < size ? min_u64(META_PAGE, size - off) : 0;
 
         memset(p->data + n, 0, META_PAGE - n);
@@ -174,7 +185,7 @@ int meta_get(struct map *m, struct disk *file, uint64_t off, bool wait, uint8_t 
 static void mark(struct meta *c, struct page *p, uint64_t from, uint64_t to, unsigned phase)
 {
     if (!p->dirty)
-        c->dirty++;
+        dirty_set(c, c->dirty + 1);
     for (uint64_t i = from / META_SECTOR; i <= (to - 1) / META_SECTOR; i++) {
         if (!(p->dirty >> i & 1))
             p->phase[i] = (uint8_t)phase;
@@ -229,7 +240,7 @@ void meta_forget(struct map *m, struct disk *file, uint64_t off, uint64_t len)
             for (uint64_t i = in / META_SECTOR; i < (in + n) / META_SECTOR; i++)
                 p->dirty &= (uint8_t) ~(1u << i);
             if (!p->dirty)
-                m->meta->dirty--;
+                dirty_set(m->meta, m->meta->dirty - 1);
         }
         off += n;
     }
@@ -286,6 +297,6 @@ int meta_stage(struct map *m)
     }
     for (struct page *p = m->meta->oldest; p; p = p->newer)
         p->dirty = 0;
-    m->meta->dirty = 0;
+    dirty_set(m->meta, 0);
     return 0;
 }

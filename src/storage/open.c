@@ -100,7 +100,7 @@ static struct foreign foreign(const uint8_t *head, size_t n, const uint8_t *tail
 static int probe(struct disk *file, const char *path, const struct format_ops **out, struct err *e)
 {
     uint8_t head[PROBE_HEAD], tail[PROBE_TAIL];
-    uint64_t size = file->shape.bytes;
+    uint64_t size = disk_bytes(file);
     size_t n = min_u64(size, sizeof(head)), tn = min_u64(size, sizeof(tail));
     struct foreign x;
     int best = 0, rc;
@@ -163,7 +163,7 @@ int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l, 
 {
     const struct format_ops *f;
     struct disk *d = file;
-    int rc = file->shape.bytes == 0 ? empty(c, e) : format_choose(file, c, &f, e);
+    int rc = disk_bytes(file) == 0 ? empty(c, e) : format_choose(file, c, &f, e);
 
     if (rc == 0)
         rc = f->open(file, c, l, &d, e);

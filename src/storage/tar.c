@@ -15,7 +15,7 @@ enum { PAX_MAX = 64 * 1024 };
 
 static int get(struct tar *t, uint64_t at, void *out, size_t n)
 {
-    uint64_t size = t->file->shape.bytes;
+    uint64_t size = disk_bytes(t->file);
     int rc;
 
     if (!range_in(at, n, size))
@@ -156,7 +156,7 @@ static int read_about(struct tar *t, char type, uint64_t at, uint64_t size, stru
 
     if (type == TAR_PAX_ALL || type == TAR_GNU_LINK)
         return 0;
-    if (size > PAX_MAX || !range_in(at, size, t->file->shape.bytes))
+    if (size > PAX_MAX || !range_in(at, size, disk_bytes(t->file)))
         return -EINVAL;
     text = malloc(size + 1);
     if (!text)
@@ -201,7 +201,7 @@ static int fill(struct tar *t, const struct tar_header *h, const struct about *a
     x->file = has_bytes(h->typeflag) && !x->sparse;
     x->at = t->pos + TAR_BLOCK;
     x->size = size;
-    if (!range_in(x->at, size, t->file->shape.bytes))
+    if (!range_in(x->at, size, disk_bytes(t->file)))
         return -EINVAL;
     t->pos = x->at + align_up(size, TAR_BLOCK);
     return 1;
@@ -216,7 +216,7 @@ int tar_next(struct tar *t, struct tar_member *x)
         uint64_t size;
         int rc;
 
-        if (t->pos >= t->file->shape.bytes)
+        if (t->pos >= disk_bytes(t->file))
             return 0;
         rc = get(t, t->pos, &h, sizeof(h));
         if (rc < 0)
@@ -230,7 +230,7 @@ int tar_next(struct tar *t, struct tar_member *x)
         rc = read_about(t, h.typeflag, t->pos + TAR_BLOCK, size, &a);
         if (rc < 0)
             return rc;
-        if (!range_in(t->pos + TAR_BLOCK, size, t->file->shape.bytes))
+        if (!range_in(t->pos + TAR_BLOCK, size, disk_bytes(t->file)))
             return -EINVAL;
         t->pos += TAR_BLOCK + align_up(size, TAR_BLOCK);
     }

@@ -145,7 +145,7 @@ int slice_create(struct disk *file, uint64_t at, uint64_t len, struct loop *l, s
 {
     struct slice *s;
 
-    if (!range_in(at, len, file->shape.bytes))
+    if (!range_in(at, len, disk_bytes(file)))
         return err_set(e, EINVAL, "a part of a file lies past the file's end");
     s = calloc(1, sizeof(*s));
     if (!s)

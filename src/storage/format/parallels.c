@@ -85,7 +85,7 @@ static int load(struct parallels *p, const struct disk_cfg *c, struct err *e)
     uint64_t sectors, entries, tracks;
     bool ext;
 
-    if (file->shape.bytes < sizeof(*h) || disk_read(file, 0, h, sizeof(*h)) < 0)
+    if (disk_bytes(file) < sizeof(*h) || disk_read(file, 0, h, sizeof(*h)) < 0)
         return bad(c, "it is shorter than its header", e);
     ext = memcmp(h->magic, PARALLELS_MAGIC_EXT, 16) == 0;
     if ((!ext && memcmp(h->magic, PARALLELS_MAGIC, 16) != 0) || le32_get(h->version) != 2)
@@ -95,7 +95,7 @@ static int load(struct parallels *p, const struct disk_cfg *c, struct err *e)
     sectors = ext ? le64_get(h->nb_sectors) : (uint32_t)le64_get(h->nb_sectors);
     if (tracks == 0 || tracks > TRACKS_MAX || sectors > INT64_MAX / DISK_SECTOR)
         return bad(c, "its header has impossible values", e);
-    if (entries * 4 > BAT_MAX || !range_in(sizeof(*h), entries * 4, file->shape.bytes))
+    if (entries * 4 > BAT_MAX || !range_in(sizeof(*h), entries * 4, disk_bytes(file)))
         return bad(c, "its block table is too large or lies outside the file", e);
     if (entries * tracks < sectors)
         return bad(c, "its block table is too short for its size", e);

@@ -68,7 +68,7 @@ static int load(struct qcow *q, const struct disk_cfg *c, struct err *e)
     unsigned shift;
     uint64_t l1;
 
-    if (file->shape.bytes < sizeof(*h) || disk_read(file, 0, h, sizeof(*h)) < 0 ||
+    if (disk_bytes(file) < sizeof(*h) || disk_read(file, 0, h, sizeof(*h)) < 0 ||
         be32_get(h->magic) != QCOW_MAGIC || be32_get(h->version) != 1)
         return bad(c, "it does not begin as one", e);
     if (be32_get(h->crypt_method))
@@ -89,7 +89,7 @@ static int load(struct qcow *q, const struct disk_cfg *c, struct err *e)
     q->t.m.cluster = q->t.m.grain = UINT64_C(1) << h->cluster_bits;
     if ((be64_get(h->size) & ((UINT64_C(1) << shift) - 1)) == 0)
         l1--;
-    if (l1 * 8 > L1_MAX || q->t.l1_off % 8 || !range_in(q->t.l1_off, l1 * 8, file->shape.bytes))
+    if (l1 * 8 > L1_MAX || q->t.l1_off % 8 || !range_in(q->t.l1_off, l1 * 8, disk_bytes(file)))
         return bad(c, "its table is too large or lies outside the file", e);
     if (be64_get(h->backing_file_offset)) {
         q->t.backing =

@@ -33,8 +33,7 @@ static int cannot(const struct disk_cfg *c, const char *what, struct err *e)
 /* A short text of the header; malloc'd. */
 static char *text_at(struct qcow2 *q, uint64_t off, uint32_t n)
 {
-    char *s =
-        n <= QCOW2_NAME_MAX && range_in(off, n, q->m.file->shape.bytes) ? malloc(n + 1) : NULL;
+    char *s = n <= QCOW2_NAME_MAX && range_in(off, n, disk_bytes(q->m.file)) ? malloc(n + 1) : NULL;
 
     if (s && disk_read(q->m.file, off, s, n) < 0) {
         free(s);
@@ -57,7 +56,7 @@ static int load_bitmaps(struct qcow2 *q, uint64_t off, uint32_t len)
     q->bitmaps = be32_get(x.nb_bitmaps);
     q->bitmaps_off = be64_get(x.bitmap_directory_offset);
     q->bitmaps_size = be64_get(x.bitmap_directory_size);
-    return range_in(q->bitmaps_off, q->bitmaps_size, q->m.file->shape.bytes) ? 0 : -EINVAL;
+    return range_in(q->bitmaps_off, q->bitmaps_size, disk_bytes(q->m.file)) ? 0 : -EINVAL;
 }
 
 static int load_extensions(struct qcow2 *q)
@@ -113,7 +112,7 @@ static int load_table(struct qcow2 *q, uint64_t off, uint64_t entries, uint64_t 
 static int load_header(struct qcow2 *q, const struct disk_cfg *c, struct err *e)
 {
     struct qcow2_header *h = &q->h;
-    uint64_t size = q->m.file->shape.bytes, incompat;
+    uint64_t size = disk_bytes(q->m.file), incompat;
     uint32_t version;
     int rc = disk_read(q->m.file, 0, h, sizeof(*h));
 
@@ -152,7 +151,7 @@ static int load_header(struct qcow2 *q, const struct disk_cfg *c, struct err *e)
 
 static bool table_fits(const struct qcow2 *q, uint64_t off, uint64_t bytes, uint64_t max)
 {
-    return bytes <= max && off % q->m.cluster == 0 && range_in(off, bytes, q->m.file->shape.bytes);
+    return bytes <= max && off % q->m.cluster == 0 && range_in(off, bytes, disk_bytes(q->m.file));
 }
 
 static int load_tables(struct qcow2 *q, const struct disk_cfg *c, struct err *e)
@@ -343,7 +342,7 @@ static int qcow2_open(struct disk *file, const struct disk_cfg *c, struct loop *
         free(q);
         return rc;
     }
-    q->m.end = q->m.virgin = align_up(file->shape.bytes, q->m.cluster);
+    q->m.end = q->m.virgin = align_up(disk_bytes(file), q->m.cluster);
     q->m.d.pack = (uint32_t)q->m.cluster;
     q->m.d.pack_levels = q->zstd ? PACK_ZSTD_LEVELS : PACK_DEFLATE_LEVELS;
     *out = &q->m.d;

@@ -108,7 +108,7 @@ static bool fits(const struct qcow2 *q, const struct qcow2_bitmap *b, uint64_t b
         return false;
     want = table_for(q, b, bytes);
     return n == table_for(q, b, q->m.d.shape.bytes) && table % q->m.cluster == 0 &&
-           range_in(table, n * 8, q->m.file->shape.bytes) && want > 0 &&
+           range_in(table, n * 8, disk_bytes(q->m.file)) && want > 0 &&
            max_u64(n, want) << q->cluster_bits <= DATA_MAX;
 }
 
@@ -190,7 +190,7 @@ static bool sound(const struct qcow2 *q, const uint8_t *table, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         uint64_t at = be64_at(table + i * 8) & QCOW2_OFFSET;
 
-        if (at % q->m.cluster || !range_in(at, q->m.cluster, q->m.file->shape.bytes))
+        if (at % q->m.cluster || !range_in(at, q->m.cluster, disk_bytes(q->m.file)))
             return false;
     }
     return true;

@@ -177,7 +177,7 @@ static int count_snapshot(void *arg, const struct qcow2_snap *s)
     int rc;
 
     if (s->l1_size * 8 > QCOW2_L1_MAX || s->l1_off % k->q->m.cluster ||
-        !range_in(s->l1_off, s->l1_size * 8, k->q->m.file->shape.bytes)) {
+        !range_in(s->l1_off, s->l1_size * 8, disk_bytes(k->q->m.file))) {
         wrong(k, false, "the L1 table of a snapshot lies outside the file", s->l1_off);
         return 0;
     }
@@ -469,7 +469,7 @@ int qcow2_check(struct disk *file, const struct disk_cfg *c, bool repair, struct
         free(q);
         return 0;
     }
-    k.clusters = (file->shape.bytes + q->m.cluster - 1) >> q->cluster_bits;
+    k.clusters = (disk_bytes(file) + q->m.cluster - 1) >> q->cluster_bits;
     k.leaves = (k.clusters + LEAF - 1) / LEAF;
     q->m.virgin = k.clusters << q->cluster_bits;
     k.leaf = k.leaves > (UINT64_C(1) << 22) ? NULL : calloc(k.leaves + 1, sizeof(uint32_t *));

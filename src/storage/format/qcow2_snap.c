@@ -16,7 +16,7 @@ static int read_text(struct qcow2 *q, uint64_t at, uint32_t n, char *out, size_t
 static int read_one(struct qcow2 *q, uint64_t *at, struct qcow2_snap *s)
 {
     struct qcow2_snapshot w;
-    uint64_t size = q->m.file->shape.bytes, from = *at, n;
+    uint64_t size = disk_bytes(q->m.file), from = *at, n;
     uint32_t extra, id, name;
     be64 more[2] = {0};
 

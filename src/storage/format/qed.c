@@ -48,7 +48,7 @@ static int load(struct qed *q, const struct disk_cfg *c, struct err *e)
     struct qed_header *h = &q->h;
     uint64_t cluster, table, entries, most;
 
-    if (file->shape.bytes < sizeof(*h) || disk_read(file, 0, h, sizeof(*h)) < 0 ||
+    if (disk_bytes(file) < sizeof(*h) || disk_read(file, 0, h, sizeof(*h)) < 0 ||
         le32_get(h->magic) != QED_MAGIC)
         return bad(c, "it does not begin as one", e);
     cluster = le32_get(h->cluster_size);
@@ -70,7 +70,7 @@ static int load(struct qed *q, const struct disk_cfg *c, struct err *e)
         most = INT64_MAX;
     if (le64_get(h->image_size) > min_u64(most, INT64_MAX) || le64_get(h->image_size) % DISK_SECTOR)
         return bad(c, "its size is impossible", e);
-    if (q->t.l1_off % cluster || !range_in(q->t.l1_off, cluster * table, file->shape.bytes))
+    if (q->t.l1_off % cluster || !range_in(q->t.l1_off, cluster * table, disk_bytes(file)))
         return bad(c, "its table lies outside the file", e);
     if (le64_get(h->features) & QED_F_BACKING_FILE) {
         q->t.backing = image_text(file, le32_get(h->backing_filename_offset),

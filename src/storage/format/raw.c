@@ -43,7 +43,7 @@ static int raw_create(struct disk *file, const struct image_make *k, struct err 
                         "a raw image has no parent; choose the format qcow2 or vhdx");
     if (file->shape.grows)
         rc = file_resize(file, k->bytes);
-    else if (k->bytes > file->shape.bytes)
+    else if (k->bytes > disk_bytes(file))
         rc = -ENOSPC;
     return rc < 0 ? err_set(e, -rc, "cannot make '%s' %llu bytes long: %s", k->path,
                             (unsigned long long)k->bytes, strerror(-rc))
@@ -57,7 +57,7 @@ static int device_resize(struct disk *d, uint64_t bytes, uint64_t there, struct 
         return err_exit(e, EX_USAGE_, ENOSPC,
                         "the block device has %llu bytes: make it larger first",
                         (unsigned long long)there);
-    __atomic_store_n(&d->shape.bytes, bytes, __ATOMIC_RELAXED);
+    WRITE_ONCE(d->shape.bytes, bytes);
     return 0;
 }
 

@@ -16,7 +16,7 @@ static struct two_level *up(struct map *m)
 
 char *image_text(struct disk *file, uint64_t off, uint64_t n)
 {
-    char *s = n && n <= TEXT_MAX && range_in(off, n, file->shape.bytes) ? malloc(n + 1) : NULL;
+    char *s = n && n <= TEXT_MAX && range_in(off, n, disk_bytes(file)) ? malloc(n + 1) : NULL;
 
     if (s && disk_read(file, off, s, n) < 0) {
         free(s);

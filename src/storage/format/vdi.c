@@ -177,7 +177,7 @@ static int bad(const char *path, const char *what, struct err *e)
 static int load_header(struct vdi *v, const char *path, struct err *e)
 {
     struct vdi_header *h = &v->h;
-    uint64_t size = v->m.file->shape.bytes, block;
+    uint64_t size = disk_bytes(v->m.file), block;
 
     if (disk_read(v->m.file, 0, h, sizeof(*h)) < 0)
         return err_set(e, EIO, "cannot read VDI image '%s'", path);
@@ -226,7 +226,7 @@ static int fill_pool(struct vdi *v, const uint8_t *used)
 /* How far the blocks in use go; none may lie further than the file could hold. */
 static int scan_map(struct vdi *v, const char *path, uint8_t **used, struct err *e)
 {
-    uint64_t size = v->m.file->shape.bytes;
+    uint64_t size = disk_bytes(v->m.file);
     uint64_t most = (size - min_u64(size, v->data_off)) / stride(v) + 2;
     uint8_t buf[4096];
 
@@ -527,7 +527,7 @@ struct vdi_uses {
 
 static int collect(struct vdi *v, bool repair, struct image_report *rep, struct vdi_uses *u)
 {
-    uint64_t size = v->m.file->shape.bytes;
+    uint64_t size = disk_bytes(v->m.file);
     uint8_t buf[4096];
     int rc = 0;
 
@@ -562,7 +562,7 @@ static int check_shared(struct vdi *v, bool repair, struct image_report *rep, st
 
     for (uint32_t i = 0; i < u->n && rc == 0; i++) {
         bool shared = i > 0 && u->v[i] >> 32 == place;
-        bool can = u->copied + stride(v) <= max_u64(v->m.file->shape.bytes, GiB);
+        bool can = u->copied + stride(v) <= max_u64(disk_bytes(v->m.file), GiB);
 
         place = u->v[i] >> 32;
         if (!shared)
@@ -606,7 +606,7 @@ static int check_dense(struct vdi *v, bool repair, struct image_report *rep, str
 
 static int check_end(struct vdi *v, bool repair, struct image_report *rep, uint64_t top)
 {
-    uint64_t end = v->data_off + top * stride(v), size = v->m.file->shape.bytes;
+    uint64_t end = v->data_off + top * stride(v), size = disk_bytes(v->m.file);
     int rc = 0;
 
     if (size > end) {

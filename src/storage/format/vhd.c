@@ -59,7 +59,7 @@ void vhd_seal_dynamic(struct vhd_dynamic *h)
 
 int vhd_read_footer(struct disk *file, struct vhd_footer *f, enum vhd_where *where)
 {
-    uint64_t size = file->shape.bytes;
+    uint64_t size = disk_bytes(file);
     int rc = size < sizeof(*f) ? -EINVAL : disk_read(file, size - sizeof(*f), f, sizeof(*f));
 
     if (rc < 0)
@@ -351,7 +351,7 @@ static int vhd_stage(struct map *m)
         return 0;
     v->tail_stale = false;
     rc = map_stage(m, 0, m->file, m->end, &v->footer, sizeof(v->footer));
-    if (rc == 0 && m->file->shape.bytes > m->end + sizeof(v->footer))
+    if (rc == 0 && disk_bytes(m->file) > m->end + sizeof(v->footer))
         rc = file_resize(m->file, m->end + sizeof(v->footer));
     return rc;
 }
@@ -382,7 +382,7 @@ static int bad(const struct disk_cfg *c, const char *what, struct err *e)
 
 static int read_dynamic(struct vhd *v, const struct disk_cfg *c, struct err *e)
 {
-    uint64_t at = be64_get(v->footer.data_offset), size = v->m.file->shape.bytes;
+    uint64_t at = be64_get(v->footer.data_offset), size = disk_bytes(v->m.file);
     struct vhd_dynamic *h = &v->dyn;
     uint32_t bs;
 
@@ -413,17 +413,17 @@ uint64_t vhd_tables_end(struct disk *file, const struct vhd_footer *f, const str
     uint64_t at = 0;
     uint8_t map[24];
 
-    if (range_in(end, sizeof(map), file->shape.bytes) &&
+    if (range_in(end, sizeof(map), disk_bytes(file)) &&
         disk_read(file, end, map, sizeof(map)) == 0 && memcmp(map, "tdbatmap", 8) == 0 &&
         !add_overflows(be64_at(map + 8), be32_at(map + 16) * UINT64_C(512), &at) &&
-        at <= file->shape.bytes)
+        at <= disk_bytes(file))
         end = max_u64(end + VHD_SECTOR, align_up(at, VHD_SECTOR));
     for (unsigned i = 0; i < 8; i++) {
         const struct vhd_locator *l = &h->locator[i];
 
         if (be32_get(l->platform_code) &&
             range_in(be64_get(l->platform_data_offset), be32_get(l->platform_data_length),
-                     file->shape.bytes))
+                     disk_bytes(file)))
             end = max_u64(
                 end, align_up(be64_get(l->platform_data_offset) + be32_get(l->platform_data_length),
                               VHD_SECTOR));
@@ -454,7 +454,7 @@ static int scan_table(struct vhd *v, const struct disk_cfg *c, struct err *e)
         i += n;
     }
     v->m.end = end;
-    v->m.virgin = max_u64(end, v->m.file->shape.bytes);
+    v->m.virgin = max_u64(end, disk_bytes(v->m.file));
     if ((uint64_t)used * v->m.cluster > v->m.d.shape.bytes)
         v->m.d.shape.bytes = min_u64((uint64_t)used * v->m.cluster,
                                      max_u64(v->m.d.shape.bytes, be64_get(v->footer.current_size)));
@@ -474,7 +474,7 @@ static int open_dynamic(struct vhd *v, const struct disk_cfg *c, enum vhd_where 
     if (rc == 0)
         rc = scan_table(v, c, e);
     v->tail_stale =
-        where != VHD_AT_END || v->m.file->shape.bytes != v->m.end + sizeof(struct vhd_footer);
+        where != VHD_AT_END || disk_bytes(v->m.file) != v->m.end + sizeof(struct vhd_footer);
     if (rc == 0 && v->type == VHD_DIFFERENCING)
         rc = vhd_open_parent(v, c, l, e);
     return rc;
@@ -502,7 +502,7 @@ static int vhd_open(struct disk *file, const struct disk_cfg *c, struct loop *l,
         .trims = v->type == VHD_DYNAMIC,
     };
     v->m.cluster = v->m.grain = VHD_SECTOR;
-    if (rc == 0 && v->type == VHD_FIXED && vhd_bytes(&v->footer) > file->shape.bytes)
+    if (rc == 0 && v->type == VHD_FIXED && vhd_bytes(&v->footer) > disk_bytes(file))
         rc = bad(c, "it is shorter than its footer says", e);
     else if (rc == 0 && (v->type == VHD_DYNAMIC || v->type == VHD_DIFFERENCING))
         rc = open_dynamic(v, c, where, l, e);

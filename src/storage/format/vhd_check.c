@@ -60,7 +60,7 @@ static int put_entry(struct vhd_checker *k, uint32_t i, uint32_t sector)
 static int mend_overlap(struct vhd_checker *k, uint32_t i)
 {
     uint64_t from = (uint64_t)be32_at(k->table + (size_t)i * 4) * VHD_SECTOR, to = k->end;
-    bool can = k->copied + k->block <= max_u64(k->file->shape.bytes, GiB);
+    bool can = k->copied + k->block <= max_u64(disk_bytes(k->file), GiB);
     int rc;
 
     report(k->rep, FINDING_ERROR, k->repair && can, "block %u shares space with another block", i);
@@ -88,7 +88,7 @@ static int check_places(struct vhd_checker *k)
 
         if (sector == VHD_UNUSED)
             continue;
-        if (at < k->file->shape.bytes && (at >= first || at + k->block <= k->bat)) {
+        if (at < disk_bytes(k->file) && (at >= first || at + k->block <= k->bat)) {
             k->used++;
             k->end = max_u64(k->end, at + k->block);
             continue;
@@ -112,7 +112,7 @@ static int check_overlaps(struct vhd_checker *k)
     for (uint32_t i = 0; i < k->entries && n < k->used; i++) {
         uint32_t sector = be32_at(k->table + (size_t)i * 4);
 
-        if (sector != VHD_UNUSED && (uint64_t)sector * VHD_SECTOR < k->file->shape.bytes)
+        if (sector != VHD_UNUSED && (uint64_t)sector * VHD_SECTOR < disk_bytes(k->file))
             v[n++] = (uint64_t)sector << 32 | i;
     }
     qsort(v, n, sizeof(*v), by_sector);
@@ -127,7 +127,7 @@ static int check_overlaps(struct vhd_checker *k)
 static int check_footers(struct vhd_checker *k, enum vhd_where where)
 {
     struct vhd_footer copy;
-    uint64_t at = k->file->shape.bytes - sizeof(copy);
+    uint64_t at = disk_bytes(k->file) - sizeof(copy);
     int rc = disk_read(k->file, 0, &copy, sizeof(copy));
     bool stale = where == VHD_AT_START, same = !memcmp(&copy, &k->footer, sizeof(copy));
     /* Less than a block is what Windows leaves, so that blocks begin where its sectors do. */
@@ -161,7 +161,7 @@ static bool check_header(struct vhd_checker *k)
     struct vhd_dynamic *h = &k->dyn;
     uint32_t bs;
 
-    if (!range_in(at, sizeof(*h), k->file->shape.bytes) ||
+    if (!range_in(at, sizeof(*h), disk_bytes(k->file)) ||
         disk_read(k->file, at, h, sizeof(*h)) < 0 || memcmp(h->cookie, "cxsparse", 8) != 0 ||
         be32_get(h->checksum) !=
             vhd_checksum(h, sizeof(*h), offsetof(struct vhd_dynamic, checksum))) {
@@ -173,7 +173,7 @@ static bool check_header(struct vhd_checker *k)
     k->entries = be32_get(h->max_table_entries);
     if (!is_pow2(bs) || bs < VHD_SECTOR * 8 || bs > VHD_BLOCK_MAX ||
         k->entries > vhd_entries_max(bs) ||
-        !range_in(k->bat, (uint64_t)k->entries * 4, k->file->shape.bytes)) {
+        !range_in(k->bat, (uint64_t)k->entries * 4, disk_bytes(k->file))) {
         report(k->rep, FINDING_ERROR, false, "the dynamic header has impossible values");
         return false;
     }
@@ -211,7 +211,7 @@ static int check_dynamic(struct vhd_checker *k, enum vhd_where where)
 static int mend_checksum(struct vhd_checker *k, bool *found)
 {
     struct vhd_footer *f = &k->footer, copy = {0};
-    uint64_t size = k->file->shape.bytes;
+    uint64_t size = disk_bytes(k->file);
     uint32_t type;
     int rc;
 
@@ -255,7 +255,7 @@ int vhd_check(struct disk *file, const struct disk_cfg *c, bool repair, struct i
     if (rc < 0 || !found || (rep->errors && !repair))
         return rc < 0 ? err_set(e, -rc, "cannot check '%s': %s", c->path, strerror(-rc)) : 0;
     type = be32_get(k.footer.disk_type);
-    if (type == VHD_FIXED && vhd_bytes(&k.footer) > file->shape.bytes)
+    if (type == VHD_FIXED && vhd_bytes(&k.footer) > disk_bytes(file))
         report(rep, FINDING_ERROR, false, "the file is shorter than its footer says");
     else if (type == VHD_DYNAMIC || type == VHD_DIFFERENCING)
         rc = check_dynamic(&k, where);

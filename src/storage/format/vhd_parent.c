@@ -28,7 +28,7 @@ static char *locator_name(struct vhd *v, uint32_t code)
         uint8_t raw[2048];
 
         if (be32_get(l->platform_code) != code || n == 0 || n > sizeof(raw) ||
-            !range_in(be64_get(l->platform_data_offset), n, v->m.file->shape.bytes) ||
+            !range_in(be64_get(l->platform_data_offset), n, disk_bytes(v->m.file)) ||
             disk_read(v->m.file, be64_get(l->platform_data_offset), raw, n) < 0)
             continue;
         return utf16_path(raw, n / 2, false);

@@ -365,7 +365,7 @@ static int add_log(struct vhdx *v)
     struct piece x;
     int rc = map_alloc(&v->m, MiB, MiB, &x);
 
-    if (rc == 0 && v->m.file->shape.bytes < v->m.end)
+    if (rc == 0 && disk_bytes(v->m.file) < v->m.end)
         rc = file_resize(v->m.file, v->m.end);
     v->h.log_offset = le64_of(x.at);
     v->h.log_length = le32_of(MiB);
@@ -391,7 +391,7 @@ static int vhdx_stage(struct map *m)
     struct vhdx *v = vhdx_of(m);
     int rc = 0;
 
-    if (m->file->shape.grows && m->file->shape.bytes < m->end)
+    if (m->file->shape.grows && disk_bytes(m->file) < m->end)
         rc = file_resize(m->file, m->end);
     v->flushed_end = m->end;
     return rc;
@@ -411,7 +411,7 @@ static int cut_end(struct vhdx *v)
             i++;
         }
     }
-    if (v->foreign || !v->m.file->shape.grows || v->m.file->shape.bytes <= v->m.end)
+    if (v->foreign || !v->m.file->shape.grows || disk_bytes(v->m.file) <= v->m.end)
         return 0;
     return file_resize(v->m.file, v->m.end);
 }

@@ -86,7 +86,7 @@ static int mend(struct checker *k, uint64_t index, uint64_t entry)
 
 static int check_place(struct checker *k, uint64_t index, uint64_t entry)
 {
-    uint64_t at = entry & VHDX_BAT_OFFSET, size = k->v.m.file->shape.bytes;
+    uint64_t at = entry & VHDX_BAT_OFFSET, size = disk_bytes(k->v.m.file);
     uint64_t len = is_bitmap(k, index) ? VHDX_BITMAP : vhdx_block(&k->v);
 
     if (at < MiB) {
@@ -162,7 +162,7 @@ static int copy_block(struct checker *k, uint64_t from, uint64_t to, uint64_t le
     uint8_t *buf = malloc(CHUNK);
     int rc = buf ? 0 : -ENOMEM;
 
-    if (rc == 0 && k->v.m.file->shape.bytes < to + len)
+    if (rc == 0 && disk_bytes(k->v.m.file) < to + len)
         rc = file_resize(k->v.m.file, to + len);
     for (uint64_t i = 0; i < len && rc == 0; i += CHUNK) {
         rc = disk_read(k->v.m.file, from + i, buf, CHUNK);
@@ -176,8 +176,8 @@ static int copy_block(struct checker *k, uint64_t from, uint64_t to, uint64_t le
 /* Which of two is right cannot be known, so both get what is there. */
 static int separate(struct checker *k, const struct use *u)
 {
-    uint64_t to = align_up(max_u64(k->end, k->v.m.file->shape.bytes), MiB), entry;
-    bool can = k->copied + u->len <= max_u64(k->v.m.file->shape.bytes, GiB) &&
+    uint64_t to = align_up(max_u64(k->end, disk_bytes(k->v.m.file)), MiB), entry;
+    bool can = k->copied + u->len <= max_u64(disk_bytes(k->v.m.file), GiB) &&
                range_in(to, u->len, VHDX_FILE_MAX);
     int rc = 0;
 
@@ -223,7 +223,7 @@ static int check_overlaps(struct checker *k)
 static int check_end(struct checker *k)
 {
     struct disk *file = k->v.m.file;
-    uint64_t end = align_up(k->end, MiB), size = file->shape.bytes;
+    uint64_t end = align_up(k->end, MiB), size = disk_bytes(file);
     int rc = 0;
 
     k->rep->image_end = end;

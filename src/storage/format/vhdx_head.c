@@ -99,7 +99,7 @@ static int check_log_place(struct vhdx *v, const char *path, struct err *e)
     }
     if (len > VHDX_LOG_MAX)
         return vhdx_bad(path, "its log is larger than 256 MiB", e);
-    if (len == 0 || (off | len) % MiB || off < MiB || !range_in(off, len, v->m.file->shape.bytes))
+    if (len == 0 || (off | len) % MiB || off < MiB || !range_in(off, len, disk_bytes(v->m.file)))
         return vhdx_bad(path, "its log has an impossible place", e);
     return 0;
 }
@@ -110,7 +110,7 @@ int vhdx_load_headers(struct vhdx *v, const char *path, struct err *e)
     struct vhdx_header h[2];
     bool valid[2] = {false, false};
     char id[8] = "";
-    int rc = v->m.file->shape.bytes < MiB ? 0 : disk_read(v->m.file, 0, id, sizeof(id));
+    int rc = disk_bytes(v->m.file) < MiB ? 0 : disk_read(v->m.file, 0, id, sizeof(id));
 
     if (rc == 0 && memcmp(id, "vhdxfile", 8) != 0)
         return vhdx_bad(path, "it does not begin as one", e);
@@ -184,7 +184,7 @@ static int take_region(struct vhdx *v, const struct vhdx_region *r, const char *
 
     if (!is_bat && !is_meta && le32_get(r->required) & 1)
         return newer(path, "a region", e);
-    if (len == 0 || (off | len) % MiB || off < MiB || !range_in(off, len, v->m.file->shape.bytes))
+    if (len == 0 || (off | len) % MiB || off < MiB || !range_in(off, len, disk_bytes(v->m.file)))
         return vhdx_bad(path, "a region has an impossible place", e);
     if (overlap(off, len, le64_get(v->h.log_offset), le32_get(v->h.log_length)))
         return vhdx_bad(path, "a region overlaps the log", e);

@@ -236,7 +236,7 @@ int vhdx_log_find(struct vhdx *v, const char *path, struct err *e)
         return vhdx_bad(path, "its log makes no sense", e);
     if (rc < 0)
         return err_set(e, -rc, "cannot read the log of VHDX image '%s': %s", path, strerror(-rc));
-    if (v->log.state == VHDX_LOG_FULL && v->m.file->shape.bytes < v->log.flushed)
+    if (v->log.state == VHDX_LOG_FULL && disk_bytes(v->m.file) < v->log.flushed)
         return vhdx_bad(path, "it was cut short: the log knows of a longer file", e);
     return 0;
 }
@@ -284,7 +284,7 @@ int vhdx_log_replay(struct vhdx *v)
 {
     int rc = 0;
 
-    if (v->m.file->shape.bytes < v->log.last)
+    if (disk_bytes(v->m.file) < v->log.last)
         rc = file_resize(v->m.file, v->log.last);
     if (rc == 0)
         rc = vhdx_log_each(v, put_in_place, v);

@@ -205,7 +205,7 @@ int vhdx_create(struct disk *file, const struct image_make *k, struct err *e)
     lay_out(&p, k->bytes, k->parent != NULL);
     if (file->shape.grows)
         rc = file_resize(file, p.end);
-    else if (file->shape.bytes < p.end)
+    else if (disk_bytes(file) < p.end)
         rc = -ENOSPC;
     else
         rc = disk_zero(file, 0, p.data, false);
@@ -260,7 +260,7 @@ static int move_bat(struct vhdx *v, uint64_t entries)
     if (rc == 0)
         rc = map_alloc(&v->m, len, MiB, &x);
     pthread_mutex_unlock(&v->m.lock);
-    if (rc == 0 && v->m.file->shape.bytes < x.at + len)
+    if (rc == 0 && disk_bytes(v->m.file) < x.at + len)
         rc = file_resize(v->m.file, x.at + len);
     if (rc == 0 && !x.fresh)
         rc = disk_zero(v->m.file, x.at, len, true);

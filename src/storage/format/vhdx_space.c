@@ -124,10 +124,10 @@ static void fill_pool(struct space *s)
 
 int vhdx_scan(struct vhdx *v, const char *path, struct err *e)
 {
-    struct space s = {.v = v, .size = align_up(v->m.file->shape.bytes, MiB) / MiB};
+    struct space s = {.v = v, .size = align_up(disk_bytes(v->m.file), MiB) / MiB};
     int rc = 0;
 
-    if (v->m.file->shape.bytes > VHDX_FILE_MAX)
+    if (disk_bytes(v->m.file) > VHDX_FILE_MAX)
         return vhdx_bad(path, "its file is longer than any disk needs", e);
     s.used = calloc(1, s.size / 8 + 1);
     if (!s.used)
@@ -141,10 +141,10 @@ int vhdx_scan(struct vhdx *v, const char *path, struct err *e)
     if (rc == 0)
         rc = vhdx_each_entry(v, take_entry, &s);
     if (rc == 0 && v->foreign) /* whose space is not known to be free */
-        v->m.end = max_u64(v->m.end, align_up(v->m.file->shape.bytes, MiB));
+        v->m.end = max_u64(v->m.end, align_up(disk_bytes(v->m.file), MiB));
     else if (rc == 0)
         fill_pool(&s);
-    v->m.virgin = max_u64(v->m.end, v->m.file->shape.bytes);
+    v->m.virgin = max_u64(v->m.end, disk_bytes(v->m.file));
     free(s.used);
     if (rc == -EINVAL && s.why)
         return vhdx_bad(path, s.why, e);

@@ -100,7 +100,7 @@ static int open_extent(struct vmdk *v, struct vmdk_extent *x, const struct vmdk_
 static int load_flat(struct vmdk_extent *x, const struct vmdk_line *line, const char *path,
                      bool forgiving, struct err *e)
 {
-    uint64_t have = x->file->shape.bytes;
+    uint64_t have = disk_bytes(x->file);
 
     x->base = line->offset * VMDK_SECTOR;
     if (forgiving || range_in(x->base, x->len, have))
@@ -199,7 +199,7 @@ static int load_embedded(struct vmdk *v, const struct disk_cfg *c, struct err *e
         v->lone = true;
         return 0;
     }
-    if (!range_in(at, sectors, v->m.file->shape.bytes / VMDK_SECTOR))
+    if (!range_in(at, sectors, disk_bytes(v->m.file) / VMDK_SECTOR))
         return vmdk_bad(c->path, "its descriptor lies outside the file", e);
     v->text_at = at * VMDK_SECTOR;
     rc = vmdk_desc_read(v->m.file, v->text_at, sectors * VMDK_SECTOR, c->path, &text, &n, e);
@@ -241,7 +241,7 @@ static int load_text(struct vmdk *v, const struct disk_cfg *c, struct loop *l, b
 {
     char *text;
     size_t n;
-    int rc = vmdk_desc_read(v->m.file, 0, v->m.file->shape.bytes, c->path, &text, &n, e);
+    int rc = vmdk_desc_read(v->m.file, 0, disk_bytes(v->m.file), c->path, &text, &n, e);
 
     if (rc < 0)
         return rc;

@@ -30,7 +30,7 @@ struct checker {
 
 static uint64_t size_of(const struct checker *k)
 {
-    return k->x->file->shape.bytes;
+    return disk_bytes(k->x->file);
 }
 
 static int put32(struct checker *k, uint64_t at, uint32_t value)

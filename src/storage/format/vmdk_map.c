@@ -88,8 +88,8 @@ static int take(struct vmdk_extent *x, uint64_t n, struct piece *p)
     }
     room = (most - min_u64(most, x->end)) / x->grain;
     if (!x->file->shape.grows)
-        room = min_u64(room,
-                       (x->file->shape.bytes - min_u64(x->file->shape.bytes, x->end)) / x->grain);
+        room =
+            min_u64(room, (disk_bytes(x->file) - min_u64(disk_bytes(x->file), x->end)) / x->grain);
     if (room == 0)
         return -ENOSPC;
     p->at = x->end;
@@ -132,7 +132,7 @@ static int cover(const struct vmdk_extent *x, uint64_t end)
 {
     static const uint8_t zero;
 
-    return x->file->shape.bytes >= end ? 0 : disk_write(x->file, end - 1, &zero, 1);
+    return disk_bytes(x->file) >= end ? 0 : disk_write(x->file, end - 1, &zero, 1);
 }
 
 /* A table that is missing, with its twin, in a grain of its own. */
@@ -170,7 +170,7 @@ static int set_twin(struct vmdk *v, struct vmdk_extent *x, uint64_t grain, uint3
     if (rc < 0)
         return rc;
     at = (uint64_t)le32_at(w) * VMDK_SECTOR;
-    if (at == 0 || at >= x->file->shape.bytes || at / VMDK_SECTOR == x->gd[grain / x->per_gt])
+    if (at == 0 || at >= disk_bytes(x->file) || at / VMDK_SECTOR == x->gd[grain / x->per_gt])
         return 0; /* none */
     at += grain % x->per_gt * 4;
     rc = meta_change(&v->m, x->file, at, 4, VMDK_LINKS, &w);

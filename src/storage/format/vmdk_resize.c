@@ -98,7 +98,7 @@ static struct growth plan(struct vmdk_extent *x, uint64_t bytes)
 
     g.dir_bytes = align_up((uint64_t)g.count * 4, VMDK_SECTOR);
     one = g.dir_bytes + (g.count - x->gd_count) * vmdk_gt_bytes(x);
-    g.rgd = align_up(max_u64(x->end, x->file->shape.bytes), x->grain);
+    g.rgd = align_up(max_u64(x->end, disk_bytes(x->file)), x->grain);
     g.gd = x->rgd_at ? g.rgd + one : g.rgd;
     g.end = align_up(g.gd + one, x->grain);
     return g;

@@ -44,7 +44,7 @@ static bool mark(struct vmdk_scan *s, uint64_t at, uint64_t len)
 static int mark_directory(struct vmdk_scan *s, uint64_t at, bool other)
 {
     const struct vmdk_extent *x = s->x;
-    uint64_t size = x->file->shape.bytes, bytes = vmdk_gt_bytes(x);
+    uint64_t size = disk_bytes(x->file), bytes = vmdk_gt_bytes(x);
     uint8_t w[512];
 
     (void)mark(s, at, align_up((uint64_t)x->gd_count * 4, VMDK_SECTOR));
@@ -71,7 +71,7 @@ static int mark_metadata(struct vmdk_scan *s)
 {
     const struct vmdk_extent *x = s->x;
     uint64_t at = le64_get(x->h.descriptorOffset), n = le64_get(x->h.descriptorSize);
-    uint64_t sectors = x->file->shape.bytes / VMDK_SECTOR;
+    uint64_t sectors = disk_bytes(x->file) / VMDK_SECTOR;
     int rc;
 
     (void)mark(s, 0, VMDK_SECTOR);
@@ -154,7 +154,7 @@ static int tables(struct vmdk_scan *s, uint32_t gt, uint32_t n, uint8_t *buf)
 {
     const struct vmdk_extent *x = s->x;
     uint64_t at = (uint64_t)x->gd[gt] * VMDK_SECTOR, len = n * vmdk_gt_bytes(x);
-    uint64_t size = x->file->shape.bytes;
+    uint64_t size = disk_bytes(x->file);
     int rc;
 
     if (range_in(at, len, size)) {
@@ -171,7 +171,7 @@ static int tables(struct vmdk_scan *s, uint32_t gt, uint32_t n, uint8_t *buf)
 static int walk(struct vmdk_scan *s)
 {
     const struct vmdk_extent *x = s->x;
-    uint64_t step = vmdk_gt_bytes(x), size = x->file->shape.bytes;
+    uint64_t step = vmdk_gt_bytes(x), size = disk_bytes(x->file);
     uint8_t *buf = malloc(step * TABLES_AT_ONCE);
     int rc = buf ? 0 : -ENOMEM;
 
@@ -193,7 +193,7 @@ int vmdk_scan(struct vmdk_scan *s)
     int rc;
 
     s->unit = s->x->grain;
-    s->size = s->x->file->shape.bytes;
+    s->size = disk_bytes(s->x->file);
     rc = walk(s);
     if (rc == -EAGAIN && s->mixed) {
         free(s->used);
@@ -219,7 +219,7 @@ void vmdk_scan_free(struct vmdk_scan *s)
 
 int vmdk_mirror(struct vmdk_extent *x, bool repair, uint64_t *differ)
 {
-    uint64_t bytes = vmdk_gt_bytes(x), size = x->file->shape.bytes;
+    uint64_t bytes = vmdk_gt_bytes(x), size = disk_bytes(x->file);
     uint8_t *one = malloc(bytes), *two = malloc(bytes), w[4];
     int rc = one && two ? 0 : -ENOMEM;
 
@@ -266,7 +266,7 @@ static void add_fixed(struct vmdk_range *v, size_t *n, uint64_t sector, uint64_t
 
 int vmdk_ranges(struct vmdk_extent *x, struct vmdk_range **out, size_t *n)
 {
-    uint64_t sectors = (x->file->shape.bytes + VMDK_SECTOR - 1) / VMDK_SECTOR;
+    uint64_t sectors = (disk_bytes(x->file) + VMDK_SECTOR - 1) / VMDK_SECTOR;
     uint64_t step = vmdk_gt_bytes(x) / VMDK_SECTOR;
     uint64_t dir = ((uint64_t)x->gd_count * 4 + VMDK_SECTOR - 1) / VMDK_SECTOR;
     uint64_t text = le64_get(x->h.descriptorOffset), len = le64_get(x->h.descriptorSize);
@@ -326,7 +326,7 @@ static int drop_entry(struct vmdk_scan *s, const struct vmdk_entry *n, enum vmdk
         return rc;
     rc = disk_read(x->file, x->rgd_at + (uint64_t)n->gt * 4, w, 4);
     twin = (uint64_t)le32_at(w) * VMDK_SECTOR;
-    if (rc < 0 || twin == 0 || twin >= x->file->shape.bytes)
+    if (rc < 0 || twin == 0 || twin >= disk_bytes(x->file))
         return rc;
     return disk_write(x->file, twin + (uint64_t)n->index * 4, none, 4);
 }
@@ -335,7 +335,7 @@ static int drop_entry(struct vmdk_scan *s, const struct vmdk_entry *n, enum vmdk
 static void find_space(struct vmdk_scan *s)
 {
     struct vmdk_extent *x = s->x;
-    uint64_t size = x->file->shape.bytes;
+    uint64_t size = disk_bytes(x->file);
 
     x->end = x->grain * (cell_of(s, max_u64(size, s->top) + s->unit - 1) - 1) + s->residue;
     if (s->unit != x->grain)

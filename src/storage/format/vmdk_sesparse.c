@@ -24,7 +24,7 @@ enum {
 /* A pair of offset and size in sectors lies inside the file; its offset in bytes. */
 static bool place(const struct vmdk_extent *x, le64 off, le64 n, uint64_t *at)
 {
-    uint64_t sectors = x->file->shape.bytes / VMDK_SECTOR;
+    uint64_t sectors = disk_bytes(x->file) / VMDK_SECTOR;
 
     *at = le64_get(off) * VMDK_SECTOR;
     return range_in(le64_get(off), le64_get(n), sectors);
@@ -113,7 +113,7 @@ static int decode(const struct vmdk_extent *x, uint64_t entry, enum piece_kind *
         if (number > INT64_MAX / x->grain)
             return -EIO;
         *at = x->grain_base + number * x->grain;
-        return range_in(*at, x->grain, x->file->shape.bytes) ? 0 : -EIO;
+        return range_in(*at, x->grain, disk_bytes(x->file)) ? 0 : -EIO;
     default:
         return -EIO;
     }

@@ -61,7 +61,7 @@ static int check_apart(const struct vmdk_extent *x, const char *path, struct err
 
 static bool table_is_inside(const struct vmdk_extent *x, uint32_t sector)
 {
-    return (uint64_t)sector * VMDK_SECTOR < x->file->shape.bytes;
+    return (uint64_t)sector * VMDK_SECTOR < disk_bytes(x->file);
 }
 
 /* An entry that leads nowhere is looked up in the other directory. */
@@ -89,7 +89,7 @@ static int load_directory(struct vmdk *v, struct vmdk_extent *x, const char *pat
                           struct err *e)
 {
     uint64_t span = x->grain * x->per_gt, count = (x->len + span - 1) / span;
-    uint64_t size = x->file->shape.bytes;
+    uint64_t size = disk_bytes(x->file);
     void *gd;
     int rc;
 
@@ -145,7 +145,7 @@ static int place_tables(struct vmdk_extent *x, const char *path, struct err *e)
 {
     const struct sparse_extent_header *h = &x->h;
     uint64_t gd = le64_get(h->gdOffset), rgd = le64_get(h->rgdOffset);
-    uint64_t sectors = x->file->shape.bytes / VMDK_SECTOR + 1;
+    uint64_t sectors = disk_bytes(x->file) / VMDK_SECTOR + 1;
 
     if (gd == 0 || gd >= sectors)
         return vmdk_bad(path, "its grain directory lies outside the file", e);
@@ -239,7 +239,7 @@ static int find_place(const struct vmdk_extent *x, uint64_t in, uint64_t len, st
 
 static enum piece_kind kind_of(const struct vmdk_extent *x, uint32_t entry)
 {
-    if (entry == 0 || (uint64_t)entry * VMDK_SECTOR >= x->file->shape.bytes)
+    if (entry == 0 || (uint64_t)entry * VMDK_SECTOR >= disk_bytes(x->file))
         return PIECE_PARENT;
     if (entry == 1 && x->zeroed)
         return PIECE_ZERO;
@@ -312,7 +312,7 @@ int vmdk_sparse_find(struct vmdk *v, struct vmdk_extent *x, uint64_t in, uint64_
 int vmdk_unpack(struct map *m, const struct piece *p, uint8_t *buf)
 {
     struct grain_marker marker;
-    uint64_t left = p->file->shape.bytes - min_u64(p->file->shape.bytes, p->at), n = 0, skip = 0;
+    uint64_t left = disk_bytes(p->file) - min_u64(disk_bytes(p->file), p->at), n = 0, skip = 0;
     uint64_t most = m->cluster * 2;
     const struct vmdk_extent *x = vmdk_extent_at(vmdk_of(m), p->off);
     uint8_t *in;

@@ -25,7 +25,7 @@ enum { PLACES_MAX = 4 << 20, TRAILER = 3 * VMDK_SECTOR };
 /* The footer's header, when the file ends as a stream does. */
 static bool read_footer(struct disk *file, struct sparse_extent_header *h)
 {
-    uint64_t size = align_down(file->shape.bytes, VMDK_SECTOR);
+    uint64_t size = align_down(disk_bytes(file), VMDK_SECTOR);
     struct metadata_marker m;
 
     if (size < 2 * TRAILER || disk_read(file, size - TRAILER, &m, sizeof(m)) < 0 ||
@@ -81,7 +81,7 @@ static void sort_places(struct vmdk_extent *x)
 /* One marker at *at; 1: go on, 0: the stream stops here, *whole: as it should. */
 static int step(struct vmdk_extent *x, uint64_t *at, size_t *room, bool *whole)
 {
-    uint64_t size = x->file->shape.bytes, value, len, grain_sectors = x->grain / VMDK_SECTOR;
+    uint64_t size = disk_bytes(x->file), value, len, grain_sectors = x->grain / VMDK_SECTOR;
     uint8_t m[16];
     int rc;
 
@@ -112,7 +112,7 @@ static int step(struct vmdk_extent *x, uint64_t *at, size_t *room, bool *whole)
 /* Where grains may begin, behind header and descriptor; 0: the header says no place in the file. */
 static uint64_t first_grain(const struct vmdk_extent *x)
 {
-    uint64_t sectors = x->file->shape.bytes / VMDK_SECTOR, head = le64_get(x->h.overHead);
+    uint64_t sectors = disk_bytes(x->file) / VMDK_SECTOR, head = le64_get(x->h.overHead);
     uint64_t text = le64_get(x->h.descriptorOffset), n = le64_get(x->h.descriptorSize);
 
     if (head == 0 || head > sectors || (text && (!range_in(text, n, sectors) || text + n > head)))
@@ -147,10 +147,10 @@ int vmdk_stream_locate(struct vmdk_extent *x, const char *path, bool forgiving, 
     bool whole;
     int rc;
 
-    if (gd != GD_AT_END && gd < x->file->shape.bytes / VMDK_SECTOR)
+    if (gd != GD_AT_END && gd < disk_bytes(x->file) / VMDK_SECTOR)
         return 0;
     if (gd == GD_AT_END && read_footer(x->file, &footer) &&
-        le64_get(footer.gdOffset) < x->file->shape.bytes / VMDK_SECTOR) {
+        le64_get(footer.gdOffset) < disk_bytes(x->file) / VMDK_SECTOR) {
         x->h.gdOffset = footer.gdOffset;
         return 0;
     }

@@ -151,7 +151,7 @@ static void *first(void *arg)
 
 void nbd_conn_help(struct nbd_conn *k)
 {
-    if (__atomic_load_n(&k->threads, __ATOMIC_RELAXED) >= NBD_THREADS_MAX)
+    if (READ_ONCE(k->threads) >= NBD_THREADS_MAX)
         return;
     __atomic_add_fetch(&k->threads, 1, __ATOMIC_ACQ_REL);
     if (disk_thread(helper, k) < 0)
