@@ -6,6 +6,7 @@
 #
 #   unit      build with gcc; unit tests, and each fuzz target over its seeds
 #   sanitize  the same with clang, ASan and UBSan
+#   threads   the same with clang and ThreadSanitizer; only when asked for
 #   style     rules about the tree
 #   smoke     the boot tests that every change must pass: those in tests/boot/every-change
 #   disks     whole Debian disks under each persona; makes them (root, network) when they are missing;
@@ -39,7 +40,7 @@ step()
 meson_suite()
 {
     echo "== $3"
-    meson test -C "$1" --suite "$2" --no-rebuild --print-errorlogs --logbase "$3" >"$results/$3.log" 2>&1 ||
+    meson test -C "$1" --suite "$2" --no-rebuild -t "${TIMES:-1}" --print-errorlogs --logbase "$3" >"$results/$3.log" 2>&1 ||
         sed -n '/Summary of Failures/,$p' "$results/$3.log"
     cp "$1/meson-logs/$3.junit.xml" "$results/" 2>/dev/null || echo "$3" >>"$results/broken"
 }
@@ -55,6 +56,18 @@ built_sanitized()
     [ -f build-asan/build.ninja ] ||
         CC=clang meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false || return
     ninja -C build-asan
+}
+
+built_threads()
+{
+    [ -f build-tsan/build.ninja ] || CC=clang meson setup build-tsan -Db_sanitize=thread -Db_lundef=false || return
+    ninja -C build-tsan
+}
+
+# A report is a failure of the test that it comes from.
+threads()
+{
+    TSAN_OPTIONS="suppressions=$PWD/tests/unit/tsan.supp second_deadlock_stack=1" TIMES=6 meson_suite build-tsan unit threads
 }
 
 # boot [NAME...]
@@ -88,6 +101,7 @@ if step build built; then
         case $suite in
         unit | style) meson_suite build "$suite" "$suite" ;;
         sanitize) ! step build-sanitize built_sanitized || meson_suite build-asan unit sanitize ;;
+        threads) ! step build-threads built_threads || threads ;;
         smoke)
             set -f # names have brackets
             # shellcheck disable=SC2046 # one name a line
@@ -115,7 +129,7 @@ if step build built; then
         validation) validated ;;
         fuzz) step fuzz tools/fuzz.sh all 60 ;;
         *)
-            echo "test: there is no suite $suite: unit sanitize style smoke disks boot long validation inspect fuzz" >&2
+            echo "test: there is no suite $suite: unit sanitize threads style smoke disks boot long validation inspect fuzz" >&2
             exit 64
             ;;
         esac

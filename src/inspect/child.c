@@ -70,14 +70,6 @@ void child_memory_done(int fd)
 
 /* --- the child --- */
 
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
 static void limit(int what, rlim_t n)
 {
     struct rlimit r = {n, n};
@@ -167,7 +159,7 @@ static void child_limits(unsigned seconds)
     limit(RLIMIT_CORE, 0);
     setrlimit(RLIMIT_CPU, &(struct rlimit){.rlim_cur = seconds, .rlim_max = seconds + 1});
     limit(RLIMIT_FSIZE, CHILD_FILE_MAX);
-#ifndef SANITIZED /* its shadow alone is terabytes of address space */
+#if !SANITIZED /* its shadow alone is terabytes of address space */
     limit(RLIMIT_DATA, CHILD_MEMORY);
 #endif
 }

@@ -13,9 +13,9 @@ static int mem_now(struct disk *d, struct disk_req *r)
 
     if (m->fail)
         return m->fail;
-    m->flushes += r->op == DISK_FLUSH;
-    m->trims += r->op == DISK_TRIM;
-    m->fua_seen = r->fua;
+    __atomic_fetch_add(&m->flushes, r->op == DISK_FLUSH, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&m->trims, r->op == DISK_TRIM, __ATOMIC_RELAXED);
+    __atomic_store_n(&m->fua_seen, r->fua, __ATOMIC_RELAXED);
     if (r->op == DISK_ZERO || r->op == DISK_TRIM)
         memset(at, 0, r->len);
     for (unsigned i = 0; r->op <= DISK_WRITE && i < r->iovcnt; at += r->iov[i++].iov_len) {

@@ -367,7 +367,8 @@ void hv_put(struct hvguest *g, uint32_t relid, unsigned type, unsigned flags, ui
     at = ring_write(bytes, at, pad, len - off - n);
     at = ring_write(bytes, at, tail, sizeof(tail));
     shared_store32(&r->write_index, at);
-    if (le32_get(r->interrupt_mask) == 0)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the host unmasks, then looks */
+    if (shared_load32(&r->interrupt_mask) == 0)
         hv_signal(g, relid);
 }
 

@@ -9,14 +9,6 @@
 #include "fakes/fake_hive.h"
 #include "inspect/inspect.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
 static struct inspect found;
 static struct err e;
 
@@ -37,7 +29,7 @@ static void look(const char *name)
 
     assert_int_equal(inspect_file(&c, &found, &e), 0);
     /* Sanitizers are slower and larger. */
-#ifndef SANITIZED
+#if !SANITIZED
     assert_true(cpu() - was < 1.0);
     assert_int_equal(getrusage(RUSAGE_CHILDREN, &u), 0);
     assert_true(u.ru_maxrss < 64 * 1024);

@@ -278,6 +278,18 @@ static void a_crash_notice_lets_the_guest_save_its_memory(void **state)
 
 static bool waited_for[2];
 
+struct grace_look {
+    struct bench *t;
+    bool *armed;
+};
+
+static void look_at_grace(void *arg)
+{
+    struct grace_look *g = arg;
+
+    *g->armed = g->t->m->grace.at != 0;
+}
+
 /* Linux switches its SynIC off before it jumps into the crash kernel, which is long silent. */
 static void guest_hands_over(void *arg, struct vcpu *v, const struct host_sink *s, unsigned life)
 {
@@ -288,10 +300,10 @@ static void guest_hands_over(void *arg, struct vcpu *v, const struct host_sink *
         return;
     s->event(s->arg, v, HOST_EVENT_CRASH, &crash);
     usleep(20000);
-    waited_for[0] = t->m->grace.at;
+    loop_post_wait(t->m->loop, look_at_grace, &(struct grace_look){t, &waited_for[0]});
     s->event(s->arg, v, HOST_EVENT_SYNIC, &off);
     usleep(20000);
-    waited_for[1] = t->m->grace.at;
+    loop_post_wait(t->m->loop, look_at_grace, &(struct grace_look){t, &waited_for[1]});
     power_off(s);
 }
 
