@@ -32,8 +32,7 @@ void usage_count(struct usage *u, enum usage_kind kind, uint64_t number, enum ac
 
 static int usage_compare(const void *one, const void *two)
 {
-    const struct usage *u = NULL;
-    const __typeof__(u->slot[0]) *a = one, *b = two;
+    const struct usage_slot *a = one, *b = two;
 
     return a->key < b->key ? -1 : a->key > b->key;
 }
@@ -44,7 +43,12 @@ void usage_describe(const struct usage *u, struct info *out)
 
     if (!sorted)
         return;
-    *sorted = *u;
+    for (unsigned i = 0; i < USAGE_SLOTS; i++) {
+        const struct usage_slot *s = &u->slot[i];
+
+        sorted->slot[i] = (struct usage_slot){READ_ONCE(s->key),
+                                              {READ_ONCE(s->count[0]), READ_ONCE(s->count[1])}};
+    }
     qsort(sorted->slot, USAGE_SLOTS, sizeof(sorted->slot[0]), usage_compare);
     for (unsigned i = 0; i < USAGE_SLOTS; i++) {
         bool msr = sorted->slot[i].key >> 56 == USAGE_MSR;

@@ -15,11 +15,13 @@
 enum usage_kind { USAGE_MSR = 1, USAGE_HYPERCALL = 2 };
 enum { USAGE_SLOTS = 256 }; /* what comes after so many different ones is not counted */
 
+struct usage_slot {
+    uint64_t key;      /* kind and number; 0: free */
+    uint64_t count[2]; /* by enum access; calls are in [0] */
+};
+
 struct usage {
-    struct {
-        uint64_t key;      /* kind and number; 0: free */
-        uint64_t count[2]; /* by enum access; calls are in [0] */
-    } slot[USAGE_SLOTS];
+    struct usage_slot slot[USAGE_SLOTS];
 };
 
 /* Any thread, no lock. */

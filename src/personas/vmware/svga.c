@@ -338,7 +338,9 @@ static uint8_t *pages(size_t n)
     void *p =
         mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    return p;
 }
 
 int svga_create(const struct env *env, struct hub *hub, struct err *e)
