@@ -43,8 +43,15 @@ static int inspect_set_format(void *arg, const char *value, struct err *e)
     return 0;
 }
 
+static int inspect_set_outside(void *arg, const char *value, struct err *e)
+{
+    ((struct inspect_args *)arg)->outside = true;
+    return 0;
+}
+
 static const struct cli_option inspect_options[] = {
     {"f", "FORMAT", "the image's format, which is found out otherwise", inspect_set_format},
+    {"outside", NULL, "follow references outside the image's own directory", inspect_set_outside},
     {"fleet", "DIR", "look at all machines below this folder", inspect_set_fleet},
     {"json", NULL, "print JSON: one object, or one for each machine of a fleet", inspect_set_json},
     {"csv", NULL, "print a fleet as CSV", inspect_set_csv},
@@ -213,12 +220,13 @@ static int inspect_print(const struct inspect_args *a, const struct inspect *i,
 static int inspect_plan(const struct inspect_args *a, const char *path, struct plan *p,
                         struct err *e)
 {
-    const struct import_wish wish = {.quick = true};
+    const struct import_wish wish = {.quick = true, .trust = a->outside};
     struct import_report report = {0};
     int rc;
 
     if (a->format || !describe_is(path)) {
         p->disks = 1;
+        p->disk[0].outside = a->outside;
         rc = plan_set(&p->disk[0].path, path, e);
         return rc < 0 ? rc : plan_set(&p->disk[0].format, a->format, e);
     }

@@ -12,6 +12,7 @@ enum inspect_form { INSPECT_TEXT, INSPECT_JSON, INSPECT_CSV, INSPECT_HTML };
 struct inspect_args {
     const char *format, *fleet;
     enum inspect_form form;
+    bool outside;
 };
 
 /* inspect_fleet.c, inspect_html.c: to standard output. */

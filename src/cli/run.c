@@ -248,7 +248,8 @@ static const struct cli_option run_options[] = {
     {"tpm", "2.0[,state=DIR]|none",
      "a TPM by swtpm, and where its state is (default: by the machine's name)", run_tpm},
     {"disk", "FILE[,K=V]",
-     "add a disk: format=F, snapshot (default) or write or readonly, bus=B, loop=N, boot=N",
+     "add a disk: format=F, snapshot (default) or write or readonly, outside, bus=B, loop=N, "
+     "boot=N",
      run_disk},
     {"cdrom", "FILE", "add a CD-ROM drive with this image", run_cdrom},
     {"floppy", "FILE", "add a floppy drive with this image, started before disks", run_floppy},
@@ -265,7 +266,8 @@ static const struct cli_option run_options[] = {
     {"host", "kvm|soft|auto", "what runs the guest (default auto, or $HOSPES_HOST)", run_host},
     {"pick", "NAME", "of several machines or configurations that FILE describes, this one",
      run_pick},
-    {"trust", NULL, "disks that FILE names may lie anywhere: it is your own", run_trust},
+    {"trust", NULL, "what FILE names, disks and their parents, may lie anywhere: it is your own",
+     run_trust},
     {"sandbox", "on|strict|off", "what system calls the running machine is left with (default on)",
      run_sandbox},
     {"testdev", NULL, "add the test devices of kvm-unit-tests", run_testdev},
@@ -457,6 +459,15 @@ static int run_description(struct run *r, const char *path, struct err *e)
     return rc;
 }
 
+static int run_image(struct run *r, const char *path, struct err *e)
+{
+    int rc = plan_add_file(&r->plan, path, e);
+
+    if (rc == 0)
+        r->plan.disk[r->plan.disks - 1].outside |= r->wish.trust;
+    return rc;
+}
+
 static void run_need(void *arg, const char *text)
 {
     run_fact(arg, "note", text);
@@ -577,8 +588,7 @@ static int run_main(int argc, char **argv)
         rc =
             err_exit(&e, EX_USAGE_, EINVAL, "run takes one FILE, not %d: add disks with --disk", n);
     if (rc == 0 && n == 1)
-        rc = describe_is(argv[1]) ? run_description(&r, argv[1], &e)
-                                  : plan_add_file(&r.plan, argv[1], &e);
+        rc = describe_is(argv[1]) ? run_description(&r, argv[1], &e) : run_image(&r, argv[1], &e);
     if (rc == 0)
         rc = run_defaults(&r, &e);
     if (rc == 0)

@@ -182,6 +182,30 @@ static int export_folder(struct import_file *f, struct err *e)
     return 0;
 }
 
+/* Is the file in a folder below dir? */
+static bool deeper(const char *dir, const char *path)
+{
+    size_t n = strlen(dir);
+
+    return strncmp(path, dir, n) == 0 && path[n] == '/' && strchr(path + n + 1, '/');
+}
+
+/* Children may lie in a folder of their own, below the disks that they began with: where a disk may
+ * lie its parents may lie too. */
+static int references(const struct import_file *f, struct plan *p, struct err *e)
+{
+    char *dir = f->archive ? NULL : realpath(f->dir, NULL);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < p->disks; i++) {
+        p->disk[i].outside |= f->wish.trust;
+        if (dir && p->disk[i].path && deeper(f->dir, p->disk[i].path))
+            rc = plan_set(&p->disk[i].within, dir, e);
+    }
+    free(dir);
+    return rc;
+}
+
 static int read_open(struct import_file *f, const struct stat *st, struct plan *p,
                      struct import_report *r, struct err *e)
 {
@@ -197,6 +221,8 @@ static int read_open(struct import_file *f, const struct stat *st, struct plan *
         return rc;
     r->format = o->name;
     rc = o->read(f, p, r, e);
+    if (rc == 0)
+        rc = references(f, p, e);
     if (rc == 0 && p->name && p->name[0] == '\0')
         rc = plan_set(&p->name, NULL, e);
     return rc < 0 ? err_wrap(e, "%s", f->path) : 0;

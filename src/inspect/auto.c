@@ -280,6 +280,14 @@ static const struct plan_disk *first_disk(const struct plan *p)
     return p->disks > 0 ? &p->disk[0] : NULL;
 }
 
+static void look_at(struct inspect_cfg *c, const struct plan_disk *d)
+{
+    c->path = d->path;
+    c->format = d->format;
+    c->outside = d->outside;
+    c->within = d->within;
+}
+
 /* The first disk; when it is empty, the first other disk or CD with a system on it. */
 static int look_disks(const struct plan *p, struct inspect_cfg *c, struct inspect *i, struct err *e)
 {
@@ -293,8 +301,7 @@ static int look_disks(const struct plan *p, struct inspect_cfg *c, struct inspec
     for (size_t k = 0; other && k < p->disks && k < OTHERS_MAX && i->systems == 0; k++) {
         struct err ignored;
 
-        c->path = p->disk[k].path;
-        c->format = p->disk[k].format;
+        look_at(c, &p->disk[k]);
         if (&p->disk[k] != first && inspect_file(c, other, &ignored) == 0 && other->systems > 0)
             *i = *other;
     }
@@ -326,16 +333,15 @@ static int decide_firmware(struct plan *p, const struct inspect *i, char why[AUT
 int auto_decide(struct plan *p, struct inspect *i, struct err *e)
 {
     const struct plan_disk *d = first_disk(p);
-    struct inspect_cfg c = {.path = d ? d->path : NULL,
-                            .format = d ? d->format : NULL,
-                            .kernel = p->kernel,
-                            .initrd = p->initrd};
+    struct inspect_cfg c = {.kernel = p->kernel, .initrd = p->initrd};
     struct inspect *own = i ? i : calloc(1, sizeof(*own));
     struct auto_sign described = {.persona = -1};
     char why[AUTO_WHY];
     enum persona_no chosen;
     int rc = own ? 0 : err_set(e, ENOMEM, "no memory for an inspection");
 
+    if (d)
+        look_at(&c, d);
     if (p->persona && p->persona_why) {
         described.persona = persona_no(p->persona);
         text_copy(described.what, sizeof(described.what), p->persona_why);

@@ -69,6 +69,8 @@ static int open_image(const struct inspect_cfg *c, struct disk **out, struct err
                           .readonly = true,
                           .no_lock = true,
                           .internal = c->internal,
+                          .allow_outside = c->outside,
+                          .within = c->within,
                           .threads = true};
 
     return disk_open(&dc, NULL, out, e);

@@ -108,6 +108,8 @@ struct inspect {
 struct inspect_cfg {
     const char *path;            /* a disk image; may be NULL with a kernel */
     const char *format;          /* NULL: probe */
+    bool outside;                /* follow references out of its directory; see struct disk_cfg */
+    const char *within;          /* or below this one; may be NULL */
     const char *kernel, *initrd; /* files of this machine, for a direct start; may be NULL */
     const char *internal;        /* a snapshot inside the image, or NULL */
     unsigned seconds;            /* of processor time; 0: 20 */

@@ -28,6 +28,8 @@ int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *
         .format = d->format,
         .readonly = d->cdrom || d->write == PLAN_READONLY,
         .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
+        .allow_outside = d->outside,
+        .within = d->within,
     };
     int rc;
 

@@ -41,6 +41,7 @@ void plan_free(struct plan *p)
         free(p->disk[i].bus);
         free(p->disk[i].opts);
         free(p->disk[i].serial);
+        free(p->disk[i].within);
         free(p->disk[i].place.pci);
     }
     for (size_t i = 0; i < p->nics; i++) {
@@ -174,8 +175,9 @@ static int plan_disk_mode(struct cfg *c, struct plan_disk *d, struct err *e)
 
 static int plan_disk_fill(struct plan_disk *d, struct cfg *c, struct err *e)
 {
-    static const char *const taken[] = {"file", "format", "bus",  "snapshot",   "write", "readonly",
-                                        "loop", "cdrom",  "unit", "controller", "boot",  NULL};
+    static const char *const taken[] = {"file",     "format",  "bus",  "snapshot", "write",
+                                        "readonly", "loop",    "unit", "cdrom",    "controller",
+                                        "boot",     "outside", NULL};
     const char *file = cfg_get(c, "file");
     uint64_t loop = 0, controller = UINT64_MAX, unit = UINT64_MAX, boot = 0;
     int rc;
@@ -200,6 +202,7 @@ static int plan_disk_fill(struct plan_disk *d, struct cfg *c, struct err *e)
     if (rc == 0)
         rc = plan_rest(c, taken, &d->opts, e);
     d->cdrom = cfg_flag(c, "cdrom");
+    d->outside = cfg_flag(c, "outside");
     d->loop = (unsigned)loop;
     d->boot = (unsigned)boot;
     d->controller = controller == UINT64_MAX ? -1 : (int)controller;

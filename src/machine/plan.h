@@ -39,6 +39,8 @@ struct plan_disk {
     enum plan_write write;
     bool write_said; /* else nobody chose, and it is a snapshot */
     bool cdrom;
+    bool outside; /* parents and extents may lie anywhere, else in the image's directory */
+    char *within; /* or below this one, an absolute name; may be NULL */
     unsigned loop;
     int controller, unit;    /* place on a controller of `bus`, -1 not said */
     char *serial;            /* what the disk calls itself */

@@ -109,6 +109,8 @@ static const struct field disk_fields[] = {
     {"options", FIELD_TEXT, offsetof(struct plan_disk, opts)},
     {"mode", FIELD_WRITE, 0},
     {"cdrom", FIELD_FLAG, offsetof(struct plan_disk, cdrom)},
+    {"outside", FIELD_FLAG, offsetof(struct plan_disk, outside)},
+    {"within", FIELD_TEXT, offsetof(struct plan_disk, within)},
     {"loop", FIELD_NUMBER, offsetof(struct plan_disk, loop)},
     {"controller", FIELD_INDEX, offsetof(struct plan_disk, controller)},
     {"unit", FIELD_INDEX, offsetof(struct plan_disk, unit)},

@@ -3,10 +3,13 @@
  * chain.c - following what an image file refers to: its parent, its extents.
  *
  * An image is an input like any other, and a name in it is a wish: a hostile one names /etc/shadow
- * or a device. By default a reference must be a relative name without "..", and the kernel resolves
- * it beneath the image's own directory (openat2), so that no symbolic link leads out.
+ * or a device. By default a reference must lead into the image's own directory, by a relative name
+ * or by a whole one, and the kernel resolves it beneath that (openat2), so that neither ".." nor a
+ * symbolic link leads out. Who opens the image may give a larger directory: that of a machine's
+ * description, in which VirtualBox, for instance, keeps children below their parents.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,56 +32,146 @@ enum { CHAIN_MAX = 64 };
 static int outside(const struct disk_cfg *c, const char *name, struct err *e)
 {
     return err_set(e, EINVAL,
-                   "image '%s' refers to '%s', which lies outside its own directory; allow that "
-                   "with the option 'outside' if you trust the image",
+                   "image '%s' refers to '%s', which lies outside its own directory; if you "
+                   "trust the image, allow that with the option --outside, or run --trust",
                    c->path, name);
 }
 
-/* The image's directory. */
-static int open_dir(const struct disk_cfg *c, struct err *e)
+/* The rest of the whole name below dir; NULL: it does not lead there. */
+static const char *below(const char *dir, const char *name)
 {
-    char *copy = strdup(c->path);
-    int fd = -1, code = ENOMEM;
+    size_t n = strlen(dir);
 
-    if (copy) {
-        fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
-        code = errno;
-    }
-    free(copy);
-    return fd >= 0
-               ? fd
-               : err_set(e, code, "cannot open the directory of '%s': %s", c->path, strerror(code));
+    while (n && dir[n - 1] == '/')
+        n--;
+    if (strncmp(name, dir, n) != 0 || name[n] != '/')
+        return NULL;
+    name += n + strspn(name + n, "/");
+    return *name ? name : NULL;
 }
 
-static int open_beneath(int dir, const char *name, bool readonly)
+/* Does the relative name lead above where it starts, by its words alone? What is behind the words,
+ * a link for instance, the kernel knows. */
+static bool leads_above(const char *name)
 {
-    struct open_how how = {
-        .flags = (uint64_t)(O_CLOEXEC | O_NONBLOCK | (readonly ? O_RDONLY : O_RDWR)),
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
+    int depth = 0;
 
-    return (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+    while (*name && depth >= 0) {
+        size_t n = strcspn(name, "/");
+
+        if (n == 2 && memcmp(name, "..", 2) == 0)
+            depth--;
+        else if (n > 1 || (n == 1 && *name != '.'))
+            depth++;
+        name += n + (name[n] == '/');
+    }
+    return depth < 0;
+}
+
+/* Where a reference may lead, and its name from there. */
+struct confined {
+    char *root, *name;
+};
+
+static void confined_free(struct confined *k)
+{
+    free(k->root);
+    free(k->name);
+}
+
+/* dir is the image's directory as c has it, own the same as it is. -EXDEV: it leads elsewhere. */
+static int confine_to(const struct disk_cfg *c, const char *dir, const char *own, const char *name,
+                      struct confined *k)
+{
+    const char *deep = c->within ? below(c->within, own) : NULL, *rest = name;
+    char *from_root;
+
+    if (name[0] == '/') {
+        rest = below(own, name);
+        rest = rest ? rest : below(dir, name);
+        if (!rest && deep) {
+            rest = below(c->within, name);
+            deep = "";
+        }
+    }
+    if (!rest || !*rest)
+        return -EXDEV;
+    if (asprintf(&from_root, "%s%s%s", deep ? deep : "", deep && *deep ? "/" : "", rest) < 0)
+        from_root = NULL;
+    if (from_root && leads_above(from_root)) {
+        free(from_root);
+        return -EXDEV;
+    }
+    k->name = from_root;
+    k->root = strdup(deep ? c->within : own);
+    return k->root && k->name ? 0 : -ENOMEM;
+}
+
+static int confine(const struct disk_cfg *c, const char *name, struct confined *k)
+{
+    char *copy = strdup(c->path), *dir = copy ? dirname(copy) : NULL;
+    char *own = dir ? realpath(dir, NULL) : NULL;
+    int rc = own ? confine_to(c, dir, own, name, k) : errno > 0 ? -errno : -ENOENT;
+
+    free(own);
+    free(copy);
+    return rc;
+}
+
+/* A descriptor or -errno. */
+static int open_confined(const struct disk_cfg *c, const char *name, int flags)
+{
+    struct open_how how = {.flags = (uint64_t)flags,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    struct confined k = {0};
+    int fd = confine(c, name, &k), dir;
+
+    if (k.root && k.name) {
+        dir = open(k.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        fd = dir < 0 ? -errno : (int)syscall(SYS_openat2, dir, k.name, &how, sizeof(how));
+        fd = fd == -1 ? -errno : fd;
+        if (dir >= 0)
+            close(dir);
+    }
+    confined_free(&k);
+    return fd;
+}
+
+/* The name as seen from here, so that its own references are relative to where it lies. */
+static char *joined(const char *image, const char *name)
+{
+    char *copy, *out = NULL;
+
+    if (name[0] == '/')
+        return strdup(name);
+    copy = strdup(image);
+    if (copy && asprintf(&out, "%s/%s", dirname(copy), name) < 0)
+        out = NULL;
+    free(copy);
+    return out;
+}
+
+static int open_anywhere(const struct disk_cfg *c, const char *name, int flags)
+{
+    char *path = joined(c->path, name);
+    int fd = path ? open(path, flags) : -1, code = path ? errno : ENOMEM;
+
+    free(path);
+    return fd >= 0 ? fd : -code;
 }
 
 /* A descriptor, or -errno with e filled. */
 static int resolve(const struct disk_cfg *c, const char *name, bool readonly, struct err *e)
 {
-    int dir = open_dir(c, e), fd, code;
+    const int flags = O_CLOEXEC | O_NONBLOCK | (readonly ? O_RDONLY : O_RDWR);
+    int fd = c->allow_outside ? open_anywhere(c, name, flags) : open_confined(c, name, flags);
     struct stat st;
 
-    if (dir < 0)
-        return dir;
-    if (c->allow_outside)
-        fd = openat(dir, name, O_CLOEXEC | O_NONBLOCK | (readonly ? O_RDONLY : O_RDWR));
-    else
-        fd = open_beneath(dir, name, readonly);
-    code = errno;
-    close(dir);
-    if (fd < 0 && code == EXDEV)
+    if (fd == -EXDEV)
         return outside(c, name, e);
     if (fd < 0)
-        return err_set(e, code, "cannot open '%s', which image '%s' refers to: %s", name, c->path,
-                       strerror(code));
+        return err_set(e, -fd, "cannot open '%s', which image '%s' refers to: %s", name, c->path,
+                       strerror(-fd));
     if (!c->allow_outside && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
         close(fd);
         return outside(c, name, e);
@@ -95,8 +189,6 @@ int chain_file(const struct disk_cfg *c, const char *name, bool readonly, struct
                        "image '%s' refers to '%s', which is not followed from inside an archive; "
                        "unpack the archive with tar",
                        c->path, name);
-    if (!c->allow_outside && (name[0] == '/' || name[0] == '\0' || strstr(name, "..")))
-        return outside(c, name, e);
     fd = resolve(c, name, readonly, e);
     if (fd < 0)
         return fd;
@@ -109,18 +201,58 @@ int chain_file(const struct disk_cfg *c, const char *name, bool readonly, struct
     return file_adopt(fd, name, readonly, l, out, e);
 }
 
-/* The path of the parent, so that its own references are relative to where it lies. */
-static char *joined(const char *image, const char *name)
+static bool ends(const char *name, const char *const *endings)
 {
-    char *copy, *out = NULL;
+    const char *dot = strrchr(name, '.');
 
-    if (name[0] == '/')
-        return strdup(name);
-    copy = strdup(image);
-    if (copy && asprintf(&out, "%s/%s", dirname(copy), name) < 0)
-        out = NULL;
-    free(copy);
-    return out;
+    for (; dot && *endings; endings++) {
+        if (strcasecmp(dot, *endings) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_it(const struct disk_cfg *c, const char *name, chain_is_fn *is, const void *arg)
+{
+    struct disk_cfg quiet = *c;
+    struct disk *file;
+    struct err e;
+    bool yes;
+
+    quiet.no_lock = true;
+    if (chain_file(&quiet, name, true, NULL, &file, &e) < 0)
+        return false;
+    yes = is(file, arg);
+    disk_close(file);
+    return yes;
+}
+
+int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_fn *is,
+                 const void *arg, char name[CHAIN_NAME])
+{
+    /* VirtualBox keeps children in a folder of their own, below the disk that they began with. */
+    const char *const folders[] = {"", c->allow_outside || c->within ? "../" : NULL};
+
+    name[0] = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(folders) && folders[i] && !*name; i++) {
+        char *path = joined(c->path, *folders[i] ? folders[i] : ".");
+        DIR *dir = path ? opendir(path) : NULL;
+        struct dirent *de;
+
+        while (dir && !*name && (de = readdir(dir))) {
+            char what[CHAIN_NAME];
+
+            if (ends(de->d_name, endings) &&
+                (size_t)snprintf(what, sizeof(what), "%s%s", folders[i], de->d_name) <
+                    sizeof(what) &&
+                is_it(c, what, is, arg))
+                memcpy(name, what, sizeof(what));
+        }
+        if (dir)
+            closedir(dir);
+        free(path);
+    }
+    return *name ? 0 : -ENOENT;
 }
 
 int chain_open(const struct disk_cfg *c, const char *name, const char *format, struct loop *l,

@@ -178,12 +178,14 @@ struct disk_cfg {
     bool readonly;
     bool snapshot;      /* writes go to a scratch overlay that is thrown away */
     bool no_lock;       /* inspection of a file in use */
-    bool allow_outside; /* follow backing files outside the image's own directory */
-    bool no_chain;      /* do not open parents: info and probing */
-    unsigned depth;     /* 0 for the image itself, 1 for its parent, ... */
-    bool threads;       /* worker threads instead of io_uring */
-    bool no_sync;       /* see file.h */
-    bool filling;       /* see file.h */
+    bool allow_outside; /* follow references outside the image's own directory */
+    const char
+        *within;    /* below this one, an absolute name, they are followed anyway; may be NULL */
+    bool no_chain;  /* do not open parents: info and probing */
+    unsigned depth; /* 0 for the image itself, 1 for its parent, ... */
+    bool threads;   /* worker threads instead of io_uring */
+    bool no_sync;   /* see file.h */
+    bool filling;   /* see file.h */
     const char *member; /* of the archive at path: opened as an image in its place; see member.h */
     const char *internal;    /* name or id of an internal snapshot, read-only; NULL: the disk now */
     const char *scratch_dir; /* for the overlay; NULL: the image's file system is not touched, it

@@ -101,13 +101,21 @@ void facts_free(struct facts *f);
 
 /* --- chains --- */
 
-/* Opens the parent that an image at c->path names. Without c->allow_outside only a plain relative
- * name that stays inside the image's own directory will do. format may be NULL. Parents are opened
+/* Opens the parent that an image at c->path names. Without c->allow_outside only a name will do
+ * that stays inside the image's own directory, or c->within. format may be NULL. Parents are opened
  * read-only. Gives NULL and 0 with c->no_chain. */
 MUST int chain_open(const struct disk_cfg *c, const char *name, const char *format, struct loop *l,
                     struct disk **out, struct err *e);
 /* The same for a file that is part of the image, an extent for instance, as a host file. */
 MUST int chain_file(const struct disk_cfg *c, const char *name, bool readonly, struct loop *l,
                     struct disk **out, struct err *e);
+
+/* Looks for the file that is(), among those beside the image, and with c->allow_outside or
+ * c->within in the directory above, whose name has one of these endings in any case (".vdi"; NULL
+ * ends the list). Its name, for chain_open(), or -ENOENT. */
+enum { CHAIN_NAME = 264 };
+typedef bool chain_is_fn(struct disk *file, const void *arg);
+MUST int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_fn *is,
+                      const void *arg, char name[CHAIN_NAME]);
 
 #endif

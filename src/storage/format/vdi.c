@@ -15,9 +15,7 @@
  * Not modelled: undo images, block_extra in new images (it is honoured in old ones).
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -262,45 +260,27 @@ static bool no_uuid(const uint8_t *u)
     return memcmp(u, none, 16) == 0;
 }
 
-static bool is_parent(const struct disk_cfg *c, const char *name, const uint8_t *uuid)
+static bool is_parent(struct disk *file, const void *uuid)
 {
-    struct disk_cfg quiet = *c;
     struct vdi_header h;
-    struct disk *file;
-    struct err e;
-    bool yes;
 
-    quiet.no_lock = true;
-    if (chain_file(&quiet, name, true, NULL, &file, &e) < 0)
-        return false;
-    yes = disk_read(file, 0, &h, sizeof(h)) == 0 && le32_get(h.signature) == VDI_SIGNATURE &&
-          memcmp(h.uuid_image, uuid, 16) == 0;
-    disk_close(file);
-    return yes;
+    return disk_read(file, 0, &h, sizeof(h)) == 0 && le32_get(h.signature) == VDI_SIGNATURE &&
+           memcmp(h.uuid_image, uuid, 16) == 0;
 }
 
 static int open_parent(struct vdi *v, const struct disk_cfg *c, struct loop *l, struct err *e)
 {
-    char *copy = strdup(c->path), name[256] = "";
-    DIR *dir = copy ? opendir(dirname(copy)) : NULL;
-    struct dirent *de;
+    static const char *const endings[] = {".vdi", NULL};
+    char name[CHAIN_NAME];
 
-    while (dir && !*name && (de = readdir(dir))) {
-        size_t n = strlen(de->d_name);
-
-        if (n > 4 && n < sizeof(name) && strcmp(de->d_name + n - 4, ".vdi") == 0 &&
-            is_parent(c, de->d_name, v->h.uuid_link))
-            memcpy(name, de->d_name, n + 1);
-    }
-    if (dir)
-        closedir(dir);
-    free(copy);
-    if (*name)
+    if (chain_beside(c, endings, is_parent, v->h.uuid_link, name) == 0)
         return chain_open(c, name, "vdi", l, &v->m.parent, e);
-    return err_set(e, ENOENT,
-                   "VDI image '%s' is a child, and no .vdi file beside it is its parent; put the "
-                   "parent into the same directory",
-                   c->path);
+    return err_set(
+        e, ENOENT,
+        "VDI image '%s' is a child, and no .vdi file beside it is its parent; put the "
+        "parent into the same directory, or, if it is in the one above and you trust the "
+        "image, use --outside, or run --trust",
+        c->path);
 }
 
 static int vdi_open(struct disk *file, const struct disk_cfg *c, struct loop *l, struct disk **out,

@@ -7,12 +7,9 @@
  * a file the parent. Time stamps are not looked at, as copying changes them.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/err.h"
 #include "storage/format/format.h"
@@ -68,43 +65,22 @@ static int try_name(struct vhd *v, const struct disk_cfg *c, const char *name, s
                    name, c->path);
 }
 
-/* Has the file beside the child the id? */
-static bool has_id(const struct vhd *v, const struct disk_cfg *c, const char *name)
+static bool has_id(struct disk *file, const void *id)
 {
-    struct disk_cfg quiet = *c;
     enum vhd_where where;
     struct vhd_footer f;
-    struct disk *file;
-    struct err e;
-    bool yes;
 
-    quiet.no_lock = true;
-    if (chain_file(&quiet, name, true, NULL, &file, &e) < 0)
-        return false;
-    yes = vhd_read_footer(file, &f, &where) == 0 &&
-          memcmp(f.unique_id, v->dyn.parent_unique_id, 16) == 0;
-    disk_close(file);
-    return yes;
+    return vhd_read_footer(file, &f, &where) == 0 && memcmp(f.unique_id, id, 16) == 0;
 }
 
 /* -ENOENT, with e as it was: no file beside the child is the parent. */
 static int try_neighbours(struct vhd *v, const struct disk_cfg *c, struct loop *l, struct err *e)
 {
-    char *copy = strdup(c->path), name[256] = "";
-    DIR *dir = copy ? opendir(dirname(copy)) : NULL;
-    struct dirent *de;
+    static const char *const endings[] = {".vhd", ".avhd", NULL};
+    char name[CHAIN_NAME];
+    int rc = chain_beside(c, endings, has_id, v->dyn.parent_unique_id, name);
 
-    while (dir && !*name && (de = readdir(dir))) {
-        const char *dot = strrchr(de->d_name, '.');
-
-        if (dot && (strcasecmp(dot, ".vhd") == 0 || strcasecmp(dot, ".avhd") == 0) &&
-            strlen(de->d_name) < sizeof(name) && has_id(v, c, de->d_name))
-            memcpy(name, de->d_name, strlen(de->d_name) + 1);
-    }
-    if (dir)
-        closedir(dir);
-    free(copy);
-    return *name ? try_name(v, c, name, l, e) : -ENOENT;
+    return rc < 0 ? rc : try_name(v, c, name, l, e);
 }
 
 int vhd_open_parent(struct vhd *v, const struct disk_cfg *c, struct loop *l, struct err *e)

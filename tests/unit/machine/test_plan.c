@@ -30,7 +30,9 @@ static void a_disk_is_a_snapshot_unless_said(void **state)
 {
     assert_int_equal(plan_add_disk(&plan, "a.raw", &e), 0);
     assert_int_equal(
-        plan_add_disk(&plan, "b,,c.vhdx,format=vhdx,write,bus=scsi,loop=2,slot=7,unit=3", &e), 0);
+        plan_add_disk(&plan, "b,,c.vhdx,format=vhdx,write,bus=scsi,loop=2,slot=7,unit=3,outside",
+                      &e),
+        0);
     assert_string_equal(plan.disk[0].path, "a.raw");
     assert_int_equal(plan.disk[0].write, PLAN_SNAPSHOT);
     assert_false(plan.disk[0].write_said);
@@ -42,6 +44,7 @@ static void a_disk_is_a_snapshot_unless_said(void **state)
     assert_int_equal(plan.disk[1].write, PLAN_WRITE);
     assert_int_equal(plan.disk[1].loop, 2);
     assert_int_equal(plan.disk[1].unit, 3);
+    assert_true(plan.disk[1].outside && !plan.disk[0].outside);
 }
 
 static void a_file_with_iso_9660_goes_into_a_cdrom_drive(void **state)
@@ -264,7 +267,8 @@ static void a_plan_survives_json(void **state)
         plan.uuid[i] = (uint8_t)(i * 17);
     assert_int_equal(plan_add_disk(&plan, "a,format=raw,readonly,controller=1,x=y", &e), 0);
     assert_int_equal(plan_add_disk(&plan, "b", &e), 0);
-    plan.disk[1].cdrom = true;
+    plan.disk[1].cdrom = plan.disk[1].outside = true;
+    plan.disk[1].within = strdup("/vm");
     assert_int_equal(plan_add_nic(&plan, "user,mac=52:54:00:0a:0b:0c", &e), 0);
     assert_int_equal(plan_to_json(&plan, &one, &e), 0);
     if (plan_from_json(&back, one, &e) < 0)
@@ -276,6 +280,8 @@ static void a_plan_survives_json(void **state)
     assert_int_equal(back.disk[0].controller, 1);
     assert_int_equal(back.disk[1].unit, -1);
     assert_string_equal(back.module[0].append, "b c");
+    assert_string_equal(back.disk[1].within, "/vm");
+    assert_true(back.disk[1].outside && !back.disk[0].outside);
     assert_true(back.disk[1].cdrom && back.testdev && back.hugepages && back.nics_said);
     assert_memory_equal(back.uuid, plan.uuid, 16);
     assert_memory_equal(back.nic[0].mac, plan.nic[0].mac, 6);
