@@ -220,18 +220,27 @@ static void vbd_destroy(struct xenbus_dev *d)
 static void vbd_describe(struct xenbus_dev *d, struct dump *out)
 {
     struct vbd *b = vbd_of(d);
+    uint64_t requests = 0, inlined = 0, errors = 0;
     unsigned up = 0;
     char key[48];
 
-    for (unsigned i = 0; i < VBD_QUEUES; i++)
-        up += b->q[i].up;
+    for (unsigned i = 0; i < VBD_QUEUES; i++) {
+        struct vbd_queue *q = &b->q[i];
+
+        pthread_mutex_lock(&q->lock);
+        up += q->up;
+        requests += q->requests;
+        inlined += q->inlined;
+        errors += q->errors;
+        pthread_mutex_unlock(&q->lock);
+    }
     snprintf(key, sizeof(key), "vbd %u queues", d->id);
     dump_add(out, key, "%u", up);
     snprintf(key, sizeof(key), "vbd %u events", d->id);
     dump_add(out, key, "%s", b->q[0].bursts.on ? "spared, the ring is looked at" : "wanted");
     snprintf(key, sizeof(key), "vbd %u requests", d->id);
-    dump_add(out, key, "%llu, %llu on the vCPU, %llu failed", (unsigned long long)b->requests,
-             (unsigned long long)b->inlined, (unsigned long long)b->errors);
+    dump_add(out, key, "%llu, %llu on the vCPU, %llu failed", (unsigned long long)requests,
+             (unsigned long long)inlined, (unsigned long long)errors);
 }
 
 static const struct xenbus_ops vbd_ops = {

@@ -51,6 +51,7 @@ struct vbd_queue {
     struct alarm answer; /* completions of one round of the loop share an event */
     bool answering;
     struct vbd_req *spare, *waiting, **wait_end;
+    uint64_t requests, inlined, errors;
 };
 
 struct vbd {
@@ -61,7 +62,6 @@ struct vbd {
     bool narrow; /* the guest's rings have 32-bit layout */
     unsigned queues;
     struct vbd_queue q[VBD_QUEUES];
-    uint64_t requests, inlined, errors;
 };
 
 /* Takes what is in the ring, and leaves to the loop what would take long. Any thread, under the

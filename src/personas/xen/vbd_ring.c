@@ -73,7 +73,7 @@ static inline void respond(struct vbd_queue *q, uint64_t id, uint8_t op, int sta
         ring_copy(q, at, rsp, q->b->narrow ? 12 : 16, false);
     }
     if (status != RSP_OKAY)
-        q->b->errors++;
+        q->errors++;
 }
 
 /* Makes answers visible; tells the guest if it waits for one of them. */
@@ -319,7 +319,7 @@ static struct vbd_req *gather(struct vbd_queue *q, uint32_t prod)
         end = &r->next;
     }
     grant_unlock(g);
-    q->b->requests += q->req_cons - from;
+    q->requests += q->req_cons - from;
     return first;
 }
 
@@ -347,7 +347,7 @@ static uint64_t start(struct vbd_queue *q, struct vbd_req *list)
         r->next = done;
         done = r;
     }
-    q->b->inlined += inlined;
+    q->inlined += inlined;
     release(q, done);
     return moved;
 }

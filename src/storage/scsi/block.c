@@ -122,7 +122,7 @@ int scsi_block_transfer(struct scsi_req *r)
     r->disk.iov = r->iov;
     r->disk.iovcnt = r->iovcnt;
     /* With the write cache off, every write is as durable as one with FUA. */
-    r->disk.fua = r->disk.op == DISK_WRITE && (x.fua || !r->l->s.wce);
+    r->disk.fua = r->disk.op == DISK_WRITE && (x.fua || !READ_ONCE(r->l->s.wce));
     return 1;
 }
 

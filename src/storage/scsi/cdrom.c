@@ -255,6 +255,6 @@ void scsi_start_stop(struct scsi_req *r)
         return;
     }
     if (r->l->cdrom && (r->cdb[4] & 0x02))
-        r->l->s.tray_open = eject;
+        WRITE_ONCE(r->l->s.tray_open, eject);
     scsi_good(r, 0);
 }

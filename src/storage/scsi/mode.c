@@ -164,6 +164,6 @@ void scsi_mode_select(struct scsi_req *r, bool ten)
         scsi_fail(r, ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_PARAMETER_LIST);
         return;
     }
-    r->l->s.wce = wce;
+    WRITE_ONCE(r->l->s.wce, wce);
     scsi_good(r, len);
 }

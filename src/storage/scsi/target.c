@@ -115,6 +115,12 @@ static void unit_put(struct scsi_lun *u)
         loop_post(l, unit_free, u); /* a disk is closed on its loop, and not inside its callback */
 }
 
+/* The unit attention that is pending; 0: none. */
+static void attend(struct scsi_lun *u, uint16_t asc)
+{
+    WRITE_ONCE(u->s.attention, asc);
+}
+
 static void tell(struct scsi_target *t, unsigned lun, bool present)
 {
     if (t->events.changed)
@@ -125,7 +131,7 @@ static void others_changed(struct scsi_target *t, unsigned lun)
 {
     for (unsigned i = 0; i < SCSI_MAX_LUNS; i++) {
         if (t->lun[i] && i != lun && !t->lun[i]->s.attention)
-            t->lun[i]->s.attention = ASC_REPORTED_LUNS_DATA_HAS_CHANGED;
+            attend(t->lun[i], ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
     }
 }
 
@@ -200,7 +206,7 @@ void scsi_resized(struct scsi_target *t, unsigned lun)
         return;
     if (u->disk)
         disk_shape(u->disk, &u->shape);
-    u->s.attention = ASC_CAPACITY_HAS_CHANGED;
+    attend(u, ASC_CAPACITY_HAS_CHANGED);
     unit_put(u);
     tell(t, lun, true);
 }
@@ -216,34 +222,41 @@ bool scsi_grew(struct scsi_target *t, const struct disk *disk)
     return false;
 }
 
+static void disc_change(struct scsi_lun *u, struct disk *disk)
+{
+    u->disk = disk;
+    u->shape = (struct disk_shape){0};
+    if (disk)
+        disk_shape(disk, &u->shape);
+    WRITE_ONCE(u->s.tray_open, false);
+    u->s.event_new_media = disk != NULL;
+    attend(u, ASC_MEDIUM_MAY_HAVE_CHANGED);
+}
+
 int scsi_load_disc(struct scsi_target *t, unsigned lun, struct disk *disk, bool force,
                    struct err *e)
 {
     struct scsi_lun *u = unit_get(t, lun);
     struct disk *old;
+    bool busy;
 
     if (!u || !u->cdrom) {
         unit_put(u);
         return err_set(e, EINVAL, "LUN %u is not a CD-ROM drive", lun);
     }
-    if (u->refs > 1 || (u->s.prevent && !force)) {
-        unit_put(u);
-        return err_set(e, EBUSY, "the guest is using the disc in LUN %u; eject it there first",
-                       lun);
-    }
+    /* Whoever uses the old disc has got the unit under this lock, and scsi_try() may at any time.
+     */
     pthread_mutex_lock(&t->lock);
-    old = u->disk;
-    u->disk = disk;
-    u->shape = (struct disk_shape){0};
-    if (disk)
-        disk_shape(disk, &u->shape);
-    u->s.tray_open = false;
-    u->s.event_new_media = disk != NULL;
-    u->s.attention = ASC_MEDIUM_MAY_HAVE_CHANGED;
+    busy = u->refs > 1 || (u->s.prevent && !force);
+    old = busy ? NULL : u->disk;
+    if (!busy)
+        disc_change(u, disk);
     pthread_mutex_unlock(&t->lock);
     disk_close(old);
     unit_put(u);
-    return 0;
+    return busy ? err_set(e, EBUSY, "the guest is using the disc in LUN %u; eject it there first",
+                          lun)
+                : 0;
 }
 
 bool scsi_lun_present(struct scsi_target *t, unsigned lun)
@@ -267,9 +280,9 @@ void scsi_reset(struct scsi_target *t, int lun)
 
         if (!u || (lun >= 0 && (unsigned)lun != i))
             continue;
-        u->s.wce = true;
+        WRITE_ONCE(u->s.wce, true);
         u->s.prevent = false;
-        u->s.attention = ASC_POWER_ON_OR_RESET;
+        attend(u, ASC_POWER_ON_OR_RESET);
     }
 }
 
@@ -396,7 +409,7 @@ static void request_sense(struct scsi_req *r)
         s.key = UNIT_ATTENTION;
         s.asc = (uint8_t)(r->l->s.attention >> 8);
         s.ascq = (uint8_t)r->l->s.attention;
-        r->l->s.attention = 0;
+        attend(r->l, 0);
     } else if (!r->l) {
         s.key = ILLEGAL_REQUEST;
         s.asc = ASC_LOGICAL_UNIT_NOT_SUPPORTED >> 8;
@@ -431,7 +444,7 @@ static bool attention(struct scsi_req *r)
 
     if (!asc || r->cdb[0] == GET_EVENT_STATUS_NOTIFICATION)
         return false;
-    r->l->s.attention = 0;
+    attend(r->l, 0);
     scsi_fail(r, UNIT_ATTENTION, (enum sense_code)asc);
     return true;
 }
@@ -514,7 +527,7 @@ bool scsi_try(struct scsi_target *t, struct scsi_req *r)
     int rc;
 
     prepare(t, r);
-    if (r->l && r->l->disk && !r->l->s.attention && !r->l->s.tray_open &&
+    if (r->l && r->l->disk && !READ_ONCE(r->l->s.attention) && !READ_ONCE(r->l->s.tray_open) &&
         scsi_block_transfer(r) == 1) {
         rc = disk_try(r->l->disk, &r->disk);
         finished = rc != -EAGAIN;

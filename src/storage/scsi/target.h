@@ -10,7 +10,8 @@
 
 enum { SCSI_NAME_MAX = 24 };
 
-/* What a guest can change; plain data. */
+/* What a guest can change; plain data. Written on the loop; scsi_try() reads wce, tray_open and
+ * attention on any thread, a little too early or late. */
 struct scsi_lun_state {
     bool wce;     /* write cache enabled: caching mode page */
     bool prevent; /* medium removal prevented */
