@@ -12,6 +12,7 @@
 
 #include "cli/line.h"
 #include "core/err.h"
+#include "core/ids.h"
 
 enum { PLAN_MAX = 1 << 20, REPORT_INDENT = 15 };
 
@@ -162,8 +163,7 @@ void describe_machine(const struct plan *p)
         char mac[24] = "";
 
         if (n->mac_said)
-            snprintf(mac, sizeof(mac), " %02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1],
-                     n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+            snprintf(mac, sizeof(mac), " " MAC_FMT, MAC_ARGS(n->mac));
         line_print(4, "  card%s%s%s: network %s", mac, n->model ? " " : "",
                    n->model ? n->model : "", n->backend ? n->backend : "user");
     }

@@ -20,8 +20,7 @@ MUST int file_replace(const char *path, const void *data, size_t len, mode_t mod
 MUST int file_folders(const char *path, size_t n, mode_t mode, size_t *bad);
 
 /* Where what belongs to machine `name` is kept when nobody says: $XDG_STATE_HOME/hospes/NAME.KIND,
- * else
- * ~/.local/state/hospes/NAME.KIND. malloc()ed. -ENOENT: there is neither variable; -ENOMEM. */
+ * else ~/.local/state/hospes/NAME.KIND. malloc()ed. -ENOENT: there is neither variable; -ENOMEM. */
 MUST int file_state(const char *name, const char *kind, char **out);
 
 /* Where short-lived files go: $TMPDIR, else /tmp. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "import/export.h"
 #include "machine/plan.h"
 
@@ -326,8 +327,7 @@ static void put_card(struct libvirt_out *o, const struct plan_nic *n)
 
     buf_fmt(o->b, "    <interface type='%s'>\n", n->lan ? "network" : "user");
     if (n->mac_said)
-        buf_fmt(o->b, "      <mac address='%02x:%02x:%02x:%02x:%02x:%02x'/>\n", n->mac[0],
-                n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+        buf_fmt(o->b, "      <mac address='" MAC_FMT "'/>\n", MAC_ARGS(n->mac));
     if (n->lan) {
         buf_add(o->b, "      <source");
         buf_attr(o->b, "network", n->lan);

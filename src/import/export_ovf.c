@@ -14,6 +14,7 @@
 
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/ids.h"
 #include "import/export.h"
 #include "import/ovf.h"
 #include "machine/plan.h"
@@ -263,8 +264,7 @@ static void put_card(struct ovf_out *o, size_t at)
     }
     o->card_id[at] = item_begin(o);
     if (n->mac_said) {
-        snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2],
-                 n->mac[3], n->mac[4], n->mac[5]);
+        snprintf(mac, sizeof(mac), MAC_FMT, MAC_ARGS(n->mac));
         element(o, "rasd:Address", mac);
     }
     element(o, "rasd:AutomaticAllocation", "true");

@@ -16,6 +16,7 @@
 
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/ids.h"
 #include "import/export.h"
 #include "import/vmx.h"
 #include "machine/plan.h"
@@ -316,8 +317,7 @@ static void put_card(struct vmx_out *v, size_t i)
         v->rc = export_tell(v->x, key, n->model, "e1000", "VMware has no such card", v->e);
     }
     if (n->mac_said) {
-        snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1],
-                 n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+        snprintf(text, sizeof(text), MAC_FMT, MAC_ARGS(n->mac));
         put(v, "static", "ethernet%zu.addressType", i);
         put(v, text, "ethernet%zu.address", i);
         put(v, "FALSE", "ethernet%zu.checkMACAddress", i);

@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "abi/bytes.h"
+#include "core/ids.h"
 
 enum {
     SECTOR = 512,
@@ -230,8 +231,7 @@ static const struct {
 
 static void guid_text(char out[40], const uint8_t *g)
 {
-    snprintf(out, 40, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", le32_at(g),
-             le16_at(g + 4), le16_at(g + 6), g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]);
+    snprintf(out, 40, GUID_FMT, GUID_ARGS(g));
 }
 
 static void gpt_entry(const struct vol *v, struct part_table *t, const uint8_t *e, unsigned number,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "machine/plan.h"
 
 enum {
@@ -152,10 +153,7 @@ static struct json_object *json_guid(const uint8_t u[16])
 {
     char text[37];
 
-    snprintf(text, sizeof(text),
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-             u[15]);
+    snprintf(text, sizeof(text), UUID_FMT, UUID_ARGS(u));
     return json_object_new_string(text);
 }
 
@@ -220,8 +218,7 @@ static void json_nics(struct json_object *top, const struct plan *p)
         const uint8_t *m = p->nic[i].mac;
         struct json_object *o = json_of(nic_fields, &p->nic[i]);
 
-        snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
-                 m[5]);
+        snprintf(mac, sizeof(mac), MAC_FMT, MAC_ARGS(m));
         if (p->nic[i].mac_said)
             json_object_object_add(o, "mac", json_object_new_string(mac));
         json_object_array_add(list, o);

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "core/ids.h"
 #include "machine/plan.h"
 
 enum { IDE_DISKS = 4 };
@@ -39,8 +40,7 @@ static void option(FILE *out, const char *name, const char *value)
 static void put_mac(FILE *out, const struct plan_nic *n)
 {
     if (n->mac_said)
-        fprintf(out, ",mac=%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2],
-                n->mac[3], n->mac[4], n->mac[5]);
+        fprintf(out, ",mac=" MAC_FMT, MAC_ARGS(n->mac));
 }
 
 void reproduce_bare(FILE *out, const struct plan *p)

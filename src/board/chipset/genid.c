@@ -13,6 +13,7 @@
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
 #include "core/err.h"
+#include "core/ids.h"
 
 enum { GENID_LEN = 16, GENID_PAGE = 4096 };
 
@@ -45,14 +46,11 @@ static void genid_destroy(struct device *d)
     free(d);
 }
 
-/* As a GUID is written: the first three fields lie in memory the other way round. */
 static void genid_describe(struct device *d, struct dump *out)
 {
     const uint8_t *g = ((struct genid *)d)->id;
 
-    dump_add(out, "id", "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-             g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12], g[13],
-             g[14], g[15]);
+    dump_add(out, "id", GUID_FMT, GUID_ARGS(g));
 }
 
 static const struct device_ops genid_ops = {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "net/csum.h"
 
 enum { ROM_MAX = 1 << 20, ROM_PAGE = 4096 };
@@ -158,7 +159,7 @@ void nic_describe(struct nic *n, struct dump *out)
 {
     const uint8_t *m = n->mac;
 
-    dump_add(out, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+    dump_add(out, "mac", MAC_FMT, MAC_ARGS(m));
     dump_add(out, "link", "%s", n->caps.link ? "up" : "down");
     dump_add(out, "sent", "%llu frames, %llu refused",
              (unsigned long long)n->netif->stats.tx_frames, (unsigned long long)n->refused);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "ic_priv.h"
 #include "storage/utf.h"
 
@@ -357,8 +358,7 @@ static bool address_parse(struct address *a, const char *text)
 
 static void guid_text(char out[39], const uint8_t g[16])
 {
-    snprintf(out, 39, "{%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x}", le32_at(g),
-             le16_at(g + 4), le16_at(g + 6), g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]);
+    snprintf(out, 39, "{" GUID_FMT "}", GUID_ARGS(g));
 }
 
 int ics_address(struct ics *s, const char *nic, const uint8_t instance[16], const char *text,

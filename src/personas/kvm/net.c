@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "core/iov.h"
 #include "net.h"
 
@@ -340,7 +341,6 @@ static void rx_steer(struct net *n, const struct net_meta *m, long len)
     unsigned cnt;
 
     if (!q->vq.ready) {
-        pair = 0;
         q = rx_queue(n, 0);
         w = &n->pair[0].rx;
     }
@@ -534,10 +534,9 @@ static void net_describe(struct virtio *v, struct dump *out)
 {
     const struct net *n = net_of(v);
 
-    dump_add(out, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", v->config[0], v->config[1], v->config[2],
-             v->config[3], v->config[4], v->config[5]);
+    dump_add(out, "mac", MAC_FMT, MAC_ARGS(v->config));
     dump_add(out, "frames", "%llu",
-             (unsigned long long)(n->netif->stats.tx_frames + n->netif->stats.rx_frames));
+             (unsigned long long)n->netif->stats.tx_frames + n->netif->stats.rx_frames);
     dump_add(out, "sent", "%llu frames, %llu bytes, %llu refused",
              (unsigned long long)n->netif->stats.tx_frames,
              (unsigned long long)n->netif->stats.tx_bytes, (unsigned long long)n->refused);

@@ -23,6 +23,7 @@
 #include "abi/pvscsi.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/ids.h"
 
 enum { BAR_RINGS, BAR_REGISTERS, BAR_MSIX, BAR_SIZE = 4096, REVISIONS = 4 };
 #define LINK_UP (10000u << 16 | 1) /* Mbit/s */
@@ -528,7 +529,7 @@ static void vmxnet3_describe(struct device *d, struct dump *out)
     struct vmxnet3 *x = of(d);
     const uint8_t *m = x->mac;
 
-    dump_add(out, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+    dump_add(out, "mac", MAC_FMT, MAC_ARGS(m));
     dump_add(out, "driver", "%s, %u send and %u receive queues",
              x->s.active ? "active" : "not active", x->s.ntx, x->s.nrx);
     dump_add(out, "revision", "%u", x->revision);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "personas/xen/xen.h"
 #include "personas/xen/xs_tree.h"
 
@@ -51,10 +52,7 @@ static void fill_vm(struct xen *x)
     const uint8_t *u = x->p.env.uuid;
     char uuid[37], path[64];
 
-    snprintf(uuid, sizeof(uuid),
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-             u[15]);
+    snprintf(uuid, sizeof(uuid), UUID_FMT, UUID_ARGS(u));
     snprintf(path, sizeof(path), "/vm/%s", uuid);
     key(x, GUEST_DIR "/vm", path, false);
     key(x, path, "", false);

@@ -21,6 +21,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/ids.h"
 #include "personas/xen/vif_priv.h"
 
 static struct vif *vif_of(struct xenbus_dev *d)
@@ -106,8 +107,7 @@ static void vif_offer(struct xenbus_dev *d)
     struct vif *v = vif_of(d);
     char path[128], mac[18];
 
-    snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", v->mac[0], v->mac[1], v->mac[2],
-             v->mac[3], v->mac[4], v->mac[5]);
+    snprintf(mac, sizeof(mac), MAC_FMT, MAC_ARGS(v->mac));
     snprintf(path, sizeof(path), "%s/mac", d->front);
     (void)xs_put(d->x->store, path, "%s", mac);
     xenbus_write(d, "mac", "%s", mac); /* where OpenBSD looks */

@@ -23,6 +23,7 @@
 #include "abi/vdi.h"
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/ids.h"
 #include "storage/file.h"
 #include "storage/format/format.h"
 #include "storage/image.h"
@@ -323,9 +324,7 @@ static int vdi_probe(const uint8_t *head, size_t n, const uint8_t *tail, size_t 
 static void uuid_fact(struct facts *f, const char *key, const uint8_t *u)
 {
     if (!no_uuid(u))
-        facts_text(f, key, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", le32_at(u),
-                   le16_at(u + 4), le16_at(u + 6), u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-                   u[15]);
+        facts_text(f, key, GUID_FMT, GUID_ARGS(u));
 }
 
 static void vdi_facts(struct disk *d, struct facts *f)

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "storage/format/vhdx.h"
 
 int vhdx_bad(const char *path, const char *what, struct err *e)
@@ -70,8 +71,7 @@ void vhdx_guid_text(const struct vhdx_guid *g, char out[VHDX_GUID_TEXT])
 {
     const uint8_t *b = g->b;
 
-    snprintf(out, VHDX_GUID_TEXT, "{%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x}", le32_at(b),
-             le16_at(b + 4), le16_at(b + 6), b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(out, VHDX_GUID_TEXT, "{" GUID_FMT "}", GUID_ARGS(b));
 }
 
 /* --- headers --- */
