@@ -231,7 +231,7 @@ int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_
                  const void *arg, char name[CHAIN_NAME])
 {
     /* VirtualBox keeps children in a folder of their own, below the disk that they began with. */
-    const char *const folders[] = {"", c->allow_outside || c->within ? "../" : NULL};
+    const char *const folders[] = {"", chain_above(c) ? "../" : NULL};
 
     name[0] = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(folders) && folders[i] && !*name; i++) {

@@ -110,9 +110,15 @@ MUST int chain_open(const struct disk_cfg *c, const char *name, const char *form
 MUST int chain_file(const struct disk_cfg *c, const char *name, bool readonly, struct loop *l,
                     struct disk **out, struct err *e);
 
-/* Looks for the file that is(), among those beside the image, and with c->allow_outside or
- * c->within in the directory above, whose name has one of these endings in any case (".vdi"; NULL
- * ends the list). Its name, for chain_open(), or -ENOENT. */
+/* May references lead into the directory above the image's? By c->within perhaps not that far. */
+static inline bool chain_above(const struct disk_cfg *c)
+{
+    return c->allow_outside || c->within;
+}
+
+/* Looks for the file that is(), among those beside the image, and with chain_above() in the
+ * directory above, whose name has one of these endings in any case (".vdi"; NULL ends the list).
+ * Its name, for chain_open(), or -ENOENT. */
 enum { CHAIN_NAME = 264 };
 typedef bool chain_is_fn(struct disk *file, const void *arg);
 MUST int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_fn *is,

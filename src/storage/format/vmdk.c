@@ -333,18 +333,23 @@ static const char *last_part(const char *name)
     return slash ? slash + 1 : name;
 }
 
-/* Where the hint says, or else beside the image. */
+/* Where the hint says, or else beside the image, or where VirtualBox, whose hints are whole names
+ * of the host that it ran on, keeps the disk that its children began with. */
 static int open_parent(struct vmdk *v, const struct disk_cfg *c, struct loop *l, struct err *e)
 {
-    char *name = vmdk_desc_name(&v->desc, v->desc.hint);
+    char *name = vmdk_desc_name(&v->desc, v->desc.hint), above[CHAIN_NAME];
+    const char *last = name ? last_part(name) : NULL;
     struct err first;
     int rc;
 
     if (!name)
         return no_memory(c->path, e);
     rc = chain_open(c, name, NULL, l, &v->m.parent, &first);
-    if ((rc == -ENOENT || rc == -EINVAL) && *last_part(name) && strcmp(last_part(name), name) != 0)
-        rc = chain_open(c, last_part(name), NULL, l, &v->m.parent, e);
+    if ((rc == -ENOENT || rc == -EINVAL) && *last && last != name)
+        rc = chain_open(c, last, NULL, l, &v->m.parent, e);
+    if ((rc == -ENOENT || rc == -EINVAL) && *last && chain_above(c) &&
+        (size_t)snprintf(above, sizeof(above), "../%s", last) < sizeof(above))
+        rc = chain_open(c, above, NULL, l, &v->m.parent, e);
     free(name);
     if (rc < 0) {
         v->m.parent = NULL;

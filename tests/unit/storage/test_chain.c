@@ -138,6 +138,22 @@ static void a_child_by_id_finds_its_parent_above(void **state)
     }
 }
 
+/* A VMDK's hint is a whole name of the host where VirtualBox ran. */
+static void a_hint_of_another_host_leads_above(void **state)
+{
+    struct err e = {0};
+
+    (void)state;
+    folders();
+    made("vmdk", scratch_path("vm/base.vmdk"), NULL, NULL);
+    made("vmdk", scratch_path("vm/Snapshots/{2}.vmdk"), scratch_path("vm/base.vmdk"),
+         "/vms of another host/vm/base.vmdk");
+    assert_true(opened(scratch_path("vm/Snapshots/{2}.vmdk"), NULL, false, &e) < 0);
+    if (opened(scratch_path("vm/Snapshots/{2}.vmdk"), scratch_path("vm"), false, &e) < 0)
+        fail_msg("%s", e.msg);
+    assert_int_equal(opened(scratch_path("vm/Snapshots/{2}.vmdk"), NULL, true, &e), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_directory_above_is_open_by_leave),
         cmocka_unit_test(no_link_leads_out_of_it),
         cmocka_unit_test(a_child_by_id_finds_its_parent_above),
+        cmocka_unit_test(a_hint_of_another_host_leads_above),
     };
 
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
