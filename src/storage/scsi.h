@@ -81,9 +81,6 @@ MUST int scsi_detach(struct scsi_target *t, unsigned lun, struct err *e);
 void scsi_resized(struct scsi_target *t, unsigned lun);
 /* The same for the unit that is this disk; false: none of the target's is. */
 bool scsi_grew(struct scsi_target *t, const struct disk *disk);
-/* Changes the disc in a CD-ROM drive; disk may be NULL. Ignores the guest's lock when forced. */
-MUST int scsi_load_disc(struct scsi_target *t, unsigned lun, struct disk *disk, bool force,
-                        struct err *e);
 
 bool scsi_lun_present(struct scsi_target *t, unsigned lun);
 /* The lowest LUN at or after `from`, -1 when there is none. */

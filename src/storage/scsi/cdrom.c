@@ -245,6 +245,16 @@ bool scsi_cdrom_command(struct scsi_req *r)
     }
 }
 
+static void tray_move(struct scsi_lun *u, bool open)
+{
+    bool news = u->s.tray_open && !open && u->disk; /* a drive does not know it again */
+
+    WRITE_ONCE(u->s.tray_open, open);
+    u->s.event_new_media = news;
+    if (news)
+        scsi_attend(u, ASC_MEDIUM_MAY_HAVE_CHANGED);
+}
+
 /* SBC-3 5.25: LOEJ with START = 0 opens the tray, with START = 1 closes it. */
 void scsi_start_stop(struct scsi_req *r)
 {
@@ -255,6 +265,6 @@ void scsi_start_stop(struct scsi_req *r)
         return;
     }
     if (r->l->cdrom && (r->cdb[4] & 0x02))
-        WRITE_ONCE(r->l->s.tray_open, eject);
+        tray_move(r->l, eject);
     scsi_good(r, 0);
 }

@@ -115,8 +115,7 @@ static void unit_put(struct scsi_lun *u)
         loop_post(l, unit_free, u); /* a disk is closed on its loop, and not inside its callback */
 }
 
-/* The unit attention that is pending; 0: none. */
-static void attend(struct scsi_lun *u, uint16_t asc)
+void scsi_attend(struct scsi_lun *u, uint16_t asc)
 {
     WRITE_ONCE(u->s.attention, asc);
 }
@@ -131,7 +130,7 @@ static void others_changed(struct scsi_target *t, unsigned lun)
 {
     for (unsigned i = 0; i < SCSI_MAX_LUNS; i++) {
         if (t->lun[i] && i != lun && !t->lun[i]->s.attention)
-            attend(t->lun[i], ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
+            scsi_attend(t->lun[i], ASC_REPORTED_LUNS_DATA_HAS_CHANGED);
     }
 }
 
@@ -206,7 +205,7 @@ void scsi_resized(struct scsi_target *t, unsigned lun)
         return;
     if (u->disk)
         disk_shape(u->disk, &u->shape);
-    attend(u, ASC_CAPACITY_HAS_CHANGED);
+    scsi_attend(u, ASC_CAPACITY_HAS_CHANGED);
     unit_put(u);
     tell(t, lun, true);
 }
@@ -220,43 +219,6 @@ bool scsi_grew(struct scsi_target *t, const struct disk *disk)
         }
     }
     return false;
-}
-
-static void disc_change(struct scsi_lun *u, struct disk *disk)
-{
-    u->disk = disk;
-    u->shape = (struct disk_shape){0};
-    if (disk)
-        disk_shape(disk, &u->shape);
-    WRITE_ONCE(u->s.tray_open, false);
-    u->s.event_new_media = disk != NULL;
-    attend(u, ASC_MEDIUM_MAY_HAVE_CHANGED);
-}
-
-int scsi_load_disc(struct scsi_target *t, unsigned lun, struct disk *disk, bool force,
-                   struct err *e)
-{
-    struct scsi_lun *u = unit_get(t, lun);
-    struct disk *old;
-    bool busy;
-
-    if (!u || !u->cdrom) {
-        unit_put(u);
-        return err_set(e, EINVAL, "LUN %u is not a CD-ROM drive", lun);
-    }
-    /* Whoever uses the old disc has got the unit under this lock, and scsi_try() may at any time.
-     */
-    pthread_mutex_lock(&t->lock);
-    busy = u->refs > 1 || (u->s.prevent && !force);
-    old = busy ? NULL : u->disk;
-    if (!busy)
-        disc_change(u, disk);
-    pthread_mutex_unlock(&t->lock);
-    disk_close(old);
-    unit_put(u);
-    return busy ? err_set(e, EBUSY, "the guest is using the disc in LUN %u; eject it there first",
-                          lun)
-                : 0;
 }
 
 bool scsi_lun_present(struct scsi_target *t, unsigned lun)
@@ -282,7 +244,7 @@ void scsi_reset(struct scsi_target *t, int lun)
             continue;
         WRITE_ONCE(u->s.wce, true);
         u->s.prevent = false;
-        attend(u, ASC_POWER_ON_OR_RESET);
+        scsi_attend(u, ASC_POWER_ON_OR_RESET);
     }
 }
 
@@ -409,7 +371,7 @@ static void request_sense(struct scsi_req *r)
         s.key = UNIT_ATTENTION;
         s.asc = (uint8_t)(r->l->s.attention >> 8);
         s.ascq = (uint8_t)r->l->s.attention;
-        attend(r->l, 0);
+        scsi_attend(r->l, 0);
     } else if (!r->l) {
         s.key = ILLEGAL_REQUEST;
         s.asc = ASC_LOGICAL_UNIT_NOT_SUPPORTED >> 8;
@@ -444,7 +406,7 @@ static bool attention(struct scsi_req *r)
 
     if (!asc || r->cdb[0] == GET_EVENT_STATUS_NOTIFICATION)
         return false;
-    attend(r->l, 0);
+    scsi_attend(r->l, 0);
     scsi_fail(r, UNIT_ATTENTION, (enum sense_code)asc);
     return true;
 }

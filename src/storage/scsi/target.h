@@ -49,6 +49,8 @@ struct scsi_target {
 
 /* Every handler either finishes r with one of these, once, or passes it to a disk whose completion
  * does. They only mark r finished: target.c calls done() later. */
+/* The unit attention that is pending from now on; 0: none. On the loop. */
+void scsi_attend(struct scsi_lun *u, uint16_t asc);
 void scsi_good(struct scsi_req *r, uint64_t moved);
 void scsi_fail(struct scsi_req *r, enum sense_key key, enum sense_code asc);
 void scsi_status(struct scsi_req *r, enum scsi_status status);

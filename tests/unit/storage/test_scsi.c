@@ -286,6 +286,26 @@ static void cdrom_tells_its_disc(void **state)
     assert_int_equal(asc(), ASC_MEDIUM_NOT_PRESENT);
 }
 
+static void a_disc_that_goes_in_again_is_new(void **state)
+{
+    (void)state;
+    attach(0, true);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION); /* after the reset */
+    assert_int_equal(SEND(0, 8, GET_EVENT_STATUS_NOTIFICATION, 1, 0, 0, 0x10, 0, 0, 0, 8, 0),
+                     SCSI_GOOD);
+    assert_int_equal(buf[4], 0);
+    assert_int_equal(SEND(0, 0, START_STOP_UNIT, 0, 0, 0, 2, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 0, START_STOP_UNIT, 0, 0, 0, 3, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 8, GET_EVENT_STATUS_NOTIFICATION, 1, 0, 0, 0x10, 0, 0, 0, 8, 0),
+                     SCSI_GOOD);
+    assert_int_equal(buf[4], 2);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_MEDIUM_MAY_HAVE_CHANGED);
+    assert_int_equal(SEND(0, 2048, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 0, START_STOP_UNIT, 0, 0, 0, 3, 0), SCSI_GOOD); /* it is closed */
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_GOOD);
+}
+
 static void every_command_answers_any_cdb(void **state)
 {
     uint32_t x = 1;
@@ -322,6 +342,7 @@ int main(void)
         T(report_luns_lists_all),
         T(try_serves_only_plain_transfers),
         T(cdrom_tells_its_disc),
+        T(a_disc_that_goes_in_again_is_new),
         T(every_command_answers_any_cdb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
