@@ -234,6 +234,7 @@ void pci_remove(struct pci_dev *p)
         p->bus = NULL;
     }
     pci_msix_free(p);
+    pci_rom_free(p);
 }
 
 void pci_hide(struct pci_dev *p, bool hide)

@@ -94,6 +94,7 @@ struct pci_dev {
     uint8_t cap_end;                   /* where the next capability goes */
     struct pci_msix *msix;             /* private, as is all up to bus */
     struct pci_msi *msi;
+    bool own_rom; /* the expansion ROM's memory is this layer's */
     bool intx_up; /* the model wants its pin up */
     bool hidden;
     bool intx_pulls; /* it pulls its wire: not switched off in the command register */
@@ -120,6 +121,11 @@ MUST unsigned pci_add_cap(struct pci_dev *p, uint8_t id, const void *body, const
 /* MSI-X with `vectors` entries, table and pending bits in BAR `bar`, which it takes whole. */
 MUST int pci_add_msix(struct pci_dev *p, unsigned bar, unsigned vectors, struct err *e);
 MUST int pci_add_msi(struct pci_dev *p, unsigned vectors, struct err *e);
+
+/* iPXE's option ROM of that name ("pxe-e1000.rom"), from the installed package ipxe-qemu, by which
+ * firmware can start a guest through this card. 0 also without the package: then it cannot, and the
+ * card does all the rest. Before pci_add(). */
+MUST int pci_add_rom(struct pci_dev *p, const char *file, struct err *e);
 
 /* Puts p at devfn (slot << 3 | function) or PCI_BEHIND + n, or at the first free slot for -1; the
  * bus owns p from here and destroys it. -EBUSY when the slot is taken or there is none. */

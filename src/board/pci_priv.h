@@ -45,6 +45,8 @@ bool pci_bar_is_mem64(const struct pci_bar *bar);
 void pci_msix_config_written(struct pci_dev *p, unsigned off, unsigned size);
 struct device *pci_msix_bar_owner(struct pci_dev *p, unsigned bar);
 void pci_msix_reset(struct pci_dev *p);
+/* After its BARs are off the bus. */
+void pci_rom_free(struct pci_dev *p);
 void pci_msix_free(struct pci_dev *p);
 
 #endif

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_env_create(&f, 1 * MiB);
     net = loopnet_create(f.env.loop);
     net->tx_caps = NET_CSUM | NET_TSO4 | NET_TSO6;
-    if (vmxnet3_create(&f.env, &net->n, mac, &e) < 0 || pvscsi_create(&f.env, &p, &e) < 0)
+    if (vmxnet3_create(&f.env, &net->n, mac, false, &e) < 0 || pvscsi_create(&f.env, &p, &e) < 0)
         abort();
     c.disk = &mem_disk_create(f.env.loop, 64 * KiB)->disk;
     if (units_attach(pvscsi_units(p), 0, &c, &e) < 0 ||

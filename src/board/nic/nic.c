@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nic.c - see nic.h. Option ROMs are iPXE's, as distributions install them for QEMU. */
+/* nic.c - see nic.h. */
 #include "board/nic/nic.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/err.h"
 #include "core/ids.h"
 #include "net/csum.h"
-
-enum { ROM_MAX = 1 << 20, ROM_PAGE = 4096 };
 
 bool nic_known(const char *model)
 {
@@ -175,8 +169,6 @@ static void release(struct nic *n)
     }
     if (n->model->fini)
         n->model->fini(n);
-    if (n->rom)
-        munmap(n->rom, n->pci.bar[PCI_ROM].size);
     free(n->in);
     free(n->out);
     free(n->cut);
@@ -190,38 +182,6 @@ void nic_destroy(struct device *d)
     n->netif->ops->listen(n->netif, NULL, NULL);
     net_close(n->netif);
     release(n);
-}
-
-/* Without the file the card cannot start a guest, and does all the rest. */
-static int load_rom(struct nic *n, struct err *e)
-{
-    size_t size = ROM_PAGE;
-    struct stat st;
-    char path[64];
-    int fd, rc = 0;
-
-    snprintf(path, sizeof(path), "/usr/lib/ipxe/qemu/%s", n->model->rom);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > ROM_MAX) {
-        close(fd);
-        return err_set(e, EINVAL, "%s is no option ROM: install the package ipxe-qemu anew", path);
-    }
-    while (size < (size_t)st.st_size)
-        size *= 2;
-    n->rom = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (n->rom == MAP_FAILED) {
-        n->rom = NULL;
-        rc = err_set(e, ENOMEM, "no memory for a network card's ROM");
-    } else {
-        n->pci.bar[PCI_ROM] =
-            (struct pci_bar){.kind = PCI_BAR_EXPANSION_ROM, .size = size, .ram = n->rom};
-        if (pread(fd, n->rom, (size_t)st.st_size, 0) != st.st_size)
-            rc = err_set(e, EIO, "cannot read the option ROM %s", path);
-    }
-    close(fd);
-    return rc;
 }
 
 static int set_up(struct nic *n, const struct env *env, const struct nic_cfg *c, struct err *e)
@@ -240,7 +200,7 @@ static int set_up(struct nic *n, const struct env *env, const struct nic_cfg *c,
             rc = err_set(e, -rc, "%s: cannot watch a doorbell: %s", env->id, strerror(-rc));
     }
     if (rc == 0 && c->boot && n->model->rom)
-        rc = load_rom(n, e);
+        rc = pci_add_rom(&n->pci, n->model->rom, e);
     return rc < 0 ? rc : pci_add(env->pci, &n->pci, c->devfn, e);
 }
 

@@ -24,7 +24,7 @@ struct nic_model {
     const char *name; /* "e1000": as in model=e1000, log area, and page in docs/reference */
     const char *about;
     size_t size;     /* of the struct that begins with a struct nic, zeroed */
-    const char *rom; /* of iPXE's files in /usr/lib/ipxe/qemu; NULL: there is none */
+    const char *rom; /* see pci_add_rom(); NULL: there is none */
     /* Identity, BARs, capabilities, and the state after power-on. */
     MUST int (*init)(struct nic *n, const struct env *env, struct err *e);
     /* Sends and receives what can be; under the lock. true: there is more, call again. */
@@ -44,7 +44,6 @@ struct nic {
     size_t in_len;           /* a frame that waits for buffers, 0: none */
     struct net_meta in_meta;
     uint64_t refused, dropped;
-    void *rom;
 };
 
 struct nic_cfg {

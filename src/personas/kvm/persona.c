@@ -331,6 +331,7 @@ static int kvm_add_nic(struct persona *p, const struct nic_spec *s, struct err *
         rc = cfg_finish(s->opts, "--nic", e);
     if (rc < 0)
         return rc;
+    o.rom = p->env.firmware ? "pxe-virtio.rom" : NULL;
     env.id = s->id;
     return net_create(&env, &o, s, (unsigned)queues, e);
 }

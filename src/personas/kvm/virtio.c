@@ -443,5 +443,7 @@ int virtio_init(struct virtio *v, const struct virtio_class *cls, const struct e
 
 int virtio_attach(struct virtio *v, const struct virtio_options *o, struct err *e)
 {
-    return pci_add(v->pci.dev.env.pci, &v->pci, o->devfn, e);
+    int rc = o->rom ? pci_add_rom(&v->pci, o->rom, e) : 0;
+
+    return rc < 0 ? rc : pci_add(v->pci.dev.env.pci, &v->pci, o->devfn, e);
 }

@@ -97,7 +97,8 @@ struct virtio {
 /* How a device of this persona is made, from the persona's and the device's options. */
 struct virtio_options {
     bool modern_only, packed, indirect;
-    int devfn; /* -1: the first free slot */
+    int devfn;       /* -1: the first free slot */
+    const char *rom; /* see pci_add_rom(); NULL: none */
 };
 
 /* v is zeroed but for what the model filled: nothing. Queues get their eventfds here. */

@@ -208,7 +208,7 @@ static int vmware_add_nic(struct persona *p, const struct nic_spec *s, struct er
     if (s->opts)
         rc = cfg_finish(s->opts, "--nic", e);
     env.id = s->id;
-    return rc < 0 ? rc : vmxnet3_create(&env, s->netif, s->mac, e);
+    return rc < 0 ? rc : vmxnet3_create(&env, s->netif, s->mac, p->env.firmware, e);
 }
 
 /* Where ESXi puts cards on its PCI Express ports: 160, 192, 224, 256, then the ports' next

@@ -564,7 +564,7 @@ static void bells(struct vmxnet3 *x)
     }
 }
 
-static int set_up(struct vmxnet3 *x, const struct env *env, struct err *e)
+static int set_up(struct vmxnet3 *x, const struct env *env, bool boot, struct err *e)
 {
     static const struct pci_id id = {PCI_VENDOR_ID_VMWARE, PCI_DEVICE_ID_VMWARE_VMXNET3,
                                      PCI_VENDOR_ID_VMWARE, PCI_DEVICE_ID_VMWARE_VMXNET3,
@@ -586,10 +586,13 @@ static int set_up(struct vmxnet3 *x, const struct env *env, struct err *e)
     rc = pci_add_msix(&x->pci, BAR_MSIX, VMXNET3_MAX_INTRS, e);
     if (rc == 0)
         rc = pci_add_msi(&x->pci, 1, e);
+    if (rc == 0 && boot)
+        rc = pci_add_rom(&x->pci, "pxe-vmxnet3.rom", e);
     return rc < 0 ? rc : pci_add(env->pci, &x->pci, -1, e);
 }
 
-int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6], struct err *e)
+int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6], bool boot,
+                   struct err *e)
 {
     struct vmxnet3 *x = calloc(1, sizeof(*x));
     int rc;
@@ -602,7 +605,7 @@ int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6],
     memcpy(x->perm_mac, mac, 6);
     memcpy(x->mac, mac, 6);
     n->ops->caps(n, &x->caps);
-    rc = set_up(x, env, e);
+    rc = set_up(x, env, boot, e);
     if (rc < 0) {
         pci_remove(&x->pci);
         release(x);

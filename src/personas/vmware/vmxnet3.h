@@ -8,8 +8,9 @@
 #include "core/loop.h"
 #include "net/netif.h"
 
-/* Puts the card on the bus, which owns it then. n is taken over on success. */
-MUST int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6],
+/* Puts the card on the bus, which owns it then. n is taken over on success. boot: firmware may
+ * start the guest through it. */
+MUST int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6], bool boot,
                         struct err *e);
 
 /* --- between the vmxnet3*.c files --- */

@@ -115,7 +115,7 @@ static int setup_with(uint32_t tx_caps)
     fake_env_create(&f, 16 * MiB);
     net = loopnet_create(f.env.loop);
     net->tx_caps = tx_caps;
-    assert_int_equal(vmxnet3_create(&f.env, &net->n, mac, &e), 0);
+    assert_int_equal(vmxnet3_create(&f.env, &net->n, mac, false, &e), 0);
     fake_pci_map(&f, 1 << 3, bar);
     if (!bar[0])
         fake_pci_map(&f, 0, bar);
