@@ -122,6 +122,19 @@ const char *file_tmp(void)
     return said && *said ? said : P_tmpdir;
 }
 
+int file_mktemp(const char *dir, const char *name, char *out, size_t room)
+{
+    int n = snprintf(out, room, "%s/%s-XXXXXX", dir, name), rc = 0;
+
+    if (n < 0 || (size_t)n >= room)
+        rc = -ENAMETOOLONG;
+    else if (!mkdtemp(out))
+        rc = -errno;
+    if (rc < 0)
+        out[0] = '\0';
+    return rc;
+}
+
 bool file_program(const char *name, char *out, size_t room)
 {
     const char *path = getenv("PATH"), *at = path ? path : "/usr/bin:/bin";

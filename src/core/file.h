@@ -26,6 +26,10 @@ MUST int file_state(const char *name, const char *kind, char **out);
 /* Where short-lived files go: $TMPDIR, else /tmp. */
 const char *file_tmp(void);
 
+/* Makes the folder DIR/NAME-XXXXXX, of this process alone; its path into out, "" on error. 0 or
+ * -errno; -ENAMETOOLONG: it does not fit. */
+MUST int file_mktemp(const char *dir, const char *name, char *out, size_t room);
+
 /* Is there a program of that name in $PATH, and where? */
 MUST bool file_program(const char *name, char *out, size_t room);
 

@@ -77,20 +77,24 @@ static int tpm_make_folder(const char *path, struct err *e)
 
 static int tpm_folder(struct tpm_process *t, const char *state, struct err *e)
 {
+    char path[4096];
+    int rc;
+
     t->forget = strcmp(state, "none") == 0;
     if (!t->forget) {
         t->folder = strdup(state);
         return t->folder ? tpm_make_folder(state, e) : err_set(e, ENOMEM, "no memory for a TPM");
     }
-    if (asprintf(&t->folder, "%s/hospes-tpm-XXXXXX", file_tmp()) < 0) {
-        t->folder = NULL;
-        return err_set(e, ENOMEM, "no memory for a TPM");
-    }
-    if (mkdtemp(t->folder))
+    rc = file_mktemp(file_tmp(), "hospes-tpm", path, sizeof(path));
+    t->forget = rc == 0;
+    if (rc < 0)
+        return err_set(e, -rc, "cannot make a folder for the TPM's state in %s: %s", file_tmp(),
+                       strerror(-rc));
+    t->folder = strdup(path);
+    if (t->folder)
         return 0;
-    t->forget = false;
-    return err_set(e, errno, "cannot make a folder for the TPM's state in %s: %s", file_tmp(),
-                   strerror(errno));
+    (void)rmdir(path);
+    return err_set(e, ENOMEM, "no memory for a TPM");
 }
 
 /* In the child; only calls that are safe after fork(). */

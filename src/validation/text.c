@@ -112,18 +112,14 @@ int vpath(char out[V_PATH], const char *dir, const char *name, struct err *e)
 
 int vtext_mktemp(char out[V_PATH], const char *dir, const char *name, struct err *e)
 {
-    char form[64];
-    int rc;
+    int rc = file_mktemp(dir, name, out, V_PATH);
 
-    snprintf(form, sizeof(form), "%.40s-XXXXXX", name);
-    rc = vpath(out, dir, form, e);
-    if (rc == 0 && !mkdtemp(out))
-        rc = err_exit(e, EX_HOST_IO, errno,
-                      "cannot make a folder in %s: %s; TMPDIR names another place", dir,
-                      strerror(errno));
-    if (rc < 0)
-        out[0] = '\0';
-    return rc;
+    if (rc == -ENAMETOOLONG)
+        return err_set(e, ENAMETOOLONG, "the name %s/%s is too long", dir, name);
+    return rc < 0 ? err_exit(e, EX_HOST_IO, -rc,
+                             "cannot make a folder in %s: %s; TMPDIR names another place", dir,
+                             strerror(-rc))
+                  : 0;
 }
 
 void vbuf_add(struct vbuf *b, const void *data, size_t len)
