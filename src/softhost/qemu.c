@@ -177,8 +177,11 @@ static void qemu_machine(struct qemu_args *a, const struct softhost_cfg *c,
     memory = max_u64(min_u64(memory, c->memory ? memory : qemu_memory_max), qemu_memory_min);
     qemu_arg(a, "qemu-system-x86_64");
     qemu_arg2(a, "-accel", "tcg,thread=multi");
-    /* With them Linux clears and copies pages byte by byte: slow stores where a page held code. */
-    qemu_arg2(a, "-cpu", "max,+svm,-erms,-fsrm");
+    /*
+     * With erms Linux clears and copies pages byte by byte: slow stores where a page held code. In
+     * QEMU's family 15 it looks for an AGP bridge in all slots of 256 buses, an exit for each.
+     */
+    qemu_arg2(a, "-cpu", "max,family=17,model=3,stepping=1,+svm,-erms,-fsrm");
     /* Inputs 20 and 2 of the I/O APIC: Linux takes none below 16 for a timer of /dev/hpet. */
     qemu_arg2(a, "-global", "hpet.hpet-intcap=0x100004");
     qemu_arg(a, "-smp");
