@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "machine/plan.h"
 
 extern const struct exporter_ops exporter_vmx, exporter_ovf, exporter_libvirt, exporter_hyperv;
@@ -139,15 +140,12 @@ int export_floppy(struct export *x, size_t i, const struct plan_disk *d, const c
 int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                 char **out, struct err *e)
 {
-    size_t n = strlen(x->dir);
-    const char *name = d->path;
+    const char *name = path_below(x->dir, d->path);
     char *whole = NULL;
 
-    if (strncmp(name, x->dir, n) == 0 && name[n] == '/')
-        name += n + 1;
-    else if (name[0] != '/' && !strstr(name, ":"))
-        whole = realpath(name, NULL);
-    *out = whole ? whole : strdup(name);
+    if (!name && d->path[0] != '/' && !strstr(d->path, ":"))
+        whole = realpath(d->path, NULL);
+    *out = whole ? whole : strdup(name ? name : d->path);
     if (!*out)
         return err_set(e, ENOMEM, "no memory for a file name");
     return foreign(d, *out, suffixes) ? convert(x, i, d, suffixes, out, e) : 0;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "import/folder.h"
 #include "machine/plan.h"
 #include "storage/member.h"
@@ -185,9 +186,9 @@ static int export_folder(struct import_file *f, struct err *e)
 /* Is the file in a folder below dir? */
 static bool deeper(const char *dir, const char *path)
 {
-    size_t n = strlen(dir);
+    const char *rest = path_below(dir, path);
 
-    return strncmp(path, dir, n) == 0 && path[n] == '/' && strchr(path + n + 1, '/');
+    return rest && strchr(rest, '/');
 }
 
 /* Children may lie in a folder of their own, below the disks that they began with: where a disk may
@@ -292,11 +293,8 @@ bool import_knows(const char *path)
 
 static bool leaves_folder(const char *name)
 {
-    for (const char *at = name; (at = strstr(at, "..")); at++) {
-        if ((at == name || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
-            return true;
-    }
-    return name[0] == '/' || (isalpha((unsigned char)name[0]) && name[1] == ':');
+    return name[0] == '/' || (isalpha((unsigned char)name[0]) && name[1] == ':') ||
+           path_leads_above(name);
 }
 
 /* "[datastore1] web/web.vmdk" is VMware's, "C:\VMs\web.vhdx" Windows'. */
@@ -349,7 +347,7 @@ static int confine(const struct import_file *f, const char **name, bool *moved, 
         leaves_folder(*name) || (*name != last && !is_there(dir, *name) && is_there(dir, last));
     if (*moved)
         *name = last;
-    if (!**name || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0 || strchr(*name, '\n'))
+    if (!*last || strcmp(last, ".") == 0 || strcmp(last, "..") == 0 || strchr(*name, '\n'))
         return err_exit(e, EX_BAD_INPUT, EINVAL, "a disk has no usable file name");
     if (f->folder && is_there(f->folder, last))
         dir = f->folder, *name = last;
@@ -366,16 +364,12 @@ static const char *below(const struct import_file *f, const char *name)
 {
     char *real = name[0] == '/' ? realpath(f->dir, NULL) : NULL;
     const char *const dirs[] = {f->dir, real};
-    const char *out = name;
+    const char *out = NULL;
 
-    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-        size_t n = dirs[i] ? strlen(dirs[i]) : 0;
-
-        if (n > 1 && strncmp(name, dirs[i], n) == 0 && name[n] == '/' && name[n + 1] != '/')
-            out = name + n + 1;
-    }
+    for (size_t i = 0; name[0] == '/' && i < ARRAY_SIZE(dirs) && !out; i++)
+        out = dirs[i] ? path_below(dirs[i], name) : NULL;
     free(real);
-    return out;
+    return out ? out : name;
 }
 
 static int in_archive(const struct import_file *f, const char *name, char **out, struct err *e)

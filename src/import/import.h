@@ -86,9 +86,10 @@ MUST int import_read(const char *path, const struct import_wish *wish, struct pl
 /* Is that file (or folder) a description, judged by its first bytes? */
 bool import_knows(const char *path);
 
-/* The file that a description means by `name`, inside the description's own folder: a relative name
- * without "..", or else only its last part. Backslashes part names, too, and "[datastore] " goes.
- * *moved: the name was cut. malloc()ed. -EINVAL: no usable name, or a symbolic link on the way. */
+/* The file that a description means by `name`, inside the description's own folder: a name that
+ * does not lead out of it, or else only its last part. Backslashes part names, too, and
+ * "[datastore] " goes. *moved: the name was cut. malloc()ed. -EINVAL: no usable name, or a symbolic
+ * link on the way. */
 MUST int import_reference(const struct import_file *f, const char *name, char **out, bool *moved,
                           struct err *e);
 

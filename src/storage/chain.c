@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/file.h"
 #include "storage/image.h"
 #include "storage/lock.h"
@@ -35,37 +36,6 @@ static int outside(const struct disk_cfg *c, const char *name, struct err *e)
                    "image '%s' refers to '%s', which lies outside its own directory; if you "
                    "trust the image, allow that with the option --outside, or run --trust",
                    c->path, name);
-}
-
-/* The rest of the whole name below dir; NULL: it does not lead there. */
-static const char *below(const char *dir, const char *name)
-{
-    size_t n = strlen(dir);
-
-    while (n && dir[n - 1] == '/')
-        n--;
-    if (strncmp(name, dir, n) != 0 || name[n] != '/')
-        return NULL;
-    name += n + strspn(name + n, "/");
-    return *name ? name : NULL;
-}
-
-/* Does the relative name lead above where it starts, by its words alone? What is behind the words,
- * a link for instance, the kernel knows. */
-static bool leads_above(const char *name)
-{
-    int depth = 0;
-
-    while (*name && depth >= 0) {
-        size_t n = strcspn(name, "/");
-
-        if (n == 2 && memcmp(name, "..", 2) == 0)
-            depth--;
-        else if (n > 1 || (n == 1 && *name != '.'))
-            depth++;
-        name += n + (name[n] == '/');
-    }
-    return depth < 0;
 }
 
 /* Where a reference may lead, and its name from there. */
@@ -83,14 +53,14 @@ static void confined_free(struct confined *k)
 static int confine_to(const struct disk_cfg *c, const char *dir, const char *own, const char *name,
                       struct confined *k)
 {
-    const char *deep = c->within ? below(c->within, own) : NULL, *rest = name;
+    const char *deep = c->within ? path_below(c->within, own) : NULL, *rest = name;
     char *from_root;
 
     if (name[0] == '/') {
-        rest = below(own, name);
-        rest = rest ? rest : below(dir, name);
+        rest = path_below(own, name);
+        rest = rest ? rest : path_below(dir, name);
         if (!rest && deep) {
-            rest = below(c->within, name);
+            rest = path_below(c->within, name);
             deep = "";
         }
     }
@@ -98,7 +68,7 @@ static int confine_to(const struct disk_cfg *c, const char *dir, const char *own
         return -EXDEV;
     if (asprintf(&from_root, "%s%s%s", deep ? deep : "", deep && *deep ? "/" : "", rest) < 0)
         from_root = NULL;
-    if (from_root && leads_above(from_root)) {
+    if (from_root && path_leads_above(from_root)) {
         free(from_root);
         return -EXDEV;
     }

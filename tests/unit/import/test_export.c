@@ -201,6 +201,25 @@ static void foreign_images_and_buses_are_told(void **state)
     plan_free(&p);
 }
 
+/* Whoever reads the export would cut such a name off. */
+static void a_disk_beside_the_folder_keeps_its_whole_name(void **state)
+{
+    struct export x = {.dir = dir};
+    char path[80], line[120];
+    struct plan p;
+
+    (void)state;
+    plan_init(&p);
+    fill(&p, "vmware", "pvscsi", "vmxnet3");
+    snprintf(path, sizeof(path), "%s/../a.vmdk", dir);
+    assert_int_equal(plan_set(&p.disk[0].path, path, &e), 0);
+    assert_int_equal(exporter_find("vmx")->make(&p, &x, &e), 0);
+    snprintf(line, sizeof(line), ".fileName = \"%s\"\n", path);
+    assert_non_null(strstr(x.file[0].text.s, line));
+    export_free(&x);
+    plan_free(&p);
+}
+
 /* Formats that have no floppies: told, and the rest is as it was without. */
 static void a_floppy_that_cannot_go_is_told(void **state)
 {
@@ -232,8 +251,11 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_machine_comes_back_as_it_went),   T(two_disks_of_one_name_come_back_as_they_went),
-        T(long_notes_lie_far_away_in_a_vmcx), T(foreign_images_and_buses_are_told),
+        T(a_machine_comes_back_as_it_went),
+        T(two_disks_of_one_name_come_back_as_they_went),
+        T(long_notes_lie_far_away_in_a_vmcx),
+        T(foreign_images_and_buses_are_told),
+        T(a_disk_beside_the_folder_keeps_its_whole_name),
         T(a_floppy_that_cannot_go_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

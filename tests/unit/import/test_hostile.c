@@ -134,6 +134,34 @@ static void names_and_links_do_not_lead_out(void **state)
                           "ide0:0.fileName = \"sub/passwd\"\n");
 }
 
+/* Of two files of one name it must be the one that was meant. */
+static void names_that_come_back_are_no_way_out(void **state)
+{
+    char path[300], text[900];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/a", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/b", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put_text("x.img", "");
+    put_text("b/x.img", "");
+    snprintf(text, sizeof(text),
+             "<domain type='kvm'><devices><disk type='file'><source file='a/../b/x.img'/>"
+             "<target dev='vda' bus='virtio'/></disk><disk type='file'>"
+             "<source file='%s//a/../b/x.img'/><target dev='vdb' bus='virtio'/></disk>"
+             "<disk type='file'><source file='%s/a/../../x.img'/>"
+             "<target dev='vdc' bus='virtio'/></disk></devices></domain>",
+             dir, dir);
+    assert_int_equal(take_text("a.xml", text), 0);
+    assert_true(ends(plan.disk[0].path, "/a/../b/x.img"));
+    assert_true(ends(plan.disk[1].path, "/a/../b/x.img"));
+    snprintf(path, sizeof(path), "%s/x.img", dir);
+    assert_string_equal(plan.disk[2].path, path);
+    refused_text("f.xml", "<domain type='kvm'><devices><disk type='file'><source file='a/..'/>"
+                          "<target dev='vda' bus='virtio'/></disk></devices></domain>");
+}
+
 static void chains_have_an_end(void **state)
 {
 #define SNAPSHOT(parent) "# Disk DescriptorFile\nparentFileNameHint=\"" parent "\"\n"
@@ -231,10 +259,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(entities_are_refused), T(nesting_has_an_end),
-        T(sizes_have_an_end),    T(names_and_links_do_not_lead_out),
-        T(chains_have_an_end),   T(binary_descriptions_may_be_damaged),
-        T(texts_become_utf8),    T(archives_may_be_cut_off),
+        T(entities_are_refused),
+        T(nesting_has_an_end),
+        T(sizes_have_an_end),
+        T(names_and_links_do_not_lead_out),
+        T(names_that_come_back_are_no_way_out),
+        T(chains_have_an_end),
+        T(binary_descriptions_may_be_damaged),
+        T(texts_become_utf8),
+        T(archives_may_be_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path.c - see path.h. */
+#include "core/path.h"
+
+#include <string.h>
+
+bool path_leads_above(const char *name)
+{
+    int depth = 0;
+
+    while (*name && depth >= 0) {
+        size_t n = strcspn(name, "/");
+
+        if (n == 2 && memcmp(name, "..", 2) == 0)
+            depth--;
+        else if (n > 1 || (n == 1 && *name != '.'))
+            depth++;
+        name += n + (name[n] == '/');
+    }
+    return depth < 0;
+}
+
+const char *path_below(const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+
+    while (n && dir[n - 1] == '/')
+        n--;
+    if (strncmp(name, dir, n) != 0 || name[n] != '/')
+        return NULL;
+    name += n + strspn(name + n, "/");
+    return *name && !path_leads_above(name) ? name : NULL;
+}

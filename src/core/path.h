@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * path.h - names of files, as words.
+ *
+ * No file is looked at: a link on the way, for instance, may lead elsewhere than the words say. Who
+ * opens a name that came from outside keeps the kernel to its folder as well, or looks for links.
+ *
+ * Threads: any.
+ */
+#ifndef HOSPES_CORE_PATH_H
+#define HOSPES_CORE_PATH_H
+
+#include "core/core.h"
+
+/* Does the relative name lead above where it starts? "a/.." does not, "a/../.." does. */
+bool path_leads_above(const char *name);
+
+/* The rest of a name that leads to something below the folder dir, without slashes before it: a
+ * part of name. NULL: it leads elsewhere, or to dir itself. Both are whole, or from the same place.
+ */
+const char *path_below(const char *dir, const char *name);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the words of a file's name say of where it leads. */
+#include "unit.h"
+
+#include "core/path.h"
+
+static void below(const char *dir, const char *name, const char *want)
+{
+    const char *got = path_below(dir, name);
+
+    if (want ? !got || strcmp(got, want) != 0 : got != NULL)
+        fail_msg("%s below %s is %s", name, dir, got ? got : "nothing");
+}
+
+static void dots_are_counted(void **state)
+{
+    static const char *const stay[] = {"",       "a",         ".",           "./a",  "a/..",
+                                       "a/../b", "a/b/../..", "a//../b/./c", "..a",  "a..",
+                                       "...",    "a/..b/c",   "./a/./..",    "/a/.."};
+    static const char *const leave[] = {"..",       "../a", "a/../..", "a/../../b", "./..",
+                                        "a//../..", "/..",  "../",     "a/./../.."};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(stay); i++) {
+        if (path_leads_above(stay[i]))
+            fail_msg("'%s' does not lead above", stay[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(leave); i++) {
+        if (!path_leads_above(leave[i]))
+            fail_msg("'%s' leads above", leave[i]);
+    }
+}
+
+static void names_are_found_below_a_folder(void **state)
+{
+    (void)state;
+    below("/vm", "/vm/disk", "disk");
+    below("/vm/", "/vm/disk", "disk");
+    below("/vm", "/vm//a/disk", "a/disk");
+    below("/", "/vm/disk", "vm/disk");
+    below("/vm", "/vm/a/../disk", "a/../disk");
+    below(".", "./disk", "disk");
+    below("vm/web", "vm/web/disk", "disk");
+}
+
+static void other_names_are_not(void **state)
+{
+    (void)state;
+    below("/vm", "/vms/disk", NULL);
+    below("/vm", "/other/disk", NULL);
+    below("/vm", "/vm", NULL);
+    below("/vm", "/vm/", NULL);
+    below("/vm", "/vm/../other/disk", NULL);
+    below("/vm", "/vm/a/../../other", NULL);
+    below("/vm", "disk", NULL);
+    below("vm", "/vm/disk", NULL);
+    below("/vm", "vm/disk", NULL);
+    below("/", "disk", NULL);
+    below("/", "/", NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dots_are_counted),
+        cmocka_unit_test(names_are_found_below_a_folder),
+        cmocka_unit_test(other_names_are_not),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
