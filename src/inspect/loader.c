@@ -11,9 +11,10 @@
 #include <string.h>
 
 #include "abi/bytes.h"
+#include "abi/iso9660.h"
 #include "inspect/look.h"
 
-enum { MENU_MAX = 512 << 10, ENV_MAX = 4096, SECTOR = 512, ISO_SECTOR = 2048 };
+enum { MENU_MAX = 512 << 10, ENV_MAX = 4096, SECTOR = 512 };
 
 static struct inspect_loader *loader_add(struct look *l, const char *name, bool uefi,
                                          const char *where)
@@ -87,8 +88,8 @@ static void look_el_torito(struct look *l)
 {
     uint8_t b[ISO_SECTOR];
 
-    if (vol_read(&l->disk, 17 * ISO_SECTOR, b, sizeof(b)) < 0 ||
-        memcmp(b, "\0CD001\1EL TORITO", 16) != 0)
+    if (vol_read(&l->disk, ISO_DESCRIPTOR_AT + ISO_SECTOR, b, sizeof(b)) < 0 ||
+        memcmp(b, "\0" ISO_ID "\1EL TORITO", 16) != 0)
         return;
     if (vol_read(&l->disk, (uint64_t)le32_at(b + 71) * ISO_SECTOR, b, sizeof(b)) < 0 || b[0] != 1)
         return;

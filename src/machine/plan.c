@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/iso9660.h"
 #include "core/cfg.h"
 #include "core/err.h"
 
@@ -231,9 +232,9 @@ int plan_add_disk(struct plan *p, const char *spec, struct err *e)
 static bool plan_is_cdrom(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    char magic[5];
-    bool is = fd >= 0 && pread(fd, magic, sizeof(magic), 0x8001) == (ssize_t)sizeof(magic) &&
-              memcmp(magic, "CD001", sizeof(magic)) == 0;
+    struct iso_descriptor d;
+    bool is = fd >= 0 && pread(fd, &d, sizeof(d), ISO_DESCRIPTOR_AT) == (ssize_t)sizeof(d) &&
+              memcmp(d.id, ISO_ID, sizeof(d.id)) == 0;
 
     if (fd >= 0)
         close(fd);

@@ -11,11 +11,10 @@
 #include <string.h>
 
 #include "abi/bytes.h"
+#include "abi/iso9660.h"
 #include "inspect/fs.h"
 
 enum {
-    ISO_SECTOR = 2048,
-    ISO_FIRST = 16,
     ISO_DESCRIPTORS = 32,
     ISO_FOLDER_MAX = 8 << 20,
     ISO_CE_MAX = 4, /* continuations of one record */
@@ -27,11 +26,22 @@ struct iso {
     uint8_t skip; /* bytes before the first SUSP entry of a record */
 };
 
+/* The n-th descriptor, with its head copied into d. */
+static bool iso_descriptor(const struct vol *v, unsigned n, struct iso_descriptor *d,
+                           uint8_t b[ISO_SECTOR])
+{
+    if (vol_read(v, ISO_DESCRIPTOR_AT + (uint64_t)n * ISO_SECTOR, b, ISO_SECTOR) < 0)
+        return false;
+    memcpy(d, b, sizeof(*d));
+    return memcmp(d->id, ISO_ID, sizeof(d->id)) == 0;
+}
+
 static int iso_probe(const struct vol *v)
 {
-    uint8_t b[6];
+    struct iso_descriptor d;
+    uint8_t b[ISO_SECTOR];
 
-    return vol_read(v, ISO_FIRST * ISO_SECTOR, b, sizeof(b)) == 0 && memcmp(b + 1, "CD001", 5) == 0;
+    return iso_descriptor(v, 0, &d, b);
 }
 
 /* The root folder's own record may say that SUSP is in use. */
@@ -51,20 +61,20 @@ static int iso_open(struct fs *fs)
 {
     struct iso *o = calloc(1, sizeof(*o));
     uint32_t joliet = 0, joliet_size = 0;
+    struct iso_descriptor d;
     uint8_t b[ISO_SECTOR];
 
     if (!o)
         return -ENOMEM;
     fs->own = o;
     for (unsigned i = 0; i < ISO_DESCRIPTORS; i++) {
-        if (vol_read(fs->vol, (uint64_t)(ISO_FIRST + i) * ISO_SECTOR, b, sizeof(b)) < 0 ||
-            memcmp(b + 1, "CD001", 5) != 0 || b[0] == 255)
+        if (!iso_descriptor(fs->vol, i, &d, b) || d.type == ISO_END)
             break;
-        if (b[0] == 1 && o->root == 0) {
+        if (d.type == ISO_PRIMARY && o->root == 0) {
             o->root = le32_at(b + 156 + 2);
             o->root_size = le32_at(b + 156 + 10);
             snprintf(fs->label, sizeof(fs->label), "%.32s", (const char *)b + 40);
-        } else if (b[0] == 2 && b[88] == '%' && b[89] == '/') {
+        } else if (d.type == ISO_SUPPLEMENTARY && b[88] == '%' && b[89] == '/') {
             joliet = le32_at(b + 156 + 2);
             joliet_size = le32_at(b + 156 + 10);
         }
