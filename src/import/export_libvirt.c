@@ -11,6 +11,7 @@
 #include "core/ids.h"
 #include "import/export.h"
 #include "machine/plan.h"
+#include "storage/letters.h"
 
 struct libvirt_out {
     const struct plan *p;
@@ -230,7 +231,7 @@ static void put_target(struct libvirt_out *o, const char *bus, const struct plan
     } names[] = {{"virtio", "vd", 1}, {"ide", "hd", 2}, {"xen", "xvd", 3}, {"fdc", "fd", 4}};
     const char *prefix = "sd";
     unsigned list = 0, n;
-    char letters[4] = "";
+    char letters[LETTERS_ROOM];
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         if (strcmp(names[i].bus, bus) == 0) {
@@ -239,11 +240,7 @@ static void put_target(struct libvirt_out *o, const char *bus, const struct plan
         }
     }
     n = list == 3 && d->unit >= 0 ? (unsigned)d->unit : o->letters[list]++;
-    if (n >= 26)
-        snprintf(letters, sizeof(letters), "%c%c", (char)('a' + (n / 26 - 1) % 26),
-                 (char)('a' + n % 26));
-    else
-        snprintf(letters, sizeof(letters), "%c", (char)('a' + n));
+    letters_of(n, letters);
     buf_fmt(o->b, "      <target dev='%s%s' bus='%s'/>\n", prefix, letters, bus);
 }
 

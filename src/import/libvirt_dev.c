@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libvirt_dev.c - disks, controllers and cards of a libvirt domain; see libvirt.c. */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "core/err.h"
 #include "import/libvirt.h"
+#include "storage/letters.h"
 
 enum { SATA_PORTS = 6, SCSI_UNITS = 7 };
 
@@ -147,10 +147,7 @@ static struct target target_of(const struct node *disk)
             continue;
         if (!bus)
             t.bus = kinds[i].bus;
-        t.index = 0;
-        for (dev += n; islower((unsigned char)*dev) && t.index < 1000; dev++)
-            t.index = t.index * 26 + (*dev - 'a') + 1;
-        t.index--;
+        t.index = letters_number(dev + n);
         break;
     }
     return t;

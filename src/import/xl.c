@@ -10,13 +10,13 @@
 #define _GNU_SOURCE
 #include "import/xl.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/err.h"
+#include "storage/letters.h"
 
 static struct node *key(struct reading *r, const char *name)
 {
@@ -111,20 +111,17 @@ static void take_boot(struct reading *r)
 static int disk_number(const char *vdev)
 {
     static const char *const begins[] = {"xvd", "hd", "sd"};
-    int number = 0, used;
+    int number = -1, used;
 
     if (sscanf(vdev, "d%3d%n", &number, &used) == 1)
         return number;
     for (size_t i = 0; i < ARRAY_SIZE(begins); i++) {
         size_t n = strlen(begins[i]);
 
-        if (strncmp(vdev, begins[i], n) != 0 || !islower((unsigned char)vdev[n]))
-            continue;
-        for (vdev += n; islower((unsigned char)*vdev) && number < 1000; vdev++)
-            number = number * 26 + (*vdev - 'a') + 1;
-        return number > 256 ? -1 : number - 1;
+        if (strncmp(vdev, begins[i], n) == 0)
+            number = letters_number(vdev + n);
     }
-    return -1;
+    return number > 255 ? -1 : number;
 }
 
 static void take_access(struct reading *r, struct node *n, struct plan_disk *d)
@@ -140,7 +137,7 @@ static void take_access(struct reading *r, struct node *n, struct plan_disk *d)
 
 static void take_vdev(struct reading *r, struct node *vdev, struct plan_disk *d)
 {
-    char to[32];
+    char to[16], letters[LETTERS_ROOM];
 
     if (!vdev || !vdev->value)
         return;
@@ -153,7 +150,8 @@ static void take_vdev(struct reading *r, struct node *vdev, struct plan_disk *d)
         read_keep(r, vdev);
         return;
     }
-    snprintf(to, sizeof(to), "xvd%s%c", d->unit < 26 ? "" : "a", 'a' + d->unit % 26);
+    letters_of((unsigned)d->unit, letters);
+    snprintf(to, sizeof(to), "xvd%s", letters);
     read_change(r, vdev, to, "the same disk, as the guest's Xen drivers call it");
 }
 

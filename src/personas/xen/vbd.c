@@ -20,6 +20,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "personas/xen/vbd_priv.h"
+#include "storage/letters.h"
 
 enum { RING_ORDER = 4, VDISK_CDROM = 1, VDISK_READONLY = 4 };
 
@@ -28,14 +29,13 @@ static struct vbd *vbd_of(struct xenbus_dev *d)
     return container_of(d, struct vbd, d);
 }
 
-/* xvda, ..., xvdz, xvdaa: what a domain's configuration would have said. */
+/* xvda, xvdb: what a domain's configuration would have said. */
 static void write_name(struct vbd *b)
 {
-    char ends[2] = "";
+    char letters[LETTERS_ROOM];
 
-    if (b->n >= 26)
-        ends[0] = (char)('a' + (b->n / 26 - 1) % 26);
-    xenbus_write(&b->d, "dev", "xvd%s%c", ends, 'a' + b->n % 26);
+    letters_of(b->n, letters);
+    xenbus_write(&b->d, "dev", "xvd%s", letters);
 }
 
 /* For drivers that look at what only the toolstack and the back end need. */

@@ -390,7 +390,7 @@ static void an_xl_file_is_read_and_never_executed(void **state)
     assert_string_equal(plan.disk[0].format, "qcow2");
     assert_int_equal(plan.disk[0].write, PLAN_READONLY);
     assert_int_equal(plan.disk[1].unit, 1);
-    assert_int_equal(fate("disk/0/vdev"), IMPORT_CHANGED);
+    assert_string_equal(told("disk/0/vdev")->to, "xvdb");
     assert_int_equal(fate("vnuma/0/1"), IMPORT_DROPPED);
     assert_int_equal(take_text("a.cfg", "name = \"\"\"a \"b\"\nc\"\"\"\nmemory = 64\n"
                                         "disk = ['/a,raw,xvda']\nvif = ['']\n"),
@@ -398,6 +398,9 @@ static void an_xl_file_is_read_and_never_executed(void **state)
     assert_string_equal(plan.title, "a \"b\"\nc");
     assert_int_equal(plan.nics, 1);
     assert_int_equal(fate("vif/0"), IMPORT_KEPT);
+    assert_int_equal(take_text("a.cfg", "name = 'a'\nmemory = 64\ndisk = ['/a,raw,hdba']\n"), 0);
+    assert_int_equal(plan.disk[0].unit, 52);
+    assert_string_equal(told("disk/0/vdev")->to, "xvdba");
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         if (take_text("a.cfg", bad[i]) != -EINVAL || !strstr(e.msg, "line "))
             fail_msg("taken: %s (%s)", bad[i], e.msg);
