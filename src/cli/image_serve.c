@@ -11,6 +11,7 @@
 
 #include "cli/image.h"
 #include "core/cfg.h"
+#include "core/path.h"
 #include "storage/serve/fuse.h"
 #include "storage/serve/nbd.h"
 #include "storage/serve/view.h"
@@ -97,7 +98,7 @@ static int look_like(const struct image_args *a, const char *name, struct disk *
 /* What clients see the disk as: the image's own name, or that with another suffix. */
 static char *served_name(const struct image_args *a, const char *path)
 {
-    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    const char *base = path_last(path);
     const char *dot = strrchr(base, '.'), *suffix = "raw";
     size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
     const struct format_ops *f = a->as ? format_by_name(a->as) : NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/validate.h"
+#include "core/path.h"
 #include "validation/bundle.h"
 #include "validation/trust.h"
 
@@ -13,17 +14,14 @@ static int key_main(int argc, char **argv)
     struct validate_args a = {0};
     struct seckey key;
     struct err e = {0};
-    const char *comment;
     int rc = validate_parse(&validate_key, argc, argv, &a, 1, 1, &e);
 
     if (rc > 0)
         return EX_OK;
     if (rc == 0)
         rc = key_make(&key, &e);
-    if (rc == 0) {
-        comment = strrchr(argv[1], '/');
-        rc = key_write(&key, argv[1], comment ? comment + 1 : argv[1], &e);
-    }
+    if (rc == 0)
+        rc = key_write(&key, argv[1], path_last(argv[1]), &e);
     if (rc == 0)
         printf("%s.key (keep it secret), %s.pub, key id %s\n", argv[1], argv[1], key.pub.id);
     seckey_wipe(&key);

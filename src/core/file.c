@@ -2,6 +2,7 @@
 /* file.c - see file.h. */
 #define _GNU_SOURCE
 #include "core/file.h"
+#include "core/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,8 +33,7 @@ int file_write(int fd, const void *data, size_t len)
  */
 static void sync_folder(const char *file)
 {
-    const char *slash = strrchr(file, '/');
-    char *dir = slash ? strndup(file, slash == file ? 1 : (size_t)(slash - file)) : strdup(".");
+    char *dir = path_folder(file);
     int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (fd >= 0) {

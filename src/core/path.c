@@ -2,7 +2,22 @@
 /* path.c - see path.h. */
 #include "core/path.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+const char *path_last(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    return slash ? slash + 1 : name;
+}
+
+char *path_folder(const char *name)
+{
+    size_t n = (size_t)(path_last(name) - name);
+
+    return n ? strndup(name, n > 1 ? n - 1 : n) : strdup(".");
+}
 
 bool path_leads_above(const char *name)
 {

@@ -12,6 +12,13 @@
 
 #include "core/core.h"
 
+/* What is behind the last slash: of "a/b" the b, of "a" all, of "a/" nothing. Part of name. */
+const char *path_last(const char *name);
+
+/* The folder that the file of that name is in: of "a/b" the a, of "/b" the /, of "b" the ".".
+ * malloc()ed; NULL: no memory. */
+MUST char *path_folder(const char *name);
+
 /* Does the relative name lead above where it starts? "a/.." does not, "a/../.." does. */
 bool path_leads_above(const char *name);
 

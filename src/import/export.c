@@ -67,9 +67,9 @@ int export_tell(struct export *x, const char *key, const char *value, const char
 
 static const char *suffix_of(const char *path)
 {
-    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+    const char *dot = strrchr(path_last(path), '.');
 
-    return dot && (!slash || dot > slash) ? dot : "";
+    return dot ? dot : "";
 }
 
 static bool listed(const char *list, const char *suffix)
@@ -101,7 +101,7 @@ static bool foreign(const struct plan_disk *d, const char *name, const char *suf
 static int convert(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                    char **name, struct err *e)
 {
-    const char *slash = strrchr(*name, '/'), *base = slash ? slash + 1 : *name;
+    const char *base = path_last(*name);
     int suffix = (int)strcspn(suffixes + 1, " "), stem = (int)(suffix_of(base) - base);
     char *made, *why, key[24];
     int rc;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "import/export.h"
 #include "import/hvs.h"
 #include "import/hyperv.h"
@@ -243,13 +244,12 @@ static void put_drive(struct hyperv_out *o, size_t i, const char *where)
 {
     const struct plan_disk *d = &o->p->disk[i];
     char *name = NULL, path[128], told[24];
-    const char *slash, *base;
+    const char *base;
 
     o->rc = export_disk(o->x, i, d, HYPERV_SUFFIXES, &name, o->e);
     if (o->rc < 0)
         return;
-    slash = strrchr(name, '/');
-    base = slash ? slash + 1 : name;
+    base = path_last(name);
     snprintf(told, sizeof(told), "disk%zu file", i);
     if (strncmp(name, DISKS "/", strlen(DISKS) + 1) != 0)
         o->rc = export_tell(o->x, told, d->path, base,

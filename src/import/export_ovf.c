@@ -15,6 +15,7 @@
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/ids.h"
+#include "core/path.h"
 #include "import/export.h"
 #include "import/ovf.h"
 #include "machine/plan.h"
@@ -114,7 +115,7 @@ static void put_files(struct ovf_out *o)
         o->rc = export_disk(o->x, i, &o->p->disk[i], suffixes, &name, o->e);
         snprintf(key, sizeof(key), "disk%zu", i);
         if (o->rc == 0 && name[0] == '/') {
-            const char *base = strrchr(name, '/') + 1;
+            const char *base = path_last(name);
 
             o->rc = export_tell(o->x, key, name, base,
                                 "an OVF names files beside it; put the disk there", o->e);

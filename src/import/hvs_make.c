@@ -14,6 +14,7 @@
 
 #include "abi/hvs.h"
 #include "core/err.h"
+#include "core/path.h"
 #include "import/hvs.h"
 #include "storage/utf.h"
 
@@ -154,9 +155,7 @@ static size_t far_size(const struct made *k)
 
 static size_t key_size(const struct made *k)
 {
-    const char *slash = strrchr(k->path, '/');
-
-    return sizeof(struct hvs_key) + strlen(slash ? slash + 1 : k->path) + 1 +
+    return sizeof(struct hvs_key) + strlen(path_last(k->path)) + 1 +
            (k->far >= 0 ? sizeof(struct hvs_far) : k->n);
 }
 
@@ -182,7 +181,7 @@ static void lay_out(struct hvs_make *m)
 
 static void write_key(const struct hvs_make *m, const struct made *k, uint64_t far_at, uint8_t *out)
 {
-    const char *slash = strrchr(k->path, '/'), *name = slash ? slash + 1 : k->path;
+    const char *name = path_last(k->path);
     const struct made *up = k->parent >= 0 ? &m->key[k->parent] : NULL;
     size_t name_size = strlen(name) + 1, n = key_size(k);
     struct hvs_key head = {

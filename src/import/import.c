@@ -159,15 +159,6 @@ static int load(const struct stat *st, struct import_file *f, const struct impor
     return 0;
 }
 
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        return strdup(".");
-    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
 /* In an export of Hyper-V the disks lie in a folder beside the description's. */
 static int export_folder(struct import_file *f, struct err *e)
 {
@@ -213,7 +204,7 @@ static int read_open(struct import_file *f, const struct stat *st, struct plan *
     const struct importer_ops *o = NULL;
     int rc = load(st, f, &o, e);
 
-    f->dir = folder_of(f->path);
+    f->dir = path_folder(f->path);
     if (rc == 0 && !f->dir)
         rc = err_set(e, ENOMEM, "no memory for %s", f->path);
     if (rc == 0)
@@ -340,9 +331,8 @@ static bool is_there(const char *dir, const char *name)
 /* A name that stays below the folder; *name is changed to it. */
 static int confine(const struct import_file *f, const char **name, bool *moved, struct err *e)
 {
-    const char *last = strrchr(*name, '/'), *dir = f->dir;
+    const char *last = path_last(*name), *dir = f->dir;
 
-    last = last ? last + 1 : *name;
     *moved =
         leaves_folder(*name) || (*name != last && !is_there(dir, *name) && is_there(dir, last));
     if (*moved)

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "import/manifest.h"
 #include "import/ovf_env.h"
 #include "import/xml.h"
@@ -441,7 +442,7 @@ static void take(struct reading *r)
 /* The manifest of an OVF that lies as files in a folder: NAME.mf beside NAME.ovf. */
 static int check_manifest(const struct import_file *f, struct import_report *r, struct err *e)
 {
-    const char *slash = strrchr(f->path, '/'), *base = slash ? slash + 1 : f->path;
+    const char *base = path_last(f->path);
     struct manifest_source s = {.descriptor = base};
     const char *dot = strrchr(base, '.');
     char *path = NULL, *text = NULL;

@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "import/import.h"
 #include "inspect/look.h"
 #include "machine/plan.h"
@@ -254,19 +254,16 @@ static void look_beside(const char *dir, DIR *d, const struct stat *disk, struct
 
 void auto_beside(const char *path, struct auto_sign *sign)
 {
-    char *copy = strdup(path);
+    char *dir = path_folder(path);
+    DIR *d = dir ? opendir(dir) : NULL;
     struct stat st;
-    DIR *d;
 
     sign->persona = -1;
-    if (!copy)
-        return;
-    d = stat(path, &st) == 0 ? opendir(dirname(copy)) : NULL;
-    if (d) {
-        look_beside(copy, d, &st, sign);
+    if (d && stat(path, &st) == 0)
+        look_beside(dir, d, &st, sign);
+    if (d)
         closedir(d);
-    }
-    free(copy);
+    free(dir);
 }
 
 /* --- a plan --- */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "import/import.h"
 #include "inspect/auto.h"
 #include "inspect/look.h"
@@ -315,9 +316,8 @@ static void pass(struct run *r, bool descriptions)
 
 static void name_after_file(const struct run *r, struct found *x)
 {
-    const char *base = strrchr(x->path, '/'), *below = x->path + strlen(r->folder);
+    const char *base = path_last(x->path), *below = x->path + strlen(r->folder);
 
-    base = base ? base + 1 : x->path;
     if (!x->m.name[0]) {
         char cut[65];
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/path.h"
 #include "inspect/cpio.h"
 #include "inspect/look.h"
 
@@ -88,9 +89,8 @@ static int load_list(struct cpio_in *c, const struct cpio_entry *e, uint64_t *se
 static int see(void *arg, struct cpio_in *c, const struct cpio_entry *e)
 {
     struct initramfs *r = arg;
-    const char *base = strrchr(e->name, '/');
+    const char *base = path_last(e->name);
 
-    base = base ? base + 1 : e->name;
     version_of(e->name, r->version, sizeof(r->version));
     tool_of(e->name, r->tool, sizeof(r->tool));
     if ((e->mode & 0170000) == 0040000)

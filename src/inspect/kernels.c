@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "abi/bytes.h"
+#include "core/path.h"
 #include "inspect/look.h"
 
 enum { TEXT_MAX = 2 << 20, KERNEL_HEAD = 1024, VERSION_MAX = 80 };
@@ -72,11 +73,8 @@ static bool has_modules(const struct fstree *t, const char *version)
  */
 static void version_from_name(const struct fstree *t, struct inspect_kernel *k)
 {
-    const char *base = strrchr(k->path, '/');
-    const char *dash;
+    const char *dash = strpbrk(path_last(k->path), "-");
 
-    base = base ? base + 1 : k->path;
-    dash = strpbrk(base, "-");
     if (dash && dash[1] >= '0' && dash[1] <= '9' &&
         (!k->version[0] || (t && has_modules(t, dash + 1) && !has_modules(t, k->version))))
         text_copy(k->version, sizeof(k->version), dash + 1);
@@ -252,14 +250,10 @@ static struct inspect_kernel *kernel_new(struct inspect_system *s, const char *p
                                          const char *initrd)
 {
     struct inspect_kernel *k;
-    const char *base = strrchr(path, '/');
 
-    base = base ? base : path;
     for (unsigned i = 0; i < s->kernels; i++) {
-        const char *have = strrchr(s->kernel[i].path, '/');
-
-        have = have ? have : s->kernel[i].path;
-        if (strcmp(have, base) == 0 && (!initrd || strcmp(s->kernel[i].initrd, initrd) == 0))
+        if (strcmp(path_last(s->kernel[i].path), path_last(path)) == 0 &&
+            (!initrd || strcmp(s->kernel[i].initrd, initrd) == 0))
             return NULL;
     }
     if (s->kernels == INSPECT_KERNELS)

@@ -12,7 +12,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,12 +78,11 @@ static int confine_to(const struct disk_cfg *c, const char *dir, const char *own
 
 static int confine(const struct disk_cfg *c, const char *name, struct confined *k)
 {
-    char *copy = strdup(c->path), *dir = copy ? dirname(copy) : NULL;
-    char *own = dir ? realpath(dir, NULL) : NULL;
+    char *dir = path_folder(c->path), *own = dir ? realpath(dir, NULL) : NULL;
     int rc = own ? confine_to(c, dir, own, name, k) : errno > 0 ? -errno : -ENOENT;
 
     free(own);
-    free(copy);
+    free(dir);
     return rc;
 }
 
@@ -110,14 +108,14 @@ static int open_confined(const struct disk_cfg *c, const char *name, int flags)
 /* The name as seen from here, so that its own references are relative to where it lies. */
 static char *joined(const char *image, const char *name)
 {
-    char *copy, *out = NULL;
+    char *dir, *out = NULL;
 
     if (name[0] == '/')
         return strdup(name);
-    copy = strdup(image);
-    if (copy && asprintf(&out, "%s/%s", dirname(copy), name) < 0)
+    dir = path_folder(image);
+    if (dir && asprintf(&out, "%s/%s", dir, name) < 0)
         out = NULL;
-    free(copy);
+    free(dir);
     return out;
 }
 

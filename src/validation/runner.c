@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "validation/cell.h"
 #include "validation/key.h"
 #include "validation/vjson.h"
@@ -407,15 +408,13 @@ static int cell_checks(struct cell_run *c, struct err *e)
 static int cell_input(struct cell_run *c, const char *role, const char *path, struct err *e)
 {
     char sha[V_SHA_TEXT];
-    const char *slash;
     uint64_t size;
     int rc;
 
     if (!path || !*path)
         return 0;
-    slash = strrchr(path, '/');
     rc = sha256_file(path, sha, &size, e);
-    return rc < 0 ? rc : vfiles_add(&c->r->inputs, role, slash ? slash + 1 : path, size, sha, e);
+    return rc < 0 ? rc : vfiles_add(&c->r->inputs, role, path_last(path), size, sha, e);
 }
 
 static int cell_inputs(struct cell_run *c, struct err *e)

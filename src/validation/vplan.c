@@ -11,6 +11,7 @@
 
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/path.h"
 #include "machine/plan.h"
 #include "validation/key.h"
 #include "validation/text.h"
@@ -131,7 +132,7 @@ static int one_network(struct vplan *p, unsigned i, const char *word, struct err
 static int vplan_suite_path(const struct vplan *p, const char *word, char out[V_PATH],
                             struct err *e)
 {
-    const char *base = strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
+    const char *base = path_last(word);
     size_t n = strcspn(base, ".");
     char name[80];
 
@@ -576,7 +577,6 @@ int vplan_parse(struct vplan *p, const char *text, size_t len, const char *dir, 
 
 int vplan_read(struct vplan *p, const char *path, const char *suites, struct err *e)
 {
-    const char *slash = strrchr(path, '/');
     char *text, *dir;
     size_t len;
     int rc;
@@ -585,7 +585,7 @@ int vplan_read(struct vplan *p, const char *path, const char *suites, struct err
     rc = vtext_read(path, VPLAN_BYTES_MAX, &text, &len, e);
     if (rc < 0)
         return rc;
-    dir = slash ? strndup(path, (size_t)max_u64(1, (uint64_t)(slash - path))) : strdup(".");
+    dir = path_folder(path);
     rc = dir ? vplan_parse(p, text, len, dir, suites, e)
              : err_set(e, ENOMEM, "no memory for a plan");
     free(dir);

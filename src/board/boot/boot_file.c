@@ -12,6 +12,7 @@
 #include "board/boot/boot_priv.h"
 #include "core/err.h"
 #include "core/gmem.h"
+#include "core/path.h"
 
 enum { BOOT_PIECES = 8, BOOT_UNPACKED_MAX = 512 << 20 };
 
@@ -51,9 +52,7 @@ void boot_file_close(struct boot_file *f)
 
 const char *boot_file_name(const struct boot_file *f)
 {
-    const char *slash = strrchr(f->path, '/');
-
-    return slash ? slash + 1 : f->path;
+    return path_last(f->path);
 }
 
 static int file_unpack_into(struct boot_file *f, int fd, struct err *e)

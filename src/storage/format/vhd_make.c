@@ -9,6 +9,7 @@
 
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/file.h"
 #include "storage/format/format.h"
 #include "storage/format/vhd.h"
@@ -98,11 +99,10 @@ static uint64_t name_parent(struct disk *file, struct vhd_dynamic *h, const stru
     static const uint32_t codes[] = {VHD_W2RU, VHD_W2KU};
     struct map *pm = map_of(k->parent);
     char *full = realpath(k->backing, NULL);
-    const char *slash = strrchr(k->backing, '/');
 
     if (k->parent->format == &vhd_format)
         memcpy(h->parent_unique_id, container_of(pm, struct vhd, m)->footer.unique_id, 16);
-    utf16_from(slash ? slash + 1 : k->backing, (uint8_t *)h->parent_unicode_name, 256, true);
+    utf16_from(path_last(k->backing), (uint8_t *)h->parent_unicode_name, 256, true);
     for (unsigned i = 0; i < 2 && *rc == 0; i++) {
         const char *name = i == 0 || !full ? k->backing : full;
         uint8_t text[VHD_SECTOR * 4] = {0};

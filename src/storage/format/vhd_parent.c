@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/format/format.h"
 #include "storage/format/vhd.h"
 #include "storage/utf.h"
@@ -31,13 +32,6 @@ static char *locator_name(struct vhd *v, uint32_t code)
         return utf16_path(raw, n / 2, false);
     }
     return NULL;
-}
-
-static const char *last_part(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-
-    return slash ? slash + 1 : name;
 }
 
 static bool is_parent(const struct vhd *v, const struct disk *p)
@@ -87,7 +81,7 @@ int vhd_open_parent(struct vhd *v, const struct disk_cfg *c, struct loop *l, str
 {
     char *rel = locator_name(v, VHD_W2RU), *abs = locator_name(v, VHD_W2KU);
     char *uni = utf16_path((const uint8_t *)v->dyn.parent_unicode_name, 256, true);
-    const char *names[4] = {rel, uni ? last_part(uni) : NULL, abs ? last_part(abs) : NULL, abs};
+    const char *names[4] = {rel, uni ? path_last(uni) : NULL, abs ? path_last(abs) : NULL, abs};
     struct err why, first = {0};
     int rc = -ENOENT;
 

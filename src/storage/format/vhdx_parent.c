@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/format/format.h"
 #include "storage/format/vhdx.h"
 #include "storage/utf.h"
@@ -92,13 +93,6 @@ static const char *as_path(char *s)
     return s;
 }
 
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* --- opening --- */
 
 static bool linked(const struct locator *k, const struct disk *parent)
@@ -154,9 +148,9 @@ static int find_parent(struct vhdx *v, struct locator *k, const struct disk_cfg 
         char *value = k->value[order[i / 2]];
         const char *path = value ? as_path(value) : NULL;
 
-        if (!path || (i % 2 && last_part(path) == path))
+        if (!path || (i % 2 && path_last(path) == path))
             continue;
-        rc = try_name(v, k, c, i % 2 ? last_part(path) : path, l, &why);
+        rc = try_name(v, k, c, i % 2 ? path_last(path) : path, l, &why);
         if (rc < 0 && !missing(rc) && !first.code)
             first = why;
         if (rc < 0)

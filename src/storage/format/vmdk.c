@@ -19,6 +19,7 @@
 #include <strings.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/file.h"
 #include "storage/format/vmdk.h"
 #include "storage/image.h"
@@ -326,19 +327,12 @@ void vmdk_unload(struct vmdk *v)
 
 /* --- the parent --- */
 
-static const char *last_part(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-
-    return slash ? slash + 1 : name;
-}
-
 /* Where the hint says, or else beside the image, or where VirtualBox, whose hints are whole names
  * of the host that it ran on, keeps the disk that its children began with. */
 static int open_parent(struct vmdk *v, const struct disk_cfg *c, struct loop *l, struct err *e)
 {
     char *name = vmdk_desc_name(&v->desc, v->desc.hint), above[CHAIN_NAME];
-    const char *last = name ? last_part(name) : NULL;
+    const char *last = name ? path_last(name) : NULL;
     struct err first;
     int rc;
 

@@ -7,13 +7,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/file.h"
 #include "storage/format/vmdk.h"
 #include "storage/image.h"
@@ -160,8 +160,8 @@ static char *extent_name(const struct making *w, unsigned i, bool whole)
 
     if (!copy)
         return NULL;
-    base = strrchr(copy, '/') ? strrchr(copy, '/') + 1 : copy;
-    dir = (size_t)(base - copy);
+    dir = (size_t)(path_last(copy) - copy);
+    base = copy + dir;
     dot = strrchr(base, '.');
     if (dot && dot != base && strcasecmp(dot, ".vmdk") == 0)
         *dot = '\0';
@@ -255,15 +255,15 @@ static int write_directory(struct disk *file, const struct layout *y, uint64_t a
 /* The embedded descriptor, padded with zeroes. */
 static int write_text(const struct making *w, struct disk *file, uint64_t at)
 {
-    char *copy = strdup(w->k->path), *text = NULL;
+    char *text = NULL;
     size_t n = 0;
-    FILE *f = copy ? open_memstream(&text, &n) : NULL;
+    FILE *f = open_memstream(&text, &n);
     int rc = f ? 0 : -ENOMEM;
 
     if (f) {
         vmdk_text_head(f, &w->t);
         fprintf(f, "%s %llu SPARSE \"%s\"\n", w->sub->stream ? "RDONLY" : "RW",
-                (unsigned long long)w->t.sectors, basename(copy));
+                (unsigned long long)w->t.sectors, path_last(w->k->path));
         vmdk_text_tail(f, &w->t);
         rc = fclose(f) == 0 ? 0 : -ENOMEM;
     }
@@ -272,7 +272,6 @@ static int write_text(const struct making *w, struct disk *file, uint64_t at)
     if (rc == 0)
         rc = disk_write(file, at * VMDK_SECTOR, text, n);
     free(text);
-    free(copy);
     return rc;
 }
 

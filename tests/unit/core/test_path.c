@@ -2,6 +2,8 @@
 /* What the words of a file's name say of where it leads. */
 #include "unit.h"
 
+#include <stdlib.h>
+
 #include "core/path.h"
 
 static void below(const char *dir, const char *name, const char *want)
@@ -10,6 +12,29 @@ static void below(const char *dir, const char *name, const char *want)
 
     if (want ? !got || strcmp(got, want) != 0 : got != NULL)
         fail_msg("%s below %s is %s", name, dir, got ? got : "nothing");
+}
+
+static void folder(const char *name, const char *want)
+{
+    char *got = path_folder(name);
+
+    assert_string_equal(got, want);
+    free(got);
+}
+
+static void a_name_is_a_folder_and_the_rest(void **state)
+{
+    (void)state;
+    assert_string_equal(path_last("a/b/c"), "c");
+    assert_string_equal(path_last("/c"), "c");
+    assert_string_equal(path_last("c"), "c");
+    assert_string_equal(path_last("a/"), "");
+    folder("a/b/c", "a/b");
+    folder("/b/c", "/b");
+    folder("/c", "/");
+    folder("c", ".");
+    folder("a/", "a");
+    folder("", ".");
 }
 
 static void dots_are_counted(void **state)
@@ -62,6 +87,7 @@ static void other_names_are_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_is_a_folder_and_the_rest),
         cmocka_unit_test(dots_are_counted),
         cmocka_unit_test(names_are_found_below_a_folder),
         cmocka_unit_test(other_names_are_not),
