@@ -182,7 +182,7 @@ int vhd_create(struct disk *file, const struct image_make *k, struct err *e)
                         "block_size is a power of two from 64K to 256M; 2M is what others expect");
     if (sub && !strcmp(sub, "fixed") && !k->parent)
         return create_fixed(file, k, e);
-    if (sub && strcmp(sub, "dynamic") && strcmp(sub, "differencing"))
+    if (sub && strcmp(sub, "dynamic") != 0 && strcmp(sub, "differencing") != 0)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "a VHD image's subformat is fixed or dynamic, or differencing with a "
                         "parent; '%s' is none",
