@@ -99,8 +99,8 @@ static int look_like(const struct image_args *a, const char *name, struct disk *
 static char *served_name(const struct image_args *a, const char *path)
 {
     const char *base = path_last(path);
-    const char *dot = strrchr(base, '.'), *suffix = "raw";
-    size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    const char *suffix = "raw";
+    size_t n = (size_t)(path_suffix(base) - base);
     const struct format_ops *f = a->as ? format_by_name(a->as) : NULL;
     char *name = NULL;
 

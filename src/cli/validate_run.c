@@ -20,6 +20,7 @@
 #include "cli/soft.h"
 #include "cli/validate.h"
 #include "core/file.h"
+#include "core/path.h"
 #include "host/probe.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
@@ -120,11 +121,8 @@ static int soft_cell(const struct validate_args *a, const char *out, const char 
 static int job_out(struct validate_job *j, const struct validate_args *a, const char *path,
                    struct err *e)
 {
-    size_t n = strlen(path);
-    const char *dot = strrchr(path, '.');
+    size_t n = (size_t)(path_suffix(path) - path);
 
-    if (dot && dot > path && !strchr(dot, '/'))
-        n = (size_t)(dot - path);
     if (a->out)
         n = (size_t)snprintf(j->out, sizeof(j->out), "%s", a->out);
     else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* path.c - see path.h. */
+#define _GNU_SOURCE
 #include "core/path.h"
 
 #include <stdlib.h>
@@ -10,6 +11,23 @@ const char *path_last(const char *name)
     const char *slash = strrchr(name, '/');
 
     return slash ? slash + 1 : name;
+}
+
+const char *path_suffix(const char *name)
+{
+    const char *last = path_last(name), *dot = strrchr(last, '.');
+
+    return dot && dot != last ? dot : last + strlen(last);
+}
+
+bool path_has_suffix(const char *name, const char *list)
+{
+    const char *suffix = path_suffix(name), *at = list;
+    size_t n = strlen(suffix);
+
+    while (n && at && (at = strcasestr(at, suffix)) && at[n] && at[n] != ' ')
+        at++;
+    return n && at;
 }
 
 char *path_folder(const char *name)

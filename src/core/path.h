@@ -15,6 +15,13 @@
 /* What is behind the last slash: of "a/b" the b, of "a" all, of "a/" nothing. Part of name. */
 const char *path_last(const char *name);
 
+/* From the last dot on: ".gz" of "a.tar.gz". Part of name. Empty without a dot, and where only the
+ * first of its last part is one. */
+const char *path_suffix(const char *name);
+
+/* Is that one of a list like ".vhdx .avhdx", in any case? NULL is an empty list. */
+bool path_has_suffix(const char *name, const char *list);
+
 /* The folder that the file of that name is in: of "a/b" the a, of "/b" the /, of "b" the ".".
  * malloc()ed; NULL: no memory. */
 MUST char *path_folder(const char *name);

@@ -65,53 +65,32 @@ int export_tell(struct export *x, const char *key, const char *value, const char
 
 /* --- disks --- */
 
-static const char *suffix_of(const char *path)
-{
-    const char *dot = strrchr(path_last(path), '.');
-
-    return dot ? dot : "";
-}
-
-static bool listed(const char *list, const char *suffix)
-{
-    size_t n = strlen(suffix);
-
-    for (const char *at = list; n && (at = strcasestr(at, suffix)); at++) {
-        if (at[n] == ' ')
-            return true;
-    }
-    return false;
-}
-
 /* An image of another kind, as far as its name or the plan says. */
 static bool foreign(const struct plan_disk *d, const char *name, const char *suffixes)
 {
-    static const char images[] = " .qcow2 .qcow .qed .vdi .vhd .vhdx .avhdx .vmdk .raw .img .hdd ";
-    const char *suffix = suffix_of(name);
-    char own[24];
+    static const char images[] = ".qcow2 .qcow .qed .vdi .vhd .vhdx .avhdx .vmdk .raw .img .hdd";
+    char said[24];
 
     if (!suffixes || d->cdrom)
         return false;
-    snprintf(own, sizeof(own), ".%.20s", d->format ? d->format : "");
-    if (d->format && listed(images, own))
-        return !listed(suffixes, own);
-    return listed(images, suffix) && !listed(suffixes, suffix);
+    snprintf(said, sizeof(said), "disk.%.18s", d->format ? d->format : "");
+    if (path_has_suffix(said, images))
+        return !path_has_suffix(said, suffixes);
+    return path_has_suffix(name, images) && !path_has_suffix(name, suffixes);
 }
 
 static int convert(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                    char **name, struct err *e)
 {
     const char *base = path_last(*name);
-    int suffix = (int)strcspn(suffixes + 1, " "), stem = (int)(suffix_of(base) - base);
+    int suffix = (int)strcspn(suffixes, " "), stem = (int)(path_suffix(base) - base);
     char *made, *why, key[24];
     int rc;
 
-    if (stem < 0 || !*suffix_of(base))
-        stem = (int)strlen(base);
-    if (asprintf(&made, "%.*s%.*s", stem, base, suffix, suffixes + 1) < 0)
+    if (asprintf(&made, "%.*s%.*s", stem, base, suffix, suffixes) < 0)
         return err_set(e, ENOMEM, "no memory for a file name");
     if (asprintf(&why, "make it by: hospes image convert -O %.*s \"%s\" \"%s/%s%s%s\"", suffix - 1,
-                 suffixes + 2, d->path, x->dir, x->disks ? x->disks : "", x->disks ? "/" : "",
+                 suffixes + 1, d->path, x->dir, x->disks ? x->disks : "", x->disks ? "/" : "",
                  made) < 0) {
         free(made);
         return err_set(e, ENOMEM, "no memory for a file name");

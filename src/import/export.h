@@ -51,7 +51,7 @@ MUST int export_tell(struct export *x, const char *key, const char *value, const
                      const char *why, struct err *e);
 
 /* The disk's file as the product will name it: below x->dir without it, else the whole path. The
- * product reads files that end in one of `suffixes` (" .vmdk .iso "; NULL: any): when the disk is
+ * product reads files that end in one of `suffixes` (".vmdk .iso"; NULL: any): when the disk is
  * another known kind of image the name gets the first of them, and the report says how to convert.
  * malloc()ed. */
 MUST int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,

@@ -22,7 +22,7 @@
 #include "machine/plan.h"
 
 #define DISKS "Virtual Hard Disks"
-#define HYPERV_SUFFIXES " .vhdx .vhd .avhdx .iso "
+#define HYPERV_SUFFIXES ".vhdx .vhd .avhdx .iso"
 
 struct hyperv_out {
     const struct plan *p;

@@ -104,7 +104,7 @@ static void put_uri(struct buf *b, const char *name)
 static void put_files(struct ovf_out *o)
 {
     const char *suffixes =
-        o->p->persona && strcmp(o->p->persona, "vmware") == 0 ? " .vmdk .iso .gz " : NULL;
+        o->p->persona && strcmp(o->p->persona, "vmware") == 0 ? ".vmdk .iso .gz" : NULL;
 
     buf_add(o->b, "  <References>\n");
     for (size_t i = 0; i < o->p->disks && o->rc == 0; i++) {

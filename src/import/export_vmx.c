@@ -21,7 +21,7 @@
 #include "import/vmx.h"
 #include "machine/plan.h"
 
-#define VMX_SUFFIXES " .vmdk .iso "
+#define VMX_SUFFIXES ".vmdk .iso"
 enum { VMX_CONTROLLERS = 4, SATA_UNITS = 30 };
 
 struct vmx_out {

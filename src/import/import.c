@@ -96,18 +96,6 @@ static ssize_t read_all(int fd, char *buf, size_t n)
     return (ssize_t)done;
 }
 
-static bool has_suffix(const char *path, const char *suffixes)
-{
-    const char *dot = strrchr(path, '.');
-    size_t n = dot ? strlen(dot) : 0;
-
-    for (const char *at = suffixes; n && (at = strcasestr(at, dot)); at++) {
-        if (at[n] == '\0' || at[n] == ' ')
-            return true;
-    }
-    return false;
-}
-
 /* least: what a probe has to say at least. */
 static const struct importer_ops *choose(const struct import_file *f, const char *head, size_t n,
                                          int least)
@@ -120,7 +108,7 @@ static const struct importer_ops *choose(const struct import_file *f, const char
 
         if (f->wish.format && strcmp(f->wish.format, importers[i]->name) == 0)
             return importers[i];
-        if (sure && has_suffix(f->path, importers[i]->suffixes))
+        if (sure && path_has_suffix(f->path, importers[i]->suffixes))
             sure += 10;
         if (sure > top) {
             top = sure;
@@ -258,6 +246,15 @@ int import_read(const char *path, const struct import_wish *wish, struct plan *p
     rc = read_file_at(path, wish, p, r, e);
     free(inside);
     return rc;
+}
+
+bool import_named(const char *name)
+{
+    size_t i = 0;
+
+    while (importers[i] && !path_has_suffix(name, importers[i]->suffixes))
+        i++;
+    return importers[i];
 }
 
 bool import_knows(const char *path)

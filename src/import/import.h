@@ -83,6 +83,8 @@ extern const struct importer_ops *const importers[]; /* table.c, NULL at the end
 MUST int import_read(const char *path, const struct import_wish *wish, struct plan *p,
                      struct import_report *r, struct err *e);
 
+/* Does the name end like a description's? */
+bool import_named(const char *name);
 /* Is that file (or folder) a description, judged by its first bytes? */
 bool import_knows(const char *path);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "import/archive.h"
 #include "import/manifest.h"
 #include "machine/plan.h"
@@ -23,13 +24,6 @@ enum { OVF_MAX = 4 << 20 };
 
 extern const struct importer_ops importer_ovf;
 
-static bool ends(const char *name, const char *suffix)
-{
-    size_t n = strlen(name), m = strlen(suffix);
-
-    return n > m && strcasecmp(name + n - m, suffix) == 0;
-}
-
 /* The only member whose name ends so; NULL: none, *several: more than one. */
 static const struct member *only(const struct members *m, const char *suffix, bool *several)
 {
@@ -37,7 +31,7 @@ static const struct member *only(const struct members *m, const char *suffix, bo
 
     *several = false;
     for (size_t i = 0; i < m->n; i++) {
-        if (!ends(m->v[i].name, suffix))
+        if (!path_has_suffix(m->v[i].name, suffix))
             continue;
         *several = hit != NULL;
         if (hit)
@@ -75,11 +69,12 @@ static int tell_others(const struct members *m, struct import_report *r, struct 
     for (size_t i = 0; i < m->n && rc == 0; i++) {
         const char *name = m->v[i].name;
 
-        if (ends(name, ".ovf") || ends(name, ".mf") || m->v[i].disk)
+        if (path_has_suffix(name, ".ovf") || path_has_suffix(name, ".mf") || m->v[i].disk)
             continue;
         rc = import_tell(r, IMPORT_DROPPED, 0, "member", name, NULL,
-                         ends(name, ".cert") ? "a signature; whom to trust is for people to say"
-                                             : "not a part that a machine is made of",
+                         path_has_suffix(name, ".cert")
+                             ? "a signature; whom to trust is for people to say"
+                             : "not a part that a machine is made of",
                          e);
     }
     return rc;
@@ -137,7 +132,7 @@ static int ova_probe(const char *head, size_t n)
     if (n < 512 || !tar_probe((const uint8_t *)head, n))
         return 0;
     tar_first_name((const uint8_t *)head, name, sizeof(name));
-    return ends(name, ".ovf") ? 95 : 20;
+    return path_has_suffix(name, ".ovf") ? 95 : 20;
 }
 
 const struct importer_ops importer_ova = {

@@ -444,13 +444,13 @@ static int check_manifest(const struct import_file *f, struct import_report *r, 
 {
     const char *base = path_last(f->path);
     struct manifest_source s = {.descriptor = base};
-    const char *dot = strrchr(base, '.');
+    const char *suffix = path_suffix(base);
     char *path = NULL, *text = NULL;
     int rc;
 
-    if (f->archive || f->fd < 0 || !dot)
+    if (f->archive || f->fd < 0 || !*suffix)
         return 0;
-    if (asprintf(&path, "%s/%.*s.mf", f->dir, (int)(dot - base), base) < 0)
+    if (asprintf(&path, "%s/%.*s.mf", f->dir, (int)(suffix - base), base) < 0)
         return err_set(e, ENOMEM, "no memory for a file name");
     rc = import_slurp(path, OVF_MANIFEST_MAX, &text, e);
     if (rc == 0)

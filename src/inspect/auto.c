@@ -181,23 +181,6 @@ enum persona_no auto_choose(const struct inspect *i, const struct auto_sign *des
 
 /* --- a description beside the disk --- */
 
-static bool has_suffix(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-
-    for (size_t k = 0; dot && importers[k]; k++) {
-        const char *at = importers[k]->suffixes;
-        size_t n = strlen(dot);
-
-        while (at && (at = strcasestr(at, dot)) != NULL) {
-            if (at[n] == ' ' || at[n] == '\0')
-                return true;
-            at += n;
-        }
-    }
-    return false;
-}
-
 static bool same_file(const char *path, const struct stat *disk)
 {
     struct stat st;
@@ -236,7 +219,7 @@ static void look_beside(const char *dir, DIR *d, const struct stat *disk, struct
         char path[4096];
         int persona;
 
-        if (!has_suffix(entry->d_name))
+        if (!import_named(entry->d_name))
             continue;
         seen++;
         if (best[0] && strcmp(entry->d_name, best) > 0)

@@ -43,27 +43,6 @@ struct run {
 
 /* --- finding --- */
 
-static bool in_list(const char *name, const char *suffixes)
-{
-    const char *dot = strrchr(name, '.');
-    size_t n = dot ? strlen(dot) : 0;
-
-    for (const char *at = suffixes; dot && at && (at = strcasestr(at, dot)) != NULL; at += n) {
-        if (at[n] == ' ' || at[n] == '\0')
-            return true;
-    }
-    return false;
-}
-
-static bool is_description(const char *path, const char *name)
-{
-    for (size_t i = 0; importers[i]; i++) {
-        if (in_list(name, importers[i]->suffixes))
-            return import_knows(path);
-    }
-    return false;
-}
-
 /* Pieces of a VMDK are no disks of their own. */
 static bool is_image(const char *name)
 {
@@ -81,10 +60,8 @@ static bool is_image(const char *name)
     if (n > 10 && strcasecmp(name + n - 5, ".vmdk") == 0 && name[n - 10] == '-' &&
         strchr("sf", name[n - 9]) && strspn(name + n - 8, "0123456789") == 3)
         return false;
-    if (in_list(name, ".img .raw .iso"))
-        return true;
     for (size_t i = 0; formats[i]; i++) {
-        if (in_list(name, formats[i]->suffixes))
+        if (path_has_suffix(name, formats[i]->suffixes))
             return true;
     }
     return false;
@@ -139,7 +116,7 @@ static int walk(struct run *r, struct err *e)
                           "%s is no folder that can be read", r->folder);
         else if (++entries > FLEET_ENTRIES)
             break;
-        else if (f->fts_info == FTS_F && is_description(f->fts_path, f->fts_name))
+        else if (f->fts_info == FTS_F && import_named(f->fts_name) && import_knows(f->fts_path))
             rc = add(r, f, true);
         else if (f->fts_info == FTS_F && is_image(f->fts_name))
             rc = add(r, f, false);
@@ -265,7 +242,7 @@ static void look_image(struct run *r, struct found *x)
     snprintf(x->m.from, sizeof(x->m.from), "disk");
     p.disks = 1;
     rc = plan_set(&p.disk[0].path, x->path, &e);
-    p.disk[0].cdrom = in_list(x->path, ".iso");
+    p.disk[0].cdrom = path_has_suffix(x->path, ".iso");
     if (rc == 0)
         decide(r, x, &p);
     plan_free(&p);

@@ -12,6 +12,7 @@
 
 #include "abi/bytes.h"
 #include "abi/iso9660.h"
+#include "core/path.h"
 #include "inspect/look.h"
 
 enum { MENU_MAX = 512 << 10, ENV_MAX = 4096, SECTOR = 512 };
@@ -139,10 +140,10 @@ static const char *efi_loader(const char *name)
 static int efi_file(void *arg, const char *name, const struct fs_node *n)
 {
     struct efi_scan *s = arg;
-    const char *dot = strrchr(name, '.'), *loader = efi_loader(name);
+    const char *loader = efi_loader(name);
     char where[400], place[96];
 
-    if (!dot || strcasecmp(dot, ".efi") != 0)
+    if (!path_has_suffix(name, ".efi"))
         return 0;
     s->any = true;
     if (strcasecmp(s->dir, "boot") == 0 &&
@@ -240,17 +241,17 @@ static int bls_file(void *arg, const char *name, const struct fs_node *n)
 static int unified_file(void *arg, const char *name, const struct fs_node *n)
 {
     struct bls_scan *s = arg;
-    const char *dot = strrchr(name, '.');
     struct boot_entry *e;
 
-    if (!dot || strcasecmp(dot, ".efi") != 0 || ++s->files > LOOK_ENTRIES)
+    if (!path_has_suffix(name, ".efi") || ++s->files > LOOK_ENTRIES)
         return 0;
     e = look_entry(s->l, s->place);
     if (!e)
         return 0;
     snprintf(e->kernel, sizeof(e->kernel), "/EFI/Linux/%.140s", name);
     text_copy(e->title, sizeof(e->title), name);
-    snprintf(e->id, sizeof(e->id), "%.*s", (int)min_u64((uint64_t)(dot - name), 95), name);
+    snprintf(e->id, sizeof(e->id), "%.*s", (int)min_u64((uint64_t)(path_suffix(name) - name), 95),
+             name);
     return 0;
 }
 

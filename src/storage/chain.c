@@ -169,17 +169,6 @@ int chain_file(const struct disk_cfg *c, const char *name, bool readonly, struct
     return file_adopt(fd, name, readonly, l, out, e);
 }
 
-static bool ends(const char *name, const char *const *endings)
-{
-    const char *dot = strrchr(name, '.');
-
-    for (; dot && *endings; endings++) {
-        if (strcasecmp(dot, *endings) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool is_it(const struct disk_cfg *c, const char *name, chain_is_fn *is, const void *arg)
 {
     struct disk_cfg quiet = *c;
@@ -195,8 +184,8 @@ static bool is_it(const struct disk_cfg *c, const char *name, chain_is_fn *is, c
     return yes;
 }
 
-int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_fn *is,
-                 const void *arg, char name[CHAIN_NAME])
+int chain_beside(const struct disk_cfg *c, const char *suffixes, chain_is_fn *is, const void *arg,
+                 char name[CHAIN_NAME])
 {
     /* VirtualBox keeps children in a folder of their own, below the disk that they began with. */
     const char *const folders[] = {"", chain_above(c) ? "../" : NULL};
@@ -210,7 +199,7 @@ int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_
         while (dir && !*name && (de = readdir(dir))) {
             char what[CHAIN_NAME];
 
-            if (ends(de->d_name, endings) &&
+            if (path_has_suffix(de->d_name, suffixes) &&
                 (size_t)snprintf(what, sizeof(what), "%s%s", folders[i], de->d_name) <
                     sizeof(what) &&
                 is_it(c, what, is, arg))

@@ -117,11 +117,11 @@ static inline bool chain_above(const struct disk_cfg *c)
 }
 
 /* Looks for the file that is(), among those beside the image, and with chain_above() in the
- * directory above, whose name has one of these endings in any case (".vdi"; NULL ends the list).
+ * directory above, whose name has one of these suffixes (".vhd .avhd").
  * Its name, for chain_open(), or -ENOENT. */
 enum { CHAIN_NAME = 264 };
 typedef bool chain_is_fn(struct disk *file, const void *arg);
-MUST int chain_beside(const struct disk_cfg *c, const char *const *endings, chain_is_fn *is,
+MUST int chain_beside(const struct disk_cfg *c, const char *suffixes, chain_is_fn *is,
                       const void *arg, char name[CHAIN_NAME]);
 
 #endif

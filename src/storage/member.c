@@ -12,16 +12,10 @@
 
 #include "abi/tar.h"
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/tar.h"
 
 enum { MEMBERS_MAX = 4096 };
-
-static bool ends(const char *name, const char *suffix)
-{
-    size_t n = strlen(name), m = strlen(suffix);
-
-    return n >= m && strcasecmp(name + n - m, suffix) == 0;
-}
 
 static bool first_header(struct disk *file, uint8_t *head)
 {
@@ -36,31 +30,27 @@ bool archive_is(struct disk *file)
     return first_header(file, head);
 }
 
-bool archive_begins(struct disk *file, const char *suffix)
+bool archive_begins(struct disk *file, const char *end)
 {
     uint8_t head[TAR_BLOCK];
     char name[TAR_NAME_MAX];
+    size_t n, m = strlen(end);
 
     if (!first_header(file, head))
         return false;
     tar_first_name(head, name, sizeof(name));
-    return ends(name, suffix);
+    n = strlen(name);
+    return n >= m && strcasecmp(name + n - m, end) == 0;
 }
 
 bool member_is_disk(const char *name)
 {
-    static const char *const suffixes[] = {".vmdk", ".vhd", ".vhdx", ".vdi", ".qcow2", ".img",
-                                           ".raw",  ".hdd", ".qed",  ".iso", NULL};
     char base[TAR_NAME_MAX];
 
     snprintf(base, sizeof(base), "%s", name);
-    if (ends(base, ".gz"))
+    if (path_has_suffix(base, ".gz"))
         base[strlen(base) - 3] = '\0';
-    for (size_t i = 0; suffixes[i]; i++) {
-        if (ends(base, suffixes[i]))
-            return true;
-    }
-    return false;
+    return path_has_suffix(base, ".vmdk .vhd .vhdx .vdi .qcow2 .img .raw .hdd .qed .iso");
 }
 
 /* --- the list --- */
@@ -176,7 +166,7 @@ static int choose(const struct members *m, const char *path, const char *name,
 
     *out = name ? members_find(m, name) : NULL;
     for (size_t i = 0; i < m->n && !name; i++) {
-        if (m->v[i].disk && !ends(m->v[i].name, ".iso")) {
+        if (m->v[i].disk && !path_has_suffix(m->v[i].name, ".iso")) {
             *out = &m->v[i];
             disks++;
         }

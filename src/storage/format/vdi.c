@@ -271,10 +271,9 @@ static bool is_parent(struct disk *file, const void *uuid)
 
 static int open_parent(struct vdi *v, const struct disk_cfg *c, struct loop *l, struct err *e)
 {
-    static const char *const endings[] = {".vdi", NULL};
     char name[CHAIN_NAME];
 
-    if (chain_beside(c, endings, is_parent, v->h.uuid_link, name) == 0)
+    if (chain_beside(c, vdi_format.suffixes, is_parent, v->h.uuid_link, name) == 0)
         return chain_open(c, name, "vdi", l, &v->m.parent, e);
     return err_set(
         e, ENOENT,

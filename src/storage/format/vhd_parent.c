@@ -70,9 +70,8 @@ static bool has_id(struct disk *file, const void *id)
 /* -ENOENT, with e as it was: no file beside the child is the parent. */
 static int try_neighbours(struct vhd *v, const struct disk_cfg *c, struct loop *l, struct err *e)
 {
-    static const char *const endings[] = {".vhd", ".avhd", NULL};
     char name[CHAIN_NAME];
-    int rc = chain_beside(c, endings, has_id, v->dyn.parent_unique_id, name);
+    int rc = chain_beside(c, vhd_format.suffixes, has_id, v->dyn.parent_unique_id, name);
 
     return rc < 0 ? rc : try_name(v, c, name, l, e);
 }

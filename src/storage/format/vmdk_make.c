@@ -154,23 +154,17 @@ static void fill_text(struct making *w)
 /* "x-s001.vmdk" for "dir/x.vmdk": beside it, or only its name. NULL: no memory. */
 static char *extent_name(const struct making *w, unsigned i, bool whole)
 {
-    char *copy = strdup(w->k->path), *base, *dot, *out = NULL;
-    size_t dir;
-    int n;
+    const char *path = w->k->path, *base = path_last(path);
+    int dir = whole ? (int)(base - path) : 0, stem = (int)strlen(base), n;
+    char *out = NULL;
 
-    if (!copy)
-        return NULL;
-    dir = (size_t)(path_last(copy) - copy);
-    base = copy + dir;
-    dot = strrchr(base, '.');
-    if (dot && dot != base && strcasecmp(dot, ".vmdk") == 0)
-        *dot = '\0';
+    if (path_has_suffix(base, ".vmdk"))
+        stem = (int)(path_suffix(base) - base);
     if (w->sub->split)
-        n = asprintf(&out, "%.*s%s-%c%03u.vmdk", whole ? (int)dir : 0, copy, base,
+        n = asprintf(&out, "%.*s%.*s-%c%03u.vmdk", dir, path, stem, base,
                      w->sub->sparse ? 's' : 'f', i + 1);
     else
-        n = asprintf(&out, "%.*s%s-flat.vmdk", whole ? (int)dir : 0, copy, base);
-    free(copy);
+        n = asprintf(&out, "%.*s%.*s-flat.vmdk", dir, path, stem, base);
     return n < 0 ? NULL : out;
 }
 

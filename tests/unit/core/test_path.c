@@ -37,6 +37,27 @@ static void a_name_is_a_folder_and_the_rest(void **state)
     folder("", ".");
 }
 
+static void a_suffix_is_what_follows_the_last_dot(void **state)
+{
+    (void)state;
+    assert_string_equal(path_suffix("a/b.tar.gz"), ".gz");
+    assert_string_equal(path_suffix("a.b/c"), "");
+    assert_string_equal(path_suffix("a/.img"), "");
+    assert_string_equal(path_suffix("a."), ".");
+    assert_string_equal(path_suffix(""), "");
+    assert_true(path_has_suffix("a.vhd", ".vhdx .vhd"));
+    assert_true(path_has_suffix("a.VHDX", ".vhdx .vhd"));
+    assert_true(path_has_suffix("a.vhdx", " .vhd .vhdx "));
+    assert_false(path_has_suffix("a.vh", ".vhdx .vhd"));
+    assert_false(path_has_suffix("a.vhdx", ".vhd"));
+    assert_false(path_has_suffix("a.", ".vhdx .vhd"));
+    assert_false(path_has_suffix("a", ".vhdx"));
+    assert_false(path_has_suffix("a.vhd/b", ".vhd"));
+    assert_false(path_has_suffix(".vhd", ".vhd"));
+    assert_false(path_has_suffix("a.vhd", ""));
+    assert_false(path_has_suffix("a.vhd", NULL));
+}
+
 static void dots_are_counted(void **state)
 {
     static const char *const stay[] = {"",       "a",         ".",           "./a",  "a/..",
@@ -88,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_a_folder_and_the_rest),
+        cmocka_unit_test(a_suffix_is_what_follows_the_last_dot),
         cmocka_unit_test(dots_are_counted),
         cmocka_unit_test(names_are_found_below_a_folder),
         cmocka_unit_test(other_names_are_not),
