@@ -37,6 +37,25 @@ char *path_folder(const char *name)
     return n ? strndup(name, n > 1 ? n - 1 : n) : strdup(".");
 }
 
+const char *path_undotted(const char *name)
+{
+    while (name[0] == '.' && name[1] == '/')
+        name += 1 + strspn(name + 1, "/");
+    return name;
+}
+
+void path_from_windows(char *name)
+{
+    const char *rest;
+
+    for (char *c = name; *c; c++) {
+        if (*c == '\\')
+            *c = '/';
+    }
+    rest = path_undotted(name);
+    memmove(name, rest, strlen(rest) + 1);
+}
+
 bool path_leads_above(const char *name)
 {
     int depth = 0;

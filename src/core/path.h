@@ -26,6 +26,13 @@ bool path_has_suffix(const char *name, const char *list);
  * malloc()ed; NULL: no memory. */
 MUST char *path_folder(const char *name);
 
+/* The name behind any "./" that it begins with. Part of name. */
+const char *path_undotted(const char *name);
+
+/* Makes a name of Windows' one of this system, in place: backslashes become slashes, and "./" at
+ * its front goes. */
+void path_from_windows(char *name);
+
 /* Does the relative name lead above where it starts? "a/.." does not, "a/../.." does. */
 bool path_leads_above(const char *name);
 

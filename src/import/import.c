@@ -291,10 +291,8 @@ static char *plain_name(const char *name)
     const char *end = name[0] == '[' ? strstr(name, "] ") : NULL;
     char *s = strdup(end ? end + 2 : name);
 
-    for (char *c = s; c && *c; c++) {
-        if (*c == '\\')
-            *c = '/';
-    }
+    if (s)
+        path_from_windows(s);
     return s;
 }
 

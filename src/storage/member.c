@@ -112,8 +112,7 @@ void members_free(struct members *m)
 
 const struct member *members_find(const struct members *m, const char *name)
 {
-    while (name[0] == '.' && name[1] == '/')
-        name += 2;
+    name = path_undotted(name);
     for (size_t i = 0; i < m->n; i++) {
         if (strcmp(m->v[i].name, name) == 0)
             return &m->v[i];

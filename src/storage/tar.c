@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "abi/tar.h"
+#include "core/path.h"
 
 enum { PAX_MAX = 64 * 1024 };
 
@@ -81,6 +82,13 @@ static void append(char *to, size_t room, const char *from, size_t n)
     to[have + n] = '\0';
 }
 
+static void undot(char *name)
+{
+    const char *rest = path_undotted(name);
+
+    memmove(name, rest, strlen(rest) + 1);
+}
+
 static void name_of(const struct tar_header *h, char *name, size_t room)
 {
     name[0] = '\0';
@@ -89,8 +97,7 @@ static void name_of(const struct tar_header *h, char *name, size_t room)
         append(name, room, "/", 1);
     }
     append(name, room, h->name, sizeof(h->name));
-    while (name[0] == '.' && name[1] == '/')
-        memmove(name, name + 2, strlen(name + 2) + 1);
+    undot(name);
 }
 
 bool tar_probe(const uint8_t *head, size_t n)
@@ -192,8 +199,7 @@ static int fill(struct tar *t, const struct tar_header *h, const struct about *a
         size = h->typeflag >= '1' && h->typeflag <= '6' ? 0 : size;
     if (a->name[0]) {
         memcpy(x->name, a->name, sizeof(x->name));
-        while (x->name[0] == '.' && x->name[1] == '/')
-            memmove(x->name, x->name + 2, strlen(x->name + 2) + 1);
+        undot(x->name);
     } else {
         name_of(h, x->name, sizeof(x->name));
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "abi/bytes.h"
+#include "core/path.h"
 
 static uint32_t unit(const uint8_t *p, size_t i, bool be)
 {
@@ -65,14 +66,8 @@ char *utf16_path(const uint8_t *p, size_t n, bool big_endian)
 {
     char *s = utf16_text(p, n, big_endian);
 
-    if (!s)
-        return NULL;
-    for (char *c = s; *c; c++) {
-        if (*c == '\\')
-            *c = '/';
-    }
-    while (!strncmp(s, "./", 2))
-        memmove(s, s + 2, strlen(s + 2) + 1);
+    if (s)
+        path_from_windows(s);
     return s;
 }
 

@@ -28,7 +28,7 @@ static const char *const names[KEYS] = {"parent_linkage", "parent_linkage2",    
 /* --- reading --- */
 
 struct locator {
-    char *value[KEYS]; /* malloc'd, or NULL */
+    char *value[KEYS]; /* malloc'd, or NULL; names of files are this system's */
 };
 
 static void forget(struct locator *k)
@@ -67,6 +67,10 @@ static bool parse(const uint8_t *p, size_t n, struct locator *k)
         }
         free(key);
     }
+    for (unsigned id = RELATIVE; id <= ABSOLUTE; id++) {
+        if (k->value[id])
+            path_from_windows(k->value[id]);
+    }
     return true;
 }
 
@@ -79,18 +83,6 @@ static int load(struct vhdx *v, struct locator *k)
         rc = -EINVAL;
     free(p);
     return rc;
-}
-
-/* A Windows path as one of this system, in place. */
-static const char *as_path(char *s)
-{
-    for (char *c = s; *c; c++) {
-        if (*c == '\\')
-            *c = '/';
-    }
-    while (strncmp(s, "./", 2) == 0)
-        s += 2;
-    return s;
 }
 
 /* --- opening --- */
@@ -145,8 +137,7 @@ static int find_parent(struct vhdx *v, struct locator *k, const struct disk_cfg 
 
     (void)err_set(e, ENOENT, "VHDX image '%s' needs a parent and does not name it", c->path);
     for (unsigned i = 0; i < 2 * ARRAY_SIZE(order) && rc < 0; i++) {
-        char *value = k->value[order[i / 2]];
-        const char *path = value ? as_path(value) : NULL;
+        const char *path = k->value[order[i / 2]];
 
         if (!path || (i % 2 && path_last(path) == path))
             continue;
@@ -181,7 +172,7 @@ void vhdx_parent_facts(struct vhdx *v, struct facts *f)
     if (load(v, &k) == 0) {
         for (unsigned i = 0; i < ARRAY_SIZE(order) && !named; i++) {
             if (k.value[order[i]])
-                facts_text(f, "parent", "%s", as_path(k.value[order[i]]));
+                facts_text(f, "parent", "%s", k.value[order[i]]);
             named = k.value[order[i]];
         }
         if (k.value[FORMAT])

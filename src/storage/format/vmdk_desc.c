@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "core/err.h"
+#include "core/path.h"
 #include "storage/format/vmdk.h"
 
 enum { LINE_MAX_ = 4400 };
@@ -346,10 +347,8 @@ char *vmdk_desc_name(const struct vmdk_desc *d, const char *name)
 
     if (!out)
         out = strdup(name);
-    for (char *p = out; p && *p; p++) {
-        if (*p == '\\')
-            *p = '/';
-    }
+    if (out)
+        path_from_windows(out);
     return out;
 }
 

@@ -2,6 +2,7 @@
 /* What the words of a file's name say of where it leads. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/path.h"
@@ -58,6 +59,29 @@ static void a_suffix_is_what_follows_the_last_dot(void **state)
     assert_false(path_has_suffix("a.vhd", NULL));
 }
 
+static void from_windows(const char *name, const char *want)
+{
+    char got[32];
+
+    snprintf(got, sizeof(got), "%s", name);
+    path_from_windows(got);
+    assert_string_equal(got, want);
+}
+
+static void other_spellings_become_plain(void **state)
+{
+    (void)state;
+    assert_string_equal(path_undotted("./a"), "a");
+    assert_string_equal(path_undotted("././/a/./b"), "a/./b");
+    assert_string_equal(path_undotted("../a"), "../a");
+    assert_string_equal(path_undotted(".a"), ".a");
+    assert_string_equal(path_undotted("./"), "");
+    from_windows(".\\a\\b", "a/b");
+    from_windows("..\\a", "../a");
+    from_windows("C:\\a/b", "C:/a/b");
+    from_windows("", "");
+}
+
 static void dots_are_counted(void **state)
 {
     static const char *const stay[] = {"",       "a",         ".",           "./a",  "a/..",
@@ -110,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_a_folder_and_the_rest),
         cmocka_unit_test(a_suffix_is_what_follows_the_last_dot),
+        cmocka_unit_test(other_spellings_become_plain),
         cmocka_unit_test(dots_are_counted),
         cmocka_unit_test(names_are_found_below_a_folder),
         cmocka_unit_test(other_names_are_not),
