@@ -27,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 KIT = os.path.join(HERE, "kit")
 # What the guests that have a program can do with it.
-WITH = {"/usr/bin/fio": "fio", "/usr/bin/iperf3": "iperf"}
+WITH = {"/usr/bin/fio": "fio", "/usr/bin/iperf3": "iperf", "/usr/sbin/kexec": "kexec"}
 SUITES = os.path.join(TOP, "src/validation/suites")
 FIELDS = ("kernel", "modules", "programs", "files", "exit", "timeout", "variants", "host_kernel")
 DEFAULTS = {"kernel": "6.1-cloud", "exit": "0", "timeout": "180", "host_kernel": "6.1"}

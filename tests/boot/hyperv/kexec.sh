@@ -12,61 +12,8 @@ args="--persona hyperv --cpus 2 --memory 1G"
 append="crashkernel=384M how=${how:-kexec}"
 [ "${how:-kexec}" = kexec ] || exit=3
 
-host()
-{
-    local code=0
-    mkdir "$work/tree"
-    cp "$kernel_image" "$work/tree/vmlinuz"
-    cp "$initrd" "$work/tree/initrd"
-    truncate -s 512M "$work/a.img"
-    truncate -s 640M "$work/core.img"
-    mkfs.ext4 -q -d "$work/tree" "$work/a.img"
-    run --disk "$work/a.img,format=raw,write" --disk "$work/core.img,format=raw,write" </dev/null || code=$?
-    if [ "$how" = kdump ] && [ "$(head -c 4 "$work/core.img" | tr -d '\0\177')" != ELF ]; then
-        echo "verdict: failure there is no core on the disk"
-    fi
-    return $code
-}
+host() { kexec_run "$how"; }
 
-all_there() { disk_of 1048576 && disk_of 1310720 && [ -e /sys/class/net/eth0 ]; }
+kexec_disks() { tree=$(disk_of 1048576) && core=$(disk_of 1310720); }
 
-devices()
-{
-    wait_for 30 all_there
-    tree=$(disk_of 1048576) && core=$(disk_of 1310720) || failure "no disks in the $1 kernel"
-    ip addr add 10.0.2.15/24 dev eth0
-    ip link set eth0 up || failure "no network card in the $1 kernel"
-    ping -c 1 -w 20 10.0.2.2 >/dev/null || failure "no answer by the network in the $1 kernel"
-}
-
-guest()
-{
-    how=$(sed -n 's/.*how=\([a-z]*\).*/\1/p' /proc/cmdline)
-    case $(cat /proc/cmdline) in
-    *second=kexec*)
-        devices second
-        success
-        ;;
-    *second=kdump*)
-        devices crash
-        [ -e /proc/vmcore ] || failure "there is no core"
-        dd if=/proc/vmcore of="$core" bs=1M count=64 conv=fsync || failure "the core cannot be written"
-        success
-        ;;
-    esac
-    devices first
-    mkdir -p /mnt
-    mount -t ext4 -o ro "$tree" /mnt || { dmesg | tail -5; failure "no disk"; }
-    words="$(sed 's/crashkernel=[^ ]*//' /proc/cmdline) second=$how"
-    if [ "$how" = kexec ]; then
-        kexec -s -l /mnt/vmlinuz --initrd=/mnt/initrd --command-line="$words" || failure "kexec -l"
-        umount /mnt
-        kexec -e
-    else
-        kexec -s -p /mnt/vmlinuz --initrd=/mnt/initrd --command-line="$words nr_cpus=1 irqpoll" || failure "kexec -p"
-        umount /mnt
-        sync
-        echo c >/proc/sysrq-trigger
-    fi
-    failure "the second kernel did not start"
-}
+guest() { kexec_test; }

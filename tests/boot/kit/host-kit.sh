@@ -50,6 +50,24 @@ with_iperf()
     return $code
 }
 
+# kexec_run kexec|kdump: run with a disk of 512 MiB that has the guest's kernel and initramfs, and one of 640 MiB that a core is
+# written to. After a crash, kdump, there must be one.
+kexec_run()
+{
+    local code=0
+    mkdir "$work/tree"
+    cp "$kernel_image" "$work/tree/vmlinuz"
+    cp "$initrd" "$work/tree/initrd"
+    truncate -s 512M "$work/tree.img"
+    truncate -s 640M "$work/core.img"
+    mkfs.ext4 -q -d "$work/tree" "$work/tree.img"
+    run --disk "$work/tree.img,format=raw,write" --disk "$work/core.img,format=raw,write" </dev/null || code=$?
+    if [ "$1" = kdump ] && [ "$(head -c 4 "$work/core.img" | tr -d '\0\177')" != ELF ]; then
+        echo "verdict: failure there is no core on the disk"
+    fi
+    return $code
+}
+
 # begin [OPTION...]: run in the background; its console goes to $work/out, what it complains of to $work/err, and what is
 # written to descriptor 9 is typed there.
 begin()
