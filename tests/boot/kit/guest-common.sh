@@ -13,6 +13,25 @@ disk_of()
     return 1
 }
 
+# gone DISK: it is not there any more; for wait_for.
+gone() { [ ! -e "/sys/block/$1" ]; }
+
+# come_and_go DISK: the guest's part of plug_run, whose disks come as DISK.
+come_and_go()
+{
+    local at=/sys/block/$1
+    echo 'the guest wants a disk'
+    wait_for 60 test -e "$at/size"
+    want "the first disk" "$(cat "$at/size")" 65536
+    printf guest | dd of="/dev/$1" conv=notrunc,fsync 2>/dev/null || failure "cannot write"
+    echo 'the guest has done with it'
+    wait_for 60 gone "$1" || failure "the disk did not go"
+    echo 'the guest wants another'
+    wait_for 60 test -e "$at/size"
+    want "the second disk" "$(cat "$at/size")" 32768
+    want "read-only" "$(cat "$at/ro")" 1
+}
+
 # handler NAME: the event device of the input device of that name, once it is there.
 handler() { sed -n "/Name=\"$1\"/,/^\$/s/.*Handlers=.*\(event[0-9]*\).*/\1/p" /proc/bus/input/devices | head -n 1; }
 

@@ -125,6 +125,28 @@ ended()
     return $code
 }
 
+# plug_run ID FIRST SECOND [OPTION...]: begin; a disk comes as ID while the guest runs come_and_go, is taken back when it has
+# been written to, and another comes. FIRST and SECOND are their options.
+plug_run()
+{
+    local id=$1 first=$2 second=$3 code=0
+    shift 3
+    truncate -s 32M "$work/one.img"
+    truncate -s 16M "$work/two.img"
+    begin --name plug "$@"
+    wait_said 'wants a disk'
+    "$hospes" attach plug "$work/one.img,format=raw,write${first:+,$first}" || code=$?
+    wait_said 'has done with it'
+    "$hospes" info plug | grep -F one.img || code=1
+    "$hospes" detach plug "$id" || code=$?
+    "$hospes" detach plug "$id" 2>/dev/null && code=2
+    wait_said 'wants another'
+    "$hospes" attach plug "$work/two.img,format=raw,readonly${second:+,$second}" || code=$?
+    ended || code=$?
+    [ "$(head -c 5 "$work/one.img")" = guest ] || code=4
+    [ $code = 0 ] || echo "verdict: failure code $code"
+}
+
 # The same guest under QEMU, to tell a fault of hospes from one of the test or of the machine below. Knows only the
 # options that it can translate; exits with 3 after a panic, as hospes does.
 qemu_run()

@@ -25,23 +25,13 @@ host()
 
 guest()
 {
-    # there yes|no: waits until the disk is there, or is not
-    there()
-    {
-        n=0
-        while { [ "$1" = yes ] && [ ! -b /dev/vda ]; } || { [ "$1" = no ] && [ -e /sys/block/vda ]; }; do
-            [ $n -lt 120 ] || failure "the disk is not there: $1"
-            sleep 0.5
-            n=$((n + 1))
-        done
-    }
     for disk in 0 1; do
         echo "the guest wants disk $disk"
-        there yes
+        wait_for 60 test -b /dev/vda || failure "the disk did not come"
         want "its sectors" "$(cat /sys/block/vda/size)" 65536
         printf guest | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null || failure "cannot write"
         echo "the guest has done with disk $disk"
-        there no
+        wait_for 60 gone vda || failure "the disk did not go"
     done
     success
 }
