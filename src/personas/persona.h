@@ -118,9 +118,10 @@ struct persona_ops {
     /* Takes a disk away at once and closes it once nothing is in flight; -ENOENT: it has none of
      * that id that could go. On the loop. May be NULL. */
     MUST int (*unplug_disk)(struct persona *p, const char *id, struct err *e);
-    /* The disk has more bytes than it had, with every vCPU at rest: the guest is told by the way
-     * that its device has. false: that device has none, or the guest does not listen; it sees the
-     * new size when the machine starts the next time. On the loop. May be NULL. */
+    /* The disk has more bytes than it had, or as a drive holds another disc or none (no bytes),
+     * with every vCPU at rest: the guest is told by the way that its device has. false: that device
+     * has none, or the guest does not listen; it sees the new size when the machine starts the next
+     * time. On the loop. May be NULL. */
     bool (*grew)(struct persona *p, const struct disk *disk);
     MUST int (*add_nic)(struct persona *p, const struct nic_spec *s, struct err *e);
     /* The slot that firmware tells for the n-th NIC of a machine whose description says none, -1:

@@ -102,6 +102,10 @@ struct disk {
     struct {
         uint64_t ops[5], bytes[5], errors; /* by enum disk_op */
     } stats;
+    struct {
+        bool locked; /* the guest wants the disc to stay: the drive sets it */
+        bool asked;  /* somebody wants the disc: the drive tells the guest, and clears it */
+    } door;          /* of a CD-ROM drive's disc; the loop's */
     uint64_t synced; /* changes that the last sync covered; the owner's of a file in several */
 
     struct alarm late; /* runs completions of disk_finish_later() */

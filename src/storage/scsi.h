@@ -46,7 +46,7 @@ struct scsi_req {
 };
 
 struct scsi_lun_cfg {
-    struct disk *disk; /* taken over; NULL only for a CD-ROM drive without a disc */
+    struct disk *disk; /* taken over; NULL only for a CD-ROM drive that never gets a disc */
     bool cdrom;
     bool packet; /* spoken to by ATAPI: mode pages have no block descriptor before them */
     const char *vendor, *product, *revision; /* INQUIRY; NULL: the target's */
@@ -77,7 +77,8 @@ MUST int scsi_attach(struct scsi_target *t, unsigned lun, const struct scsi_lun_
                      struct err *e);
 /* New requests see no unit at once; the disk is closed when the last request in flight is done. */
 MUST int scsi_detach(struct scsi_target *t, unsigned lun, struct err *e);
-/* The disk grew: unit attention, and changed(). */
+/* The disk grew: unit attention, and changed(). Of a CD-ROM drive: another disc lies in it, or none
+ * (no bytes), with nothing in flight and no scsi_try() under way; the tray is closed. */
 void scsi_resized(struct scsi_target *t, unsigned lun);
 /* The same for the unit that is this disk; false: none of the target's is. */
 bool scsi_grew(struct scsi_target *t, const struct disk *disk);

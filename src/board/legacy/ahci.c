@@ -541,3 +541,12 @@ int ahci_add(const struct env *env, struct ahci **a, const struct ahci_port_cfg 
     pci_boots(&(*a)->pci, c->id, "pci8086,2922", "drive@%x/disk@0", n);
     return 0;
 }
+
+bool ahci_disc_changed(struct ahci *a, const struct disk *disk)
+{
+    for (unsigned n = 0; a && n < AHCI_PORTS; n++) {
+        if (scsi_grew(a->port[n].target, disk))
+            return true;
+    }
+    return false;
+}

@@ -30,6 +30,8 @@ MUST int ahci_add(const struct env *env, struct ahci **a, const struct ahci_port
                   struct err *e);
 /* Waits for requests in flight, by stepping the loop; closes what was not borrowed. */
 void ahci_detach(struct ahci *a, unsigned port);
+/* As ide_disc_changed(). */
+bool ahci_disc_changed(struct ahci *a, const struct disk *disk);
 /* Has the guest started a command since the last reset of the machine? Any thread. */
 bool ahci_used(const struct ahci *a);
 /* The controller is gone for the guest until the next reset. Any thread. */

@@ -427,6 +427,15 @@ int ide_add(const struct env *env, struct ide **i, const struct ide_unit_cfg *c,
     return rc < 0 ? rc : ide_attach(*i, -1, c, e);
 }
 
+bool ide_disc_changed(struct ide *i, const struct disk *disk)
+{
+    for (unsigned n = 0; i && n < IDE_UNITS; n++) {
+        if (scsi_grew(i->channel[n / 2].unit[n % 2].target, disk))
+            return true;
+    }
+    return false;
+}
+
 void ide_detach(struct ide *i, unsigned unit)
 {
     struct ide_channel *c = &i->channel[unit / 2 % 2];

@@ -35,6 +35,9 @@ MUST int ide_add(const struct env *env, struct ide **i, const struct ide_unit_cf
                  struct err *e);
 /* Waits for requests in flight, by stepping the loop; closes what was not borrowed. */
 void ide_detach(struct ide *i, unsigned unit);
+/* If disk is what one of its CD-ROM drives holds: another disc lies there, and the guest is told as
+ * the drive is asked. i NULL: false. On the loop, with every vCPU at rest. */
+bool ide_disc_changed(struct ide *i, const struct disk *disk);
 /* Disks (not CD-ROM drives) of these units (bit 0: unit 0) are gone for the guest until the next
  * reset: another driver has taken them over. */
 void ide_hide(struct ide *i, unsigned units);

@@ -118,7 +118,10 @@ static void bare_smbios(struct persona *p, struct smbios_id *out)
 
 static bool bare_grew(struct persona *p, const struct disk *disk)
 {
-    return nvme_grew(container_of(p, struct bare, p)->nvme, disk);
+    struct bare *b = container_of(p, struct bare, p);
+
+    return ide_disc_changed(b->ide, disk) || ahci_disc_changed(b->ahci, disk) ||
+           nvme_grew(b->nvme, disk);
 }
 
 static int bare_ask(struct persona *p, enum persona_ask what, uint64_t value, struct err *e)

@@ -433,7 +433,7 @@ static bool hyperv_grew(struct persona *p, const struct disk *disk)
         if (v->ide[i] && storvsp_grew(v->ide[i], disk))
             return true;
     }
-    return v->scsi && storvsp_grew(v->scsi, disk);
+    return (v->scsi && storvsp_grew(v->scsi, disk)) || ide_disc_changed(v->head, disk);
 }
 
 static int hyperv_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)

@@ -262,7 +262,8 @@ static bool kvm_grew(struct persona *p, const struct disk *disk)
         if (f && blk_grew(f, disk))
             return true;
     }
-    return (k->scsi && scsi_grew(vscsi_target(k->scsi), disk)) || nvme_grew(k->nvme, disk);
+    return (k->scsi && scsi_grew(vscsi_target(k->scsi), disk)) || nvme_grew(k->nvme, disk) ||
+           ide_disc_changed(k->ide, disk) || ahci_disc_changed(k->ahci, disk);
 }
 
 static int kvm_add_disk(struct persona *p, const struct disk_spec *s, struct err *e)

@@ -284,5 +284,6 @@ bool vmware_grew(struct persona *p, const struct disk *disk)
         if (units_grew(w->adapter[i].units, disk))
             return true;
     }
-    return nvme_grew(w->nvme, disk);
+    return nvme_grew(w->nvme, disk) || ide_disc_changed(w->ide, disk) ||
+           ahci_disc_changed(w->ahci, disk);
 }

@@ -350,7 +350,9 @@ static int xen_add_disk(struct persona *p, const struct disk_spec *s, struct err
 
 static bool xen_grew(struct persona *p, const struct disk *disk)
 {
-    return vbd_grew(xen_of(p), disk);
+    struct xen *x = xen_of(p);
+
+    return vbd_grew(x, disk) || ide_disc_changed(x->ide, disk);
 }
 
 static int xen_add_nic(struct persona *p, const struct nic_spec *s, struct err *e)

@@ -22,7 +22,7 @@ static uint32_t blocks_of(const struct scsi_lun *u)
 
 static bool disc_there(struct scsi_req *r)
 {
-    if (r->l->disk && !r->l->s.tray_open)
+    if (scsi_medium(r->l))
         return true;
     scsi_fail(r, NOT_READY, ASC_MEDIUM_NOT_PRESENT);
     return false;
@@ -101,7 +101,7 @@ static void read_toc(struct scsi_req *r)
 
 static uint16_t profile(const struct scsi_lun *u)
 {
-    if (!u->disk || u->s.tray_open)
+    if (!scsi_medium(u))
         return 0;
     return blocks_of(u) > CD_MAX_BLOCKS ? PROFILE_DVDROM : PROFILE_CDROM;
 }
@@ -156,9 +156,22 @@ static void get_configuration(struct scsi_req *r)
     scsi_reply(r, out, n, be16_at(r->cdb + 7));
 }
 
+/* What is told now, once. A wish to have the disc waits until other news has been told. */
+static uint8_t media_event(struct scsi_lun *u)
+{
+    uint8_t event = u->s.media_event;
+
+    u->s.media_event = MEDIA_NO_CHANGE;
+    if (event == MEDIA_NO_CHANGE && u->disk && u->disk->door.asked) {
+        u->disk->door.asked = false;
+        event = MEDIA_EJECT_REQUEST;
+    }
+    return event;
+}
+
 static void event_status(struct scsi_req *r)
 {
-    struct scsi_lun_state *s = &r->l->s;
+    struct scsi_lun *u = r->l;
     uint8_t out[8] = {0};
     size_t n = 4;
 
@@ -169,9 +182,8 @@ static void event_status(struct scsi_req *r)
     out[3] = 0x10; /* supported: media */
     if (r->cdb[4] & 0x10) {
         out[2] = 0x04;
-        out[4] = s->event_new_media ? 0x02 : 0;
-        out[5] = (uint8_t)((r->l->disk && !s->tray_open ? 0x02 : 0) | (s->tray_open ? 0x01 : 0));
-        s->event_new_media = false;
+        out[4] = media_event(u);
+        out[5] = (uint8_t)((scsi_medium(u) ? 0x02 : 0) | (u->s.tray_open ? 0x01 : 0));
         n = 8;
     } else {
         out[2] = 0x80; /* no event available */
@@ -247,12 +259,30 @@ bool scsi_cdrom_command(struct scsi_req *r)
 
 static void tray_move(struct scsi_lun *u, bool open)
 {
-    bool news = u->s.tray_open && !open && u->disk; /* a drive does not know it again */
+    bool was = u->s.tray_open;
 
     WRITE_ONCE(u->s.tray_open, open);
-    u->s.event_new_media = news;
-    if (news)
+    u->s.media_event = MEDIA_NO_CHANGE;
+    if (open && u->disk)
+        u->disk->door.asked = false;
+    if (was && !open && scsi_medium(u)) { /* a drive does not know it again */
+        u->s.media_event = MEDIA_NEW;
         scsi_attend(u, ASC_MEDIUM_MAY_HAVE_CHANGED);
+    }
+}
+
+void scsi_disc_changed(struct scsi_lun *u)
+{
+    WRITE_ONCE(u->s.tray_open, false);
+    u->s.media_event = scsi_medium(u) ? MEDIA_NEW : MEDIA_REMOVAL;
+    scsi_attend(u, ASC_MEDIUM_MAY_HAVE_CHANGED);
+}
+
+void scsi_prevent(struct scsi_lun *u, bool on)
+{
+    u->s.prevent = u->cdrom && on;
+    if (u->cdrom && u->disk)
+        u->disk->door.locked = on;
 }
 
 /* SBC-3 5.25: LOEJ with START = 0 opens the tray, with START = 1 closes it. */

@@ -73,7 +73,7 @@ static size_t block_descriptor(const struct scsi_lun *u, uint8_t *p)
     uint32_t block = u->cdrom ? 2048 : u->shape.logical;
 
     /* SFF-8020i knows none, and no bit by which its drivers could ask to leave them out. */
-    if (!u->disk || u->packet)
+    if (!scsi_medium(u) || u->packet)
         return 0;
     be32_put(p, (uint32_t)min_u64(u->shape.bytes / block, 0xffffff));
     be32_put(p + 4, block);

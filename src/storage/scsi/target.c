@@ -205,9 +205,13 @@ void scsi_resized(struct scsi_target *t, unsigned lun)
         return;
     if (u->disk)
         disk_shape(u->disk, &u->shape);
-    scsi_attend(u, ASC_CAPACITY_HAS_CHANGED);
+    if (u->cdrom) { /* a guest asks its drive */
+        scsi_disc_changed(u);
+    } else {
+        scsi_attend(u, ASC_CAPACITY_HAS_CHANGED);
+        tell(t, lun, true);
+    }
     unit_put(u);
-    tell(t, lun, true);
 }
 
 bool scsi_grew(struct scsi_target *t, const struct disk *disk)
@@ -243,7 +247,7 @@ void scsi_reset(struct scsi_target *t, int lun)
         if (!u || (lun >= 0 && (unsigned)lun != i))
             continue;
         WRITE_ONCE(u->s.wce, true);
-        u->s.prevent = false;
+        scsi_prevent(u, false);
         scsi_attend(u, ASC_POWER_ON_OR_RESET);
     }
 }
@@ -427,7 +431,7 @@ static bool unit_command(struct scsi_req *r)
         scsi_start_stop(r);
         return true;
     case PREVENT_ALLOW_MEDIUM_REMOVAL:
-        r->l->s.prevent = r->l->cdrom && (r->cdb[4] & 1);
+        scsi_prevent(r->l, r->cdb[4] & 1);
         scsi_good(r, 0);
         return true;
     case RESERVE_6:
@@ -458,7 +462,7 @@ static bool dispatch(struct scsi_req *r)
     }
     if (attention(r) || unit_command(r))
         return true;
-    if (!r->l->disk || r->l->s.tray_open) {
+    if (!scsi_medium(r->l)) {
         scsi_fail(r, NOT_READY, ASC_MEDIUM_NOT_PRESENT);
         return true;
     }
@@ -489,8 +493,7 @@ bool scsi_try(struct scsi_target *t, struct scsi_req *r)
     int rc;
 
     prepare(t, r);
-    if (r->l && r->l->disk && !READ_ONCE(r->l->s.attention) && !READ_ONCE(r->l->s.tray_open) &&
-        scsi_block_transfer(r) == 1) {
+    if (r->l && scsi_medium(r->l) && !READ_ONCE(r->l->s.attention) && scsi_block_transfer(r) == 1) {
         rc = disk_try(r->l->disk, &r->disk);
         finished = rc != -EAGAIN;
         if (finished)

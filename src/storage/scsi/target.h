@@ -10,15 +10,18 @@
 
 enum { SCSI_NAME_MAX = 24 };
 
+/* MMC-6 table 315, event codes of the media class. */
+enum scsi_media_event { MEDIA_NO_CHANGE, MEDIA_EJECT_REQUEST, MEDIA_NEW, MEDIA_REMOVAL };
+
 /* What a guest can change; plain data. Written on the loop; scsi_try() reads wce, tray_open and
  * attention on any thread, a little too early or late. */
 struct scsi_lun_state {
     bool wce;     /* write cache enabled: caching mode page */
     bool prevent; /* medium removal prevented */
     bool tray_open;
-    bool event_new_media; /* GET EVENT STATUS has news */
-    uint16_t attention;   /* pending unit attention (asc << 8 | ascq), 0 none */
-    uint64_t pr_key;      /* persistent reservation: our one nexus's key, 0 not registered */
+    uint8_t media_event; /* enum scsi_media_event that GET EVENT STATUS has not told yet */
+    uint16_t attention;  /* pending unit attention (asc << 8 | ascq), 0 none */
+    uint64_t pr_key;     /* persistent reservation: our one nexus's key, 0 not registered */
     uint32_t pr_generation;
     uint8_t pr_type; /* 0: not reserved */
 };
@@ -47,10 +50,16 @@ struct scsi_target {
     struct scsi_req *later, **later_tail; /* finished, done() not called yet */
 };
 
-/* Every handler either finishes r with one of these, once, or passes it to a disk whose completion
- * does. They only mark r finished: target.c calls done() later. */
+/* Is there something to read: any disk, or a disc in a closed drive? */
+static inline bool scsi_medium(const struct scsi_lun *u)
+{
+    return u->disk && (!u->cdrom || (u->shape.bytes && !READ_ONCE(u->s.tray_open)));
+}
 /* The unit attention that is pending from now on; 0: none. On the loop. */
 void scsi_attend(struct scsi_lun *u, uint16_t asc);
+
+/* Every handler either finishes r with one of these, once, or passes it to a disk whose completion
+ * does. They only mark r finished: target.c calls done() later. */
 void scsi_good(struct scsi_req *r, uint64_t moved);
 void scsi_fail(struct scsi_req *r, enum sense_key key, enum sense_code asc);
 void scsi_status(struct scsi_req *r, enum scsi_status status);
@@ -83,6 +92,10 @@ void scsi_reserve_in(struct scsi_req *r);
 void scsi_reserve_out(struct scsi_req *r);
 /* cdrom.c: true when the command was one of the multimedia ones, and r is finished. */
 bool scsi_cdrom_command(struct scsi_req *r);
+/* The disc in the drive is another one, or none. */
+void scsi_disc_changed(struct scsi_lun *u);
+/* The guest wants the disc to stay, or does not mind. Of a disk: nothing. */
+void scsi_prevent(struct scsi_lun *u, bool on);
 void scsi_start_stop(struct scsi_req *r);
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/err.h"
 #include "core/loop.h"
 #include "fakes/fake_mem_disk.h"
+#include "storage/filter/filter.h"
 #include "storage/scsi.h"
 
 enum { BLOCKS = 256, DISK_BYTES = BLOCKS * 512 };
@@ -306,6 +307,89 @@ static void a_disc_that_goes_in_again_is_new(void **state)
     assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_GOOD);
 }
 
+static int event(void)
+{
+    assert_int_equal(SEND(0, 8, GET_EVENT_STATUS_NOTIFICATION, 1, 0, 0, 0x10, 0, 0, 0, 8, 0),
+                     SCSI_GOOD);
+    return buf[4] << 8 | buf[5];
+}
+
+static void the_disc_of_a_drive_can_be_changed(void **state)
+{
+    struct scsi_lun_cfg c = {.id = "cdrom0", .cdrom = true};
+    struct mem_disk *second = mem_disk_create(loop, 2 * DISK_BYTES);
+    struct err e;
+
+    (void)state;
+    memset(second->data, 0x5a, 2048);
+    assert_int_equal(tray_create(&mem->disk, loop, &c.disk, &e), 0);
+    assert_int_equal(scsi_attach(target, 0, &c, &e), 0);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION); /* after the reset */
+    assert_int_equal(event(), 0x0002);
+    tray_change(c.disk, &second->disk);
+    assert_int_equal(closed, 1);
+    assert_true(scsi_grew(target, c.disk));
+    assert_int_equal(event(), 0x0202);
+    assert_int_equal(event(), 0x0002); /* told once */
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_MEDIUM_MAY_HAVE_CHANGED);
+    assert_int_equal(SEND(0, 8, READ_CAPACITY_10, 0, 0, 0, 0, 0, 0, 0), SCSI_GOOD);
+    assert_int_equal(be32_at(buf), 2 * DISK_BYTES / 2048 - 1);
+    assert_int_equal(SEND(0, 2048, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_GOOD);
+    assert_int_equal(buf[2047], 0x5a);
+}
+
+static void a_drive_may_be_empty(void **state)
+{
+    struct scsi_lun_cfg c = {.id = "cdrom0", .cdrom = true};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(tray_create(NULL, loop, &c.disk, &e), 0);
+    assert_int_equal(scsi_attach(target, 0, &c, &e), 0);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION); /* after the reset */
+    assert_int_equal(SEND(0, 2048, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_MEDIUM_NOT_PRESENT);
+    assert_int_equal(SEND(0, 8, READ_CAPACITY_10, 0, 0, 0, 0, 0, 0, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_MEDIUM_NOT_PRESENT);
+    assert_false(scsi_try(target, &req));
+    assert_int_equal(event(), 0);
+    tray_change(c.disk, &mem->disk);
+    assert_true(scsi_grew(target, c.disk));
+    assert_int_equal(event(), 0x0202);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(SEND(0, 2048, READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0), SCSI_GOOD);
+    tray_change(c.disk, NULL);
+    assert_true(scsi_grew(target, c.disk));
+    assert_int_equal(event(), 0x0300);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION);
+    assert_int_equal(asc(), ASC_MEDIUM_NOT_PRESENT);
+}
+
+static void a_guest_that_locked_its_drive_is_asked(void **state)
+{
+    struct scsi_lun_cfg c = {.id = "cdrom0", .cdrom = true};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(tray_create(&mem->disk, loop, &c.disk, &e), 0);
+    assert_int_equal(scsi_attach(target, 0, &c, &e), 0);
+    assert_int_equal(SEND(0, 0, TEST_UNIT_READY, 0), SCSI_CHECK_CONDITION); /* after the reset */
+    assert_false(c.disk->door.locked);
+    assert_int_equal(SEND(0, 0, PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 1, 0), SCSI_GOOD);
+    assert_true(c.disk->door.locked);
+    c.disk->door.asked = true;
+    assert_int_equal(event(), 0x0102);
+    assert_int_equal(event(), 0x0002);
+    assert_int_equal(SEND(0, 0, PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 0, 0), SCSI_GOOD);
+    assert_int_equal(SEND(0, 0, START_STOP_UNIT, 0, 0, 0, 2, 0), SCSI_GOOD);
+    assert_int_equal(event(), 0x0001);
+    assert_int_equal(SEND(0, 0, PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 1, 0), SCSI_GOOD);
+    scsi_reset(target, -1);
+    assert_false(c.disk->door.locked);
+}
+
 static void every_command_answers_any_cdb(void **state)
 {
     uint32_t x = 1;
@@ -343,6 +427,9 @@ int main(void)
         T(try_serves_only_plain_transfers),
         T(cdrom_tells_its_disc),
         T(a_disc_that_goes_in_again_is_new),
+        T(the_disc_of_a_drive_can_be_changed),
+        T(a_drive_may_be_empty),
+        T(a_guest_that_locked_its_drive_is_asked),
         T(every_command_answers_any_cdb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
