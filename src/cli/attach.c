@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attach.c - `hospes attach` and `hospes detach`: what comes and goes while a guest runs. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <json-c/json.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "machine/remote.h"
@@ -42,17 +39,6 @@ static const struct cli_option detach_options[] = {
     {"json", NULL, "print what happened as JSON", attach_json},
     {NULL},
 };
-
-/* The machine has a working folder of its own: FILE becomes an absolute path. malloc()ed. */
-static char *attach_absolute(const char *spec)
-{
-    char here[PATH_MAX];
-    char *out;
-
-    if (*spec == '/' || !getcwd(here, sizeof(here)))
-        return strdup(spec);
-    return asprintf(&out, "%s/%s", here, spec) < 0 ? NULL : out;
-}
 
 /* what: "disk" or "nic". */
 static int attach_call(const char *name, const char *word, const char *what, const char *text,
@@ -109,7 +95,7 @@ static int attach_main(int argc, char **argv)
     if (rc == 0 && a.nic) {
         rc = attach_call(argv[1], "attach", "nic", a.nic, id, sizeof(id), &e);
     } else if (rc == 0) {
-        disk = attach_absolute(argv[2]);
+        disk = cli_absolute(argv[2]);
         rc = disk ? attach_call(argv[1], "attach", "disk", disk, id, sizeof(id), &e)
                   : err_set(&e, ENOMEM, "no memory for a path");
     }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cli.c - see cli.h: options, help, error messages. */
+#define _GNU_SOURCE
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CLI_COLUMN = 26 };
 
@@ -26,6 +29,17 @@ void cli_help(const struct cli_command *c)
     cli_help_line("help", NULL, "print this and end");
     if (c->more)
         printf("\n%s\n", c->more);
+}
+
+char *cli_absolute(const char *file)
+{
+    char here[PATH_MAX], *path;
+
+    if (*file == '/')
+        return strdup(file);
+    if (!getcwd(here, sizeof(here)) || asprintf(&path, "%s/%s", here, file) < 0)
+        return NULL;
+    return path;
 }
 
 int cli_fail(const struct err *e)

@@ -49,6 +49,10 @@ MUST int cli_parse(const struct cli_command *c, int argc, char **argv, void *arg
 /* Runs the part that argv[1] names, or prints the help that it asks for; returns the exit code. */
 int cli_group_run(const struct cli_group *g, int argc, char **argv);
 
+/* A running machine has a working folder of its own: what begins with a file's name, as an absolute
+ * path. malloc()ed; NULL: no memory. */
+char *cli_absolute(const char *file);
+
 /* "hospes: MESSAGE" on standard error; returns the exit code. */
 int cli_fail(const struct err *e);
 void cli_help(const struct cli_command *c);

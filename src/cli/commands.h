@@ -7,7 +7,7 @@
 
 extern const struct cli_command cli_run;
 extern const struct cli_command cli_ls, cli_stop, cli_console, cli_info, cli_doctor;
-extern const struct cli_command cli_attach, cli_detach, cli_resize;
+extern const struct cli_command cli_attach, cli_detach, cli_resize, cli_disc;
 extern const struct cli_command cli_ask, cli_data, cli_copy, cli_screenshot, cli_type;
 extern const struct cli_command cli_host;
 extern const struct cli_command cli_image, cli_import, cli_export, cli_inspect;

@@ -156,7 +156,7 @@ void describe_machine(const struct plan *p)
 
         place_words(d->bus, d->controller, d->unit, at, sizeof(at));
         line_print(4, "  %s %s%s%s", d->cdrom ? "disc" : "disk", at, at[0] ? ": " : "",
-                   d->path ? d->path : "");
+                   d->path ? d->path : "none");
     }
     for (size_t i = 0; i < p->nics; i++) {
         const struct plan_nic *n = &p->nic[i];

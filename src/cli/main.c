@@ -70,11 +70,11 @@ const struct cli_command cli_help_command = {
 
 /* clang-format off: one a line */
 const struct cli_command *const cli_commands[] = {
-    &cli_run,          &cli_ls,      &cli_stop,   &cli_console, &cli_info,
-    &cli_doctor,       &cli_ask,     &cli_data,   &cli_copy,    &cli_screenshot,
-    &cli_type,         &cli_host,    &cli_image,  &cli_import,  &cli_validate,
-    &cli_catalogue,    &cli_support, &cli_export, &cli_inspect, &cli_version,
-    &cli_help_command, &cli_attach,  &cli_detach, &cli_resize,  NULL,
+    &cli_run,     &cli_ls,      &cli_stop,         &cli_console,    &cli_info,    &cli_doctor,
+    &cli_ask,     &cli_data,    &cli_copy,         &cli_screenshot, &cli_type,    &cli_host,
+    &cli_image,   &cli_import,  &cli_validate,     &cli_catalogue,  &cli_support, &cli_export,
+    &cli_inspect, &cli_version, &cli_help_command, &cli_attach,     &cli_detach,  &cli_resize,
+    &cli_disc,    NULL,
 };
 /* clang-format on */
 

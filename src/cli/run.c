@@ -161,12 +161,7 @@ static int run_floppy(void *arg, const char *value, struct err *e)
 
 static int run_cdrom(void *arg, const char *value, struct err *e)
 {
-    struct plan *p = &((struct run *)arg)->plan;
-    int rc = plan_add_disk(p, value, e);
-
-    if (rc == 0)
-        p->disk[p->disks - 1].cdrom = true;
-    return rc;
+    return plan_add_drive(&((struct run *)arg)->plan, value, e);
 }
 
 static int run_nic(void *arg, const char *value, struct err *e)
@@ -251,7 +246,7 @@ static const struct cli_option run_options[] = {
      "add a disk: format=F, snapshot (default) or write or readonly, outside, bus=B, loop=N, "
      "boot=N",
      run_disk},
-    {"cdrom", "FILE", "add a CD-ROM drive with this image", run_cdrom},
+    {"cdrom", "FILE", "add a CD-ROM drive with this image, or none", run_cdrom},
     {"floppy", "FILE", "add a floppy drive with this image, started before disks", run_floppy},
     {"nic", "NET[,K=V]",
      "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M, "

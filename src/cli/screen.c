@@ -37,18 +37,6 @@ static const struct cli_option screenshot_options[] = {
     {NULL},
 };
 
-/* The machine writes the file: it has another current directory. */
-static char *screen_absolute(const char *file)
-{
-    char cwd[PATH_MAX], *path = NULL;
-
-    if (*file == '/')
-        return strdup(file);
-    if (!getcwd(cwd, sizeof(cwd)) || asprintf(&path, "%s/%s", cwd, file) < 0)
-        return NULL;
-    return path;
-}
-
 static void screen_print(const char *name, const char *file, struct json_object *a, bool json)
 {
     unsigned width = (unsigned)remote_number(a, "width"),
@@ -71,7 +59,7 @@ static void screen_print(const char *name, const char *file, struct json_object 
 
 static int screen_take(const char *name, const char *file, bool json, struct err *e)
 {
-    char *path = screen_absolute(file);
+    char *path = cli_absolute(file);
     struct json_object *req, *answer = NULL;
     struct remote *r;
     int rc;

@@ -128,7 +128,8 @@ static int soft_locks(const struct plan *p, struct err *e)
     for (size_t i = 0; i < p->disks; i++) {
         bool write = p->disk[i].write == PLAN_WRITE;
         struct stat st;
-        int fd = open(p->disk[i].path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+        int fd =
+            !p->disk[i].path ? -1 : open(p->disk[i].path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
         int rc;
 
         /* What cannot be opened, or is no file, is for the storage layer inside to explain. */

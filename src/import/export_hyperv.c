@@ -281,6 +281,12 @@ static void put_disks(struct hyperv_out *o)
         o->rc = export_floppy(o->x, i, d, "what Hyper-V imports", &floppy, o->e);
         if (o->rc < 0 || floppy)
             continue;
+        if (!d->path) {
+            snprintf(tell, sizeof(tell), "disk%zu", i);
+            o->rc = export_tell(o->x, tell, "an empty drive", NULL,
+                                "what Hyper-V imports has none; add one there", o->e);
+            continue;
+        }
         if (is_ide(o, d)) {
             o->drive[d->controller][d->unit] = true;
             snprintf(where, sizeof(where), "_" HYPERV_IDE "_/controller%d/drive%d", d->controller,

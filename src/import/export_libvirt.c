@@ -260,7 +260,7 @@ static void put_address(struct libvirt_out *o, const char *bus, const struct pla
 static const char *format_of(const struct plan_disk *d)
 {
     static const char *const known[] = {"qcow2", "vmdk", "vdi", "vhdx", "qed"};
-    const char *dot = strrchr(d->path, '.');
+    const char *dot = d->path ? strrchr(d->path, '.') : NULL;
 
     if (d->format)
         return strcmp(d->format, "vhd") == 0 ? "vpc" : d->format;
@@ -271,15 +271,33 @@ static const char *format_of(const struct plan_disk *d)
     return NULL;
 }
 
+/* An empty drive has none. */
+static void put_source(struct libvirt_out *o, size_t i)
+{
+    const struct plan_disk *d = &o->p->disk[i];
+    char *name = NULL;
+
+    if (!d->path)
+        return;
+    o->rc = export_disk(o->x, i, d, NULL, &name, o->e);
+    if (o->rc < 0)
+        return;
+    buf_add(o->b, "      <source file=\"");
+    if (name[0] != '/') { /* libvirt wants whole paths */
+        buf_xml(o->b, o->x->dir);
+        buf_add(o->b, "/");
+    }
+    buf_xml(o->b, name);
+    buf_add(o->b, "\"/>\n");
+    free(name);
+}
+
 static void put_disk(struct libvirt_out *o, size_t i)
 {
     const struct plan_disk *d = &o->p->disk[i];
     const char *bus = bus_of(d->bus);
-    char *name = NULL, key[24];
+    char key[24];
 
-    o->rc = export_disk(o->x, i, d, NULL, &name, o->e);
-    if (o->rc < 0)
-        return;
     if (!bus) {
         snprintf(key, sizeof(key), "disk%zu bus", i);
         if (d->bus)
@@ -295,13 +313,7 @@ static void put_disk(struct libvirt_out *o, size_t i)
         buf_attr(o->b, "type", format_of(d));
         buf_add(o->b, "/>\n");
     }
-    buf_add(o->b, "      <source file=\"");
-    if (name[0] != '/') { /* libvirt wants whole paths */
-        buf_xml(o->b, o->x->dir);
-        buf_add(o->b, "/");
-    }
-    buf_xml(o->b, name);
-    buf_add(o->b, "\"/>\n");
+    put_source(o, i);
     put_target(o, bus, d);
     if (d->write_said && d->write == PLAN_READONLY && !d->cdrom)
         buf_add(o->b, "      <readonly/>\n");
@@ -312,7 +324,6 @@ static void put_disk(struct libvirt_out *o, size_t i)
         buf_fmt(o->b, "      <boot order='%u'/>\n", d->boot);
     put_address(o, bus, d);
     buf_add(o->b, "    </disk>\n");
-    free(name);
 }
 
 /* --- cards --- */

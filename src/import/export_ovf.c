@@ -110,8 +110,8 @@ static void put_files(struct ovf_out *o)
     for (size_t i = 0; i < o->p->disks && o->rc == 0; i++) {
         char *name = NULL, key[24];
 
-        if (plan_floppy(&o->p->disk[i]))
-            continue; /* told with its item */
+        if (plan_floppy(&o->p->disk[i]) || !o->p->disk[i].path)
+            continue; /* told with its item; an empty drive has none */
         o->rc = export_disk(o->x, i, &o->p->disk[i], suffixes, &name, o->e);
         snprintf(key, sizeof(key), "disk%zu", i);
         if (o->rc == 0 && name[0] == '/') {
@@ -241,7 +241,8 @@ static void put_disk(struct ovf_out *o, size_t i)
         number(o, "rasd:AddressOnParent", (unsigned)d->unit);
     element(o, "rasd:ElementName", d->cdrom ? "CD drive" : "Hard disk");
     snprintf(text, sizeof(text), "ovf:/%s%zu", d->cdrom ? "file/file" : "disk/disk", i + 1);
-    element(o, "rasd:HostResource", text);
+    if (d->path) /* else it is an empty drive */
+        element(o, "rasd:HostResource", text);
     number(o, "rasd:InstanceID", o->next);
     if (parent && (d->bus || d->controller >= 0))
         number(o, "rasd:Parent", parent);

@@ -266,7 +266,7 @@ static void put_disk(struct vmx_out *v, size_t i)
         return;
     }
     place(v, i, &family, &number, &unit);
-    if (v->rc == 0)
+    if (v->rc == 0 && d->path)
         v->rc = export_disk(v->x, i, d, VMX_SUFFIXES, &name, v->e);
     if (v->rc < 0) {
         free(name);
@@ -275,9 +275,11 @@ static void put_disk(struct vmx_out *v, size_t i)
     put_controller(v, family, number, d->bus, -1);
     snprintf(at, sizeof(at), "%s%d:%d", families[family], number, unit);
     put(v, "TRUE", "%s.present", at);
-    put(v, name, "%s.fileName", at);
+    put(v, d->path ? name : "auto detect", "%s.fileName", at);
     if (d->cdrom)
-        put(v, "cdrom-image", "%s.deviceType", at);
+        put(v, d->path ? "cdrom-image" : "cdrom-raw", "%s.deviceType", at);
+    if (!d->path) /* an empty drive: nothing of the host goes in by itself */
+        put(v, "FALSE", "%s.startConnected", at);
     if (d->write_said && d->write == PLAN_SNAPSHOT)
         put(v, "independent-nonpersistent", "%s.mode", at);
     if (d->serial)

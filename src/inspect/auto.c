@@ -282,7 +282,8 @@ static int look_disks(const struct plan *p, struct inspect_cfg *c, struct inspec
         struct err ignored;
 
         look_at(c, &p->disk[k]);
-        if (&p->disk[k] != first && inspect_file(c, other, &ignored) == 0 && other->systems > 0)
+        if (&p->disk[k] != first && c->path && inspect_file(c, other, &ignored) == 0 &&
+            other->systems > 0)
             *i = *other;
     }
     free(other);

@@ -35,7 +35,7 @@ struct client {
     size_t in_len;
     char *out; /* unsent */
     size_t out_len, out_at;
-    struct json_object *resize; /* the request that is answered when it is done; NULL: none */
+    struct json_object *late; /* the request that is answered when it is done; NULL: none */
 };
 
 struct control {
@@ -57,7 +57,7 @@ static void client_free(struct client *k)
     loop_unwatch(k->c->loop, &k->w);
     if (k->w.fd >= 0)
         close(k->w.fd);
-    json_object_put(k->resize);
+    json_object_put(k->late);
     free(k->in);
     free(k->out);
     free(k);
@@ -415,7 +415,22 @@ static int do_resize(struct client *k, struct json_object *req, struct err *e)
         return err_exit(e, EX_USAGE_, EINVAL, "'bytes' is not a number of bytes");
     rc = k->c->ops->resize(k->c->arg, disk, (uint64_t)bytes, e);
     if (rc == 0)
-        k->resize = json_object_get(req);
+        k->late = json_object_get(req);
+    return rc;
+}
+
+static int do_disc(struct client *k, struct json_object *req, struct err *e)
+{
+    const char *disc = text_of(req, "disc");
+    struct json_object *v;
+    bool force = json_object_object_get_ex(req, "force", &v) && json_object_get_boolean(v);
+    int rc;
+
+    if (!disc)
+        return err_exit(e, EX_USAGE_, EINVAL, "the 'disc' is missing: a file, or none");
+    rc = k->c->ops->disc(k->c->arg, text_of(req, "drive"), disc, force, e);
+    if (rc == 0)
+        k->late = json_object_get(req);
     return rc;
 }
 
@@ -465,6 +480,7 @@ static const struct {
     {"attach", do_attach},
     {"detach", do_detach},
     {"resize", do_resize},
+    {"disc", do_disc},
 };
 
 static int dispatch(struct client *k, struct json_object *req, struct err *e)
@@ -607,17 +623,17 @@ const char *control_path(const struct control *c)
     return c->path;
 }
 
-void control_resized(struct control *c, bool told, const struct err *e)
+void control_done(struct control *c, bool told, const struct err *e)
 {
     struct client *k = c ? c->first : NULL;
     struct json_object *req, *o;
 
-    while (k && !k->resize)
+    while (k && !k->late)
         k = k->next;
     if (!k)
         return; /* who asked has left */
-    req = k->resize;
-    k->resize = NULL;
+    req = k->late;
+    k->late = NULL;
     if (e) {
         client_refuse(k, req, e);
     } else {

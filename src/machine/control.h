@@ -40,8 +40,11 @@ struct control_ops {
     MUST int (*attach_nic)(void *arg, const char *nic, const char **id, struct err *e);
     /* 1: the guest is asked to give it up. */
     MUST int (*detach)(void *arg, const char *id, struct err *e);
-    /* A disk gets more bytes. 0: begun, and control_resized() tells how it ended. */
+    /* A disk gets more bytes. 0: begun, and control_done() tells how it ended. */
     MUST int (*resize)(void *arg, const char *id, uint64_t bytes, struct err *e);
+    /* A drive (NULL: the only one) gets another disc, in the words of --cdrom. 0: begun, as above.
+     */
+    MUST int (*disc)(void *arg, const char *drive, const char *disc, bool force, struct err *e);
     /* Copies the host's file into the guest; the end comes by control_event(). */
     MUST int (*copy)(void *arg, const char *file, const char *to, struct err *e);
     /* As hub_text(). */
@@ -67,9 +70,9 @@ const char *control_path(const struct control *c);
 /* Tells all who wait: event "obeyed" or "refused", text from the guest or NULL. */
 void control_event(struct control *c, const char *event, const char *text);
 
-/* The disk of the one resize that was begun has its new size, and the guest is told or not; or e
- * says why not. Not from inside control_ops.resize(). c may be NULL. */
-void control_resized(struct control *c, bool told, const struct err *e);
+/* The one resize or change of a disc that was begun is done, and the guest is told or not; or e
+ * says why not. Not from inside control_ops.resize() or disc(). c may be NULL. */
+void control_done(struct control *c, bool told, const struct err *e);
 
 /* --- filling in `info` --- */
 

@@ -180,7 +180,7 @@ void machine_describe(struct machine *m, struct dump *out)
     if (p->kernel)
         dump_add(out, "kernel", "%s (%s)", p->kernel, m->boot ? boot_describe(m->boot) : "by UEFI");
     for (size_t i = 0; i < p->disks; i++)
-        dump_add(out, "disk", "%s (%s)", p->disk[i].path, m->disk_about[i]);
+        dump_add(out, "disk", "%s (%s)", machine_disk_path(m, i), m->disk_about[i]);
     for (size_t i = 0; i < p->nics; i++)
         dump_add(out, "nic", "%s", p->nic[i].backend);
     machine_display_describe(m, out);

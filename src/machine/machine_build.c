@@ -538,8 +538,9 @@ void machine_unbuild(struct machine *m)
 {
     machine_display_close(m);
     machine_unplug_all(m);
+    machine_discs_end(m);
     if (m->loop)
-        loop_disarm(m->loop, &m->resizing.alarm);
+        machine_quiet_end(m);
     if (m->persona)
         m->persona->ops->destroy(m->persona);
     board_destroy(m->board);

@@ -84,10 +84,8 @@ void machine_info(struct machine *m, struct info *out)
     info_text(out, "console", m->console->where);
     info_processors(m, out, &exits);
     for (size_t i = 0; i < p->disks; i++) {
-        char id[32];
-
-        snprintf(id, sizeof(id), "disk%zu", i);
-        dump_add(info_part(out, "disks", id, m->disk_about[i]), "file", "%s", p->disk[i].path);
+        dump_add(info_part(out, "disks", m->disk_id[i], m->disk_about[i]), "file", "%s",
+                 machine_disk_path(m, i));
     }
     for (size_t i = 0; i < PLAN_MAX_DISKS; i++) {
         const struct plugged *k = &m->plugged[i];
@@ -228,6 +226,11 @@ static int control_resize(void *arg, const char *id, uint64_t bytes, struct err 
     return machine_resize(arg, id, bytes, e);
 }
 
+static int control_disc(void *arg, const char *drive, const char *disc, bool force, struct err *e)
+{
+    return machine_disc(arg, drive, disc, force, e);
+}
+
 static void control_state(void *arg, struct info *out)
 {
     machine_state(arg, out);
@@ -254,6 +257,7 @@ static const struct control_ops machine_ops = {
     .attach_nic = control_attach_nic,
     .detach = control_detach,
     .resize = control_resize,
+    .disc = control_disc,
     .screenshot = control_screenshot,
     .screen_text = control_screen_text,
     .type = control_type,

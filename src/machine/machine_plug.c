@@ -19,18 +19,45 @@
 #include "core/log.h"
 #include "machine/machine_priv.h"
 #include "storage/disk.h"
+#include "storage/filter/filter.h"
 
-int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
-                      struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e)
+static int open_disk(struct machine *m, const struct plan_disk *d, struct disk **out,
+                     char about[MACHINE_ABOUT], struct err *e)
 {
     struct disk_cfg c = {
         .path = d->path,
         .format = d->format,
-        .readonly = d->cdrom || d->write == PLAN_READONLY,
-        .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
+        .readonly = d->write == PLAN_READONLY,
+        .snapshot = d->write == PLAN_SNAPSHOT,
         .allow_outside = d->outside,
         .within = d->within,
     };
+    int rc = disk_open(&c, m->loop, out, e);
+
+    if (rc == 0)
+        snprintf(about, MACHINE_ABOUT, "%s, %s", (*out)->ops->name,
+                 c.snapshot   ? "changes are thrown away"
+                 : c.readonly ? "read-only"
+                              : "written to");
+    return rc;
+}
+
+static int open_drive(struct machine *m, const struct plan_disk *d, struct disk **out,
+                      char about[MACHINE_ABOUT], struct err *e)
+{
+    struct disk *disc;
+    int rc = machine_disc_open(m, d, &disc, about, e);
+
+    if (rc == 0)
+        rc = tray_create(disc, m->loop, out, e);
+    if (rc < 0)
+        disk_close(disc);
+    return rc;
+}
+
+int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
+                      struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e)
+{
     int rc;
 
     *s = (struct disk_spec){.bus = d->bus,
@@ -39,13 +66,9 @@ int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *
                             .id = id,
                             .controller = d->controller,
                             .unit = d->unit};
-    rc = disk_open(&c, m->loop, &s->disk, e);
+    rc = d->cdrom ? open_drive(m, d, &s->disk, about, e) : open_disk(m, d, &s->disk, about, e);
     if (rc < 0)
         return rc;
-    snprintf(about, MACHINE_ABOUT, "%s, %s", s->disk->ops->name,
-             c.snapshot   ? "changes are thrown away"
-             : c.readonly ? "read-only"
-                          : "written to");
     rc = cfg_create(&s->opts, e);
     if (rc == 0 && d->opts)
         rc = cfg_parse(s->opts, d->opts, NULL, e);

@@ -14,6 +14,8 @@
 #include "machine/usage.h"
 #include "personas/persona.h"
 
+struct machine;
+
 enum { MACHINE_LEAVES = 192, MACHINE_ABOUT = 48, MACHINE_ID = 32 };
 
 /* What all vCPU threads are told to do; each change raises order_no. */
@@ -56,11 +58,23 @@ struct plugged {
     int slot; /* of its own PCI function; 0: it is behind a controller */
 };
 
-/* A disk that grows; see machine_resize.c. */
-struct resizing {
+/* What is done to a disk with nothing under way on it: disk NULL: it has gone; d: the plan's words
+ * for it, NULL for one that came later; *told: the guest is. */
+typedef int quiet_fn(struct machine *m, struct disk *disk, const struct plan_disk *d, bool *told,
+                     struct err *e);
+
+/* The one that waits for that; see machine_quiet.c. */
+struct quiet {
     struct alarm alarm;
-    char id[MACHINE_ID]; /* empty: none does */
-    uint64_t bytes;
+    char id[MACHINE_ID];
+    quiet_fn *act;     /* NULL: there is none */
+    bool held;         /* the vCPUs are */
+    uint64_t bytes;    /* of a disk that grows */
+    bool door;         /* not while the guest has locked the drive */
+    uint64_t until;    /* ns: so long it is waited for; 0: it was not locked yet */
+    struct disk *disc; /* the next one in a drive, NULL: none; closed if it comes to nothing */
+    char *path;        /* and its file */
+    char about[MACHINE_ABOUT];
 };
 
 struct machine {
@@ -109,8 +123,10 @@ struct machine {
     char why[256];
     unsigned test_value;
     struct disk *disk[PLAN_MAX_DISKS]; /* the devices'; NULL: gone */
-    struct resizing resizing;
+    struct quiet quiet;
     char disk_about[PLAN_MAX_DISKS][MACHINE_ABOUT];
+    char *disc_path[PLAN_MAX_DISKS]; /* of a drive whose disc was changed; NULL: it is empty */
+    bool disc_changed[PLAN_MAX_DISKS];
     /* Devices keep these: they live as long as the machine. */
     char disk_id[PLAN_MAX_DISKS][MACHINE_ID], nic_id[PLAN_MAX_NICS][MACHINE_ID];
     struct plugged plugged[PLAN_MAX_DISKS];
@@ -152,7 +168,29 @@ void machine_ejected(struct machine *m, unsigned slot);
 
 /* machine_plug.c: brings the running guest to n processors; loop's thread. */
 MUST int machine_add_cpus(struct machine *m, uint64_t n, struct err *e);
-/* machine_resize.c: 0: begun, and control_resized() tells how it ended. Loop's thread. */
+/* machine_quiet.c: the device's disk, NULL: there is none of that id. *d: the plan's words for it,
+ * NULL for one that came later. */
+struct disk *machine_disk(struct machine *m, const char *id, const struct plan_disk **d);
+/* -EBUSY: a job is under way. */
+MUST int machine_quiet_free(struct machine *m, const char *id, struct err *e);
+/* Has act() run once nothing is in flight on disk `id`; control_done() tells how it ended. What it
+ * needs lies in m->quiet before. */
+void machine_quiet_begin(struct machine *m, const char *id, quiet_fn *act);
+void machine_quiet_end(struct machine *m);
+
+/* machine_disc.c: the disc of the drive `id` (NULL: the only one) is spec's, in the words of
+ * --cdrom. 0: begun, and control_done() tells how it ended: with EX_IN_USE when the guest has
+ * locked the drive and does not open it, though it is asked, unless forced. */
+MUST int machine_disc(struct machine *m, const char *id, const char *spec, bool force,
+                      struct err *e);
+/* What d's drive holds: *out NULL: nothing. */
+MUST int machine_disc_open(struct machine *m, const struct plan_disk *d, struct disk **out,
+                           char about[MACHINE_ABOUT], struct err *e);
+/* The file of the plan's disk i, now; "none": an empty drive. */
+const char *machine_disk_path(const struct machine *m, size_t i);
+void machine_discs_end(struct machine *m);
+
+/* machine_resize.c: 0: begun, and control_done() tells how it ended. Loop's thread. */
 MUST int machine_resize(struct machine *m, const char *id, uint64_t bytes, struct err *e);
 
 /* machine_cpu.c */

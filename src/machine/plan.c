@@ -228,6 +228,21 @@ int plan_add_disk(struct plan *p, const char *spec, struct err *e)
     return rc;
 }
 
+int plan_add_drive(struct plan *p, const char *spec, struct err *e)
+{
+    int rc = plan_add_disk(p, spec, e);
+    struct plan_disk *d = rc < 0 ? NULL : &p->disk[p->disks - 1];
+
+    if (!d)
+        return rc;
+    d->cdrom = true;
+    if (strcmp(d->path, "none") == 0) {
+        free(d->path);
+        d->path = NULL;
+    }
+    return 0;
+}
+
 /* ISO 9660, whatever else the first sectors are made to be. */
 static bool plan_is_cdrom(const char *path)
 {
@@ -466,7 +481,7 @@ static uint64_t plan_hash(uint64_t h, const char *text)
 /* The same machine on the same host gets the same UUID and MAC addresses each time. */
 static void plan_identity(struct plan *p)
 {
-    const char *what = p->disks ? p->disk[0].path : p->name;
+    const char *what = p->disks && p->disk[0].path ? p->disk[0].path : p->name;
     char *real = p->disks ? realpath(what, NULL) : NULL;
     char host[64] = "";
     int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);

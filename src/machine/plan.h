@@ -32,7 +32,7 @@ struct plan_place {
 
 /* All strings are owned by the plan; NULL means "not said". */
 struct plan_disk {
-    char *path;
+    char *path;   /* NULL: an empty CD-ROM drive */
     char *format; /* NULL: probe */
     char *bus;    /* the persona's word: scsi, ide, nvme, ... */
     char *opts;   /* what is left for the front end: "slot=160,serial=..." */
@@ -124,6 +124,8 @@ void plan_free(struct plan *p);
 
 /* --disk and --nic in the words of the command line. */
 MUST int plan_add_disk(struct plan *p, const char *spec, struct err *e);
+/* --cdrom: a drive with this disc; its path is NULL for "none", an empty one. */
+MUST int plan_add_drive(struct plan *p, const char *spec, struct err *e);
 /* A disk, or a CD-ROM drive, as the file says; one with format= or bus= is a disk. */
 MUST int plan_add_file(struct plan *p, const char *spec, struct err *e);
 /* --module FILE[,TEXT]: the text is all after the first comma. */

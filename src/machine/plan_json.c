@@ -415,7 +415,9 @@ static int json_disk(struct plan_disk *d, struct json_object *o, struct err *e)
 {
     int rc = json_members(disk_fields, d, "disks", o, e);
 
-    return rc < 0 || d->path ? rc : err_set(e, EINVAL, "a disk of the plan has no \"file\"");
+    if (rc < 0 || d->path || d->cdrom) /* a drive may be empty */
+        return rc;
+    return err_set(e, EINVAL, "a disk of the plan has no \"file\"");
 }
 
 static int json_nic(struct plan_nic *n, struct json_object *o, struct err *e)

@@ -58,7 +58,7 @@ void reproduce_bare(FILE *out, const struct plan *p)
         const struct plan_disk *d = &p->disk[i];
 
         fprintf(out, "%s", plan_floppy(d) ? " --floppy " : d->cdrom ? " --cdrom " : " --disk ");
-        quoted_for(out, d->path, ',');
+        quoted_for(out, d->path ? d->path : "none", ',');
         if (plan_floppy(d) || d->cdrom)
             continue;
         if (d->format)
@@ -87,10 +87,12 @@ static void qemu_disk(FILE *out, const struct plan *p, const struct plan_disk *d
         fprintf(out, ",id=d%u", n);
     if (!plan_floppy(d))
         fprintf(out, ",media=%s", d->cdrom ? "cdrom" : "disk");
-    if (format || d->cdrom || plan_floppy(d))
+    if (d->path && (format || d->cdrom || plan_floppy(d)))
         fprintf(out, ",format=%s", format ? format : "raw");
-    fprintf(out, ",file=");
-    quoted_for(out, d->path, ',');
+    if (d->path) { /* else an empty drive */
+        fprintf(out, ",file=");
+        quoted_for(out, d->path, ',');
+    }
     if (ahci)
         fprintf(out, " -device ide-%s,drive=d%u,bus=more.%u", d->cdrom ? "cd" : "hd", n,
                 n - IDE_DISKS);

@@ -75,11 +75,37 @@ static int resize(void *arg, const char *id, uint64_t bytes, struct err *e)
     return bytes % 2 ? 0 : err_set(e, ENOENT, "no %s", id);
 }
 
+static int disc(void *arg, const char *drive, const char *spec, bool force, struct err *e)
+{
+    (void)arg;
+    return force || strlen(spec) % 2 ? 0 : err_set(e, EBUSY, "%s is locked", drive ? drive : "it");
+}
+
+static int screenshot(void *arg, const char *file, unsigned *width, unsigned *height, struct err *e)
+{
+    (void)arg;
+    *width = *height = 1;
+    return strlen(file) % 2 ? 0 : err_set(e, ENOENT, "no %s", file);
+}
+
+static int screen_text(void *arg, char **out, struct err *e)
+{
+    (void)arg;
+    *out = strdup("a\nb");
+    return *out ? 0 : err_set(e, ENOMEM, "no memory");
+}
+
+static int type(void *arg, const char *text, struct err *e)
+{
+    (void)arg;
+    return strlen(text) % 2 ? 0 : err_set(e, EINVAL, "no key for %s", text);
+}
+
 static void stop(void *arg)
 {
     (void)arg;
     control_event(ctl, "obeyed", NULL);
-    control_resized(ctl, true, NULL);
+    control_done(ctl, true, NULL);
 }
 
 static struct console *console(void *arg)
@@ -100,13 +126,19 @@ static void start(void)
 {
     static const struct control_ops ops = {
         .info = info,
+        .state = info,
         .ask = ask,
         .data_set = data_set,
         .data_list = data_list,
         .copy = copy,
         .attach = attach,
+        .attach_nic = attach,
         .detach = detach,
         .resize = resize,
+        .disc = disc,
+        .screenshot = screenshot,
+        .screen_text = screen_text,
+        .type = type,
         .stop = stop,
         .console = console,
     };

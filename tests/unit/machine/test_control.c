@@ -116,6 +116,15 @@ static int fake_resize(void *arg, const char *id, uint64_t bytes, struct err *e)
     return strcmp(id, "disk0") ? 0 : err_exit(e, EX_USAGE_, ENOENT, "no %s", id);
 }
 
+static int fake_disc(void *arg, const char *drive, const char *disc, bool force, struct err *e)
+{
+    (void)arg;
+    (void)e;
+    snprintf(asked, sizeof(asked), "%s=%s%s", drive ? drive : "the only one", disc,
+             force ? ", by force" : "");
+    return 0;
+}
+
 static int fake_copy(void *arg, const char *file, const char *to, struct err *e)
 {
     (void)arg;
@@ -157,6 +166,7 @@ static const struct control_ops ops = {
     .attach_nic = fake_attach_nic,
     .detach = fake_detach,
     .resize = fake_resize,
+    .disc = fake_disc,
     .screenshot = fake_screenshot,
     .screen_text = fake_screen_text,
     .type = fake_type,
@@ -410,20 +420,40 @@ static void who_asked_hears_when_the_disk_has_grown(void **state)
     say(fd, "{\"id\":3,\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":9999999999}\n");
     assert_string_equal(hear(fd), "");
     assert_string_equal(asked, "disk1=9999999999");
-    control_resized(ctl, true, NULL);
+    control_done(ctl, true, NULL);
     assert_string_equal(hear(fd), "{\"id\":3,\"ok\":true,\"result\":\"told\"}\n");
     say(fd, "{\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":512}\n");
     turn(3);
     (void)err_exit(&e, EX_HOST_IO, ENOSPC, "the disk is full");
-    control_resized(ctl, false, &e);
+    control_done(ctl, false, &e);
     assert_non_null(strstr(hear(fd), "\"error\":\"the disk is full\""));
     say(fd, "{\"do\":\"resize\",\"disk\":\"disk1\",\"bytes\":512}\n");
     turn(3);
     close(fd);
     turn(3);
-    control_resized(ctl, false, NULL); /* nobody is there any more */
+    control_done(ctl, false, NULL); /* nobody is there any more */
     assert_string_equal(hear(other), "");
     close(other);
+}
+
+static void a_drive_gets_another_disc(void **state)
+{
+    int fd = join();
+
+    (void)state;
+    say(fd, "{\"do\":\"disc\",\"drive\":\"cdrom0\"}\n");
+    assert_non_null(strstr(hear(fd), "\"exit\":64"));
+    say(fd, "{\"id\":4,\"do\":\"disc\",\"disc\":\"/a.iso\"}\n");
+    assert_string_equal(hear(fd), "");
+    assert_string_equal(asked, "the only one=/a.iso");
+    control_done(ctl, true, NULL);
+    assert_string_equal(hear(fd), "{\"id\":4,\"ok\":true,\"result\":\"told\"}\n");
+    say(fd, "{\"do\":\"disc\",\"drive\":\"cdrom1\",\"disc\":\"none\",\"force\":true}\n");
+    turn(3);
+    assert_string_equal(asked, "cdrom1=none, by force");
+    control_done(ctl, true, NULL);
+    assert_non_null(strstr(hear(fd), "\"ok\":true"));
+    close(fd);
 }
 
 static void lines_may_come_in_pieces_and_together(void **state)
@@ -575,6 +605,7 @@ int main(void)
         TEST(a_file_is_copied_and_its_end_told),
         TEST(disks_come_and_go),
         TEST(who_asked_hears_when_the_disk_has_grown),
+        TEST(a_drive_gets_another_disc),
         TEST(the_screen_is_taken_and_text_is_typed),
         TEST(lines_may_come_in_pieces_and_together),
         TEST(a_line_too_long_ends_the_connection),

@@ -64,7 +64,7 @@ static bool alike(struct disk *d)
 
 static void look(struct alarm *a)
 {
-    if (*t.m->resizing.id) {
+    if (t.m->quiet.act) {
         loop_arm(t.m->loop, a, loop_now(t.m->loop) + 1000000);
         return;
     }
