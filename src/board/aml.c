@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "abi/bytes.h"
+#include "core/ids.h"
 
 enum { AML_DEPTH = 16 };
 
@@ -238,20 +239,15 @@ void aml_string(struct aml *a, const char *s)
     put(a, s, strlen(s) + 1);
 }
 
-static unsigned hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    return ((unsigned)c | 0x20) - 'a' + 10;
-}
-
 void aml_eisaid(struct aml *a, const char *id)
 {
+    uint8_t product[2];
+    bool good = strlen(id) == 7 && hex_bytes(id + 3, "", product, sizeof(product));
     uint32_t v;
 
-    assert(strlen(id) == 7);
-    v = (id[0] & 0x1fu) << 26 | (id[1] & 0x1fu) << 21 | (id[2] & 0x1fu) << 16 | hex(id[3]) << 12 |
-        hex(id[4]) << 8 | hex(id[5]) << 4 | hex(id[6]);
+    assert(good);
+    v = (id[0] & 0x1fu) << 26 | (id[1] & 0x1fu) << 21 | (id[2] & 0x1fu) << 16 |
+        (uint32_t)product[0] << 8 | product[1];
     byte(a, AML_DWORD_PREFIX);
     le(a, __builtin_bswap32(v), 4);
 }
@@ -270,14 +266,12 @@ void aml_uuid(struct aml *a, const char *text)
     /* Where each byte of the text stands in the buffer: the first three fields are little-endian.
      */
     static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-    uint8_t raw[16] = {0};
+    uint8_t said[16], raw[16];
+    bool good = uuid_read(text, said);
 
-    for (unsigned i = 0; i < 16; i++) {
-        while (*text == '-')
-            text++;
-        raw[order[i]] = (uint8_t)(hex(text[0]) << 4 | hex(text[1]));
-        text += 2;
-    }
+    assert(good);
+    for (unsigned i = 0; i < 16; i++)
+        raw[order[i]] = said[i];
     aml_buffer(a, raw, sizeof(raw));
 }
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "core/path.h"
 #include "machine/plan.h"
 
@@ -157,15 +158,7 @@ size_t export_boot(const struct plan *p, struct export_boot out[EXPORT_BOOT_MAX]
 
 void export_guid(const uint8_t b[16], char out[37])
 {
-    static const char digits[] = "0123456789abcdef";
-
-    for (unsigned i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *out++ = '-';
-        *out++ = digits[b[i] >> 4];
-        *out++ = digits[b[i] & 15];
-    }
-    *out = '\0';
+    snprintf(out, 37, UUID_FMT, UUID_ARGS(b));
 }
 
 const char *export_title(const struct plan *p)

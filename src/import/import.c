@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/ids.h"
 #include "core/path.h"
 #include "import/folder.h"
 #include "machine/plan.h"
@@ -417,24 +418,6 @@ int import_slurp(const char *path, size_t most, char **text, struct err *e)
         (*text)[n] = '\0';
     close(fd);
     return rc;
-}
-
-static bool hex_bytes(const char *text, const char *between, uint8_t *out, size_t n)
-{
-    size_t digits = 0;
-
-    memset(out, 0, n);
-    for (; *text; text++) {
-        int c = tolower((unsigned char)*text);
-
-        if (strchr(between, c))
-            continue;
-        if (!isxdigit(c) || digits == 2 * n)
-            return false;
-        out[digits / 2] = (uint8_t)(out[digits / 2] << 4 | (isdigit(c) ? c - '0' : c - 'a' + 10));
-        digits++;
-    }
-    return digits == 2 * n;
 }
 
 bool import_uuid(const char *text, uint8_t out[16])

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/ids.h"
+
 /* Real initrds unpack to two to ten times their size. */
 enum { BOMB_BYTES = 48 << 20, BOMB_RATIO = 40 };
 
@@ -78,15 +80,11 @@ static int hex(const char *p, uint32_t *out)
 {
     *out = 0;
     for (unsigned i = 0; i < 8; i++) {
-        char d = p[i];
-        unsigned v = d >= '0' && d <= '9'   ? (unsigned)(d - '0')
-                     : d >= 'a' && d <= 'f' ? (unsigned)(d - 'a' + 10)
-                     : d >= 'A' && d <= 'F' ? (unsigned)(d - 'A' + 10)
-                                            : 16;
+        int v = hex_digit((unsigned char)p[i]);
 
-        if (v > 15)
+        if (v < 0)
             return -EIO;
-        *out = *out << 4 | v;
+        *out = *out << 4 | (unsigned)v;
     }
     return 0;
 }

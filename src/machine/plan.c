@@ -13,6 +13,7 @@
 #include "abi/iso9660.h"
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/ids.h"
 
 enum { PLAN_NAME_MAX = 64, PLAN_PAGE = 4096 };
 #define PLAN_MEMORY_MIN (UINT64_C(4) << 20)
@@ -268,20 +269,13 @@ int plan_add_file(struct plan *p, const char *spec, struct err *e)
 
 static int plan_mac(const char *text, uint8_t mac[6], struct err *e)
 {
-    unsigned b[6];
-    int used = 0;
-
-    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-               &used) != 6 ||
-        text[used] || strlen(text) != 17)
+    if (!mac_read(text, mac))
         return err_exit(e, EX_USAGE_, EINVAL, "mac=%s is not like 52:54:00:12:34:56", text);
-    if (b[0] & 1)
+    if (mac[0] & 1)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "mac=%s is a multicast address: use an even first "
                         "byte",
                         text);
-    for (unsigned i = 0; i < 6; i++)
-        mac[i] = (uint8_t)b[i];
     return 0;
 }
 

@@ -309,26 +309,6 @@ static int json_mode(struct plan_disk *d, struct json_object *v, struct err *e)
     return rc < 0 ? rc : json_bad("mode", "snapshot, write or readonly", e);
 }
 
-/* Hex digits in pairs with a fixed separator between some: UUIDs and MAC addresses. */
-static bool json_hex(const char *text, char sep, uint8_t *out, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        int used = 0;
-        unsigned b;
-
-        if (sscanf(text, "%2x%n", &b, &used) != 1 || used != 2 || *text == ' ' || *text == '+' ||
-            *text == '-' || text[1] == 'x')
-            return false;
-        out[i] = (uint8_t)b;
-        text += 2;
-        if (*text == sep && (sep != '-' || i == 3 || i == 5 || i == 7 || i == 9))
-            text++;
-        else if (sep == ':' && i + 1 < n)
-            return false;
-    }
-    return *text == '\0';
-}
-
 static int json_guid_take(const struct field *f, struct plan_guid *g, struct json_object *v,
                           struct err *e)
 {
@@ -336,7 +316,7 @@ static int json_guid_take(const struct field *f, struct plan_guid *g, struct jso
     int rc = json_text(f->key, v, &text, e);
 
     g->said = true;
-    if (rc == 0 && (strlen(text) != 36 || !json_hex(text, '-', g->b, 16)))
+    if (rc == 0 && !uuid_read(text, g->b))
         rc = json_bad(f->key, "like 01234567-89ab-cdef-0123-456789abcdef", e);
     return rc;
 }
@@ -436,7 +416,7 @@ static int json_nic(struct plan_nic *n, struct json_object *o, struct err *e)
         else if (strcmp(key, "mac") == 0) {
             rc = json_text(key, v, &text, e);
             n->mac_said = true;
-            if (rc == 0 && (!json_hex(text, ':', n->mac, 6) || n->mac[0] & 1))
+            if (rc == 0 && (!mac_read(text, n->mac) || n->mac[0] & 1))
                 rc = json_bad(key, "an address like 52:54:00:12:34:56", e);
         } else
             rc = json_unknown(key, e);
@@ -537,7 +517,7 @@ static int json_key(struct plan *p, const char *key, struct json_object *v, stru
     if (strcmp(key, "uuid") == 0) {
         rc = json_text(key, v, &text, e);
         p->uuid_said = true;
-        if (rc == 0 && (strlen(text) != 36 || !json_hex(text, '-', p->uuid, 16)))
+        if (rc == 0 && !uuid_read(text, p->uuid))
             rc = json_bad(key, "like 01234567-89ab-cdef-0123-456789abcdef", e);
         return rc;
     }

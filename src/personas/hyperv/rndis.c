@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "core/ids.h"
 #include "net/rss.h"
 #include "netvsp.h"
 #include "storage/utf.h"
@@ -382,14 +383,6 @@ static uint32_t set_offloads(struct netvsp *n, const uint8_t *p, size_t len)
     }
     netvsp_offloads(n);
     return RNDIS_STATUS_SUCCESS;
-}
-
-static int hex_digit(uint16_t c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
 }
 
 /* "NetworkAddress" = twelve digits, both in UTF-16. */

@@ -140,6 +140,8 @@ static void odd_mac_addresses_are_refused(void **state)
                                       "user,mac=52:54:00:ab:cd:ef:01",
                                       "user,mac=01:54:00:ab:cd:ef",
                                       "user,mac=gg:54:00:ab:cd:ef",
+                                      "user,mac=52:54:-1:ab:cd:ef",
+                                      "user,mac=52:54: 0:ab:cd:ef",
                                       "user,mac=",
                                       "mac=52:54:00:ab:cd:ef",
                                       ""};
