@@ -420,6 +420,24 @@ int import_slurp(const char *path, size_t most, char **text, struct err *e)
     return rc;
 }
 
+void import_unescape(char *text, char mark)
+{
+    char *out = text;
+
+    for (; *text; text++) {
+        int high = *text == mark ? hex_digit((unsigned char)text[1]) : -1;
+        int low = high < 0 ? -1 : hex_digit((unsigned char)text[2]);
+
+        if (low < 0 || high + low == 0) {
+            *out++ = *text;
+            continue;
+        }
+        *out++ = (char)(high << 4 | low);
+        text += 2;
+    }
+    *out = '\0';
+}
+
 bool import_uuid(const char *text, uint8_t out[16])
 {
     return hex_bytes(text, " -{}", out, 16);

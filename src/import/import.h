@@ -99,6 +99,10 @@ MUST int import_reference(const struct import_file *f, const char *name, char **
  * none there, -EFBIG: more than `most` bytes. */
 MUST int import_slurp(const char *path, size_t most, char **text, struct err *e);
 
+/* In place: `mark` and two hexadecimal digits become the byte that they say. A zero, and what else
+ * follows a mark, stays as it is written. */
+void import_unescape(char *text, char mark);
+
 /* 16 bytes from hexadecimal digits with any of " -{}" between. */
 MUST bool import_uuid(const char *text, uint8_t out[16]);
 MUST bool import_mac(const char *text, uint8_t out[6]);

@@ -251,26 +251,15 @@ static bool is_there(const struct import_file *f, const char *name)
 /* A reference is a URI: %20 is a space, unless a file has just that name. */
 static void read_reference(struct reading *r, struct node *href, struct plan_disk *d)
 {
-    char name[1024], *out = name;
+    char name[1024];
 
     if (!strchr(href->value, '%') || strlen(href->value) >= sizeof(name) ||
         is_there(r->f, href->value)) {
         read_file(r, href, d);
         return;
     }
-    for (const char *c = href->value; *c; c++) {
-        char hex[3] = {0};
-
-        if (c[0] == '%' && isxdigit((unsigned char)c[1]) && isxdigit((unsigned char)c[2])) {
-            memcpy(hex, c + 1, 2);
-            *out = (char)strtoul(hex, NULL, 16);
-            out += *out != '\0';
-            c += 2;
-        } else {
-            *out++ = *c;
-        }
-    }
-    *out = '\0';
+    snprintf(name, sizeof(name), "%s", href->value);
+    import_unescape(name, '%');
     read_file_as(r, href, name, d);
 }
 

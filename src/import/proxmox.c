@@ -116,28 +116,16 @@ static struct node *key(struct reading *r, const char *name)
 
 /* --- the machine --- */
 
-/* %XX as in URLs; a byte of zero stays as it is written. */
+/* %XX as in URLs. */
 static void take_escaped(struct reading *r, struct node *n, char **at)
 {
-    char *text, *out;
+    char *text;
 
     if (!n || !n->value || !*n->value)
         return;
     text = strdup(n->value);
-    out = text;
-    for (const char *c = n->value; text && *c; c++) {
-        char hex[3] = {c[0] == '%' && c[1] ? c[1] : 'x', c[0] == '%' && c[1] ? c[2] : 'x', 0};
-
-        if (isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1]) &&
-            strcmp(hex, "00") != 0) {
-            *out++ = (char)strtoul(hex, NULL, 16);
-            c += 2;
-        } else {
-            *out++ = *c;
-        }
-    }
     if (text) {
-        *out = '\0';
+        import_unescape(text, '%');
         read_set(r, at, text);
     }
     free(text);

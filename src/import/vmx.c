@@ -35,27 +35,6 @@ static char *trim(char *s)
     return s;
 }
 
-/* |XX is a byte; anything else after | stays. */
-static void unescape(char *s)
-{
-    char *out = s;
-
-    for (; *s; s++) {
-        char hex[3] = {0};
-
-        if (s[0] == '|' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])) {
-            memcpy(hex, s + 1, 2);
-            *out = (char)strtoul(hex, NULL, 16);
-            if (*out)
-                out++;
-            s += 2;
-        } else {
-            *out++ = *s;
-        }
-    }
-    *out = '\0';
-}
-
 /* The device that a key belongs to is what stands before its first dot. */
 static int add(struct reading *r, char *key, const char *value, unsigned line)
 {
@@ -100,7 +79,7 @@ static int parse_line(struct reading *r, char *text, unsigned line)
                             text);
         *end = '\0';
     }
-    unescape(value);
+    import_unescape(value, '|');
     return add(r, text, value, line);
 }
 

@@ -507,10 +507,32 @@ static void a_folder_with_several_descriptions_is_refused(void **state)
     assert_non_null(strstr(e.msg, "several descriptions"));
 }
 
+static void unescaped(const char *text, char mark, const char *want)
+{
+    char got[32];
+
+    snprintf(got, sizeof(got), "%s", text);
+    import_unescape(got, mark);
+    assert_string_equal(got, want);
+}
+
+static void escaped_bytes_are_what_they_say(void **state)
+{
+    (void)state;
+    unescaped("a%20b%C3%a9", '%', "a b\xc3\xa9");
+    unescaped("|22a|7C|22", '|', "\"a|\"");
+    unescaped("%7C|22", '|', "%7C\"");
+    unescaped("100%", '%', "100%");
+    unescaped("%2", '%', "%2");
+    unescaped("%%41%zz%4g", '%', "%A%zz%4g");
+    unescaped("a%00b", '%', "a%00b");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
+        T(escaped_bytes_are_what_they_say),
         T(an_ovf_of_vmware_is_read),
         T(references_are_uris),
         T(an_ovf_of_citrix_or_hyperv_says_so),
