@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "machine/remote.h"
 
 enum { ATTACH_CALL_MS = 30000 };
@@ -76,8 +77,7 @@ static void attach_tell(const struct attach *a, const char *name, const char *ke
     o = json_object_new_object();
     json_object_object_add(o, "name", json_object_new_string(name));
     json_object_object_add(o, key, json_object_new_string(id));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int attach_main(int argc, char **argv)

@@ -155,9 +155,7 @@ static void why_json(const struct cell *c)
     vjson_add_text(o, "level", claim_level_words[c->level]);
     vjson_add_text(o, "owner", claim_owner_words[c->owner]);
     vjson_add_number(o, "decided-by", c->newest);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int why_cell(void *arg, const struct cell *c)

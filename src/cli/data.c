@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "cli/told.h"
 #include "machine/remote.h"
 
@@ -48,8 +49,7 @@ static int data_show(const struct data *d, const char *name, const char *prefix,
     if (!json_object_object_get_ex(answer, "result", &pairs)) {
         rc = err_exit(e, EX_HOST_IO, EPROTO, "%s gave no data", name);
     } else if (d->t.json) {
-        printf("%s\n", json_object_to_json_string_ext(pairs, JSON_C_TO_STRING_PLAIN |
-                                                                 JSON_C_TO_STRING_NOSLASHESCAPE));
+        line_json(json_object_get(pairs));
     } else {
         json_object_object_foreach(pairs, key, value)
         {

@@ -67,9 +67,7 @@ static void print_json(const struct import_line *l)
     add(j, "why", l->why);
     if (l->line)
         json_object_object_add(j, "line", json_object_new_int64(l->line));
-    printf("%s\n", json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(j);
+    line_json(j);
 }
 
 static void print_text(const struct import_line *l)

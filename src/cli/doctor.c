@@ -24,6 +24,7 @@
 
 #include "board/uefi.h"
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "core/file.h"
 #include "host/host.h"
 #include "host/probe.h"
@@ -63,9 +64,7 @@ static void doctor_say(struct doctor *d, enum doctor_state state, const char *ch
         json_object_object_add(o, "fact", json_object_new_string(fact));
         if (advice)
             json_object_object_add(o, "do", json_object_new_string(advice));
-        printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(o);
+        line_json(o);
         return;
     }
     printf("%-14s %s%-8s%s %s\n", check, d->terminal ? colour[state] : "", doctor_words[state],

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "storage/map.h"
 
 static const struct cli_command *const parts[] = {
@@ -157,8 +158,7 @@ static void print_facts(const struct facts *f, bool json)
                                            : json_object_new_uint64(x->number));
     }
     if (json)
-        printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+        line_json(o);
 }
 
 static void gather(struct disk *d, const char *path, struct facts *f)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "cli/told.h"
 #include "machine/remote.h"
 
@@ -97,8 +98,7 @@ static int info_ask(const char *name, const char *word, struct json_object *more
     if (!json_object_object_get_ex(answer, "result", &result))
         rc = err_exit(e, EX_HOST_IO, EPROTO, "%s gave no facts", name);
     else if (json)
-        printf("%s\n", json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN |
-                                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
+        line_json(json_object_get(result));
     else
         print(result);
     json_object_put(answer);

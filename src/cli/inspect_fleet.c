@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/inspect.h"
+#include "cli/line.h"
 #include "inspect/fleet.h"
 
 /* --- table --- */
@@ -122,9 +123,7 @@ static void print_json(const struct fleet *f)
         text(o, "why", m->why);
         text(o, "lacks", m->lacks);
         text(o, "problem", m->problem);
-        printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(o);
+        line_json(o);
     }
 }
 

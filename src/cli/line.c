@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "cli/line.h"
 
+#include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,4 +34,11 @@ void line_print(unsigned indent, const char *fmt, ...)
     va_end(ap);
     fold_line(stdout, text ? text : "", line_width(STDOUT_FILENO), indent);
     free(text);
+}
+
+void line_json(struct json_object *o)
+{
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
 }

@@ -5,8 +5,12 @@
 
 #include "core/core.h"
 
+struct json_object;
+
 /* Prints a line to standard output as fold_line() does; without the line feed in `fmt`. */
 void line_print(unsigned indent, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Prints an object on one line of standard output and lets go of it. */
+void line_json(struct json_object *o);
 /* The columns of the terminal that fd is; 0: it is none, or too narrow to fold lines for. */
 unsigned line_width(int fd);
 

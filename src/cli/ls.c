@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "machine/remote.h"
 #include "machine/runtime.h"
 
@@ -48,9 +49,7 @@ static void ls_line(struct ls *l, const char *name, int pid, struct json_object 
             json_object_object_add(j, "uptime", json_object_new_uint64(remote_number(o, "uptime")));
         }
         json_object_object_add(j, "answers", json_object_new_boolean(o != NULL));
-        printf("%s\n", json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(j);
+        line_json(j);
         return;
     }
     if (o) {

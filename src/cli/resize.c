@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "core/cfg.h"
 #include "machine/remote.h"
 
@@ -62,8 +63,7 @@ static void resize_tell(bool json, const char *name, const char *id, uint64_t by
     json_object_object_add(o, "resized", json_object_new_string(id));
     json_object_object_add(o, "bytes", json_object_new_int64((int64_t)bytes));
     json_object_object_add(o, "told", json_object_new_boolean(told));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int resize_main(int argc, char **argv)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "cli/told.h"
 #include "machine/remote.h"
 
@@ -52,9 +53,7 @@ static void screen_print(const char *name, const char *file, struct json_object 
     json_object_object_add(o, "file", json_object_new_string(file));
     json_object_object_add(o, "width", json_object_new_int64(width));
     json_object_object_add(o, "height", json_object_new_int64(height));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int screen_take(const char *name, const char *file, bool json, struct err *e)
@@ -97,9 +96,7 @@ static int screen_say(const char *name, bool json, struct err *e)
         o = json_object_new_object();
         json_object_object_add(o, "name", json_object_new_string(name));
         json_object_object_add(o, "text", json_object_new_string(text));
-        printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(o);
+        line_json(o);
     } else if (rc == 0) {
         fputs(text, stdout);
     }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "machine/remote.h"
 
 enum { STOP_CALL_MS = 5000, STOP_TIMEOUT_S = 60 };
@@ -67,9 +68,7 @@ static void stop_tell(const struct stop *s, const char *name, const char *how, b
         json_object_object_add(o, "obeyed", json_object_new_boolean(obeyed));
         json_object_object_add(o, "end", json_object_new_string(end));
         json_object_object_add(o, "ms", json_object_new_int64(ms));
-        printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
-        json_object_put(o);
+        line_json(o);
     } else if (s->now) {
         printf("%s: the plug was pulled\n", name);
     } else {

@@ -202,9 +202,7 @@ static void who_json(void *arg, const struct route_answer *r)
     vjson_add_number(o, "max-cpus", r->max_cpus);
     vjson_add_text(o, "source", r->source_title);
     vjson_add_text(o, "source-date", r->source_date);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int who(const struct support_args *a, struct err *e)
@@ -491,9 +489,7 @@ static void triage_json(const struct triage *t)
         json_object_array_add(list, f);
     }
     json_object_object_add(o, "findings", list);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int triage_file(struct triage *t, const char *path, struct bundle **keep, struct err *e)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/line.h"
 #include "machine/remote.h"
 
 enum { TOLD_CALL_MS = 5000 };
@@ -45,9 +46,7 @@ static void told_print(const struct told *t, const char *name, const char *text,
     json_object_object_add(o, "name", json_object_new_string(name));
     json_object_object_add(o, "obeyed", json_object_new_boolean(obeyed));
     json_object_object_add(o, "text", json_object_new_string(text));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int told_wait(const struct told *t, struct remote *r, const char *name, struct err *e)

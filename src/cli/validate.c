@@ -126,8 +126,7 @@ static void validate_json_line(const struct vrecord *r)
     json_object_object_add(o, "verdict", json_object_new_string(vstatus_word(r->verdict)));
     json_object_object_add(o, "validated", json_object_new_boolean(r->validated));
     json_object_object_add(o, "ms", json_object_new_uint64(r->ms));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-    json_object_put(o);
+    line_json(o);
 }
 
 static void validate_troubles(const struct vrecord *r)

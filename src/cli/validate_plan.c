@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/line.h"
 #include "cli/validate.h"
 #include "validation/vplan.h"
 
@@ -36,8 +37,7 @@ static void cell_json(size_t number, const char *id, unsigned checks, uint64_t c
     json_object_object_add(o, "cell", json_object_new_string(id));
     json_object_object_add(o, "checks", json_object_new_uint64(checks));
     json_object_object_add(o, "seconds", json_object_new_uint64(cost));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-    json_object_put(o);
+    line_json(o);
 }
 
 static void show_plan(const struct vplan *p, bool json)
