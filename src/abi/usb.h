@@ -43,4 +43,19 @@ enum {
     HID_SET_PROTOCOL = 11,
 };
 
+/* Of a report descriptor: a pointer that says where it is. A report has a byte with three buttons,
+ * x and y from 0 to 32767 in two bytes each, and a wheel from -127 to 127. Two collections stay
+ * open; 0xc0 closes one. */
+#define HID_TABLET_ITEMS                                                                           \
+    0x05, 0x01, 0x09, 0x02, 0xa1, 0x01,                             /* mouse */                    \
+        0x09, 0x01, 0xa1, 0x00,                                     /* pointer */                  \
+        0x05, 0x09, 0x19, 0x01, 0x29, 0x03,                         /* buttons 1 to 3 */           \
+        0x15, 0x00, 0x25, 0x01, 0x95, 0x03, 0x75, 0x01, 0x81, 0x02, /* a bit each */               \
+        0x95, 0x01, 0x75, 0x05, 0x81, 0x03,                         /* fill up the byte */         \
+        0x05, 0x01, 0x09, 0x30, 0x09, 0x31,                         /* X and Y */                  \
+        0x15, 0x00, 0x26, 0xff, 0x7f,                               /* to 32767 */                 \
+        0x75, 0x10, 0x95, 0x02, 0x81, 0x02,                         /* 16 bits, absolute */        \
+        0x09, 0x38, 0x15, 0x81, 0x25, 0x7f,                         /* wheel */                    \
+        0x75, 0x08, 0x95, 0x01, 0x81, 0x06                          /* 8 bits, relative */
+
 #endif
