@@ -2,8 +2,11 @@
 /* cell.c - from claims to one word; see cell.h. */
 #include "catalogue/cell.h"
 
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "validation/vjson.h"
 
 const char *const cell_words[CELL_STATES] = {"validated",     "failed",  "undecided", "inherited",
                                              "vendor-stated", "planned", "unknown"};
@@ -123,6 +126,31 @@ void cell_sentence(const struct cell *c, char *out, size_t room)
         at += (size_t)snprintf(out + at, room - at, ", stale: the host has moved on");
     if (c->preview && at < room)
         snprintf(out + at, room - at, ", a preview");
+}
+
+struct json_object *cell_to_json(const struct cell *c)
+{
+    struct json_object *o = json_object_new_object();
+
+    vjson_add_text(o, "guest", c->guest);
+    vjson_add_text(o, "version", c->version);
+    vjson_add_text(o, "arch", c->arch);
+    vjson_add_text(o, "persona", c->persona);
+    vjson_add_text(o, "state", cell_words[c->state]);
+    vjson_add_flag(o, "stale", c->stale);
+    vjson_add_flag(o, "disputed", c->disputed);
+    vjson_add_flag(o, "flaky", c->flaky);
+    vjson_add_text(o, "host", c->host[0] ? c->host : NULL);
+    vjson_add_text(o, "host-version", c->host[0] ? c->host_version : NULL);
+    vjson_add_text(o, "tested", c->tested[0] ? c->tested : NULL);
+    vjson_add_text(o, "runner", c->runner[0] ? c->runner : NULL);
+    vjson_add_number(o, "max-cpus", c->max_cpus);
+    vjson_add_number(o, "max-memory", c->max_memory);
+    vjson_add_text(o, "level", claim_level_words[c->level]);
+    vjson_add_text(o, "owner", claim_owner_words[c->owner]);
+    vjson_add_number(o, "claims", c->claims);
+    vjson_add_number(o, "decided-by", c->newest);
+    return o;
 }
 
 struct each {

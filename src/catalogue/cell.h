@@ -10,6 +10,8 @@
 
 #include "catalogue/index.h"
 
+struct json_object;
+
 enum cell_state {
     CELL_VALIDATED, /* the newest test passed */
     CELL_FAILED,    /* the newest test failed */
@@ -49,6 +51,9 @@ bool cell_same(const struct cell *c, const struct index_row *r);
 
 /* "validated on hospes 0.1.0, stale" and so on: a sentence's worth, without the guest. */
 void cell_sentence(const struct cell *c, char *out, size_t room);
+
+/* What a program is told of a cell; the caller's. */
+struct json_object *cell_to_json(const struct cell *c);
 
 /* Calls fn for every cell, in order; as index_rows(). */
 typedef int cell_fn(void *arg, const struct cell *c);

@@ -192,28 +192,10 @@ static void cell_csv(struct vbuf *b, const struct cell *c, const char *slug)
 
 static void cell_json(struct vbuf *b, const struct cell *c, const char *slug)
 {
-    struct json_object *o = json_object_new_object();
+    struct json_object *o = cell_to_json(c);
     char page[HTML_SLUG + 64];
 
     snprintf(page, sizeof(page), "guest/%s.html#%s", slug, c->persona);
-    vjson_add_text(o, "guest", c->guest);
-    vjson_add_text(o, "version", c->version);
-    vjson_add_text(o, "arch", c->arch);
-    vjson_add_text(o, "persona", c->persona);
-    vjson_add_text(o, "state", cell_words[c->state]);
-    vjson_add_flag(o, "stale", c->stale);
-    vjson_add_flag(o, "disputed", c->disputed);
-    vjson_add_flag(o, "flaky", c->flaky);
-    vjson_add_text(o, "host", c->host[0] ? c->host : NULL);
-    vjson_add_text(o, "host-version", c->host[0] ? c->host_version : NULL);
-    vjson_add_text(o, "tested", c->tested[0] ? c->tested : NULL);
-    vjson_add_text(o, "runner", c->runner[0] ? c->runner : NULL);
-    vjson_add_number(o, "max-cpus", c->max_cpus);
-    vjson_add_number(o, "max-memory", c->max_memory);
-    vjson_add_text(o, "level", claim_level_words[c->level]);
-    vjson_add_text(o, "owner", claim_owner_words[c->owner]);
-    vjson_add_number(o, "claims", c->claims);
-    vjson_add_number(o, "decided-by", c->newest);
     vjson_add_text(o, "page", page);
     vbuf_print(
         b, "%s\n%s", b->len > 1 ? "," : "",

@@ -136,28 +136,6 @@ static int why_row(void *arg, const struct index_row *r)
     return 0;
 }
 
-static void why_json(const struct cell *c)
-{
-    struct json_object *o = json_object_new_object();
-
-    vjson_add_text(o, "guest", c->guest);
-    vjson_add_text(o, "version", c->version);
-    vjson_add_text(o, "arch", c->arch);
-    vjson_add_text(o, "persona", c->persona);
-    vjson_add_text(o, "state", cell_words[c->state]);
-    vjson_add_flag(o, "stale", c->stale);
-    vjson_add_flag(o, "disputed", c->disputed);
-    vjson_add_text(o, "host-version", c->host_version);
-    vjson_add_text(o, "tested", c->tested);
-    vjson_add_text(o, "runner", c->runner);
-    vjson_add_number(o, "max-cpus", c->max_cpus);
-    vjson_add_number(o, "max-memory", c->max_memory);
-    vjson_add_text(o, "level", claim_level_words[c->level]);
-    vjson_add_text(o, "owner", claim_owner_words[c->owner]);
-    vjson_add_number(o, "decided-by", c->newest);
-    line_json(o);
-}
-
 static int why_cell(void *arg, const struct cell *c)
 {
     char name[500], text[700];
@@ -165,7 +143,7 @@ static int why_cell(void *arg, const struct cell *c)
 
     w->cells++;
     if (w->json) {
-        why_json(c);
+        line_json(cell_to_json(c));
         return 0;
     }
     name_of(c, name, sizeof(name));
@@ -366,7 +344,7 @@ static int stale_cell(void *arg, const struct cell *c)
     w->cells++;
     name_of(c, name, sizeof(name));
     if (w->json)
-        why_json(c);
+        line_json(cell_to_json(c));
     else
         line_print(2, "%s: tested on %s %s, %.10s (entry %u)", name, c->host, c->host_version,
                    c->tested, c->newest);
