@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * redact.c - see redact.h. Line by line, each rule over the whole line; blocks between BEGIN and
- * END lines (PEM) go as a whole. A rule that takes too much costs a word of a log, one that takes
- * too little costs a password: they are greedy.
+ * END lines (PEM) go as a whole, and so do the lines below a key of YAML that wants a secret.
  */
 #define _GNU_SOURCE
 #include "support/redact.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <regex.h>
@@ -16,132 +16,128 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "support/redact_rules.h"
 
-enum { FOUND_MAX = 100000, MATCHES = 8, LINE_MAX_BYTES = 1 << 20 };
-
-#define KEYWORDS                                                                                   \
-    "[A-Za-z0-9_.-]*(pass(word|wd|phrase|code)?|secret|token|api[_-]?key|apikey|credentials?|"     \
-    "private[_-]?key|access[_-]?key|auth[_-]?key|encryption[_-]?key|session[_-]?id|cookie|psk|"    \
-    "pwd|passwd|pw|luks[_-]?key|otp|pin)[A-Za-z0-9_.-]*"
-
-/* Rules whose group `part` is a secret. */
-static const struct {
-    const char *kind, *expr;
-    unsigned part;
-} secrets[] = {
-    {"authorization", "(bearer|basic|digest|negotiate)[ \t]+([A-Za-z0-9._~+/=:-]{6,})", 2},
-    {"authorization", "(authorization|x-auth-token|set-cookie|cookie)[ \t]*[:=][ \t]*(.+)$", 2},
-    {"password", "[\"']?" KEYWORDS "[\"']?[ \t]*[:=][ \t]*\"([^\"]*)\"", 3},
-    {"password", "[\"']?" KEYWORDS "[\"']?[ \t]*[:=][ \t]*'([^']*)'", 3},
-    {"password", "[\"']?" KEYWORDS "[\"']?[ \t]*[:=][ \t]*[\"']?([^][ \t\"',;&(){}]+)", 3},
-    {"password", "(^|[ \t])(-p|--pass|--password|--token|--secret)[ =]([^ \t]+)", 3},
-    {"password", "(-u|--user|--proxy-user)[ =]+[\"']?[^ :\"']+:([^ \t\"']+)", 2},
-    {"password", "(mysql|mariadb|sshpass)[^ ]*([ \t].*)?[ \t]-p([^ \t]+)", 3},
-    {"password",
-     "(^|[ \t])(password|passwd|passphrase|secret|requirepass|masterauth|r[ow]community|community)"
-     "[ \t]+[\"']?([^ \t\"',;:=]+)",
-     3},
-    {"password", "\"auth\"[ \t]*:[ \t]*\"([^\"]+)\"", 1},
-    {"password", KEYWORDS "[\"'][^{}<>]*value[\"']?[ \t]*[:=][ \t]*[\"']([^\"']+)", 3},
-    {"password", "password[^<>]*>[ \t]*(<value>)?([^< \t][^<]*)<", 2},
-    {"password", "<value>([^<]+)</value>", 1},
-    {"password", "secret,[^ ]*data=([^, \t]+)", 1},
-    /* What chpasswd reads: a user, a colon, a password, nothing else in the line. */
-    {"password", "^[ \t-]*[A-Za-z_][A-Za-z0-9_-]*:([^ \t:/\"'<>][^ \t:<>]{5,})$", 1},
-    {"password", "(chpasswd|list):[ \t]*[\"']?[A-Za-z0-9_.-]+:([^ \t\"',]+)", 2},
-    {"password", "://[^/@: \t\"]*:([^@/ \t\"]+)@", 1},
-    {"password", "[A-Za-z0-9_.-]+:([^:@/ \t\"'=]+)@", 1}, /* netroot=iscsi:USER:PASSWORD@... */
-    {"password-hash", "(\\$(1|5|6|7|2[abxy]|y|gy|argon2[a-z]*)\\$[./A-Za-z0-9$,=+-]{8,})", 1},
-    {"token",
-     "((gh[opsur]_|github_pat_|glpat-|xox[abprs]-|sk-|sk_live_|rk_live_|AKIA|ASIA|AIza|ya29\\.|"
-     "npm_|dop_v1_|hvs\\.)[A-Za-z0-9_-]{10,})",
-     1},
-    {"token", "(eyJ[A-Za-z0-9_-]{6,}\\.[A-Za-z0-9_-]{6,}\\.[A-Za-z0-9_-]*)", 1},
-    {"signature",
-     "[?&](sig|signature|x-amz-signature|x-amz-credential|key|access_token|code)=([^& \t\"]+)", 2},
-};
-
-/* Rules whose group 1 gets a false name. */
-static const struct {
-    const char *kind, *expr;
-} names[] = {
-    {"uuid", "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"},
-    {"mac", "(([0-9a-f]{2}[:-]){5}[0-9a-f]{2})"},
-    {"mail", "([A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+)"},
-    {"ip", "(([0-9]{1,3}\\.){3}[0-9]{1,3})"},
-    {"ip", "(([0-9a-f]{1,4}:){2,7}(:?[0-9a-f]{1,4}){1,6}|([0-9a-f]{1,4}:){1,6}:([0-9a-f]{1,4})?)"},
-    {"user", "/home/([A-Za-z0-9._-]+)"},
-    {"key", "(AAAA[BC]3NzaC1[A-Za-z0-9+/=]{20,})"},
-};
+/* LINE_MOST: what is behind it is left out, for a rule may take the square of a line's length. */
+enum { FOUND_MAX = 100000, FOUND_SLOTS = 1 << 18, MATCHES = 8, ROUNDS = 8, LINE_MOST = 16384 };
 
 struct redactor {
     uint8_t key[REDACT_KEY];
-    regex_t secret[ARRAY_SIZE(secrets)], name[ARRAY_SIZE(names)];
-    unsigned secrets, names; /* compiled */
+    regex_t secret[REDACT_SECRETS], id[REDACT_IDS], yaml_block, yaml_next;
+    unsigned compiled; /* of all of these */
     struct {
         char *kind, *word;
     } word[REDACT_NAMES];
     size_t words;
     struct redact_found *found;
     size_t founds, removed;
-    bool block; /* between BEGIN and END */
+    uint32_t *slot; /* of a false name: 1 + its place in found */
+    bool block;     /* between BEGIN and END */
+    int below;      /* lines that are further in belong to a secret; -1: none do */
+    bool next;      /* only the next one may */
 };
 
 /* --- false names --- */
+
+/* One spelling for all of a kind, so that each gets the same name. */
+static void canonical(const char *kind, const char *value, char *out, size_t room)
+{
+    bool id = strcmp(kind, "uuid") == 0 || strcmp(kind, "mac") == 0;
+    struct in6_addr a;
+    size_t n = 0;
+
+    if (strcmp(kind, "ip") == 0 && inet_pton(AF_INET6, value, &a) == 1) {
+        if (IN6_IS_ADDR_V4MAPPED(&a))
+            inet_ntop(AF_INET, &a.s6_addr[12], out, (socklen_t)room);
+        else
+            inet_ntop(AF_INET6, &a, out, (socklen_t)room);
+        return;
+    }
+    for (; *value && n + 1 < room; value++) {
+        if (!id || isxdigit((unsigned char)*value))
+            out[n++] = (char)tolower((unsigned char)*value);
+    }
+    out[n] = '\0';
+}
+
+/* Where a false name is in r->slot, or where it would be. */
+static uint32_t *slot_of(struct redactor *r, const uint8_t *mac, const char *as)
+{
+    size_t at = (mac[0] | (size_t)mac[1] << 8 | (size_t)mac[2] << 16) % FOUND_SLOTS;
+
+    while (r->slot[at] && strcmp(r->found[r->slot[at] - 1].as, as) != 0)
+        at = (at + 1) % FOUND_SLOTS;
+    return &r->slot[at];
+}
 
 static const char *false_name(struct redactor *r, const char *kind, const char *value, char out[64])
 {
     uint8_t mac[crypto_auth_hmacsha256_BYTES];
     char text[512];
-    size_t n = 0;
     struct redact_found *more;
+    uint32_t *slot;
 
-    for (; value[n] && n + 1 < sizeof(text); n++)
-        text[n] = (char)tolower((unsigned char)value[n]);
-    text[n] = '\0';
-    crypto_auth_hmacsha256(mac, (const uint8_t *)text, n, r->key);
+    canonical(kind, value, text, sizeof(text));
+    crypto_auth_hmacsha256(mac, (const uint8_t *)text, strlen(text), r->key);
     snprintf(out, 64, "%.16s-%02x%02x%02x%02x", kind, mac[0], mac[1], mac[2], mac[3]);
-    for (size_t i = 0; i < r->founds; i++) {
-        if (strcmp(r->found[i].as, out) == 0)
-            return out;
-    }
+    slot = slot_of(r, mac, out);
+    if (*slot)
+        return out;
     more = r->founds < FOUND_MAX ? realloc(r->found, (r->founds + 1) * sizeof(*more)) : NULL;
     if (more) {
         r->found = more;
-        more[r->founds++] = (struct redact_found){strdup(kind), strdup(text), strdup(out)};
-        if (!more[r->founds - 1].kind || !more[r->founds - 1].value || !more[r->founds - 1].as)
-            r->founds--; /* it goes without an entry in the map */
+        more[r->founds] = (struct redact_found){strdup(kind), strdup(value), strdup(out)};
+        if (more[r->founds].kind && more[r->founds].value && more[r->founds].as) {
+            *slot = (uint32_t)++r->founds;
+        } else { /* it goes without an entry in the map */
+            free(more[r->founds].kind);
+            free(more[r->founds].value);
+            free(more[r->founds].as);
+        }
     }
     return out;
 }
 
-/* Not a time of day, nor a place on a PCI bus: eight groups, or fewer with a gap. */
-static bool v6_address(const char *value)
+static bool begins(const char *text, const char *with)
 {
-    unsigned colons = 0;
-
-    for (const char *p = value; *p; p++)
-        colons += *p == ':';
-    return colons == 7 || (colons >= 2 && strstr(value, "::") != NULL);
+    return strncasecmp(text, with, strlen(with)) == 0;
 }
 
-/* Addresses that say nothing of anyone. */
+/* "getty@tty1.service" is no mail. */
+static bool unit_of_systemd(const char *value)
+{
+    static const char *const ends[] = {".service", ".socket", ".target", ".slice", ".scope",
+                                       ".mount",   ".timer",  ".path",   ".device"};
+    size_t n = strlen(value);
+
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        if (n > strlen(ends[i]) && strcasecmp(value + n - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What says nothing of anyone. */
 static bool harmless(const char *kind, const char *value)
 {
     unsigned a, b, c, d;
     char more;
 
     if (strcmp(kind, "mac") == 0)
-        return strcasecmp(value, "ff:ff:ff:ff:ff:ff") == 0 ||
-               strcmp(value, "00:00:00:00:00:00") == 0;
+        return strspn(value, "fF:-") == strlen(value) || strspn(value, "0:-.") == strlen(value);
     if (strcmp(kind, "uuid") == 0)
-        return strspn(value, "0-") == strlen(value);
+        return strspn(value, "0- ") == strlen(value);
+    if (strcmp(kind, "mail") == 0)
+        return unit_of_systemd(value);
+    if (strcmp(kind, "user") == 0)
+        return strcasecmp(value, "Public") == 0 || begins(value, "Default") ||
+               begins(value, "All Users");
+    if (strcmp(kind, "serial") == 0)
+        return !strpbrk(value, "0123456789") || begins(value, "tty") || begins(value, "com");
     if (strcmp(kind, "ip") != 0)
         return false;
-    if (strcmp(value, "::1") == 0 || strcmp(value, "::") == 0)
-        return true;
     if (sscanf(value, "%u.%u.%u.%u%c", &a, &b, &c, &d, &more) != 4)
-        return !v6_address(value);
+        return strcmp(value, "::1") == 0 || strspn(value, ":") == strlen(value);
     return a > 255 || b > 255 || c > 255 || d > 255 || a == 127 || a == 0 || a == 255;
 }
 
@@ -160,52 +156,158 @@ static void replace(struct vbuf *line, size_t from, size_t to, const char *with)
     *line = out;
 }
 
+/* Names of files join words by '_'. */
 static bool word_char(char c)
 {
-    return isalnum((unsigned char)c) || c == '_';
+    return isalnum((unsigned char)c) != 0;
+}
+
+/* Does the line hold one of the rule's words? */
+static bool hinted(const struct redact_rule *rule, const char *line)
+{
+    char word[32];
+
+    for (const char *p = rule->hints; p && *p; p += *p == '|') {
+        size_t n = strcspn(p, "|");
+
+        snprintf(word, sizeof(word), "%.*s", (int)n, p);
+        if (strcasestr(line, word))
+            return true;
+        p += n;
+    }
+    return !rule->hints;
+}
+
+/* "[password removed]", perhaps in quotes, or the end of it: a rule was here before. */
+static bool is_mark(const char *text)
+{
+    text += strspn(text, "\"'");
+    if (strncmp(text, "removed]", 8) == 0)
+        return true;
+    if (*text != '[')
+        return false;
+    text += 1 + strspn(text + 1, "abcdefghijklmnopqrstuvwxyz-");
+    return strncmp(text, " removed]", 9) == 0;
+}
+
+/* Where a word ends that may be one of KEY=VALUE,KEY=VALUE, or stands in brackets. */
+static size_t list_end(const char *line, size_t from, size_t to)
+{
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    static const char open[] = "({[<", shut[] = ")}]>";
+
+    for (size_t i = from + 1; i < to; i++) {
+        size_t n = strchr(",;&", line[i]) ? strspn(line + i + 1, name) : 0;
+
+        if (n && (line[i + 1 + n] == '=' || line[i + 1 + n] == ':'))
+            to = i;
+    }
+    while (to > from + 1) {
+        const char *at = strchr(shut, line[to - 1]);
+
+        if (at ? memchr(line + from, open[at - shut], to - from) != NULL
+               : !strchr(",;&", line[to - 1]))
+            break;
+        to--;
+    }
+    return to;
 }
 
 /* Removes what the rule finds, from `at` on, until it finds nothing. */
 static void secret_rule(struct redactor *r, struct vbuf *line, size_t i)
 {
+    const struct redact_rule *rule = &redact_secrets[i];
     regmatch_t m[MATCHES];
     size_t at = 0;
     char with[64];
 
-    snprintf(with, sizeof(with), "[%s removed]", secrets[i].kind);
+    if (!hinted(rule, line->data))
+        return;
+    snprintf(with, sizeof(with), "[%s removed]", rule->kind);
     while (!line->failed && at < line->len &&
            regexec(&r->secret[i], line->data + at, MATCHES, m, at ? REG_NOTBOL : 0) == 0) {
-        const regmatch_t *p = &m[secrets[i].part];
+        const regmatch_t *p = &m[rule->part];
         size_t from = at + (size_t)p->rm_so, to = at + (size_t)p->rm_eo;
 
-        if (p->rm_so < 0 || from == to || line->data[from] == '[') {
+        if (p->rm_so < 0 || from == to || is_mark(line->data + from)) {
             at += m[0].rm_eo > 0 ? (size_t)m[0].rm_eo : 1;
             continue;
         }
+        if (rule->list)
+            to = list_end(line->data, from, to);
         replace(line, from, to, with);
         r->removed++;
         at = from + strlen(with);
     }
 }
 
-static void name_rule(struct redactor *r, struct vbuf *line, size_t i)
+static void id_rule(struct redactor *r, struct vbuf *line, size_t i)
 {
+    const struct redact_rule *rule = &redact_ids[i];
     regmatch_t m[MATCHES];
     char value[512], as[64];
     size_t at = 0;
 
+    if (!hinted(rule, line->data))
+        return;
     while (!line->failed && at < line->len &&
-           regexec(&r->name[i], line->data + at, MATCHES, m, at ? REG_NOTBOL : 0) == 0) {
-        size_t from = at + (size_t)m[1].rm_so, to = at + (size_t)m[1].rm_eo;
-        bool inside = (from > 0 && word_char(line->data[from - 1])) ||
-                      (to < line->len && word_char(line->data[to]));
+           regexec(&r->id[i], line->data + at, MATCHES, m, at ? REG_NOTBOL : 0) == 0) {
+        size_t from = at + (size_t)m[rule->part].rm_so, to = at + (size_t)m[rule->part].rm_eo;
+        bool inside;
 
+        if (strcmp(rule->kind, "user") == 0) { /* at the end of a sentence */
+            while (to > from + 1 && line->data[to - 1] == '.')
+                to--;
+        }
+        /* What the rule itself wants before a value is no part of a longer word. */
+        inside =
+            (m[rule->part].rm_so == m[0].rm_so && from > 0 && word_char(line->data[from - 1])) ||
+            (to < line->len && word_char(line->data[to]));
         snprintf(value, sizeof(value), "%.*s", (int)(to - from), line->data + from);
-        if (m[1].rm_so < 0 || from == to || inside || harmless(names[i].kind, value)) {
+        if (m[rule->part].rm_so < 0 || from == to || inside || harmless(rule->kind, value)) {
             at = to > at ? to : at + 1;
             continue;
         }
-        replace(line, from, to, false_name(r, names[i].kind, value, as));
+        replace(line, from, to, false_name(r, rule->kind, value, as));
+        at = from + strlen(as);
+    }
+}
+
+/* The run of an address's characters at `from`: is it one of IPv6? *to: where that ends. */
+static bool v6_at(const char *line, size_t *from, size_t *to)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr a;
+
+    if (*from && word_char(line[*from - 1])) /* "addr:fe80::1": behind the first colon */
+        *from += strcspn(line + *from, ":") + 1;
+    if (*from < *to && line[*from] == ':' && line[*from + 1] != ':')
+        ++*from;
+    while (*to > *from &&
+           (line[*to - 1] == '.' || (line[*to - 1] == ':' && (*to < 2 || line[*to - 2] != ':'))))
+        --*to;
+    if (*from >= *to || *to - *from >= sizeof(text) || word_char(line[*to]))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", (int)(*to - *from), line + *from);
+    return inet_pton(AF_INET6, text, &a) == 1;
+}
+
+static void v6_rule(struct redactor *r, struct vbuf *line)
+{
+    static const char set[] = "0123456789abcdefABCDEF:.";
+    char value[INET6_ADDRSTRLEN], as[64];
+
+    for (size_t at = 0; !line->failed && at < line->len;) {
+        size_t from = at + strcspn(line->data + at, set);
+        size_t to = from + strspn(line->data + from, set);
+
+        at = to > at ? to : at + 1;
+        if (!memchr(line->data + from, ':', to - from) || !v6_at(line->data, &from, &to))
+            continue;
+        snprintf(value, sizeof(value), "%.*s", (int)(to - from), line->data + from);
+        if (harmless("ip", value))
+            continue;
+        replace(line, from, to, false_name(r, "ip", value, as));
         at = from + strlen(as);
     }
 }
@@ -227,21 +329,52 @@ static void word_rule(struct redactor *r, struct vbuf *line, const char *kind, c
     }
 }
 
-/* Long runs of mixed letters and digits are keys of some kind; digests are not mixed. */
+/* Long runs of mixed letters and digits are keys of some kind; digests are not mixed. Where such a
+ * run has slashes, it is base64 and goes as a whole. */
+static bool blob(const char *text, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        const char *slash = memchr(text + at, '/', len - at);
+        size_t n = slash ? (size_t)(slash - text) - at : len - at;
+        bool upper = false, low = false, digit = false;
+
+        for (size_t k = at; k < at + n; k++) {
+            upper |= isupper((unsigned char)text[k]) != 0;
+            low |= islower((unsigned char)text[k]) != 0;
+            digit |= isdigit((unsigned char)text[k]) != 0;
+        }
+        if (n >= 32 && upper && low && digit)
+            return true;
+        at += n + 1;
+    }
+    return false;
+}
+
+/* "entry_SYSCALL_64_after_hwframe+0x72/0xdc", as the kernel names a place in itself. */
+static bool place_in_kernel(const char *text, size_t len)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t at = 0;
+
+    while (at < len && text[at] != '+' && text[at] != '/')
+        at++;
+    if (len - at < 8 || strncmp(text + at, "+0x", 3) != 0)
+        return false;
+    at += 3 + strspn(text + at + 3, hex);
+    if (strncmp(text + at, "/0x", 3) != 0)
+        return false;
+    at += 3;
+    return at + strspn(text + at, hex) == len;
+}
+
 static void blob_rule(struct redactor *r, struct vbuf *line)
 {
     static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-=";
 
     for (size_t at = 0; !line->failed && at < line->len;) {
         size_t n = strspn(line->data + at, set);
-        bool upper = false, low = false, digit = false;
 
-        for (size_t k = 0; k < n; k++) {
-            upper |= isupper((unsigned char)line->data[at + k]) != 0;
-            low |= islower((unsigned char)line->data[at + k]) != 0;
-            digit |= isdigit((unsigned char)line->data[at + k]) != 0;
-        }
-        if (n >= 32 && upper && low && digit && memchr(line->data + at, '/', n) == NULL) {
+        if (blob(line->data + at, n) && !place_in_kernel(line->data + at, n)) {
             replace(line, at, at + n, "[key removed]");
             r->removed++;
             n = strlen("[key removed]");
@@ -250,56 +383,147 @@ static void blob_rule(struct redactor *r, struct vbuf *line)
     }
 }
 
-static void redact_line(struct redactor *r, const char *text, size_t len, struct vbuf *out)
+/* How many bytes a terminal's escape sequence at `text` has: colours would part a password. */
+static size_t escape_len(const char *text, size_t len)
 {
-    struct vbuf line = {0};
+    size_t n = 2;
 
-    if (len > LINE_MAX_BYTES)
-        len = LINE_MAX_BYTES;
+    if (len < 2)
+        return len;
+    if (text[1] == ']') { /* a title, up to a bell or ESC \ */
+        while (n < len && text[n] != '\a' && text[n] != '\033')
+            n++;
+        return n < len && text[n] == '\a' ? n + 1 : n;
+    }
+    if (text[1] == '[') {
+        while (n < len && text[n] >= 0x20 && text[n] < 0x40)
+            n++;
+        return n < len ? n + 1 : n;
+    }
+    for (n = 1; n < len && text[n] >= 0x20 && text[n] < 0x30;)
+        n++;
+    return n < len ? n + 1 : n;
+}
+
+/* Text alone: without escape sequences, and without the zeros that UTF-16 has between letters. */
+static void line_plain(const char *text, size_t len, struct vbuf *out)
+{
     for (size_t i = 0; i < len; i++) {
-        char c = text[i];
+        unsigned char c = (unsigned char)text[i];
 
-        vbuf_add(&line, (unsigned char)c < 0x20 && c != '\t' ? "?" : &c, 1);
+        if (c == 0x1b)
+            i += escape_len(text + i, len - i) - 1;
+        else if (c)
+            vbuf_add(out, c < 0x20 && c != '\t' ? "?" : &text[i], 1);
     }
-    vbuf_add(&line, "", 1);
-    if (line.failed) {
-        vbuf_free(&line);
-        return;
-    }
-    line.len--;
-    if (strstr(line.data, "-----BEGIN ")) {
-        r->block = !strstr(line.data, "-----END ");
+    vbuf_add(out, "", 1);
+    if (!out->failed)
+        out->len--;
+}
+
+static const char *last_of(const char *text, const char *word)
+{
+    const char *last = NULL;
+
+    for (const char *p = text; (p = strstr(p, word)); p++)
+        last = p;
+    return last;
+}
+
+/* Is the line in a block, or does it begin or end one? */
+static bool line_block(struct redactor *r, const struct vbuf *line, struct vbuf *out)
+{
+    const char *begin = last_of(line->data, "-----BEGIN "), *end = last_of(line->data, "-----END ");
+    bool was = r->block;
+
+    if (!was && !begin)
+        return false;
+    r->block = begin ? !end || end < begin : was && !end;
+    if (begin) {
         r->removed++;
-        vbuf_print(out, "[block removed]");
-        vbuf_free(&line);
-        return;
+        if (!was)
+            vbuf_print(out, "[block removed]");
     }
-    for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
-        secret_rule(r, &line, i);
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        name_rule(r, &line, i);
+    return true;
+}
+
+/* Is the line one of those below a key of YAML whose secret they are? */
+static bool line_below(struct redactor *r, const struct vbuf *line, struct vbuf *out)
+{
+    int in = (int)strspn(line->data, " ");
+    bool below = r->below >= 0 && in > r->below && (!r->next || !strstr(line->data, ": "));
+
+    if (r->below >= 0 && !line->data[in])
+        return false; /* an empty line ends nothing */
+    if (!below || r->next)
+        r->below = -1;
+    if (below) {
+        bool again = is_mark(line->data + in);
+
+        r->removed += !again;
+        vbuf_print(out, "%*s[password removed]", in, "");
+        return true;
+    }
+    r->next = false;
+    if (hinted(&redact_yaml_block, line->data)) {
+        r->next = regexec(&r->yaml_next, line->data, 0, NULL, 0) == 0;
+        if (r->next || regexec(&r->yaml_block, line->data, 0, NULL, 0) == 0)
+            r->below = in;
+    }
+    return false;
+}
+
+static void line_rules(struct redactor *r, struct vbuf *line)
+{
+    for (size_t i = 0; i < REDACT_SECRETS; i++)
+        secret_rule(r, line, i);
+    for (size_t i = 0; i < REDACT_IDS; i++) {
+        if (strcmp(redact_ids[i].kind, "ip") == 0)
+            v6_rule(r, line); /* before those of IPv4, which may end it */
+        id_rule(r, line, i);
+    }
     for (size_t i = 0; i < r->words; i++)
-        word_rule(r, &line, r->word[i].kind, r->word[i].word);
-    blob_rule(r, &line);
-    if (!line.failed)
-        vbuf_add(out, line.data, line.len);
-    vbuf_free(&line);
+        word_rule(r, line, r->word[i].kind, r->word[i].word);
+    blob_rule(r, line);
+}
+
+static void redact_line(struct redactor *r, struct vbuf *line, struct vbuf *out)
+{
+    size_t left = line->len > LINE_MOST ? line->len - LINE_MOST : 0, removed;
+    unsigned rounds = 0;
+
+    if (left) {
+        line->len = LINE_MOST;
+        line->data[LINE_MOST] = '\0';
+    }
+    do { /* what one rule leaves may be what another one looks for */
+        removed = r->removed;
+        line_rules(r, line);
+    } while (r->removed != removed && ++rounds < ROUNDS);
+    if (!line->failed)
+        vbuf_add(out, line->data, line->len);
+    if (left)
+        vbuf_print(out, " (%zu more bytes of this line are left out)", left);
 }
 
 void redact(struct redactor *r, const char *text, size_t len, struct vbuf *out)
 {
-    r->block = false;
+    r->block = r->next = false;
+    r->below = -1;
     for (size_t at = 0; at < len;) {
         const char *end = memchr(text + at, '\n', len - at);
         size_t n = end ? (size_t)(end - text) - at : len - at;
+        struct vbuf line = {0};
+        bool was = r->block;
 
-        if (r->block) {
-            r->block = memmem(text + at, n, "-----END ", 9) == NULL;
-        } else {
-            redact_line(r, text + at, n, out);
-            if (end)
-                vbuf_add(out, "\n", 1);
-        }
+        line_plain(text + at, n, &line);
+        if (line.failed)
+            out->failed = true;
+        else if (!line_block(r, &line, out) && !line_below(r, &line, out))
+            redact_line(r, &line, out);
+        if (end && !was)
+            vbuf_add(out, "\n", 1);
+        vbuf_free(&line);
         at += n + 1;
     }
 }
@@ -330,14 +554,31 @@ const struct redact_found *redactor_found(const struct redactor *r, size_t i)
     return i < r->founds ? &r->found[i] : NULL;
 }
 
+/* Every expression that there is, in the order in which they are compiled. */
+static regex_t *regex_of(struct redactor *r, unsigned i, const char **expr)
+{
+    if (i < REDACT_SECRETS) {
+        *expr = redact_secrets[i].expr;
+        return &r->secret[i];
+    }
+    i -= REDACT_SECRETS;
+    if (i < REDACT_IDS) {
+        *expr = redact_ids[i].expr;
+        return &r->id[i];
+    }
+    i -= REDACT_IDS;
+    *expr = i == 0 ? redact_yaml_block.expr : redact_yaml_next.expr;
+    return i == 0 ? &r->yaml_block : i == 1 ? &r->yaml_next : NULL;
+}
+
 void redactor_free(struct redactor *r)
 {
+    const char *expr;
+
     if (!r)
         return;
-    for (unsigned i = 0; i < r->secrets; i++)
-        regfree(&r->secret[i]);
-    for (unsigned i = 0; i < r->names; i++)
-        regfree(&r->name[i]);
+    for (unsigned i = 0; i < r->compiled; i++)
+        regfree(regex_of(r, i, &expr));
     for (size_t i = 0; i < r->words; i++) {
         free(r->word[i].kind);
         free(r->word[i].word);
@@ -348,6 +589,7 @@ void redactor_free(struct redactor *r)
         free(r->found[i].as);
     }
     free(r->found);
+    free(r->slot);
     sodium_memzero(r->key, sizeof(r->key));
     free(r);
 }
@@ -355,18 +597,21 @@ void redactor_free(struct redactor *r)
 int redactor_create(const uint8_t key[REDACT_KEY], struct redactor **out, struct err *e)
 {
     struct redactor *r = calloc(1, sizeof(*r));
-    int code = 0;
+    const char *expr;
+    regex_t *re;
 
-    if (!r)
+    if (r)
+        r->slot = calloc(FOUND_SLOTS, sizeof(*r->slot));
+    if (!r || !r->slot) {
+        free(r);
         return err_set(e, ENOMEM, "no memory for the redactor");
+    }
     memcpy(r->key, key, sizeof(r->key));
-    for (; code == 0 && r->secrets < ARRAY_SIZE(secrets); r->secrets += code == 0)
-        code = regcomp(&r->secret[r->secrets], secrets[r->secrets].expr, REG_EXTENDED | REG_ICASE);
-    for (; code == 0 && r->names < ARRAY_SIZE(names); r->names += code == 0)
-        code = regcomp(&r->name[r->names], names[r->names].expr, REG_EXTENDED | REG_ICASE);
-    if (code) {
-        redactor_free(r);
-        return err_set(e, ENOMEM, "a rule of the redactor cannot be compiled");
+    for (; (re = regex_of(r, r->compiled, &expr)); r->compiled++) {
+        if (regcomp(re, expr, REG_EXTENDED | REG_ICASE) != 0) {
+            redactor_free(r);
+            return err_set(e, ENOMEM, "a rule of the redactor cannot be compiled");
+        }
     }
     *out = r;
     return 0;

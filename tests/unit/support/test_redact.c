@@ -44,6 +44,11 @@ static const char *clean(const char *text)
 static const char open_ssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2Secret\n"
                                "more hunter2Secret\n-----END OPENSSH PRIVATE KEY-----\nafter";
 
+/* Files that were joined, the first without an end of line. */
+static const char two_blocks[] = "-----BEGIN CERTIFICATE-----\nx\n"
+                                 "-----END CERTIFICATE----------BEGIN PRIVATE KEY-----\n"
+                                 "hunter2Secret\n-----END PRIVATE KEY-----";
+
 /* One secret each; 23 is the block that ends before its last line. */
 static const char *const corpus[] = {
     "root=/dev/sda1 luks.password=hunter2Secret rw",
@@ -100,6 +105,37 @@ static const char *const corpus[] = {
     "X-Api-Key: hunter2Secret",
     "LoadCredential=db:hunter2Secret",
     "Password: hunter2Secret",
+    /* Parted by a terminal's colours, by UTF-16, in quotes within quotes. */
+    "password=\033[1mhunter2Secret\033[0m",
+    "\033[31mpass\033[0mword:\033[32m hunter2Secret",
+    "{\"password\":\"a\\\"hunter2Secret\"}",
+    "{\"x\":\"{\\\"password\\\":\\\"hunter2Secret\\\"}\"}",
+    "password=[hunter2Secret",
+    "password=a,hunter2Secret",
+    "password=(a)hunter2Secret&b",
+    "https://admin:hunter/hunter2Secret@git.example/repo.git",
+    "https://admin:hunter@hunter2Secret@git.example/repo.git",
+    "wget --http-password hunter2Secret http://x.example/",
+    "tool --password 'two hunter2Secret words'",
+    "<vncpasswd>hunter2Secret</vncpasswd>",
+    "RemoteDisplay.vnc.key = \"hunter2Secret\"",
+    "rootpw --plaintext hunter2Secret",
+    "rootpw hunter2Secret",
+    "d-i passwd/root-password password hunter2Secret and hunter2Secret",
+    "the password is hunter2Secret",
+    "ldap bindpw hunter2Secret",
+    "echo 'root:hunter2Secret' | chpasswd",
+    "  - echo hunter2Secret | sudo passwd --stdin root",
+    "cryptsetup open /dev/sda1 x <<< hunter2Secret",
+    "AccountKey=hunter2Secret==;EndpointSuffix=core",
+    "DefaultPassword    REG_SZ    hunter2Secret",
+    "https://hooks.slack.com/services/T0/B0/hunter2Secret",
+    "SG.hunter2Secret01.hunter2Secret01",
+    "whsec_hunter2Secret01",
+    "password: |\n  hunter2Secret\n\n    hunter2Secret\nnext: 1",
+    "  passwd:\n    hunter2Secret\nnext: 1",
+    "QWxh/ZGRpbjpvcGVuhunter2SecretIHNlc2FtZQ0K9xyz/abc=",
+    two_blocks,
 };
 
 static void no_secret_comes_through(void **state)
@@ -112,6 +148,61 @@ static void no_secret_comes_through(void **state)
         assert_true(redactor_removed(r) > i);
     }
     assert_non_null(strstr(clean(corpus[23]), "after"));
+}
+
+/* What Windows writes has a zero behind each letter. */
+static void utf_16_is_read(void **state)
+{
+    static const char text[] = "password=hunter2Secret\n10.1.2.3\n";
+    char wide[2 * sizeof(text)] = {0};
+
+    for (size_t i = 0; i < sizeof(text); i++)
+        wide[2 * i] = text[i];
+    redact(r, wide, sizeof(wide), &out);
+    vbuf_add(&out, "", 1);
+    assert_null(strstr(out.data, "hunter2"));
+    assert_null(strstr(out.data, "10.1.2.3"));
+    assert_int_equal(redactor_removed(r), 1);
+}
+
+/* The bundle is looked at a second time before it is written. */
+static void nothing_is_found_in_what_was_cleaned(void **state)
+{
+    char line[4096];
+
+    for (size_t i = 0; i < ARRAY_SIZE(corpus); i++) {
+        for (size_t k = 0; k < ARRAY_SIZE(corpus); k++) {
+            char *once;
+            size_t was;
+
+            snprintf(line, sizeof(line), "%s %s", corpus[i], corpus[k]);
+            once = strdup(clean(line));
+            assert_non_null(once);
+            was = redactor_removed(r);
+            clean(once);
+            if (redactor_removed(r) != was)
+                fail_msg("%s became %s, then %s", line, once, out.data);
+            free(once);
+        }
+    }
+}
+
+/* A rule may take the square of a line's length. */
+static void a_long_line_does_not_hold_it_up(void **state)
+{
+    enum { LONG = 4 << 20 };
+    char *text = malloc(LONG + 64);
+
+    assert_non_null(text);
+    memset(text, 'a', LONG);
+    snprintf(text + LONG, 64, " -----BEGIN PRIVATE KEY-----\nhunter2Secret\n");
+    assert_null(strstr(clean(text), "hunter2"));
+    for (size_t i = 0; i < LONG; i += 8)
+        memcpy(text + i, "10.1.2.3", 8);
+    snprintf(text + LONG, 64, "\npassword=hunter2Secret");
+    assert_null(strstr(clean(text), "hunter2"));
+    assert_non_null(strstr(out.data, "left out"));
+    free(text);
 }
 
 static void what_a_log_needs_stays(void **state)
@@ -129,6 +220,13 @@ static void what_a_log_needs_stays(void **state)
         "error: the disk is full",
         "eth0: link up",
         "end:",
+        "Started serial-getty@ttyS0.service",
+        "/dev/disk/by-label/disk-controller-one",
+        "serial=ttyS0,115200n8",
+        "std::string Fcntl::open 10:20:30",
+        "  entry_SYSCALL_64_after_hwframe+0x78/0x80",
+        "C:\\Users\\Public\\log.txt",
+        "kernel 10.0.19041.1234",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
@@ -158,6 +256,47 @@ static void names_agree_everywhere(void **state)
     assert_string_equal(redactor_found(r, 0)->value, "52:54:00:12:34:56");
 }
 
+/* One spelling or another, in a file's name, at the end of a sentence. */
+static void spellings_agree(void **state)
+{
+    static const char *const same[][2] = {
+        {"2001:db8::1", "2001:DB8:0:0:0:0:0:1"},
+        {"10.1.2.3", "::ffff:10.1.2.3"},
+        {"10.1.2.3", "vm_10.1.2.3_disk.log"},
+        {"fe80::5054:ff:fe12:3456", "[fe80::5054:ff:fe12:3456]:22"},
+        {"fe80::5054:ff:fe12:3456", "addr:fe80::5054:ff:fe12:3456."},
+        {"52:54:00:12:34:56", "52-54-00-12-34-56"},
+        {"52:54:00:12:34:56", "log_52:54:00:12:34:56.txt"},
+        {"52:54:00:12:34:56", "5254.0012.3456"},
+        {"52:54:00:12:34:56", "MacAddress: 525400123456"},
+        {"564d2b3c-1122-3344-5566-778899aabbcc",
+         "VMware-56 4d 2b 3c 11 22 33 44-55 66 77 88 99 aa bb cc"},
+        {"564d2b3c-1122-3344-5566-778899aabbcc", "/boot/564d2b3c112233445566778899aabbcc/linux"},
+        {"/Users/jörg/x", "C:\\Users\\jörg\\x"},
+        {"/home/mallory", "it is /home/mallory."},
+        {"serial=S3Z9NB0K123456A", "Serial Number: s3z9nb0k123456a"},
+        {"iqn.2026-01.com.example:disk", "at iqn.2026-01.com.example:disk,1"},
+        {"wwn-0x5000c500a1b2c3d4", "naa.5000c500a1b2c3d4"},
+    };
+    char name[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+        const char *at = clean(same[i][0]);
+
+        name[0] = '\0';
+        for (; *at && !name[0]; at++) {
+            if (*at == '-' && strspn(at + 1, "0123456789abcdef") >= 8)
+                snprintf(name, sizeof(name), "%.9s", at);
+        }
+        if (!name[0])
+            fail_msg("%s stays", same[i][0]);
+        if (!strstr(clean(same[i][1]), name))
+            fail_msg("%s became %s without %s", same[i][1], out.data, name);
+        assert_null(strstr(out.data, "3456"));
+        assert_null(strstr(out.data, "rg"));
+    }
+}
+
 static void any_bytes_are_borne(void **state)
 {
     char all[512];
@@ -177,8 +316,12 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(no_secret_comes_through),
+        TEST(utf_16_is_read),
+        TEST(nothing_is_found_in_what_was_cleaned),
+        TEST(a_long_line_does_not_hold_it_up),
         TEST(what_a_log_needs_stays),
         TEST(names_agree_everywhere),
+        TEST(spellings_agree),
         TEST(any_bytes_are_borne),
     };
 
