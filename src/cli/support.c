@@ -338,7 +338,8 @@ static void bundle_tell(const struct support_case *c, struct redactor *r)
 
     for (size_t i = 0; case_part(c, i, &name, &about, &size); i++)
         printf("%10zu  %-16s %s\n", size, name, about);
-    printf("%zu secrets removed; addresses and names replaced\n", redactor_removed(r));
+    printf("%zu secret%s removed; addresses and names replaced\n", redactor_removed(r),
+           redactor_removed(r) == 1 ? "" : "s");
 }
 
 static int bundle_fill(struct support_case *c, const struct support_args *a, const char *name,
@@ -356,19 +357,38 @@ static int bundle_fill(struct support_case *c, const struct support_args *a, con
     return rc < 0 ? rc : bundle_logs(c, a, e);
 }
 
+/* Nothing but a folder keeps a file from taking its place by rename. */
+static int bundle_places(const char *out, const char *map, struct err *e)
+{
+    const char *const both[] = {out, map};
+    struct stat st;
+
+    if (strcmp(out, map) == 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "the bundle and its map are both to be %s: give them two names", out);
+    for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+        if (stat(both[i], &st) == 0 && S_ISDIR(st.st_mode))
+            return err_exit(e, EX_HOST_IO, EISDIR, "cannot write %s: it is a folder; name a file",
+                            both[i]);
+    }
+    return 0;
+}
+
 /* A bundle without its map would be of no use: both take their places, or neither does. */
 static int bundle_write_both(struct support_case *c, const char *out, const char *map,
                              struct err *e)
 {
-    char part[1024];
-    int rc;
+    char part[1100];
+    int rc = bundle_places(out, map, e);
 
-    snprintf(part, sizeof(part), "%.1000s.%d", out, (int)getpid());
-    rc = case_write(c, part, e);
+    if (rc < 0)
+        return rc;
+    snprintf(part, sizeof(part), "%s.%d", map, (int)getpid());
+    rc = case_write_map(c, part, e);
     if (rc == 0)
-        rc = case_write_map(c, map, e);
-    if (rc == 0 && rename(part, out) < 0)
-        rc = err_exit(e, EX_HOST_IO, errno, "cannot write %s: %s", out, strerror(errno));
+        rc = case_write(c, out, e);
+    if (rc == 0 && rename(part, map) < 0)
+        rc = err_exit(e, EX_HOST_IO, errno, "cannot write %s: %s", map, strerror(errno));
     if (rc < 0)
         unlink(part);
     else
@@ -388,12 +408,15 @@ static int bundle(const struct support_args *a, const char *name, struct err *e)
         rc = case_create(a->key ? key : NULL, &c, e);
     if (rc < 0 || !c)
         return rc;
-    snprintf(map, sizeof(map), "%.1000s.map", out);
-    rc = bundle_fill(c, a, name, e);
+    if (snprintf(map, sizeof(map), "%s%s", a->map ? a->map : out, a->map ? "" : ".map") >=
+        (int)sizeof(map))
+        rc = err_exit(e, EX_USAGE_, ENAMETOOLONG, "the name %s is too long", out);
+    if (rc == 0)
+        rc = bundle_fill(c, a, name, e);
     if (rc == 0)
         bundle_tell(c, case_redactor(c));
     if (rc == 0 && !a->preview)
-        rc = bundle_write_both(c, out, a->map ? a->map : map, e);
+        rc = bundle_write_both(c, out, map, e);
     case_free(c);
     return rc;
 }

@@ -140,33 +140,54 @@ static size_t cut_start(const char *text, size_t len)
     return at ? (size_t)(at + 1 - text) : len;
 }
 
+/* The last `most` bytes of a file or of what comes through a pipe; *cut: there was more before. */
+static int read_tail(int fd, const char *path, size_t most, struct vbuf *b, bool *cut,
+                     struct err *e)
+{
+    struct stat st;
+    char chunk[65536];
+    ssize_t n = 0;
+
+    *cut = false;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_exit(e, EX_MISSING, errno, "cannot read %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+        return err_exit(e, EX_MISSING, EINVAL, "cannot read %s: it is neither a file nor a pipe",
+                        path);
+    if (S_ISREG(st.st_mode) && st.st_size > (off_t)most)
+        *cut = lseek(fd, st.st_size - (off_t)most, SEEK_SET) > 0;
+    while (!b->failed && (n = read(fd, chunk, sizeof(chunk))) > 0) {
+        vbuf_add(b, chunk, (size_t)n);
+        if (b->failed || b->len < 2 * most)
+            continue;
+        memmove(b->data, b->data + b->len - most, most);
+        b->len = most;
+        *cut = true;
+    }
+    if (n < 0)
+        return err_exit(e, EX_HOST_IO, errno, "cannot read %s: %s", path, strerror(errno));
+    return b->failed ? err_set(e, ENOMEM, "no memory for %s", path) : 0;
+}
+
 int case_add_file(struct support_case *c, const char *name, const char *about, const char *path,
                   size_t most, struct err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
-    struct stat st;
-    off_t from = 0;
-    char *text, note[600];
-    size_t len = 0, skip;
-    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+    struct vbuf b = {0};
+    size_t skip;
+    bool cut;
 
-    if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
-        snprintf(note, sizeof(note), "%s could not be read: %s\n", path,
-                 fd < 0 ? strerror(errno) : "it is no file");
-        if (fd >= 0)
-            close(fd);
-        return case_add(c, name, about, note, strlen(note), e);
+    rc = read_tail(fd, path, most, &b, &cut, e);
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0) {
+        size_t from = b.len > most ? b.len - most : 0;
+        const char *text = b.data ? b.data + from : "";
+
+        skip = cut || from ? cut_start(text, b.len - from) : 0;
+        rc = case_add(c, name, about, text + skip, b.len - from - skip, e);
     }
-    if (S_ISREG(st.st_mode) && st.st_size > (off_t)most)
-        from = st.st_size - (off_t)most;
-    text = malloc(most + 1);
-    while (text && len < most && (n = pread(fd, text + len, most - len, from + (off_t)len)) > 0)
-        len += (size_t)n;
-    close(fd);
-    skip = text && from ? cut_start(text, len) : 0;
-    rc = text ? case_add(c, name, about, text + skip, len - skip, e)
-              : err_set(e, ENOMEM, "no memory for %s", name);
-    free(text);
+    vbuf_free(&b);
     return rc;
 }
 

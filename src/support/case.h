@@ -24,8 +24,7 @@ struct redactor *case_redactor(struct support_case *c);
 /* name as a bundle may hold it; about says in a few words what it is for. */
 MUST int case_add(struct support_case *c, const char *name, const char *about, const char *text,
                   size_t len, struct err *e);
-/* The whole lines in the last `most` bytes of a file of text. A file that is not there is noted and
- * is no error. */
+/* The whole lines in the last `most` bytes of a file of text, or of what comes through a pipe. */
 MUST int case_add_file(struct support_case *c, const char *name, const char *about,
                        const char *path, size_t most, struct err *e);
 /* System, kernel and its command line, processor, KVM's parameters, limits. */

@@ -147,23 +147,49 @@ static void a_cut_leaves_no_half_secret(void **state)
     assert_string_equal(member("key.txt"), "behind\n");
 }
 
-static void a_file_that_is_not_there_is_said(void **state)
+/* Whoever names a log wants it in the bundle. */
+static void a_file_that_is_not_there_is_an_error(void **state)
 {
     struct err e = {0};
 
-    assert_int_equal(case_add_file(c, "log.txt", "a test", "/nowhere/at/all", 100, &e), 0);
+    assert_true(case_add_file(c, "log.txt", "a test", "/nowhere/at/all", 100, &e) < 0);
+    assert_int_equal(e.exit, EX_MISSING);
+    assert_true(case_add_file(c, "log.txt", "a test", dir, 100, &e) < 0);
+    assert_int_equal(e.exit, EX_MISSING);
+}
+
+/* As `--log <(journalctl)` gives it. */
+static void a_pipe_is_read_to_its_end(void **state)
+{
+    char path[32], first[64];
+    struct err e = {0};
+    FILE *out;
+    int end[2];
+
+    assert_int_equal(pipe(end), 0);
+    out = fdopen(end[1], "w");
+    assert_non_null(out);
+    for (unsigned i = 0; i < 1000; i++)
+        fprintf(out, "line %u password=hunter2Secret\n", i);
+    fclose(out);
+    snprintf(path, sizeof(path), "/dev/fd/%d", end[0]);
+    assert_int_equal(case_add_file(c, "log.txt", "a test", path, 10000, &e), 0);
+    close(end[0]);
     written();
-    assert_non_null(strstr(member("log.txt"), "could not be read"));
+    nowhere("hunter2");
+    assert_non_null(strstr(member("log.txt"), "line 999 "));
+    assert_null(strstr(member("log.txt"), "line 1 "));
+    snprintf(first, sizeof(first), "%.5s", member("log.txt"));
+    assert_string_equal(first, "line ");
 }
 
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(what_was_planted_is_in_no_member),
-        TEST(one_value_has_one_name_in_all_members),
-        TEST(a_cut_leaves_no_half_secret),
-        TEST(a_file_that_is_not_there_is_said),
+        TEST(what_was_planted_is_in_no_member), TEST(one_value_has_one_name_in_all_members),
+        TEST(a_cut_leaves_no_half_secret),      TEST(a_file_that_is_not_there_is_an_error),
+        TEST(a_pipe_is_read_to_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
