@@ -68,12 +68,7 @@ static int set_target(void *arg, const char *value, struct err *e)
 
 static int set_date(void *arg, const char *value, struct err *e)
 {
-    static const char form[] = "dddd-dd-dd";
-    size_t i = 0;
-
-    while (form[i] && (form[i] == 'd' ? value[i] >= '0' && value[i] <= '9' : value[i] == '-'))
-        i++;
-    if (form[i] || value[i])
+    if (!vday_good(value))
         return err_exit(e, EX_USAGE_, EINVAL, "--date wants a day like 2009-02-16, not %s", value);
     ((struct support_args *)arg)->on = value;
     return 0;
@@ -160,11 +155,17 @@ static const char *cover_words(const struct route_answer *r, char *out, size_t r
         snprintf(out, room, "not covered on that day: it began on %s", r->since);
         break;
     case ROUTE_TOO_MANY:
-        snprintf(out, room, "not covered: only with at most %u processors", r->max_cpus);
+        snprintf(out, room, "not covered: only with at most %u processor%s", r->max_cpus,
+                 r->max_cpus == 1 ? "" : "s");
+        break;
+    case ROUTE_UNSAID:
+        snprintf(out, room,
+                 "depends on the guest's version and arch, which are not both said; covered are %s",
+                 r->versions);
         break;
     default:
         snprintf(out, room, "not covered: another version or architecture; covered are %s",
-                 *r->versions ? r->versions : "none");
+                 r->versions);
         break;
     }
     return out;
@@ -172,7 +173,7 @@ static const char *cover_words(const struct route_answer *r, char *out, size_t r
 
 static void who_text(void *arg, const struct route_answer *r)
 {
-    char text[256];
+    char text[400];
 
     (void)arg;
     line_print(2, "%s", cover_words(r, text, sizeof(text)));
@@ -181,7 +182,7 @@ static void who_text(void *arg, const struct route_answer *r)
     if (*r->needs)
         line_print(4, "  needed: %s", r->needs);
     if (r->max_cpus)
-        line_print(4, "  holds up to %u processors", r->max_cpus);
+        line_print(4, "  holds up to %u processor%s", r->max_cpus, r->max_cpus == 1 ? "" : "s");
     line_print(4, "  says: %s (%s)", r->source_title ? r->source_title : r->source,
                r->source_date ? r->source_date : "no date");
 }
@@ -189,7 +190,7 @@ static void who_text(void *arg, const struct route_answer *r)
 static void who_json(void *arg, const struct route_answer *r)
 {
     struct json_object *o = json_object_new_object();
-    char text[256];
+    char text[400];
 
     (void)arg;
     vjson_add_text(o, "rule", r->rule);

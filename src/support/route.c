@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "support/route.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <json-c/json.h>
@@ -80,6 +79,9 @@ static const char *rule_fault(struct json_object *file, struct json_object *rule
         return "a rule lacks host or guest";
     if (!text_of(rule, "covered-from") && !text_of(rule, "planned-for"))
         return "a rule says neither covered-from nor planned-for";
+    if ((text_of(rule, "covered-from") && !vday_good(text_of(rule, "covered-from"))) ||
+        (text_of(rule, "planned-for") && !vday_good(text_of(rule, "planned-for"))))
+        return "covered-from or planned-for is no day like 2009-02-16";
     if (!source_of(file, text_of(rule, "source")))
         return "a rule names no source of the file: a statement without one is not taken";
     needs = member(rule, "needs", json_type_array);
@@ -223,20 +225,15 @@ static const char until_word[] = " until ";
 /* "KIND" or "KIND until YYYY-MM-DD" in its parts; *until is NULL without one. false: neither. */
 static bool entitlement_parts(const char *text, char kind[KIND_MAX], const char **until)
 {
-    static const char form[] = "dddd-dd-dd";
     const char *at = strstr(text, until_word);
-    size_t n = at ? (size_t)(at - text) : strlen(text), i = 0;
+    size_t n = at ? (size_t)(at - text) : strlen(text);
 
     *until = at ? at + sizeof(until_word) - 1 : NULL;
     if (n == 0 || n >= KIND_MAX)
         return false;
     memcpy(kind, text, n);
     kind[n] = '\0';
-    if (!at)
-        return true;
-    while (form[i] && (form[i] == 'd' ? isdigit((unsigned char)(*until)[i]) : (*until)[i] == '-'))
-        i++;
-    return !form[i] && !(*until)[i];
+    return !at || vday_good(*until);
 }
 
 int entitlement_read(const char *path, struct vfacts *out, struct err *e)
@@ -302,25 +299,41 @@ static bool among(struct json_object *list, const char *text)
     return items(list) == 0;
 }
 
+/* "5.2, 5.3 (x86, x86_64)" */
+static void covered_words(struct json_object *versions, struct json_object *archs, char *out,
+                          size_t room)
+{
+    struct json_object *const list[] = {versions, archs};
+    size_t at = (size_t)snprintf(out, room, "%s", items(versions) ? "" : "any version");
+
+    for (size_t l = 0; l < ARRAY_SIZE(list); l++) {
+        for (size_t i = 0; i < items(list[l]) && at < room; i++)
+            at += (size_t)snprintf(out + at, room - at, "%s%s",
+                                   i   ? ", "
+                                   : l ? " ("
+                                       : "",
+                                   json_object_get_string(json_object_array_get_idx(list[l], i)));
+        if (l && items(list[l]) && at < room)
+            snprintf(out + at, room - at, ")");
+    }
+}
+
 static enum route_cover cover_of(struct json_object *rule, const struct route_question *q,
                                  const char *on, struct route_answer *r)
 {
     struct json_object *guest = member(rule, "guest", json_type_object), *limit;
     struct json_object *versions = member(guest, "versions", json_type_array);
-    size_t at = 0;
+    struct json_object *archs = member(guest, "archs", json_type_array);
+    const char *version = vfacts_get(&q->guest, "version"), *arch = vfacts_get(&q->guest, "arch");
 
-    for (size_t i = 0; i < items(versions) && at < sizeof(r->versions); i++) {
-        const char *v = json_object_get_string(json_object_array_get_idx(versions, i));
-
-        at +=
-            (size_t)snprintf(r->versions + at, sizeof(r->versions) - at, "%s%s", i ? ", " : "", v);
-    }
+    covered_words(versions, archs, r->versions, sizeof(r->versions));
     r->since = text_of(rule, "covered-from");
     if (json_object_object_get_ex(rule, "max-cpus", &limit))
         r->max_cpus = (unsigned)json_object_get_int(limit);
-    if (!among(versions, vfacts_get(&q->guest, "version")) ||
-        !among(member(guest, "archs", json_type_array), vfacts_get(&q->guest, "arch")))
+    if ((version && !among(versions, version)) || (arch && !among(archs, arch)))
         return ROUTE_OTHER;
+    if (!among(versions, version) || !among(archs, arch))
+        return ROUTE_UNSAID;
     if (!r->since) {
         r->since = text_of(rule, "planned-for");
         return ROUTE_PLANNED;

@@ -37,13 +37,14 @@ enum route_cover {
     ROUTE_TOO_MANY, /* more processors than the agreement holds for */
     ROUTE_OTHER,    /* another version or architecture of the same product */
     ROUTE_NOT_YET,  /* before the day it began */
+    ROUTE_UNSAID,   /* it depends on a version or architecture that is not said */
 };
 
 struct route_answer {
     enum route_cover cover;
     const char *rule, *first, *then, *source, *source_title, *source_date, *since;
     unsigned max_cpus;  /* 0: no limit is stated */
-    char versions[160]; /* that are covered, for ROUTE_OTHER */
+    char versions[240]; /* that are covered, and the architectures, for ROUTE_OTHER */
     char needs[400];    /* what is needed of whom, with what is missing */
     bool missing;       /* something needed is not among what is had, or ended before that day */
 };

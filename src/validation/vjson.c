@@ -199,15 +199,38 @@ void vtime_now(char out[VTIME_TEXT])
     strftime(out, VTIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-bool vtime_good(const char *text)
+static bool has_form(const char *text, const char *form)
 {
-    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
-
-    if (strlen(text) != sizeof(form) - 1)
-        return false;
-    for (size_t i = 0; form[i]; i++) {
-        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+    for (; *form; form++, text++) {
+        if (*form == 'd' ? *text < '0' || *text > '9' : *text != *form)
             return false;
     }
-    return true;
+    return !*text;
+}
+
+/* Two digits. */
+static unsigned pair(const char *text)
+{
+    return (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0');
+}
+
+static bool in_calendar(const char *text)
+{
+    static const unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year = pair(text) * 100 + pair(text + 2), month = pair(text + 5);
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month >= 1 && month <= 12 && pair(text + 8) >= 1 &&
+           pair(text + 8) <= days[month - 1] + (month == 2 && leap);
+}
+
+bool vday_good(const char *text)
+{
+    return has_form(text, "dddd-dd-dd") && in_calendar(text);
+}
+
+bool vtime_good(const char *text)
+{
+    return has_form(text, "dddd-dd-ddTdd:dd:ddZ") && in_calendar(text) && pair(text + 11) < 24 &&
+           pair(text + 14) < 60 && pair(text + 17) <= 60; /* a leap second */
 }

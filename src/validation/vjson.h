@@ -57,5 +57,7 @@ MUST int vjson_print(struct json_object *o, char **out, struct err *e);
 enum { VTIME_TEXT = 21 };
 void vtime_now(char out[VTIME_TEXT]);
 bool vtime_good(const char *text);
+/* A day that the calendar has, like 2027-01-31. */
+bool vday_good(const char *text);
 
 #endif

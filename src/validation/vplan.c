@@ -15,6 +15,7 @@
 #include "machine/plan.h"
 #include "validation/key.h"
 #include "validation/text.h"
+#include "validation/vjson.h"
 
 enum { VPLAN_LINE = 4096, VPLAN_ATTEMPTS_MAX = 9 };
 
@@ -284,7 +285,7 @@ static int exception_read(struct vexception *x, struct cfg *c, bool skip, struct
     if (!cfg_get(c, "check") || !text || !*text)
         return err_exit(e, EX_BAD_INPUT, EINVAL, "%s wants CHECK,%s=TEXT", skip ? "skip" : "known",
                         skip ? "why" : "issue");
-    if (until && (strlen(until) != 10 || strspn(until, "0123456789-") != 10))
+    if (until && !vday_good(until))
         return err_exit(e, EX_BAD_INPUT, EINVAL, "until=%.20s is no date like 2027-01-31", until);
     rc = vtext_set(&x->check, cfg_get(c, "check"), e);
     if (rc == 0)

@@ -9,6 +9,7 @@
 #include "support/route.h"
 #include "support/triage.h"
 #include "unit.h"
+#include "validation/vjson.h"
 
 static struct agreements *a;
 static struct route_question q;
@@ -83,7 +84,7 @@ static void another_version_is_not_covered_and_the_others_are_named(void **state
     put(&q.guest, "Red Hat", "Red Hat Enterprise Linux Server", "5.1");
     ask();
     assert_int_equal(got[0].cover, ROUTE_OTHER);
-    assert_string_equal(got[0].versions, "5.2, 5.3");
+    assert_string_equal(got[0].versions, "5.2, 5.3 (x86, x86_64)");
 }
 
 static void what_is_needed_is_held_against_what_is_had(void **state)
@@ -136,6 +137,7 @@ static void a_bad_entitlement_is_refused(void **state)
         "{\"have\":{\"A\":\"contract until soon\"}}",
         "{\"have\":{\"A\":\"contract until 2027-01-31x\"}}",
         "{\"have\":{\"A\":\" until 2027-01-31\"}}",
+        "{\"have\":{\"A\":\"contract until 2027-02-31\"}}",
         "{\"have\":[]}",
     };
     char path[] = "/tmp/hospes-have-XXXXXX";
@@ -201,6 +203,42 @@ static void a_bad_file_is_refused_with_the_reason(void **state)
     }
 }
 
+/* Who leaves the version out is not told that it is another one. */
+static void what_is_not_said_is_asked_for(void **state)
+{
+    struct err e = {0};
+
+    put(&q.host, "Microsoft", "Hyper-V", NULL);
+    assert_int_equal(vfacts_set(&q.guest, "vendor", "Red Hat", &e), 0);
+    assert_int_equal(vfacts_set(&q.guest, "product", "Red Hat Enterprise Linux", &e), 0);
+    ask();
+    assert_int_equal(got[0].cover, ROUTE_UNSAID);
+    assert_int_equal(vfacts_set(&q.guest, "version", "5.3", &e), 0);
+    ask();
+    assert_int_equal(got[0].cover, ROUTE_UNSAID);
+    assert_int_equal(vfacts_set(&q.guest, "arch", "s390x", &e), 0);
+    ask();
+    assert_int_equal(got[0].cover, ROUTE_OTHER);
+}
+
+static void days_are_those_of_the_calendar(void **state)
+{
+    assert_true(vday_good("2024-02-29"));
+    assert_true(vday_good("2000-02-29"));
+    assert_false(vday_good("2023-02-29"));
+    assert_false(vday_good("1900-02-29"));
+    assert_false(vday_good("2009-13-01"));
+    assert_false(vday_good("2009-00-01"));
+    assert_false(vday_good("2009-01-00"));
+    assert_false(vday_good("2009-04-31"));
+    assert_false(vday_good("2009-04-3"));
+    assert_false(vday_good("2009-04-300"));
+    assert_false(vday_good(""));
+    assert_true(vtime_good("2026-11-29T23:59:60Z"));
+    assert_false(vtime_good("2026-11-31T23:59:59Z"));
+    assert_false(vtime_good("2026-11-29T24:00:00Z"));
+}
+
 static void logs_point_at_layers(void **state)
 {
     static const struct {
@@ -255,6 +293,8 @@ int main(void)
         TEST(what_is_had_may_end),
         cmocka_unit_test(a_bad_entitlement_is_refused),
         TEST(what_nobody_agreed_on_is_not_known),
+        TEST(what_is_not_said_is_asked_for),
+        cmocka_unit_test(days_are_those_of_the_calendar),
         TEST(the_other_direction_was_planned),
         TEST(a_bad_file_is_refused_with_the_reason),
         cmocka_unit_test(logs_point_at_layers),
