@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* support.c - `hospes support`: whom to call, what to send, where to look, how to show it
  * elsewhere. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -20,10 +21,17 @@
 #include "support/route.h"
 #include "support/triage.h"
 #include "validation/bundle.h"
+#include "validation/pack.h"
 #include "validation/text.h"
 #include "validation/vjson.h"
 
-enum { SUPPORT_FILES = 32, SUPPORT_CALL_MS = 10000, LOG_MOST = 8 << 20, TEXT_MOST = 64 << 20 };
+enum {
+    SUPPORT_FILES = 32,
+    SUPPORT_CALL_MS = 10000,
+    LOG_MOST = 8 << 20,
+    TEXT_MOST = 64 << 20,
+    CASE_MOST = 1 << 30
+};
 
 struct support_args {
     struct vfacts host, guest;
@@ -516,28 +524,68 @@ static void triage_json(const struct triage *t)
     line_json(o);
 }
 
-static int triage_file(struct triage *t, const char *path, struct bundle **keep, struct err *e)
-{
-    size_t n = strlen(path), len;
-    char *text;
-    int rc;
+/* What findings point into. */
+struct triage_kept {
+    struct bundle *bundle;
+    struct vmembers parts;
+};
 
-    if (n > 8 && strcmp(path + n - 8, ".tar.zst") == 0) {
-        rc = bundle_read(path, keep, e);
-        return rc < 0 ? rc : triage_bundle(t, *keep);
+/* The parts of a bundle of `support bundle`, of which the manifest is only the list. */
+static void triage_parts(struct triage *t, const struct vmembers *parts)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        if (strcmp(parts->m[i].name, "manifest.json") != 0)
+            triage_text(t, parts->m[i].name, parts->m[i].data, parts->m[i].len);
     }
-    rc = vtext_read(path, TEXT_MOST, &text, &len, e);
+}
+
+/* 1: it was one of `support bundle`. */
+static int triage_case(struct triage *t, const char *text, size_t len, struct vmembers *parts,
+                       struct err *e)
+{
+    static const char first[] = "\"hospes-case\"";
+    const struct vmember *m;
+    size_t tar_len;
+    char *tar;
+    int rc = zst_unpack(text, len, CASE_MOST, &tar, &tar_len, e);
+
+    if (rc < 0)
+        return 0; /* bundle_read() says what is wrong */
+    rc = tar_unpack(tar, tar_len, parts, e);
+    free(tar);
+    m = rc < 0 ? NULL : vmembers_find(parts, "manifest.json");
+    if (!m || !memmem(m->data, m->len < 64 ? m->len : 64, first, sizeof(first) - 1))
+        return 0;
+    triage_parts(t, parts);
+    return 1;
+}
+
+/* A bundle is known by its first bytes, whatever it is called. */
+static int triage_file(struct triage *t, const char *path, struct triage_kept *keep, struct err *e)
+{
+    static const char zstd[] = "\x28\xb5\x2f\xfd";
+    struct err other = {0};
+    char *text;
+    size_t len;
+    int rc = vtext_read(path, TEXT_MOST, &text, &len, e);
+
     if (rc < 0)
         return rc;
-    triage_text(t, path, text, len);
+    if (len < 4 || memcmp(text, zstd, 4) != 0) {
+        triage_text(t, path, text, len);
+    } else if (triage_case(t, text, len, &keep->parts, &other) == 0) {
+        rc = bundle_read(path, &keep->bundle, e);
+        if (rc == 0)
+            rc = triage_bundle(t, keep->bundle);
+    }
     free(text);
-    return 0;
+    return rc;
 }
 
 static int triage_main(int argc, char **argv)
 {
     struct support_args a = {.cpus = 0};
-    struct bundle *keep[SUPPORT_FILES] = {NULL};
+    struct triage_kept keep[SUPPORT_FILES] = {{NULL, {NULL, 0}}};
     struct triage *t = calloc(1, sizeof(*t));
     struct err e = {0};
     int n, rc = parse(&support_triage, argc, argv, &a, 1, SUPPORT_FILES, &n, &e);
@@ -550,8 +598,10 @@ static int triage_main(int argc, char **argv)
         triage_json(t);
     else if (rc == 0)
         triage_print(t);
-    for (size_t i = 0; i < SUPPORT_FILES; i++)
-        bundle_free(keep[i]);
+    for (size_t i = 0; i < SUPPORT_FILES; i++) {
+        bundle_free(keep[i].bundle);
+        vmembers_free(&keep[i].parts);
+    }
     free(t);
     args_free(&a);
     return rc < 0 ? cli_fail(&e) : EX_OK;
@@ -567,8 +617,9 @@ const struct cli_command support_triage = {
     .args = "[OPTION...] FILE...",
     .about = "Says which layer the evidence points at, and how sure that is.",
     .more =
-        "A file is a log, a guest's console, what `hospes info` printed, or a signed bundle of\n"
-        "`hospes validate`; one with a control run on QEMU tells most.",
+        "A file is a log, a guest's console, what `hospes info` printed, a bundle of `hospes "
+        "support\n"
+        "bundle`, or a signed one of `hospes validate`; one with a control run on QEMU tells most.",
     .options = triage_options,
     .run = triage_main,
 };

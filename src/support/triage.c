@@ -5,7 +5,6 @@
 #include "support/triage.h"
 
 #include <regex.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/err.h"
@@ -63,6 +62,47 @@ static const struct {
      "the guest ran out of its own memory"},
 };
 
+/* How many bytes the character of UTF-8 at `p` has; 0: it is none. */
+static size_t character(const unsigned char *p, size_t n)
+{
+    size_t len = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : 0;
+
+    if ((*p & 0xf8) == 0xf0 && *p < 0xf5)
+        len = 4;
+    if (len > n)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    /* No second spelling, no half of a pair of UTF-16, nothing past the last one. */
+    if ((len == 3 && ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f))) ||
+        (len == 4 && ((*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))))
+        return 0;
+    return len;
+}
+
+/* A line of a log as text: a log may hold anything, JSON may not. */
+static void evidence_copy(char *out, size_t room, const char *text, size_t n)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < n;) {
+        const unsigned char *p = (const unsigned char *)text + i;
+        size_t len = character(p, n - i);
+
+        if (at + (len ? len : 1) >= room)
+            break;
+        if (len < 2)
+            out[at++] = len == 0 ? '?' : *p < 0x20 || *p == 0x7f ? ' ' : (char)*p;
+        else
+            memcpy(out + at, p, len);
+        at += len < 2 ? 0 : len;
+        i += len ? len : 1;
+    }
+    out[at] = '\0';
+}
+
 static void add(struct triage *t, enum triage_layer layer, unsigned sure, const char *means,
                 const char *where, const char *evidence, size_t n)
 {
@@ -75,7 +115,7 @@ static void add(struct triage *t, enum triage_layer layer, unsigned sure, const 
     if (t->n == TRIAGE_MAX)
         return;
     *f = (struct triage_finding){.layer = layer, .sure = sure, .means = means, .where = where};
-    snprintf(f->evidence, sizeof(f->evidence), "%.*s", (int)n, evidence);
+    evidence_copy(f->evidence, sizeof(f->evidence), evidence, n);
     t->n++;
 }
 

@@ -269,6 +269,31 @@ static void logs_point_at_layers(void **state)
     }
 }
 
+/* A log may hold anything; what is told of it goes to terminals and into JSON. */
+static void evidence_is_text(void **state)
+{
+    static const char log[] =
+        "x\n\0\033[31m\xff\xc3\xa4 Kernel panic - not syncing \xed\xa0\x80\xe4\n";
+    char text[400];
+    struct triage t = {.n = 0};
+
+    triage_text(&t, "log", log, sizeof(log) - 1);
+    assert_int_equal(t.n, 1);
+    assert_string_equal(t.found[0].evidence, "  [31m?\xc3\xa4 Kernel panic - not syncing ????");
+    /* Cut between characters, not in one. */
+    for (unsigned more = 0; more < 2; more++) {
+        static const char said[] = "Kernel panic - not syncingx";
+        size_t len = sizeof(said) - 2 + more;
+
+        memcpy(text, said, len);
+        for (; len < 300; len += 2)
+            memcpy(text + len, "\xc3\xa4", 3);
+        t.n = 0;
+        triage_text(&t, "log", text, len);
+        assert_int_equal((strlen(t.found[0].evidence) - more) % 2, 0);
+    }
+}
+
 static void nothing_found_is_said_so(void **state)
 {
     static const char not_ours[] = "Unknown kernel command line parameters \"a=b\", will be passed";
@@ -298,6 +323,7 @@ int main(void)
         TEST(the_other_direction_was_planned),
         TEST(a_bad_file_is_refused_with_the_reason),
         cmocka_unit_test(logs_point_at_layers),
+        cmocka_unit_test(evidence_is_text),
         cmocka_unit_test(nothing_found_is_said_so),
     };
 
