@@ -6,8 +6,10 @@
  * The rows come in order from the index, one guest at a time, so memory holds one guest's claims
  * and a line for each guest. The site is made in a folder beside and put in place at the end.
  */
+#define _GNU_SOURCE
 #include "catalogue/site.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -191,27 +193,87 @@ static int site_pages(struct site *t)
     return rc;
 }
 
-/* A folder that holds something and no site is not ours to replace. */
-static int site_may_replace(const char *out, struct err *e)
+/* What a site has in its folder; the rest is in folders of it. */
+static bool site_has(const char *name)
 {
-    char path[STORE_PATH + 32];
-    struct stat st;
+    static const char *const names[] = {
+        "about.html",  "bundles",   "catalogue.csv", "catalogue.json",
+        "errata.html", "filter.js", "guest",         "guests",
+        "index.html",  "log",       "record",        "style.css",
+    };
 
-    snprintf(path, sizeof(path), "%s/catalogue.csv", out);
-    if (stat(out, &st) < 0 || stat(path, &st) == 0 || rmdir(out) == 0)
-        return 0;
-    return err_exit(e, EX_USAGE_, ENOTEMPTY,
-                    "%s has something in it that is no site of a catalogue; name another folder",
-                    out);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
 }
 
+/* A site takes the place of a site as a whole: what is none, and what was put beside its pages, is
+ * not ours to remove. */
+static int site_may_replace(const char *out, struct err *e)
+{
+    struct dirent *x;
+    DIR *d = opendir(out);
+    char other[256] = "";
+    bool site = false;
+
+    if (!d)
+        return errno == ENOENT
+                   ? 0
+                   : err_set(e, errno, "cannot put a site at %s: %s", out, strerror(errno));
+    while ((x = readdir(d))) {
+        if (strcmp(x->d_name, ".") == 0 || strcmp(x->d_name, "..") == 0)
+            continue;
+        site = site || strcmp(x->d_name, "catalogue.csv") == 0;
+        if (!site_has(x->d_name))
+            snprintf(other, sizeof(other), "%s", x->d_name);
+    }
+    closedir(d);
+    if (other[0])
+        return err_exit(e, EX_USAGE_, ENOTEMPTY,
+                        "%s has %s in it, which is no part of a site and would be lost; name "
+                        "another folder",
+                        out, other);
+    if (!site && rmdir(out) < 0)
+        return err_exit(
+            e, EX_USAGE_, ENOTEMPTY,
+            "%s has something in it that is no site of a catalogue; name another folder", out);
+    return 0;
+}
+
+/* Where the site goes: behind symbolic links, and without the slash that a shell's completion adds
+ * to a folder. */
+static int site_where(const char *out, char where[STORE_PATH], struct err *e)
+{
+    char *real = realpath(out, NULL);
+    size_t n = strlen(real ? real : out);
+
+    while (!real && n > 1 && out[n - 1] == '/')
+        n--;
+    if (n == 0 || n >= STORE_PATH) {
+        free(real);
+        return err_exit(e, EX_USAGE_, n ? ENAMETOOLONG : ENOENT, "%s",
+                        n ? "the path of the site is too long"
+                          : "the folder of the site has no name");
+    }
+    snprintf(where, STORE_PATH, "%.*s", (int)n, real ? real : out);
+    free(real);
+    return 0;
+}
+
+/* At no time is there no site, or half of one. */
 static int site_place(struct site *t, const char *out)
 {
     char old[STORE_PATH + 32];
-    struct stat st;
 
+    if (renameat2(AT_FDCWD, t->dir, AT_FDCWD, out, RENAME_EXCHANGE) == 0) {
+        vtext_remove(t->dir);
+        return 0;
+    }
+    /* There was none, or the file system cannot do that. */
     snprintf(old, sizeof(old), "%s.old-%ld", out, (long)getpid());
-    if (stat(out, &st) == 0 && rename(out, old) < 0)
+    if (rename(out, old) < 0 && errno != ENOENT)
         return err_set(t->e, errno, "cannot replace %s: %s", out, strerror(errno));
     if (rename(t->dir, out) < 0)
         return err_set(t->e, errno, "cannot put the site at %s: %s", out, strerror(errno));
@@ -239,17 +301,20 @@ int site_build(const struct store *s, struct index *ix, const char *out, const c
                struct site_told *told, struct err *e)
 {
     struct site t = {.s = s, .ix = ix, .current = current, .told = told, .e = e};
-    int rc = site_may_replace(out, e);
+    char where[STORE_PATH];
+    int rc = site_where(out, where, e);
 
     *told = (struct site_told){0};
+    if (rc == 0)
+        rc = site_may_replace(where, e);
     if (rc < 0)
         return rc;
-    if (snprintf(t.dir, sizeof(t.dir), "%s.new-%ld", out, (long)getpid()) >= (int)sizeof(t.dir))
+    if (snprintf(t.dir, sizeof(t.dir), "%s.new-%ld", where, (long)getpid()) >= (int)sizeof(t.dir))
         return err_exit(e, EX_USAGE_, ENAMETOOLONG, "the path %s is too long", out);
     vtext_remove(t.dir);
     rc = site_pages(&t);
     if (rc == 0)
-        rc = site_place(&t, out);
+        rc = site_place(&t, where);
     if (rc < 0)
         vtext_remove(t.dir);
     site_free(&t);

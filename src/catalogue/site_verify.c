@@ -108,8 +108,13 @@ int site_verify(const struct store *s, const char *site, const char *current,
     char tmp[V_PATH], right[V_PATH + 8];
     struct site_told told;
     struct index *ix;
-    int rc = vtext_mktemp(tmp, file_tmp(), "hospes-site", e);
+    DIR *d = opendir(site);
+    int rc;
 
+    if (!d)
+        return err_exit(e, EX_MISSING, errno, "cannot read the site %s: %s", site, strerror(errno));
+    closedir(d);
+    rc = vtext_mktemp(tmp, file_tmp(), "hospes-site", e);
     if (rc < 0)
         return rc;
     snprintf(right, sizeof(right), "%s/site", tmp);

@@ -41,3 +41,22 @@ ends 0 'stopped itself' support triage case
 cp "$bundle" other-name
 ends 0 'points at' support triage other-name
 ends 64 'wants a day' support who --date 2009-02-30
+
+# --- catalogue: the site ---
+
+ends 0 'claims added' catalogue add --key lab.key ours "$bundle"
+mkdir real
+ln -s real link
+for site in new/ real/ ./real/. link "n ü"; do
+    ends 0 combinations catalogue build ours "$site"
+    ends 0 '0 faults' catalogue verify ours "$site"
+done
+if [ ! -L link ] || [ ! -e real/index.html ]; then
+    fail "a symbolic link to a site is replaced"
+fi
+touch real/CNAME
+ends 64 'has CNAME in it' catalogue build ours real
+[ -e real/CNAME ] || fail "what was put beside a site is lost"
+ends 64 'has no name' catalogue build ours ''
+ends 66 'cannot read the site' catalogue verify ours nosuch
+[ -z "$(find . -name '*.new-*' -o -name '*.old-*')" ] || fail "building a site leaves something: $(ls)"
