@@ -332,7 +332,7 @@ int note_to_json(const struct note *n, char **out, struct err *e)
     return vjson_print(o, out, e);
 }
 
-static bool note_id_good(const char *id)
+bool note_id_good(const char *id)
 {
     size_t n = strlen(id);
 

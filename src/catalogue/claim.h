@@ -99,6 +99,8 @@ MUST int note_to_json(const struct note *n, char **out, struct err *e);
 MUST int note_from_json(struct note *n, const char *text, size_t len, struct err *e);
 /* Is c one of the cells that the note speaks of, or does c name it? */
 bool note_concerns(const struct note *n, const struct claim *c);
+/* May a note be called that? */
+bool note_id_good(const char *id);
 
 /* Does the text fit a pattern, which may end in * ? */
 bool claim_fits(const char *pattern, const char *text);

@@ -88,20 +88,40 @@ static int head_read(struct store *s, struct err *e)
     return j.rc < 0 ? err_wrap(e, "%s", path) : 0;
 }
 
-static bool dir_empty(const char *dir)
+/* Nothing is in it, or what a store_create() left that was interrupted: then the chain is empty. */
+static bool dir_free(const char *dir)
 {
+    static const char *const parts[] = {".", "..", "entries", "bundles", "chain", "trust.json"};
     DIR *d = opendir(dir);
     struct dirent *x;
-    bool empty = true;
+    struct stat st;
+    bool ours = true;
 
-    while (d && (x = readdir(d)))
-        empty = empty && (strcmp(x->d_name, ".") == 0 || strcmp(x->d_name, "..") == 0);
+    while (d && ours && (x = readdir(d))) {
+        size_t i = 0, n = strlen(x->d_name);
+
+        while (i < ARRAY_SIZE(parts) && strcmp(parts[i], x->d_name) != 0)
+            i++;
+        ours = i < ARRAY_SIZE(parts) ||
+               (n > 5 && strcmp(x->d_name + n - 5, ".part") == 0); /* of file_replace() */
+        if (strcmp(x->d_name, "chain") == 0)
+            ours = fstatat(dirfd(d), x->d_name, &st, 0) == 0 && st.st_size == 0;
+    }
     if (d)
         closedir(d);
-    return empty;
+    return ours;
 }
 
-int store_create(const char *dir, const char *name, struct err *e)
+static int create_file(const struct store *s, const char *name, const char *text, struct err *e)
+{
+    char path[STORE_PATH];
+    int rc = store_path(s, name, path, e);
+
+    return rc < 0 ? rc : vtext_write(path, text, strlen(text), e);
+}
+
+/* catalogue.json is last: with it, the folder is a catalogue. */
+int store_create(const char *dir, const char *name, const char *trust, struct err *e)
 {
     struct store s = {.lock = -1};
     char path[STORE_PATH], made[VTIME_TEXT], *text = NULL;
@@ -110,7 +130,7 @@ int store_create(const char *dir, const char *name, struct err *e)
     if (strlen(dir) >= sizeof(s.dir))
         return err_exit(e, EX_USAGE_, ENAMETOOLONG, "the path %s is too long", dir);
     memcpy(s.dir, dir, strlen(dir) + 1);
-    if (!dir_empty(dir))
+    if (!dir_free(dir))
         return err_exit(e, EX_USAGE_, ENOTEMPTY,
                         "%s has something in it and is no catalogue; name a new folder", dir);
     vtime_now(made);
@@ -122,16 +142,13 @@ int store_create(const char *dir, const char *name, struct err *e)
     if (rc == 0)
         rc = vtext_mkdir(path, e);
     if (rc == 0)
-        rc = store_path(&s, "chain", path, e);
-    if (rc == 0)
-        rc = vtext_write(path, "", 0, e);
+        rc = create_file(&s, "chain", "", e);
+    if (rc == 0 && trust)
+        rc = create_file(&s, "trust.json", trust, e);
     if (rc == 0)
         rc = head_json(STORE_VERSION, name, made, &text, e);
-    if (rc < 0 || !text)
-        return rc;
-    rc = store_path(&s, "catalogue.json", path, e);
     if (rc == 0)
-        rc = vtext_write(path, text, strlen(text), e);
+        rc = create_file(&s, "catalogue.json", text, e);
     free(text);
     return rc;
 }

@@ -33,9 +33,10 @@ struct store {
     uint32_t count;           /* entries */
 };
 
-/* Makes a new catalogue; refuses a folder that has something in it. Those of version 1, whose chain
+/* Makes a new catalogue, whole or, as far as anyone sees, not at all; trust: its trust.json, may be
+ * NULL. Refuses a folder that has something in it. Those of version 1, whose chain
  * does not begin with catalogue.json, are read and added to as they are. */
-MUST int store_create(const char *dir, const char *name, struct err *e);
+MUST int store_create(const char *dir, const char *name, const char *trust, struct err *e);
 /* write: takes the lock, or -EBUSY. */
 MUST int store_open(const char *dir, bool write, struct store *out, struct err *e);
 /* Each line of the chain behind line `from` follows from those before. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* catalogue_add.c - `hospes catalogue` add, errata, merge and verify: what changes a catalogue. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,23 +24,38 @@ struct adding {
     size_t claims, validated;
 };
 
+/* What a catalogue is called when nobody says: as its folder. malloc()ed. */
+static char *add_name(const char *dir)
+{
+    char *real = realpath(dir, NULL);
+    const char *from = real ? real : dir, *slash;
+    size_t n = strlen(from);
+    char *name;
+
+    while (n > 1 && from[n - 1] == '/')
+        n--;
+    slash = memrchr(from, '/', n);
+    name = slash && n > 1 ? strndup(slash + 1, (size_t)(from + n - slash - 1)) : strndup(from, n);
+    free(real);
+    return name;
+}
+
 /* The one who makes a catalogue is the first whom it trusts. */
 static int add_make(const char *dir, const struct catalogue_args *a, const struct seckey *key,
                     struct err *e)
 {
-    const char *slash = strrchr(dir, '/'), *name = a->name;
-    char path[STORE_PATH + 16], *text = NULL;
+    char path[STORE_PATH + 16], *name, *text = NULL;
     struct trust t = {.n = 0};
     struct stat st;
-    int rc;
+    int rc = 0;
 
     snprintf(path, sizeof(path), "%s/catalogue.json", dir);
     if (stat(path, &st) == 0)
         return 0;
+    name = a->name ? strdup(a->name) : add_name(dir);
     if (!name)
-        name = slash && slash[1] ? slash + 1 : dir;
-    rc = store_create(dir, name, e);
-    if (rc == 0 && a->trust)
+        return err_set(e, ENOMEM, "no memory for a name");
+    if (a->trust)
         rc = trust_read(a->trust, &t, e);
     if (rc == 0)
         rc = trust_add(&t, &key->pub, name,
@@ -48,12 +64,11 @@ static int add_make(const char *dir, const struct catalogue_args *a, const struc
                        e);
     if (rc == 0)
         rc = trust_to_json(&t, &text, e);
+    if (rc == 0)
+        rc = store_create(dir, name, text, e);
     trust_free(&t);
-    if (rc < 0 || !text)
-        return rc;
-    snprintf(path, sizeof(path), "%s/trust.json", dir);
-    rc = vtext_write(path, text, strlen(text), e);
     free(text);
+    free(name);
     return rc;
 }
 
@@ -91,6 +106,10 @@ static int add_options(struct claim *c, const struct catalogue_args *a, struct e
         return err_exit(e, EX_USAGE_, EINVAL, "--preview never goes with --level Supported");
     if (!a->note)
         return 0;
+    if (!note_id_good(a->note))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--note wants the id of a note, 1 to 64 of a-z, 0-9 and -, not %s",
+                        a->note);
     c->note[0] = strdup(a->note);
     if (!c->note[0])
         return err_set(e, ENOMEM, "no memory for a note");
@@ -187,14 +206,33 @@ static int signer_counts(const struct store *s, const struct seckey *key, const 
                     why, s->dir);
 }
 
-static int add_all(struct adding *x, const char *dir, char **file, int n, struct err *e)
+/* Before anything is made: what was said that cannot be meant. */
+static int add_check(const struct catalogue_args *a, struct err *e)
 {
+    struct claim c;
     int rc;
 
-    if (!x->a->key)
+    if (!a->key)
         return err_exit(e, EX_USAGE_, EINVAL,
                         "--key is missing: every claim is signed; hospes validate key makes one");
-    rc = key_read_secret(x->a->key, &x->key, e);
+    if (a->name && !*a->name)
+        return err_exit(e, EX_USAGE_, EINVAL, "--name wants a name, not an empty one");
+    if (a->claim && (a->level || a->owner || a->maturity || a->note || a->preview))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--level, --owner, --maturity, --note and --preview are for bundles: a "
+                        "claim says that itself");
+    claim_init(&c);
+    rc = add_options(&c, a, e);
+    claim_free(&c);
+    return rc;
+}
+
+static int add_all(struct adding *x, const char *dir, char **file, int n, struct err *e)
+{
+    int rc = add_check(x->a, e);
+
+    if (rc == 0)
+        rc = key_read_secret(x->a->key, &x->key, e);
     if (rc == 0)
         rc = add_make(dir, x->a, &x->key, e);
     if (rc == 0)

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     if (argc != 3)
         return 64;
     if (key_make(&key, &e) < 0 || key_write(&key, argv[1], "fill", &e) < 0 ||
-        store_create(argv[1], "fill", &e) < 0 ||
+        store_create(argv[1], "fill", NULL, &e) < 0 ||
         trust_add(&t, &key.pub, "fill", ROLE_RUNNER, &e) < 0 || trust_to_json(&t, &text, &e) < 0) {
         puts(e.msg);
         return 1;

@@ -48,7 +48,7 @@ static int set_up(void **state)
     snprintf(bundle, sizeof(bundle), "%s/lab.tar.zst", dir);
     assert_int_equal(key_make(&lab_key, &e), 0);
     assert_int_equal(key_make(&other_key, &e), 0);
-    assert_int_equal(store_create(cat, "test", &e), 0);
+    assert_int_equal(store_create(cat, "test", NULL, &e), 0);
     trust_them(true);
     return 0;
 }
@@ -295,7 +295,7 @@ static void an_index_is_made_again_when_it_does_not_fit(void **state)
     ask(NULL, NULL, NULL); /* brought up to date */
     assert_int_equal(the_cell.state, CELL_FAILED);
     vtext_remove(cat);
-    assert_int_equal(store_create(cat, "test", &e), 0);
+    assert_int_equal(store_create(cat, "test", NULL, &e), 0);
     trust_them(false);
     say(CLAIM_TESTED, "xen", DAY(1), "0.1.0", true, &lab_key);
     ask(NULL, NULL, NULL);
@@ -401,7 +401,7 @@ static void one_writer_at_a_time(void **state)
     assert_int_equal(store_open(cat, false, &b, &e), 0);
     store_close(&b);
     store_close(&a);
-    assert_int_equal(store_create(cat, "again", &e), -ENOTEMPTY);
+    assert_int_equal(store_create(cat, "again", NULL, &e), -ENOTEMPTY);
 }
 
 /* --- from a real bundle to a page --- */

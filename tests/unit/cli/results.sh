@@ -60,3 +60,24 @@ ends 64 'has CNAME in it' catalogue build ours real
 ends 64 'has no name' catalogue build ours ''
 ends 66 'cannot read the site' catalogue verify ours nosuch
 [ -z "$(find . -name '*.new-*' -o -name '*.old-*')" ] || fail "building a site leaves something: $(ls)"
+
+# --- catalogue: making one ---
+
+for wrong in '--level Foo' '--owner me' '--note Bad_Id' '--trust nosuch' '--name=' '--preview --level Supported' \
+    '--claim --level Legacy'; do
+    code=0
+    # shellcheck disable=SC2086 # options are words
+    "$hospes" catalogue add --key lab.key $wrong fresh "$bundle" >said 2>&1 || code=$?
+    if [ $code != 64 ] && [ $code != 66 ]; then
+        fail "add $wrong: exit code $code: $(cat said)"
+    fi
+    [ ! -e fresh ] || fail "add $wrong leaves something: $(ls fresh)"
+done
+# One that was interrupted, at any point, is made again.
+mkdir -p cut/entries cut/bundles
+: >cut/chain
+echo '{' >cut/trust.json
+echo x >cut/catalogue.json.1-1.part
+ends 0 'claims added' catalogue add --key lab.key cut/ "$bundle"
+ends 0 '0 faults' catalogue verify cut
+grep -q '"name":"cut"' cut/catalogue.json || fail "the name of a catalogue is $(cat cut/catalogue.json)"
