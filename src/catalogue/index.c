@@ -406,22 +406,39 @@ static int keep_up(struct index *ix, struct err *e)
 
 /* --- notes --- */
 
+/* A newer note of the same id says it anew: it takes the place of the older one. */
+static struct note *note_place(struct index *ix, const char *id)
+{
+    struct note *more;
+
+    for (size_t i = 0; i < ix->notes; i++) {
+        if (strcmp(ix->note[i].id, id) == 0) {
+            note_free(&ix->note[i]);
+            return &ix->note[i];
+        }
+    }
+    more = realloc(ix->note, (ix->notes + 1) * sizeof(*more));
+    if (!more)
+        return NULL;
+    ix->note = more;
+    return &ix->note[ix->notes++];
+}
+
+/* Only what somebody says whom trust.json lists: entries come from other catalogues as well. */
 static int note_row(void *arg, const char *const *value, unsigned columns)
 {
     struct index *ix = arg;
     struct entry x;
-    struct note *more;
+    struct note *n;
     struct err e;
 
     if (columns < 1 || !value[0])
         return 0;
     if (store_read(ix->s, (uint32_t)strtoul(value[0], NULL, 10), &x, &e) < 0)
         return 0; /* verify tells of it */
-    more = realloc(ix->note, (ix->notes + 1) * sizeof(*more));
-    if (more)
-        ix->note = more;
-    if (more && x.is_note) {
-        ix->note[ix->notes++] = x.note;
+    n = x.is_note && x.signer[0] ? note_place(ix, x.note.id) : NULL;
+    if (n) {
+        *n = x.note;
         note_init(&x.note);
     }
     entry_free(&x);

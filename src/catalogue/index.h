@@ -54,7 +54,7 @@ MUST int index_rows(struct index *ix, const char *guest, const char *persona, in
 const char *index_newest(const struct index *ix, const char *host);
 const char *index_host(const struct index *ix, size_t i); /* NULL past the last */
 
-/* Every note; valid as long as the index. */
+/* Every note that somebody trusted has signed, the newest of an id; valid as long as the index. */
 const struct note *index_note(const struct index *ix, size_t i); /* NULL past the last */
 /* A row as a claim, as far as notes are concerned. */
 bool index_note_concerns(const struct index *ix, size_t i, const struct index_row *r);

@@ -2,6 +2,7 @@
 /* catalogue_add.c - `hospes catalogue` add, errata, merge and verify: what changes a catalogue. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "catalogue/index.h"
 #include "catalogue/site.h"
 #include "cli/catalogue.h"
+#include "cli/line.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
 #include "validation/vjson.h"
@@ -320,6 +322,42 @@ static int errata_fill(struct note *n, const struct catalogue_args *a, struct er
     return rc;
 }
 
+static bool text_empty(const char *text)
+{
+    return text && !text[strspn(text, " \t\n")];
+}
+
+/* What a note would say, and say to nobody. */
+static int errata_check(const struct catalogue_args *a, struct err *e)
+{
+    for (size_t i = 0; i < a->scopes; i++) {
+        const char *value = strchr(a->scope[i], '=') + 1, *star = strchr(value, '*');
+        size_t key = (size_t)(value - a->scope[i]);
+
+        if (!*value || (star && star[1]))
+            return err_exit(
+                e, EX_USAGE_, EINVAL,
+                "--applies %s fits nothing: a value is a text, and * its last character",
+                a->scope[i]);
+        for (size_t k = 0; k < i; k++) {
+            if (strncmp(a->scope[k], a->scope[i], key) == 0)
+                return err_exit(e, EX_USAGE_, EINVAL,
+                                "--applies has %.*s twice, and a claim has only one: write two "
+                                "notes",
+                                (int)key - 1, a->scope[i]);
+        }
+    }
+    if (text_empty(a->text) || text_empty(a->since) || text_empty(a->resolved) ||
+        text_empty(a->issue))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--text, --since, --resolved-in and --issue want something in them");
+    if (a->since && a->resolved && claim_version_cmp(a->since, a->resolved) >= 0)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--since %s is not before --resolved-in %s: no version would have it",
+                        a->since, a->resolved);
+    return 0;
+}
+
 static int errata_add(const char *dir, const struct catalogue_args *a, struct err *e)
 {
     struct seckey key = {.key = {0}};
@@ -330,6 +368,9 @@ static int errata_add(const char *dir, const struct catalogue_args *a, struct er
 
     if (!a->key || !a->text)
         return err_exit(e, EX_USAGE_, EINVAL, "--add wants --text and --key as well");
+    rc = errata_check(a, e);
+    if (rc < 0)
+        return rc;
     rc = errata_fill(&n, a, e);
     if (rc == 0)
         rc = note_to_json(&n, &text, e);
@@ -355,27 +396,54 @@ static int errata_add(const char *dir, const struct catalogue_args *a, struct er
 
 static void errata_print(const struct note *n)
 {
-    printf("%s %s, %.10s: %s\n", n->erratum ? "erratum" : "note", n->id, n->made, n->text);
+    line_print(2, "%s %s, %.10s: %s", n->erratum ? "erratum" : "note", n->id, n->made, n->text);
     for (size_t i = 0; i < n->scope.n; i++)
-        printf("  %s %s\n", n->scope.fact[i].key, n->scope.fact[i].value);
+        line_print(4, "  %s %s", n->scope.fact[i].key, n->scope.fact[i].value);
     if (n->since)
-        printf("  since %s\n", n->since);
+        line_print(4, "  since %s", n->since);
     if (n->resolved_in)
-        printf("  resolved in %s\n", n->resolved_in);
+        line_print(4, "  resolved in %s", n->resolved_in);
     if (n->issue)
-        printf("  %s\n", n->issue);
+        line_print(4, "  %s", n->issue);
+}
+
+static void errata_json(const struct note *n)
+{
+    struct json_object *o = json_object_new_object(), *scope = json_object_new_object();
+
+    vjson_add_text(o, "id", n->id);
+    vjson_add_text(o, "made", n->made);
+    vjson_add_text(o, "text", n->text);
+    vjson_add_flag(o, "erratum", n->erratum);
+    for (size_t i = 0; i < n->scope.n; i++)
+        vjson_add_text(scope, n->scope.fact[i].key, n->scope.fact[i].value);
+    json_object_object_add(o, "applies-to", scope);
+    vjson_add_text(o, "since", n->since);
+    vjson_add_text(o, "resolved-in", n->resolved_in);
+    vjson_add_text(o, "issue", n->issue);
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
 }
 
 static int errata_list(const char *dir, const struct catalogue_args *a, struct err *e)
 {
     const struct note *n;
     struct catalogue c;
-    int rc = catalogue_open(&c, dir, a, e);
+    int rc;
 
+    if (a->text || a->scopes || a->since || a->resolved || a->issue || a->remark || a->key)
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "--text and what goes with it are of a new note: give its id by --add");
+    rc = catalogue_open(&c, dir, a, e);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; (n = index_note(c.ix, i)); i++)
-        errata_print(n);
+    for (size_t i = 0; (n = index_note(c.ix, i)); i++) {
+        if (a->json)
+            errata_json(n);
+        else
+            errata_print(n);
+    }
     catalogue_close(&c);
     return 0;
 }
@@ -403,6 +471,7 @@ static const struct cli_option errata_options[] = {
     {"issue", "URL", "where it is worked on", catalogue_set_issue},
     {"remark", NULL, "it is no fault", catalogue_set_remark},
     {"key", "FILE", "the secret key that signs it", catalogue_set_key},
+    {"json", NULL, "list one JSON object per note", catalogue_set_json},
     {"db", "WHERE", "the index: a file, or postgresql://...", catalogue_set_db},
     {NULL},
 };
@@ -412,7 +481,8 @@ const struct cli_command catalogue_errata = {
     .args = "[OPTION...] FOLDER",
     .about = "Lists notes and errata, or adds one.",
     .more =
-        "A note may come long after the claims that it is about; they stay as they were signed.",
+        "A note may come long after the claims that it is about; they stay as they were signed.\n"
+        "A newer one of the same id takes the place of the older one.",
     .options = errata_options,
     .run = errata_main,
 };

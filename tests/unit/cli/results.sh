@@ -26,6 +26,14 @@ ends()
     grep -qF -- "$words" said || fail "$*: it says $(cat said)"
 }
 
+# never WORDS: what was said last does not have them.
+never()
+{
+    if grep -qF -- "$1" said; then
+        fail "it says $1: $(cat said)"
+    fi
+}
+
 # --- support ---
 
 printf 'password=hunter2Secret\nKernel panic - not syncing: x\n' >log
@@ -81,3 +89,37 @@ echo x >cut/catalogue.json.1-1.part
 ends 0 'claims added' catalogue add --key lab.key cut/ "$bundle"
 ends 0 '0 faults' catalogue verify cut
 grep -q '"name":"cut"' cut/catalogue.json || fail "the name of a catalogue is $(cat cut/catalogue.json)"
+
+# --- catalogue: notes ---
+
+note()
+{
+    local code=$1 words=$2
+    shift 2
+    ends "$code" "$words" catalogue errata ours --key lab.key "$@"
+}
+note 64 'want something' --add x-1 --text ' '
+note 64 'fits nothing' --add x-1 --text t --applies persona=
+note 64 'fits nothing' --add x-1 --text t --applies 'guest-product=De*n'
+note 64 'persona twice' --add x-1 --text t --applies persona=xen --applies persona=kvm
+note 64 'is not before' --add x-1 --text t --since 0.10.0 --resolved-in 0.9.0
+note 64 'by --add' --text t
+"$hospes" catalogue errata ours --add x-1 --text $'old\033[2J' --applies 'persona=*' --key lab.key
+"$hospes" catalogue errata ours >said
+grep -q 'x-1' said || fail "a note is not listed"
+never $'\033'
+"$hospes" catalogue errata ours --add x-1 --text new --applies 'persona=*' --resolved-in 9 --key lab.key
+ends 0 '"text":"new"' catalogue errata ours --json
+[ "$(wc -l <said)" = 1 ] || fail "two notes of one id count: $(cat said)"
+ends 0 combinations catalogue build ours new
+[ "$(grep -c 'id="x-1"' new/errata.html)" = 1 ] || fail "two elements of a page have one id"
+# What somebody else says, whom nobody here trusts, is no erratum of ours.
+"$hospes" validate key other >/dev/null
+ends 0 'claims added' catalogue add --key other.key --trust lab.pub theirs "$bundle"
+"$hospes" catalogue errata theirs --add bad-1 --text 'it burns' --applies 'persona=*' --key other.key
+ends 0 'bundle' catalogue merge ours theirs
+ends 0 'x-1' catalogue errata ours
+never bad-1
+ends 0 combinations catalogue build ours new
+cat new/*.html new/guest/*.html >said
+never bad-1
