@@ -482,7 +482,7 @@ bool store_bundle(const struct store *s, const char *sha256, char path[STORE_PAT
 
 int store_add_bundle(struct store *s, const char *path, const char *sha256, struct err *e)
 {
-    char to[STORE_PATH], *data;
+    char to[STORE_PATH], is[V_SHA_TEXT], *data;
     size_t len;
     int rc;
 
@@ -491,7 +491,11 @@ int store_add_bundle(struct store *s, const char *path, const char *sha256, stru
     rc = vtext_read(path, BUNDLE_BYTES_MAX, &data, &len, e);
     if (rc < 0)
         return rc;
-    rc = vtext_write(to, data, len, e);
+    sha256_text(data, len, is);
+    rc = strcmp(is, sha256) == 0
+             ? vtext_write(to, data, len, e)
+             : err_exit(e, EX_BAD_INPUT, EBADMSG, "%s was changed: its digest is not %.16s", path,
+                        sha256);
     free(data);
     return rc;
 }

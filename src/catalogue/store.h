@@ -65,7 +65,7 @@ MUST int store_add(struct store *s, const char *type, const char *payload, const
                    uint32_t *n, struct err *e);
 /* Adds an envelope as it stands, for merging; what is there already is left alone, and *n is 0. */
 MUST int store_add_envelope(struct store *s, const struct dsse *d, uint32_t *n, struct err *e);
-/* Copies a bundle in by its digest; one that is there is left alone. */
+/* Copies a bundle in, which must have this digest; one that is there is left alone. */
 MUST int store_add_bundle(struct store *s, const char *path, const char *sha256, struct err *e);
 /* The path of a bundle; false: the catalogue does not hold it. */
 bool store_bundle(const struct store *s, const char *sha256, char path[STORE_PATH]);

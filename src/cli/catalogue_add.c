@@ -261,7 +261,8 @@ static int add_main(int argc, char **argv)
         rc = add_all(&x, argv[1], argv + 2, n - 1, &e);
     seckey_wipe(&x.key);
     if (rc == 0)
-        printf("%zu claims added to %s, %zu of them validated\n", x.claims, argv[1], x.validated);
+        printf("%zu claim%s added to %s, %zu of them validated\n", x.claims,
+               x.claims == 1 ? "" : "s", argv[1], x.validated);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
 
@@ -494,9 +495,24 @@ struct merging {
     size_t entries, there, bundles;
 };
 
+/* The bundle that an entry rests on, unless it is here: also when only the entry had come before.
+ */
+static int merge_bundle(struct merging *m, const struct store *from, const struct entry *x,
+                        struct err *e)
+{
+    char path[STORE_PATH], here[STORE_PATH];
+    int rc;
+
+    if (x->is_note || x->claim.kind != CLAIM_TESTED || store_bundle(m->to, x->claim.bundle, here) ||
+        !store_bundle(from, x->claim.bundle, path))
+        return 0;
+    rc = store_add_bundle(m->to, path, x->claim.bundle, e);
+    m->bundles += rc == 0;
+    return rc;
+}
+
 static int merge_entry(struct merging *m, const struct store *from, uint32_t n, struct err *e)
 {
-    char path[STORE_PATH];
     struct entry x;
     uint32_t got;
     int rc = store_read(from, n, &x, e);
@@ -506,11 +522,8 @@ static int merge_entry(struct merging *m, const struct store *from, uint32_t n, 
     rc = store_add_envelope(m->to, &x.d, &got, e);
     m->entries += rc == 0 && got;
     m->there += rc == 0 && !got;
-    if (rc == 0 && got && !x.is_note && x.claim.kind == CLAIM_TESTED &&
-        store_bundle(from, x.claim.bundle, path)) {
-        rc = store_add_bundle(m->to, path, x.claim.bundle, e);
-        m->bundles += rc == 0;
-    }
+    if (rc == 0)
+        rc = merge_bundle(m, from, &x, e);
     entry_free(&x);
     return rc;
 }
@@ -544,9 +557,10 @@ static int merge_main(int argc, char **argv)
         rc = merge_one(&m, argv[i], &e);
     store_close(&to);
     if (rc == 0)
-        printf("%zu entries and %zu bundles added, %zu were there; whose keys count is in "
+        printf("%zu entr%s and %zu bundle%s added, %zu w%s there; whose keys count is in "
                "%s/trust.json\n",
-               m.entries, m.bundles, m.there, argv[1]);
+               m.entries, m.entries == 1 ? "y" : "ies", m.bundles, m.bundles == 1 ? "" : "s",
+               m.there, m.there == 1 ? "as" : "ere", argv[1]);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
 

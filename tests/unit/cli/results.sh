@@ -52,7 +52,7 @@ ends 64 'wants a day' support who --date 2009-02-30
 
 # --- catalogue: the site ---
 
-ends 0 'claims added' catalogue add --key lab.key ours "$bundle"
+ends 0 ' added to ' catalogue add --key lab.key ours "$bundle"
 mkdir real
 ln -s real link
 for site in new/ real/ ./real/. link "n ü"; do
@@ -86,7 +86,7 @@ mkdir -p cut/entries cut/bundles
 : >cut/chain
 echo '{' >cut/trust.json
 echo x >cut/catalogue.json.1-1.part
-ends 0 'claims added' catalogue add --key lab.key cut/ "$bundle"
+ends 0 ' added to ' catalogue add --key lab.key cut/ "$bundle"
 ends 0 '0 faults' catalogue verify cut
 grep -q '"name":"cut"' cut/catalogue.json || fail "the name of a catalogue is $(cat cut/catalogue.json)"
 
@@ -115,7 +115,7 @@ ends 0 combinations catalogue build ours new
 [ "$(grep -c 'id="x-1"' new/errata.html)" = 1 ] || fail "two elements of a page have one id"
 # What somebody else says, whom nobody here trusts, is no erratum of ours.
 "$hospes" validate key other >/dev/null
-ends 0 'claims added' catalogue add --key other.key --trust lab.pub theirs "$bundle"
+ends 0 ' added to ' catalogue add --key other.key --trust lab.pub theirs "$bundle"
 "$hospes" catalogue errata theirs --add bad-1 --text 'it burns' --applies 'persona=*' --key other.key
 ends 0 'bundle' catalogue merge ours theirs
 ends 0 'x-1' catalogue errata ours
@@ -123,3 +123,19 @@ never bad-1
 ends 0 combinations catalogue build ours new
 cat new/*.html new/guest/*.html >said
 never bad-1
+
+# --- catalogue: merging ---
+
+"$hospes" catalogue add --key lab.key --name fresh fresh "$bundle" >/dev/null
+cp -r theirs poor
+rm poor/bundles/*
+rm fresh/bundles/*
+ends 0 'and 0 bundles added' catalogue merge fresh poor
+ends 0 'and 1 bundle added' catalogue merge fresh theirs
+ends 0 '0 entries and 0 bundles added' catalogue merge fresh theirs
+rm fresh/bundles/*
+for each in theirs/bundles/*; do
+    printf x >>"$each"
+done
+ends 65 'was changed' catalogue merge fresh theirs
+[ -z "$(ls fresh/bundles)" ] || fail "a bundle is taken over that was changed"
