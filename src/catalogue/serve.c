@@ -120,13 +120,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 
     (void)version;
     (void)data;
-    (void)size;
-    if (!*state) { /* the headers only, so far */
-        *state = &seen;
-        return MHD_YES;
-    }
+    /* Before a body comes, that nobody will read. */
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only reading is possible here\n");
+    if (!*state || *size) { /* the headers only, so far, or a body that means nothing */
+        *state = &seen;
+        *size = 0;
+        return MHD_YES;
+    }
     if (!*name)
         name = "index.html";
     fd =

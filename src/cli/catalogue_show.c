@@ -388,27 +388,50 @@ const struct cli_command catalogue_stale = {
 
 /* --- serve --- */
 
-static int serve_until_signal(const char *site, const char *at, struct err *e)
+/* ADDRESS:PORT, an address of IPv6 in brackets if there is doubt. */
+static int serve_where(const char *at, char host[64], uint16_t *port, struct err *e)
 {
     const char *colon = strrchr(at, ':');
-    unsigned long number = colon ? strtoul(colon + 1, NULL, 10) : 0;
-    uint16_t port = (uint16_t)number;
+    size_t n = colon ? (size_t)(colon - at) : 0;
+    unsigned long number;
+    char *end;
+
+    if (!colon || colon[1] < '0' || colon[1] > '9' || n >= 64)
+        return err_exit(e, EX_USAGE_, EINVAL, "--http wants ADDRESS:PORT, not %s", at);
+    number = strtoul(colon + 1, &end, 10);
+    if (*end || number > UINT16_MAX)
+        return err_exit(e, EX_USAGE_, EINVAL, "--http wants a port from 0 to %u, not %s",
+                        UINT16_MAX, colon + 1);
+    if (n > 2 && *at == '[' && at[n - 1] == ']') {
+        at++;
+        n -= 2;
+    }
+    snprintf(host, 64, "%.*s", (int)n, at);
+    *port = (uint16_t)number;
+    return 0;
+}
+
+static int serve_until_signal(const char *site, const char *at, struct err *e)
+{
     struct server *s;
+    uint16_t port;
     char host[64];
     sigset_t set;
-    int sig, rc;
+    bool v6;
+    int sig, rc = serve_where(at, host, &port, e);
 
-    if (!colon || number > UINT16_MAX || (size_t)(colon - at) >= sizeof(host))
-        return err_exit(e, EX_USAGE_, EINVAL, "--http wants ADDRESS:PORT, not %s", at);
-    snprintf(host, sizeof(host), "%.*s", (int)(colon - at), at);
+    if (rc < 0)
+        return rc;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);            /* the terminal was closed */
     sigprocmask(SIG_BLOCK, &set, NULL); /* inherited by the server's thread */
     rc = server_start(site, host, &port, &s, e);
     if (rc < 0)
         return rc;
-    printf("http://%s:%u/\n", host, port);
+    v6 = strchr(host, ':') != NULL;
+    printf("http://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "", port);
     fflush(stdout);
     sigwait(&set, &sig);
     server_stop(s);

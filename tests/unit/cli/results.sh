@@ -5,7 +5,8 @@
 set -euo pipefail
 maker=$(realpath "$1") hospes=$(realpath "$2")
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work"
 "$maker" .
 bundle=matrix.results.tar.zst
@@ -139,3 +140,35 @@ for each in theirs/bundles/*; do
 done
 ends 65 'was changed' catalogue merge fresh theirs
 [ -z "$(ls fresh/bundles)" ] || fail "a bundle is taken over that was changed"
+
+# --- catalogue: serving ---
+
+for at in 127.0.0.1 127.0.0.1: 127.0.0.1:8x 127.0.0.1:99999 localhost:0 :0; do
+    ends 64 ' ' catalogue serve cut --http "$at"
+done
+export TMPDIR=$work/tmp
+mkdir "$TMPDIR"
+mkfifo told
+"$hospes" catalogue serve cut --http 127.0.0.1:0 >told &
+server=$!
+read -r url <told
+port=${url##*:} port=${port%/}
+
+# asks REQUEST: the first line of the answer.
+asks()
+{
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+    printf '%b' "$1" >&3
+    timeout 20 head -n 1 <&3 | tr -d '\r'
+    exec 3>&-
+}
+[[ $(asks 'GET / HTTP/1.0\r\n\r\n') = *' 200 OK' ]] || fail "GET is not answered"
+[[ $(asks 'GET /../ours/chain HTTP/1.0\r\n\r\n') = *' 404 '* ]] || fail "serve leaves its folder"
+for body in 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc' \
+    'PUT /index.html HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx'; do
+    [[ $(asks "$body") = *405* ]] || fail "it is not said that nothing can be written"
+done
+kill -HUP "$server"
+wait "$server" || fail "serve ends with $? when its terminal is closed"
+server=
+[ -z "$(ls "$TMPDIR")" ] || fail "serve leaves its pages behind"
