@@ -3,10 +3,13 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "validation/bundle_priv.h"
@@ -256,7 +259,27 @@ static int countersign(struct vmembers *l, const struct bundle_facts *f, const s
     return rc;
 }
 
-int bundle_countersign(const char *path, const char *out, const struct seckey *key, struct err *e)
+/* Opens the file and locks it, so that two who sign at once do so one after the other: each takes
+ * the place of the file by rename, and the second must read what the first has written. */
+static int bundle_hold(const char *path, struct err *e)
+{
+    struct stat held, there;
+    int fd;
+
+    for (;;) {
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+        (void)flock(fd, LOCK_EX); /* a file system without locks has them all on one machine */
+        if (fstat(fd, &held) < 0 || stat(path, &there) < 0 ||
+            (held.st_ino == there.st_ino && held.st_dev == there.st_dev))
+            return fd;
+        close(fd);
+    }
+}
+
+static int countersign_held(const char *path, const char *out, const struct seckey *key,
+                            struct err *e)
 {
     struct bundle_facts f = {0};
     struct vmembers l = {0};
@@ -281,5 +304,18 @@ int bundle_countersign(const char *path, const char *out, const struct seckey *k
         rc = make_write(&l, out, e);
     bundle_facts_free(&f);
     vmembers_free(&l);
+    return rc;
+}
+
+int bundle_countersign(const char *path, const char *out, const struct seckey *key, struct err *e)
+{
+    char *real = realpath(path, NULL); /* a symbolic link stays, and what it names is signed */
+    const char *from = real ? real : path;
+    int fd = bundle_hold(from, e);
+    int rc = fd < 0 ? fd : countersign_held(from, strcmp(out, path) == 0 ? from : out, key, e);
+
+    if (fd >= 0)
+        close(fd);
+    free(real);
     return rc;
 }

@@ -172,3 +172,19 @@ kill -HUP "$server"
 wait "$server" || fail "serve ends with $? when its terminal is closed"
 server=
 [ -z "$(ls "$TMPDIR")" ] || fail "serve leaves its pages behind"
+
+# --- validate: signatures ---
+
+for k in one two three; do
+    "$hospes" validate key "$k" >/dev/null
+done
+cp "$bundle" signed
+ln -s signed by-link
+"$hospes" validate countersign --key one.key signed &
+"$hospes" validate countersign --key two.key by-link &
+"$hospes" validate countersign --key three.key signed &
+wait
+for k in lab one two three; do
+    ends 0 "trusted: $k.pub" validate verify --trust "$k.pub" signed
+done
+[ -L by-link ] || fail "countersign replaces a symbolic link"
