@@ -98,6 +98,8 @@ int validate_parse(const struct cli_command *c, int argc, char **argv, struct va
     if (rc == 0 && (n < least || n > most))
         return err_exit(e, EX_USAGE_, EINVAL, "%s wants %s; see hospes %s --help", c->name, c->args,
                         c->name);
+    if (rc == 0)
+        argv[n + 1] = NULL; /* options stood there */
     return rc;
 }
 

@@ -35,7 +35,8 @@ int validate_set_again(void *arg, const char *value, struct err *e);
 int validate_set_json(void *arg, const char *value, struct err *e);
 int validate_set_suites(void *arg, const char *value, struct err *e);
 
-/* Parses; wants between least and most operands. 1: help was printed. */
+/* Parses; wants between least and most operands, which stand in argv from 1 on, with NULL behind
+ * them. 1: help was printed. */
 MUST int validate_parse(const struct cli_command *c, int argc, char **argv, struct validate_args *a,
                         int least, int most, struct err *e);
 

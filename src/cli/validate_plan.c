@@ -8,23 +8,50 @@
 
 #include "cli/line.h"
 #include "cli/validate.h"
+#include "validation/vjson.h"
 #include "validation/vplan.h"
 
-static int list_suites(struct err *e)
+static void check_json(const struct suite *s, size_t k)
+{
+    struct json_object *o = json_object_new_object();
+
+    vjson_add_text(o, "suite", s->name);
+    vjson_add_number(o, "version", s->version);
+    vjson_add_text(o, "owner", s->owner);
+    vjson_add_text(o, "sha256", s->sha256);
+    vjson_add_text(o, "check", s->check[k].id);
+    vjson_add_text(o, "level", suite_level_word(s->check[k].level));
+    vjson_add_flag(o, "mandatory", s->check[k].mandatory);
+    vjson_add_text(o, "purpose", s->check[k].purpose);
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+}
+
+static void list_suite(const struct suite *s, bool json)
+{
+    if (!json)
+        printf("%s version %u, %s, %.16s\n", s->name, s->version, s->owner, s->sha256);
+    for (size_t k = 0; k < s->checks; k++) {
+        if (json)
+            check_json(s, k);
+        else
+            printf("  %-26s %-5s %-9s %s\n", s->check[k].id, suite_level_word(s->check[k].level),
+                   s->check[k].mandatory ? "mandatory" : "-", s->check[k].purpose);
+    }
+}
+
+static int list_suites(bool json, struct err *e)
 {
     for (size_t i = 0; suite_builtin(i); i++) {
         struct suite s;
         int rc = suite_open(&s, suite_builtin(i), e);
 
-        if (rc < 0) {
-            suite_free(&s);
-            return rc;
-        }
-        printf("%s version %u, %s, %.16s\n", s.name, s.version, s.owner, s.sha256);
-        for (size_t k = 0; k < s.checks; k++)
-            printf("  %-26s %-5s %-9s %s\n", s.check[k].id, suite_level_word(s.check[k].level),
-                   s.check[k].mandatory ? "mandatory" : "-", s.check[k].purpose);
+        if (rc == 0)
+            list_suite(&s, json);
         suite_free(&s);
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }
@@ -77,8 +104,11 @@ static int plan_main(int argc, char **argv)
         rc = err_exit(&e, EX_USAGE_, EINVAL,
                       "validate plan wants a plan; see hospes validate plan "
                       "--help");
+    if (rc == 0 && a.suites && argv[1])
+        rc = err_exit(&e, EX_USAGE_, EINVAL,
+                      "--suites lists those of this program and wants no plan");
     if (rc == 0 && a.suites)
-        rc = list_suites(&e);
+        rc = list_suites(a.json, &e);
     else if (rc == 0)
         rc = vplan_read(&p, argv[1], NULL, &e);
     if (rc == 0 && !a.suites)
@@ -88,7 +118,7 @@ static int plan_main(int argc, char **argv)
 }
 
 static const struct cli_option plan_options[] = {
-    {"json", NULL, "print one JSON object per cell", validate_set_json},
+    {"json", NULL, "print one JSON object per cell, or per check of a suite", validate_set_json},
     {"suites", NULL, "list the suites of this program and their checks", validate_set_suites},
     {NULL},
 };

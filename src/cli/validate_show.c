@@ -4,15 +4,18 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/line.h"
 #include "cli/validate.h"
 #include "validation/bundle.h"
 #include "validation/contract.h"
 #include "validation/text.h"
+#include "validation/vjson.h"
 
 /* --- show --- */
 
@@ -109,24 +112,37 @@ const struct cli_command validate_show = {
 
 /* --- contract --- */
 
-/* FILE, or BUNDLE:CELL */
+static int contract_file(struct contract *c, const char *path, struct err *e)
+{
+    static const char zstd[] = "\x28\xb5\x2f\xfd";
+    char *text;
+    size_t len;
+    int rc = vtext_read(path, (size_t)16 << 20, &text, &len, e);
+
+    if (rc < 0)
+        return rc;
+    if (len >= 4 && memcmp(text, zstd, 4) == 0)
+        rc = err_exit(e, EX_USAGE_, EINVAL,
+                      "%s is a bundle: say which cell, as %s:CELL; validate show lists them", path,
+                      path);
+    else if ((rc = contract_from_json(c, text, len, e)) < 0)
+        rc = err_wrap(e, "%s", path);
+    free(text);
+    return rc;
+}
+
+/* FILE, or BUNDLE:CELL; a file may have a colon in its name. */
 static int contract_open(struct contract *c, const char *what, struct err *e)
 {
     const char *colon = strrchr(what, ':'), *text;
-    char path[V_PATH], name[200], *own;
+    char path[V_PATH], name[200];
     struct bundle *b;
     size_t len;
     int rc;
 
     memset(c, 0, sizeof(*c));
-    if (!colon) {
-        rc = vtext_read(what, (size_t)16 << 20, &own, &len, e);
-        if (rc == 0) {
-            rc = contract_from_json(c, own, len, e);
-            free(own);
-        }
-        return rc < 0 ? err_wrap(e, "%s", what) : 0;
-    }
+    if (!colon || access(what, F_OK) == 0)
+        return contract_file(c, what, e);
     snprintf(path, sizeof(path), "%.*s", (int)min_u64((uint64_t)(colon - what), V_PATH - 1), what);
     rc = bundle_read(path, &b, e);
     if (rc < 0)
@@ -140,18 +156,53 @@ static int contract_open(struct contract *c, const char *what, struct err *e)
     return rc;
 }
 
+/* change NULL: it is only shown. */
+static void contract_json(const char *change, const struct contract_use *u, const char *was,
+                          const char *is)
+{
+    struct json_object *o = json_object_new_object();
+
+    vjson_add_text(o, "change", change);
+    vjson_add_text(o, "kind", u->kind);
+    vjson_add_text(o, "name", u->name);
+    vjson_add_text(o, "was", was);
+    vjson_add_text(o, change ? "is" : "detail", is);
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+}
+
 static void contract_line(void *arg, enum contract_change what, const struct contract_use *a,
                           const struct contract_use *b)
 {
     const struct contract_use *u = a ? a : b;
+    const bool *json = arg;
 
     /* The one that changed is there on both sides. */
-    if (what == CONTRACT_CHANGED && a && b)
+    if (u && *json)
+        contract_json(what == CONTRACT_CHANGED ? "changed"
+                      : what == CONTRACT_GONE  ? "gone"
+                                               : "new",
+                      u, what != CONTRACT_CHANGED && b ? NULL : u->detail, b ? b->detail : NULL);
+    else if (what == CONTRACT_CHANGED && a && b)
         line_print(2, "~ %s %s: %s -> %s", u->kind, u->name, a->detail ? a->detail : "-",
                    b->detail ? b->detail : "-");
     else if (u)
         line_print(2, "%c %s %s%s%s", what == CONTRACT_GONE ? '-' : '+', u->kind, u->name,
                    u->detail ? ": " : "", u->detail ? u->detail : "");
+}
+
+static void contract_show(const struct contract *c, bool json)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct contract_use *u = &c->use[i];
+
+        if (json)
+            contract_json(NULL, u, NULL, u->detail);
+        else
+            line_print(2, "%s %s%s%s", u->kind, u->name, u->detail ? ": " : "",
+                       u->detail ? u->detail : "");
+    }
 }
 
 static int contract_main(int argc, char **argv)
@@ -161,34 +212,40 @@ static int contract_main(int argc, char **argv)
     struct err e = {0};
     size_t n = 0;
     int rc = validate_parse(&validate_contract, argc, argv, &args, 2, 3, &e);
+    bool diff;
 
     if (rc > 0)
         return EX_OK;
-    if (rc == 0 && !(strcmp(argv[1], "diff") == 0 && argv[3]) &&
-        !(strcmp(argv[1], "show") == 0 && argc == 3))
+    diff = rc == 0 && argv[3];
+    if (rc == 0 && strcmp(argv[1], diff ? "diff" : "show") != 0)
         rc = err_exit(&e, EX_USAGE_, EINVAL, "contract wants: diff A B, or show A");
     if (rc == 0)
         rc = contract_open(&a, argv[2], &e);
-    if (rc == 0 && argc > 3)
+    if (rc == 0 && diff)
         rc = contract_open(&b, argv[3], &e);
-    if (rc == 0 && argc > 3)
-        n = contract_diff(&a, &b, contract_line, NULL);
-    for (size_t i = 0; rc == 0 && argc == 3 && i < a.n; i++)
-        printf("%s %s%s%s\n", a.use[i].kind, a.use[i].name, a.use[i].detail ? ": " : "",
-               a.use[i].detail ? a.use[i].detail : "");
+    if (rc == 0 && diff)
+        n = contract_diff(&a, &b, contract_line, &args.json);
+    else if (rc == 0)
+        contract_show(&a, args.json);
     contract_free(&a);
     contract_free(&b);
     return rc < 0 ? cli_fail(&e) : n > 0;
 }
 
+static const struct cli_option contract_options[] = {
+    {"json", NULL, "print one JSON object per line", validate_set_json},
+    {NULL},
+};
+
 const struct cli_command validate_contract = {
     .name = "validate contract",
-    .args = "diff A B | show A",
+    .args = "[OPTION...] diff A B | show A",
     .about = "Compares what two guests used of their hypervisors.",
     .more =
         "A and B are contract.json files, or BUNDLE:CELL. diff prints - for what B does not use\n"
         "any more, + for what is new, ~ for another version or feature set, and ends with 1 when\n"
         "there is any of that.",
+    .options = contract_options,
     .run = contract_main,
 };
 

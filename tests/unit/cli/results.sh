@@ -188,3 +188,21 @@ for k in lab one two three; do
     ends 0 "trusted: $k.pub" validate verify --trust "$k.pub" signed
 done
 [ -L by-link ] || fail "countersign replaces a symbolic link"
+
+# --- validate: facts ---
+
+ends 64 'wants a name' validate key ''
+ends 64 'wants a name' validate key real/
+ends 64 'wants a plan' validate plan --json
+ends 64 'wants no plan' validate plan --suites some.plan
+ends 0 '"check":"boot.up"' validate plan --suites --json
+ends 0 '"trusted":"lab.pub"' validate verify --json --trust lab.pub "$bundle"
+ends 65 '"cells":' validate verify --json --trust other.pub "$bundle"
+never '"trusted"'
+ends 64 "$bundle:CELL" validate contract show "$bundle"
+printf '{\n  "hospes-contract":1,\n  "cell":"c",\n  "persona":"xen",\n  "guest":"g",\n  "uses":[\n    {\n%s    }\n  ]\n}\n' \
+    $'      "kind":"channel",\n      "name":"nic0"\n' >a:b
+ends 0 '"name":"nic0"' validate contract show --json a:b
+sed 's/nic0/nic1/' a:b >c
+ends 1 '"change":"gone"' validate contract diff --json a:b c
+"$hospes" validate contract diff a:b a:b || fail "a contract differs from itself"
