@@ -28,11 +28,12 @@ static void name_of(const struct cell *c, char *out, size_t room)
 
 static void build_tell(const struct site_told *t, const char *out)
 {
-    printf("%s: %zu guests, %zu combinations, %zu claims, %zu records with logs\n", out, t->guests,
-           t->cells, t->claims, t->records);
+    printf("%s: %zu guest%s, %zu combination%s, %zu claim%s, %zu record%s with logs\n", out,
+           t->guests, t->guests == 1 ? "" : "s", t->cells, t->cells == 1 ? "" : "s", t->claims,
+           t->claims == 1 ? "" : "s", t->records, t->records == 1 ? "" : "s");
     if (t->bundles_missing)
-        printf("%zu claims rest on bundles that this catalogue does not hold\n",
-               t->bundles_missing);
+        printf("%zu claim%s on bundles that this catalogue does not hold\n", t->bundles_missing,
+               t->bundles_missing == 1 ? " rests" : "s rest");
 }
 
 static int build_main(int argc, char **argv)
@@ -172,9 +173,10 @@ static int why_main(int argc, char **argv)
         line_print(2, "%zu more claim%s on the same records", w.again,
                    w.again == 1 ? " rests" : "s rest");
     if (rc == 0 && w.cells == 0)
-        rc = err_exit(&e, EX_MISSING, ENOENT,
-                      "%s says nothing of \"%s\": not validated and not refused, simply unknown",
-                      argv[1], argv[2]);
+        rc =
+            err_exit(&e, EX_MISSING, ENOENT,
+                     "%s says nothing of \"%s\"%s%s: not validated and not refused, simply unknown",
+                     argv[1], argv[2], a.persona ? " on " : "", a.persona ? a.persona : "");
     catalogue_close(&c);
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
@@ -251,22 +253,43 @@ static int cell_cmp(const void *a, const void *b)
     return cell_order(a, b);
 }
 
-static void diff_line(char sign, const struct cell *c, const struct cell *was)
+static void diff_json(const char *change, const struct cell *c, const char *was, const char *is)
 {
-    char name[500], text[700], before[700];
+    struct json_object *o = json_object_new_object();
+
+    vjson_add_text(o, "change", change);
+    vjson_add_text(o, "guest", c->guest);
+    vjson_add_text(o, "version", c->version);
+    vjson_add_text(o, "arch", c->arch);
+    vjson_add_text(o, "persona", c->persona);
+    vjson_add_text(o, "was", was);
+    vjson_add_text(o, "is", is);
+    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(o);
+}
+
+/* c: either of them, one of which may be NULL: then that catalogue says nothing of it. */
+static void diff_line(bool json, const struct cell *c, const struct cell *was,
+                      const struct cell *is)
+{
+    char name[500], text[700] = "", before[700] = "";
 
     name_of(c, name, sizeof(name));
-    cell_sentence(c, text, sizeof(text));
-    if (was) {
+    if (is)
+        cell_sentence(is, text, sizeof(text));
+    if (was)
         cell_sentence(was, before, sizeof(before));
+    if (json)
+        diff_json(!was ? "new" : is ? "changed" : "gone", c, was ? before : NULL, is ? text : NULL);
+    else if (was && is)
         line_print(2, "! %s: was %s; is %s", name, before, text);
-    } else {
-        line_print(2, "%c %s: %s", sign, name, text);
-    }
+    else
+        line_print(2, "%c %s: %s", is ? '+' : '-', name, is ? text : before);
 }
 
 /* Returns the number of differences. */
-static size_t diff_cells(struct cells *a, struct cells *b)
+static size_t diff_cells(bool json, struct cells *a, struct cells *b)
 {
     size_t i = 0, k = 0, found = 0;
 
@@ -276,17 +299,19 @@ static size_t diff_cells(struct cells *a, struct cells *b)
         int order = i == a->n ? 1 : k == b->n ? -1 : cell_order(&a->c[i], &b->c[k]);
 
         if (order < 0) {
-            diff_line('-', &a->c[i++], NULL);
+            diff_line(json, &a->c[i], &a->c[i], NULL);
+            i++;
             found++;
         } else if (order > 0) {
-            diff_line('+', &b->c[k++], NULL);
+            diff_line(json, &b->c[k], NULL, &b->c[k]);
+            k++;
             found++;
         } else {
             const struct cell *x = &a->c[i++], *y = &b->c[k++];
 
             if (x->state != y->state || x->stale != y->stale || x->disputed != y->disputed ||
                 x->level != y->level || strcmp(x->host_version, y->host_version) != 0) {
-                diff_line('!', y, x);
+                diff_line(json, y, x, y);
                 found++;
             }
         }
@@ -309,8 +334,9 @@ static int diff_main(int argc, char **argv)
     if (rc == 0)
         rc = cells_of(argv[2], &a, &right, &e);
     if (rc == 0) {
-        found = diff_cells(&left, &right);
-        printf("%zu differences\n", found);
+        found = diff_cells(a.json, &left, &right);
+        if (!a.json)
+            printf("%zu difference%s\n", found, found == 1 ? "" : "s");
         rc = found > 0;
     }
     free(left.c);
@@ -320,6 +346,7 @@ static int diff_main(int argc, char **argv)
 
 static const struct cli_option diff_options[] = {
     {"persona", "NAME", "of this persona only", catalogue_set_persona},
+    {"json", NULL, "one JSON object per combination", catalogue_set_json},
     {NULL},
 };
 
@@ -365,7 +392,7 @@ static int stale_main(int argc, char **argv)
     rc = cells_each(c.ix, NULL, a.persona, a.host_version, stale_cell, &w, &e);
     catalogue_close(&c);
     if (rc == 0 && !a.json)
-        printf("%zu combinations must be tested again\n", w.cells);
+        printf("%zu combination%s must be tested again\n", w.cells, w.cells == 1 ? "" : "s");
     return rc < 0 ? cli_fail(&e) : EX_OK;
 }
 

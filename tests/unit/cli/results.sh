@@ -57,7 +57,7 @@ ends 0 ' added to ' catalogue add --key lab.key ours "$bundle"
 mkdir real
 ln -s real link
 for site in new/ real/ ./real/. link "n ü"; do
-    ends 0 combinations catalogue build ours "$site"
+    ends 0 ' combination' catalogue build ours "$site"
     ends 0 '0 faults' catalogue verify ours "$site"
 done
 if [ ! -L link ] || [ ! -e real/index.html ]; then
@@ -112,7 +112,7 @@ never $'\033'
 "$hospes" catalogue errata ours --add x-1 --text new --applies 'persona=*' --resolved-in 9 --key lab.key
 ends 0 '"text":"new"' catalogue errata ours --json
 [ "$(wc -l <said)" = 1 ] || fail "two notes of one id count: $(cat said)"
-ends 0 combinations catalogue build ours new
+ends 0 ' combination' catalogue build ours new
 [ "$(grep -c 'id="x-1"' new/errata.html)" = 1 ] || fail "two elements of a page have one id"
 # What somebody else says, whom nobody here trusts, is no erratum of ours.
 "$hospes" validate key other >/dev/null
@@ -121,7 +121,7 @@ ends 0 ' added to ' catalogue add --key other.key --trust lab.pub theirs "$bundl
 ends 0 'bundle' catalogue merge ours theirs
 ends 0 'x-1' catalogue errata ours
 never bad-1
-ends 0 combinations catalogue build ours new
+ends 0 ' combination' catalogue build ours new
 cat new/*.html new/guest/*.html >said
 never bad-1
 
@@ -206,3 +206,13 @@ ends 0 '"name":"nic0"' validate contract show --json a:b
 sed 's/nic0/nic1/' a:b >c
 ends 1 '"change":"gone"' validate contract diff --json a:b c
 "$hospes" validate contract diff a:b a:b || fail "a contract differs from itself"
+
+# --- catalogue: facts ---
+
+ends 0 '0 differences' catalogue diff cut cut
+mkdir none
+ends 0 ' added to ' catalogue add --key other.key --trust lab.pub none "$bundle"
+rm -r none/entries/* && : >none/chain
+ends 1 '"change":"gone"' catalogue diff --json cut none
+ends 1 '"change":"new"' catalogue diff --json none cut
+ends 66 'on nosuch: not validated' catalogue why cut "" --persona nosuch
