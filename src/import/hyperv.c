@@ -154,7 +154,7 @@ static void take_drive(struct reading *r, struct node *drive, const char *bus, i
     if (!type && !path)
         return;
     if (!path || !path->value || !*path->value || node_is(type, "NONE")) {
-        read_drop_all(r, drive, "the drive is empty");
+        read_drop_all(r, drive, READ_EMPTY_DRIVE);
         return;
     }
     if (node_is(type, "PHYSICAL") || node_is(type, "PT")) {

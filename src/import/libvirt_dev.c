@@ -252,7 +252,9 @@ static struct node *source_of(struct reading *r, struct node *disk)
         return NULL;
     }
     if (!file || !file->value || !*file->value) {
-        read_drop_all(r, disk, "the drive is empty");
+        read_drop_all(r, disk,
+                      node_is(node_get(disk, "@device"), "cdrom") ? READ_EMPTY_DRIVE
+                                                                  : "the drive is empty");
         return NULL;
     }
     return file;

@@ -353,7 +353,7 @@ static void take_disk(struct ovf *o, struct ovf_item *it)
     if (!disk && !file) {
         if (host && host->value && *host->value && !cdrom)
             read_fail(o->r, host, "not like ovf:/disk/ID");
-        read_drop_all(o->r, it->n, cdrom ? "the drive is empty" : "the disk has no file");
+        read_drop_all(o->r, it->n, cdrom ? READ_EMPTY_DRIVE : "the disk has no file");
         return;
     }
     if (c && !c->model) {

@@ -341,7 +341,7 @@ static void take_disk(struct reading *r, struct node *n, const char *prefix, con
     struct plan_disk *d;
 
     if (!file || !file->value || !*file->value || node_is(file, "none")) {
-        read_drop_all(r, n, "the drive is empty");
+        read_drop_all(r, n, READ_EMPTY_DRIVE);
         return;
     }
     if (node_is(file, "cdrom") || node_is(media, "cdrom")) {

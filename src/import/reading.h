@@ -69,6 +69,9 @@ void read_plain_pc(struct reading *r, const char *product);
 /* Adds key=value to the persona's options. */
 void read_option(struct reading *r, const char *key, const char *value);
 
+/* Why a CD-ROM drive without a disc is left out. */
+#define READ_EMPTY_DRIVE "the drive is empty; --cdrom none adds one"
+
 struct plan_disk *read_disk(struct reading *r, const char *bus); /* NULL: failed, told in r */
 /* A floppy drive with the file that n names, after the disks read so far. NULL: failed, or hospes
  * has no more drives, and n is dropped. */

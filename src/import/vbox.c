@@ -150,7 +150,8 @@ static void take_device(struct reading *r, struct node *machine, struct node *at
     struct plan_disk *d;
 
     if (!uuid || !uuid->value) {
-        read_drop_all(r, attached, "the drive is empty");
+        read_drop_all(r, attached,
+                      strcmp(bus, "floppy") == 0 ? "the drive is empty" : READ_EMPTY_DRIVE);
         return;
     }
     image = registry ? medium(registry, uuid->value) : NULL;

@@ -304,7 +304,7 @@ static bool usable(struct reading *r, struct node *dev, struct node *file, struc
         return false;
     }
     if (is_cdrom(type) && is_empty_drive(file)) {
-        read_drop_all(r, dev, "the drive is empty");
+        read_drop_all(r, dev, READ_EMPTY_DRIVE);
         return false;
     }
     return true;

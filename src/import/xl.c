@@ -162,7 +162,7 @@ static void take_disk(struct reading *r, struct node *n)
     struct plan_disk *d;
 
     if (!target || !target->value || !*target->value) {
-        read_drop_all(r, n, "the drive is empty");
+        read_drop_all(r, n, READ_EMPTY_DRIVE);
         return;
     }
     if (node_is(node_first(n, "script"), "block-iscsi") || strncmp(target->value, "rbd:", 4) == 0 ||
