@@ -58,6 +58,7 @@ seconds=$((seconds / $(echo $targets | wc -w)))
 [ "$seconds" -gt 0 ] || seconds=1 # 0 would be for ever
 
 failed=0
+interrupted=72 # the exit code of libFuzzer that was told to end
 TIMEFORMAT='%U %S'
 for t in $targets; do
     log=build-fuzz/found/$t.log code=0
@@ -67,8 +68,11 @@ for t in $targets; do
         "build-fuzz/corpus/$t" "tests/fuzz/corpus/$t" >"$log" 2>&1; } 2>&1) || code=$?
     cpu=$(awk '{ printf "%.1f", $1 + $2 }' <<<"$cpu")
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    echo "$(date -u +%FT%TZ) $t $seconds $cpu ${runs:-0} $((code != 0))" >>"$times"
-    if [ $code = 0 ]; then
+    echo "$(date -u +%FT%TZ) $t $seconds $cpu ${runs:-0} $((code != 0 && code != interrupted))" >>"$times"
+    if [ $code = $interrupted ]; then
+        echo "fuzz $t: interrupted after $runs inputs and $cpu s of processor time, nothing found"
+        exit 130
+    elif [ $code = 0 ]; then
         echo "fuzz $t: $runs inputs, $cpu s of processor time in $seconds s, nothing found"
     else
         failed=1
