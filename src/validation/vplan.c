@@ -13,6 +13,7 @@
 #include "core/err.h"
 #include "core/path.h"
 #include "machine/plan.h"
+#include "storage/disk.h"
 #include "validation/key.h"
 #include "validation/text.h"
 #include "validation/vjson.h"
@@ -114,10 +115,12 @@ static int one_memory(struct vplan *p, unsigned i, const char *word, struct err 
 
 static int one_disk(struct vplan *p, unsigned i, const char *word, struct err *e)
 {
-    if (strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(word) || strlen(word) > 12)
+    const struct format_ops *format = format_by_name(word);
+
+    if (strcmp(word, "none") != 0 && (!format || !format->create))
         return err_exit(e, EX_BAD_INPUT, EINVAL,
-                        "disk wants names of formats (see hospes image create --help) or none, not "
-                        "%.20s",
+                        "disk wants names of formats that can be made (see hospes image create "
+                        "--help) or none, not %.20s",
                         word);
     return vtext_set(&p->disk[i], word, e);
 }
@@ -353,13 +356,30 @@ static int vplan_choice(const char *value, const char *const *words, const char 
     return err_exit(e, EX_BAD_INPUT, EINVAL, "%s cannot be \"%.20s\"", key, value);
 }
 
+/* What has one value: a second one would silently take the place of the first. */
+static int vplan_once(struct vplan *p, const char *key, struct err *e)
+{
+    static const char *const keys[] = {"name", "level", "cells", "attempts"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (strcmp(keys[i], key) != 0)
+            continue;
+        if (p->said & 1U << i)
+            return err_exit(e, EX_BAD_INPUT, EEXIST, "%s is said twice", key);
+        p->said |= 1U << i;
+    }
+    return 0;
+}
+
 static int vplan_line(struct vplan *p, const char *key, char *value, struct err *e)
 {
     static const char *const levels[] = {"smoke", "full", "long", NULL};
     static const char *const cells[] = {"all", "pairwise", NULL};
     unsigned n = 0;
-    int rc;
+    int rc = vplan_once(p, key, e);
 
+    if (rc < 0)
+        return rc;
     if (strcmp(key, "name") == 0)
         return vtext_set(&p->name, value, e);
     if (strcmp(key, "guest") == 0)
@@ -421,22 +441,23 @@ static int vplan_read_line(struct vplan *p, const char *line, size_t len, struct
 
 static int vplan_lines(struct vplan *p, struct err *e)
 {
+    const size_t n = strlen(vplan_magic);
     const char *at = p->text;
     int rc = 0;
 
-    if (strncmp(at, vplan_magic, strlen(vplan_magic)) != 0 || at[strlen(vplan_magic)] != '\n')
+    if (strncmp(at, vplan_magic, n) != 0 || at[n + (at[n] == '\r')] != '\n')
         return err_exit(e, EX_BAD_INPUT, EINVAL,
                         "it is no validation plan: the first line must be "
                         "\"%s\"",
                         vplan_magic);
     for (unsigned line = 1; rc == 0 && *at; line++) {
-        size_t n = strcspn(at, "\n");
+        size_t len = strcspn(at, "\n");
 
         if (line > 1)
-            rc = vplan_read_line(p, at, n, e);
+            rc = vplan_read_line(p, at, len, e);
         if (rc < 0)
             return err_wrap(e, "line %u", line);
-        at += n + (at[n] == '\n');
+        at += len + (at[len] == '\n');
     }
     return 0;
 }
@@ -466,7 +487,27 @@ static int vplan_defaults(struct vplan *p, struct err *e)
     return rc;
 }
 
-/* A misspelt check in an exception would be no exception at all. */
+static bool has_persona(const struct vplan *p, const char *name)
+{
+    for (unsigned i = 0; i < p->n[VP_PERSONA]; i++) {
+        size_t n = strcspn(p->persona[i], ",");
+
+        if (strlen(name) == n && strncmp(p->persona[i], name, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_guest(const struct vplan *p, const char *name)
+{
+    for (unsigned i = 0; i < p->n[VP_GUEST]; i++) {
+        if (strcmp(p->guest[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A misspelt check, persona or guest in an exception would be no exception at all. */
 static int vplan_known_checks(const struct vplan *p, struct err *e)
 {
     for (size_t i = 0; i < p->exceptions; i++) {
@@ -480,6 +521,15 @@ static int vplan_known_checks(const struct vplan *p, struct err *e)
             return err_exit(e, EX_BAD_INPUT, ENOENT,
                             "no suite of this plan has a check \"%.60s\", which %s names",
                             p->exception[i].check, p->exception[i].skip ? "skip" : "known");
+        if (p->exception[i].persona && !has_persona(p, p->exception[i].persona))
+            return err_exit(
+                e, EX_BAD_INPUT, ENOENT,
+                "this plan has no persona \"%.20s\", which the exception of %.60s names",
+                p->exception[i].persona, p->exception[i].check);
+        if (p->exception[i].guest && !has_guest(p, p->exception[i].guest))
+            return err_exit(e, EX_BAD_INPUT, ENOENT,
+                            "this plan has no guest \"%.24s\", which the exception of %.60s names",
+                            p->exception[i].guest, p->exception[i].check);
     }
     return 0;
 }
@@ -531,7 +581,8 @@ static int vplan_finish(struct vplan *p, struct err *e)
 {
     int rc = vplan_defaults(p, e);
 
-    if (rc == 0 && (!p->name || !vname_good(p->name) || strlen(p->name) > 60))
+    if (rc == 0 &&
+        (!p->name || !vname_good(p->name) || strchr(p->name, '/') || strlen(p->name) > 60))
         rc = err_exit(e, EX_BAD_INPUT, EINVAL,
                       "it wants a name of small letters and digits: name "
                       "smoke");

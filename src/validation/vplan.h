@@ -52,6 +52,7 @@ struct vplan {
     enum suite_level level;
     bool pairwise;
     unsigned attempts; /* of a failing check, from 1 */
+    unsigned said;     /* while it is read: a bit for each key that may stand there once */
     struct vguest guest[VPLAN_LIST_MAX];
     char *persona[VPLAN_LIST_MAX]; /* NAME[,OPTIONS] */
     unsigned cpus[VPLAN_LIST_MAX];

@@ -96,12 +96,23 @@ static void broken_plans_say_where(void **state)
         {HEAD "guest g,kernel=k,modules=m,colour=red\n", "colour"},
         {HEAD GUEST "network tap\n", "network"},
         {HEAD GUEST "disk\n", "no value"},
+        {HEAD GUEST "disk qcow9\n", "qcow9"},
+        {HEAD GUEST "level full\nlevel smoke\n", "level is said twice"},
+        {HEAD GUEST "name other\n", "name is said twice"},
+        {HEAD GUEST "skip smp.work,why=x,persona=bare\n", "no persona"},
+        {HEAD GUEST "skip smp.work,why=x,guest=h\n", "no guest"},
+        {HEAD GUEST "skip smp.work,why=x,until=2027-02-29\n", "2027-02-29"},
+        {"hospes-validation 1\nname a/b\nsuite smp\npersona kvm\n" GUEST, "name"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         if (parse(bad[i].text) == 0 || !strstr(e.msg, bad[i].says))
             fail_msg("%s: %s", bad[i].text, e.msg);
     }
+    /* An editor of Windows breaks nothing. */
+    assert_int_equal(parse("hospes-validation 1\r\nname p\r\nsuite smp\r\npersona kvm\r\n"
+                           "guest g,kernel=k,modules=m\r\n"),
+                     0);
 }
 
 static void pairs_are_covered_by_few_cells(void **state)
