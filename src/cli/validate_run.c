@@ -132,8 +132,9 @@ static int job_out(struct validate_job *j, const struct validate_args *a, const 
     return 0;
 }
 
-int validate_job_open(struct validate_job *j, const struct validate_args *a, const char *path,
-                      struct err *e)
+/* The plan and where its results are; nothing is made yet. */
+static int job_read(struct validate_job *j, const struct validate_args *a, const char *path,
+                    struct err *e)
 {
     bool soft = in_soft_host();
     ssize_t len = readlink("/proc/self/exe", j->self, sizeof(j->self) - 1);
@@ -163,7 +164,15 @@ int validate_job_open(struct validate_job *j, const struct validate_args *a, con
         .slow = soft ? 4 : 1,
         .again = a->again,
     };
-    return runner_prepare(&j->cfg, e);
+    return 0;
+}
+
+int validate_job_open(struct validate_job *j, const struct validate_args *a, const char *path,
+                      struct err *e)
+{
+    int rc = job_read(j, a, path, e);
+
+    return rc < 0 ? rc : runner_prepare(&j->cfg, e);
 }
 
 void validate_job_free(struct validate_job *j)
@@ -596,7 +605,14 @@ static int collect_main(int argc, char **argv)
         return EX_OK;
     }
     if (rc == 0)
-        rc = validate_job_open(j, &a, argv[1], &e);
+        rc = job_read(j, &a, argv[1], &e);
+    if (rc == 0 && access(j->out, F_OK) < 0)
+        rc = err_exit(&e, EX_MISSING, ENOENT,
+                      "there are no results in %s: run the plan first, or say by --out where they "
+                      "are",
+                      j->out);
+    if (rc == 0)
+        rc = runner_prepare(&j->cfg, &e);
     if (rc == 0)
         rc = tell_results(j, &a, &e);
     validate_job_free(j);

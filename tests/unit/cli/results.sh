@@ -216,3 +216,9 @@ rm -r none/entries/* && : >none/chain
 ends 1 '"change":"gone"' catalogue diff --json cut none
 ends 1 '"change":"new"' catalogue diff --json none cut
 ends 66 'on nosuch: not validated' catalogue why cut "" --persona nosuch
+
+# --- validate: collecting ---
+
+printf 'hospes-validation 1\nname p\nsuite boot\npersona kvm\nguest g,kernel=k,modules=m\n' >p.plan
+ends 2 'run the plan first' validate collect p.plan
+[ ! -e p.results ] || fail "collect makes a folder for results that are not there"
