@@ -15,12 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "catalogue/site_priv.h"
 #include "core/err.h"
 #include "core/file.h"
+#include "core/path.h"
 
 const char *const site_personas[SITE_PERSONAS] = {"hyperv", "vmware", "xen", "kvm", "bare"};
 
@@ -55,6 +57,9 @@ static int site_folders(struct site *t)
     char path[STORE_PATH + 32];
     int rc = vtext_mkdir(t->dir, t->e);
 
+    t->lock = rc < 0 ? -1 : open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (t->lock >= 0)
+        (void)flock(t->lock, LOCK_EX | LOCK_NB); /* see site_sweep() */
     for (size_t i = 0; i < ARRAY_SIZE(folders) && rc == 0; i++) {
         snprintf(path, sizeof(path), "%s/%s", t->dir, folders[i]);
         rc = vtext_mkdir(path, t->e);
@@ -293,14 +298,42 @@ static void site_free(struct site *t)
     }
     free(t->guest);
     free(t->done);
+    if (t->lock >= 0)
+        close(t->lock);
     vbuf_free(&t->json);
     vbuf_free(&t->csv);
+}
+
+/* What builds that were ended have left beside: who still builds holds a lock on its folder. */
+static void site_sweep(const char *where)
+{
+    const char *last = path_last(where);
+    char *parent = path_folder(where), path[STORE_PATH + 256];
+    DIR *d = parent ? opendir(parent) : NULL;
+    size_t n = strlen(last);
+    struct dirent *x;
+    int fd;
+
+    while (d && (x = readdir(d))) {
+        if (strncmp(x->d_name, last, n) != 0 || strncmp(x->d_name + n, ".new-", 5) != 0 ||
+            !x->d_name[n + 5] || x->d_name[n + 5 + strspn(x->d_name + n + 5, "0123456789")])
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", parent, x->d_name);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            vtext_remove(path);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (d)
+        closedir(d);
+    free(parent);
 }
 
 int site_build(const struct store *s, struct index *ix, const char *out, const char *current,
                struct site_told *told, struct err *e)
 {
-    struct site t = {.s = s, .ix = ix, .current = current, .told = told, .e = e};
+    struct site t = {.s = s, .ix = ix, .current = current, .told = told, .e = e, .lock = -1};
     char where[STORE_PATH];
     int rc = site_where(out, where, e);
 
@@ -311,7 +344,7 @@ int site_build(const struct store *s, struct index *ix, const char *out, const c
         return rc;
     if (snprintf(t.dir, sizeof(t.dir), "%s.new-%ld", where, (long)getpid()) >= (int)sizeof(t.dir))
         return err_exit(e, EX_USAGE_, ENAMETOOLONG, "the path %s is too long", out);
-    vtext_remove(t.dir);
+    site_sweep(where);
     rc = site_pages(&t);
     if (rc == 0)
         rc = site_place(&t, where);

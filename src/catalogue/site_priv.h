@@ -29,6 +29,7 @@ struct site {
     struct index *ix;
     const char *current;
     char dir[STORE_PATH]; /* being made */
+    int lock;             /* on it, as long as it is; -1: none */
     struct site_told *told;
     struct err *e;
     struct vbuf json, csv;

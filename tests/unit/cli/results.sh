@@ -67,6 +67,20 @@ touch real/CNAME
 ends 64 'has CNAME in it' catalogue build ours real
 [ -e real/CNAME ] || fail "what was put beside a site is lost"
 ends 64 'has no name' catalogue build ours ''
+mkdir new.new-1 new.new-1x new.new-2 # one was ended, one is no build's, one is at work
+mkfifo locked
+(
+    exec 9<new.new-2
+    flock 9
+    echo >locked
+    exec sleep 60
+) &
+holder=$!
+read -r _ <locked
+ends 0 ' combination' catalogue build ours new
+kill $holder
+[ "$(echo new.new-*)" = 'new.new-1x new.new-2' ] || fail "of builds that were ended stays $(echo new.new-*)"
+rmdir new.new-*
 ends 66 'cannot read the site' catalogue verify ours nosuch
 [ -z "$(find . -name '*.new-*' -o -name '*.old-*')" ] || fail "building a site leaves something: $(ls)"
 
