@@ -35,7 +35,7 @@ int machine_disc_open(struct machine *m, const struct plan_disk *d, struct disk 
         return 0;
     rc = disk_open(&c, m->loop, out, e);
     if (rc == 0)
-        snprintf(about, MACHINE_ABOUT, "%s, read-only", (*out)->ops->name);
+        snprintf(about, MACHINE_ABOUT, "%s, read-only", (*out)->kind);
     return rc;
 }
 

@@ -35,7 +35,7 @@ static int open_disk(struct machine *m, const struct plan_disk *d, struct disk *
     int rc = disk_open(&c, m->loop, out, e);
 
     if (rc == 0)
-        snprintf(about, MACHINE_ABOUT, "%s, %s", (*out)->ops->name,
+        snprintf(about, MACHINE_ABOUT, "%s, %s", (*out)->kind,
                  c.snapshot   ? "changes are thrown away"
                  : c.readonly ? "read-only"
                               : "written to");

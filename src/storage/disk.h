@@ -93,6 +93,7 @@ struct disk {
     const struct disk_ops *ops;
     const struct format_ops *format; /* set by disk_open(); NULL for filters and host files */
     char *path;                      /* likewise: where the image was opened */
+    const char *kind; /* set by disk_open(): the name of the format, also through an overlay */
     struct loop *loop;
     struct disk_shape shape;
     uint32_t pack; /* bytes of a cluster for format_ops.pack; 0: does not compress */

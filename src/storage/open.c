@@ -175,7 +175,9 @@ int disk_open_file(struct disk *file, const struct disk_cfg *c, struct loop *l, 
         else
             *out = d;
     }
-    if (rc != 0)
+    if (rc == 0)
+        (*out)->kind = f->name;
+    else
         disk_close(d);
     return rc;
 }

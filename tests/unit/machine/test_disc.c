@@ -103,6 +103,7 @@ static void next(struct alarm *a)
             assert_true(t.read_first);
             assert_int_equal(holds(0), 2);
             assert_string_equal(machine_disk_path(t.m, 0), t.second);
+            assert_string_equal(t.m->disk_about[0], "raw, read-only");
             assert_int_equal(holds(1), -1);
             assert_string_equal(machine_disk_path(t.m, 1), "none");
             snprintf(with, sizeof(with), "%s,bus=scsi", t.first);

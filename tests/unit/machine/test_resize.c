@@ -147,6 +147,9 @@ static void a_disk_grows_after_what_is_in_flight(void **state)
     assert_int_equal(t.failed, 0);
     assert_int_equal(t.early, REQUESTS);
     assert_true(t.alike);
+    snprintf(spec, sizeof(spec), "%s, written to", format);
+    assert_string_equal(t.m->disk_about[0], spec);
+    assert_string_equal(t.m->disk_about[1], "raw, changes are thrown away");
     machine_destroy(t.m);
     fake_host_script(NULL);
     plan_free(&t.plan);
