@@ -69,16 +69,20 @@ static int ls_one(void *arg, const char *name, const char *path)
     struct json_object *answer = NULL, *result = NULL;
     struct remote *r;
     struct err e;
+    int rc;
 
     (void)path;
     if (remote_open(name, &r, &e) < 0) {
-        if (e.code != ENOENT) /* a stale socket is cleared away without a word */
+        /* A stale socket is cleared away without a word, and one that ends now is no news. */
+        if (e.code != ENOENT && e.code != ECONNRESET)
             fprintf(stderr, "hospes: %s\n", e.msg);
         return 0;
     }
-    if (remote_call(r, "info", NULL, LS_TIMEOUT_MS, &answer, &e) == 0)
+    rc = remote_call(r, "info", NULL, LS_TIMEOUT_MS, &answer, &e);
+    if (rc == 0)
         json_object_object_get_ex(answer, "result", &result);
-    ls_line(arg, name, remote_pid(r), result);
+    if (rc != -ECONNRESET)
+        ls_line(arg, name, remote_pid(r), result);
     json_object_put(answer);
     remote_close(r);
     return 0;

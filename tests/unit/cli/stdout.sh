@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # stdout.sh HOSPES - what is printed arrives, or the command fails, and goes nowhere else; `import -o -` prints the plan
-# alone.
+# alone; ls is silent about a machine that ends meanwhile.
 set -euo pipefail
 hospes=$(realpath "$1")
 work=$(mktemp -d)
@@ -61,3 +61,22 @@ for fd in 0 1 2; do
 done
 kill $server
 wait $server || true
+
+# A machine that ends while it is asked is none, and no fault.
+mkdir -m 700 runtime
+python3 - runtime/gone.sock <<'END' &
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("socket.new")
+s.listen()
+os.rename("socket.new", sys.argv[1])
+s.accept()[0].close()
+END
+server=$!
+for _ in $(seq 100); do
+    [ ! -S runtime/gone.sock ] || break
+    sleep 0.1
+done
+HOSPES_RUNTIME=$PWD/runtime "$hospes" ls >printed 2>&1 || fail "ls ended with $?"
+wait $server
+[ ! -s printed ] || fail "ls says of a machine that has gone: $(cat printed)"
