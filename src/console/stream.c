@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
 
 enum {
@@ -135,12 +136,10 @@ void stream_write(struct console *n, const uint8_t *p, size_t len)
 static void stream_timer(struct watch *w, uint32_t got)
 {
     struct stream *s = container_of(w, struct stream, w_timer);
-    uint64_t count;
-    ssize_t n = read(w->fd, &count, sizeof(count));
     bool stuck;
 
     (void)got;
-    (void)n;
+    bell_take(w->fd);
     pthread_mutex_lock(&s->lock);
     s->timed = false;
     stream_flush(s);

@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 
 #include "console/hub.h"
 #include "console/listen.h"
+#include "core/bell.h"
 #include "core/dl.h"
 #include "core/err.h"
 #include "core/log.h"
@@ -389,7 +389,7 @@ int vnc_open(const struct vnc_cfg *c, struct hub *hub, struct loop *l, struct vn
     v->hub = hub;
     v->loop = l;
     pthread_mutex_init(&v->lock, NULL);
-    v->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    v->wake = bell_make();
     v->name = strdup(c->name);
     v->token = c->token ? strdup(c->token) : NULL;
     v->listener = listen_tcp(c->where, v->where, &v->port, e);
@@ -410,13 +410,13 @@ int vnc_open(const struct vnc_cfg *c, struct hub *hub, struct loop *l, struct vn
 
 void vnc_close(struct vnc *v)
 {
-    uint64_t one = 1;
-
     if (!v)
         return;
     __atomic_store_n(&v->stop, true, __ATOMIC_RELEASE);
-    if (v->started && write(v->wake, &one, sizeof(one)) == sizeof(one))
+    if (v->started) {
+        bell_ring(v->wake);
         pthread_join(v->thread, NULL);
+    }
     while (__atomic_load_n(&v->posted, __ATOMIC_ACQUIRE))
         (void)loop_step(v->loop, 1000000);
     if (v->screen) {

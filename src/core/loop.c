@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
 
 enum { LOOP_BATCH = 32 };
@@ -57,7 +57,7 @@ static int create(struct loop **out, bool fake, struct err *e)
     if (!l)
         return err_set(e, ENOMEM, "no memory for an event loop");
     l->epfd = epoll_create1(EPOLL_CLOEXEC);
-    l->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->wakefd = bell_make();
     if (l->epfd < 0 || l->wakefd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->wakefd, &ev) < 0) {
         int code = errno;
 
@@ -264,10 +264,7 @@ static int fire_due(struct loop *l)
 
 static void wake(struct loop *l)
 {
-    uint64_t one = 1;
-    ssize_t n = write(l->wakefd, &one, sizeof(one));
-
-    (void)n; /* EAGAIN: it is awake already */
+    bell_ring(l->wakefd);
 }
 
 static void enqueue(struct loop *l, struct task *t)
@@ -411,10 +408,7 @@ int loop_step(struct loop *l, int64_t timeout_ns)
         struct watch *w = l->ev[i].data.ptr;
 
         if (!w) {
-            uint64_t count;
-            ssize_t got = read(l->wakefd, &count, sizeof(count));
-
-            (void)got;
+            bell_take(l->wakefd);
         } else if (l->ev[i].events) {
             w->ready(w, l->ev[i].events);
             ran++;

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "host/kvm.h"
 
 enum kvm_irq_kind { KVM_IRQ_LINE_HOLDER, KVM_IRQ_MESSAGE, KVM_IRQ_SINT };
@@ -120,18 +120,11 @@ static void kvm_irq_line_set(struct irq *base, bool up)
     pthread_mutex_unlock(&h->lock);
 }
 
-static void kvm_irq_drain(int fd)
-{
-    uint64_t n;
-
-    (void)!read(fd, &n, sizeof(n));
-}
-
 static void kvm_irq_line_acked(struct watch *w, uint32_t got)
 {
     struct kvm_line *line = container_of(w, struct kvm_line, resample);
 
-    kvm_irq_drain(w->fd);
+    bell_take(w->fd);
     for (struct kvm_irq *i = line->holder, *next; i; i = next) {
         next = i->next;
         if (i->acked)
@@ -165,8 +158,8 @@ static int kvm_irq_line_resample(struct kvm_host *h, unsigned gsi, struct err *e
 
     if (line->resample.fd >= 0)
         return 0;
-    line->trigger = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    line->resample.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    line->trigger = bell_make();
+    line->resample.fd = bell_make();
     line->resample.want = EPOLLIN;
     line->resample.ready = kvm_irq_line_acked;
     if (line->trigger < 0 || line->resample.fd < 0)
@@ -283,11 +276,9 @@ static void kvm_irq_msi_route(struct irqs *s, struct irq *base, bool on, uint64_
 static void kvm_irq_sint_set(struct irq *base, bool up)
 {
     struct kvm_irq *i = container_of(base, struct kvm_irq, irq);
-    uint64_t one = 1;
 
-    /* A full counter means that KVM has not yet taken earlier ones: nothing is lost. */
     if (up)
-        (void)!write(i->fd, &one, sizeof(one));
+        bell_ring(i->fd);
 }
 
 static int kvm_irq_sint_new(struct kvm_host *h, struct kvm_irq **out, struct err *e)
@@ -301,7 +292,7 @@ static int kvm_irq_sint_new(struct kvm_host *h, struct kvm_irq **out, struct err
     i->h = h;
     i->kind = KVM_IRQ_SINT;
     i->resample.fd = -1;
-    i->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    i->fd = bell_make();
     if (i->fd < 0) {
         rc = err_exit(e, EX_NO_HOST, errno, "cannot make an eventfd for an interrupt: %s",
                       strerror(errno));
@@ -324,7 +315,7 @@ static void kvm_irq_sint_eom(struct watch *w, uint32_t got)
 {
     struct kvm_irq *i = container_of(w, struct kvm_irq, resample);
 
-    kvm_irq_drain(w->fd);
+    bell_take(w->fd);
     i->acked(i->arg);
 }
 
@@ -359,7 +350,7 @@ int kvm_irq_sint(struct host *base, unsigned vp, unsigned sint, void (*eom)(void
     i->arg = arg;
     rc = kvm_irq_sint_route(h, i, vp, sint);
     if (rc == 0 && eom) {
-        i->resample.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        i->resample.fd = bell_make();
         i->resample.want = EPOLLIN;
         i->resample.ready = kvm_irq_sint_eom;
         rc = i->resample.fd < 0 ? -errno : loop_watch(h->loop, &i->resample);

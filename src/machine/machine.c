@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "board/device.h"
+#include "core/bell.h"
 #include "host/sandbox.h"
 #include "machine/machine_priv.h"
 
@@ -22,7 +22,7 @@ static int machine_watch_interrupt(struct machine *m, struct err *e)
 {
     int rc;
 
-    m->interrupt.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    m->interrupt.fd = bell_make();
     m->interrupt.want = EPOLLIN;
     m->interrupt.ready = machine_interrupted;
     rc = m->interrupt.fd < 0 ? -errno : loop_watch(m->loop, &m->interrupt);
@@ -112,9 +112,7 @@ unsigned machine_test_value(const struct machine *m)
 
 void machine_interrupt(struct machine *m)
 {
-    uint64_t one = 1;
-
-    (void)!write(m->interrupt.fd, &one, sizeof(one));
+    bell_ring(m->interrupt.fd);
 }
 
 struct loop *machine_loop(struct machine *m)

@@ -9,11 +9,11 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/gmem.h"
 
 /* Without news for so long, it is cheaper to be signalled. */
@@ -57,7 +57,6 @@ static uint64_t poll_now(void)
 static bool poll_look(struct poll_slot *s, uint64_t now)
 {
     int armed = POLL_ARMED, next = POLL_NEWS;
-    uint64_t one = 1;
 
     if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != POLL_ARMED) {
         s->since = 0;
@@ -73,7 +72,7 @@ static bool poll_look(struct poll_slot *s, uint64_t now)
     s->since = 0;
     if (__atomic_compare_exchange_n(&s->state, &armed, next, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED))
-        (void)!write(s->p->told.fd, &one, sizeof(one));
+        bell_ring(s->p->told.fd);
     return false;
 }
 
@@ -168,7 +167,7 @@ struct poller *poller_create(struct loop *l)
     sem_init(&p->work, 0, 0);
     /* By edges, each write one: nothing has to be read, of which there is one for each burst. */
     p->told = (struct watch){.want = EPOLLIN | EPOLLET, .ready = poller_told};
-    p->told.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    p->told.fd = bell_make();
     if (p->told.fd >= 0 && loop_watch(l, &p->told) == 0) {
         if (pthread_create(&p->thread, NULL, poller_main, p) == 0)
             return p;

@@ -10,15 +10,14 @@
 #define _GNU_SOURCE
 #include "storage/disk.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/iov.h"
 
@@ -162,11 +161,9 @@ static void finish_far_ones(struct watch *w, uint32_t got)
 {
     struct disk_async *a = container_of(w, struct disk_async, w);
     struct disk_req *r;
-    uint64_t n;
-    ssize_t took = read(w->fd, &n, sizeof(n));
 
     (void)got;
-    (void)took;
+    bell_take(w->fd);
     pthread_mutex_lock(&a->lock);
     r = a->head;
     a->head = NULL;
@@ -183,7 +180,6 @@ static void finish_far_ones(struct watch *w, uint32_t got)
 void disk_finish_far(struct disk_req *r, int res)
 {
     struct disk_async *a = r->disk->async;
-    uint64_t one = 1;
     bool first;
 
     r->res = res;
@@ -192,8 +188,8 @@ void disk_finish_far(struct disk_req *r, int res)
     first = !a->head;
     *a->tail = r;
     a->tail = &r->next;
-    if (first && write(a->w.fd, &one, sizeof(one)) < 0)
-        assert(errno == EAGAIN); /* the counter is far from full */
+    if (first)
+        bell_ring(a->w.fd);
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -205,7 +201,7 @@ static int make_async(struct disk *d)
     if (!a)
         return -ENOMEM;
     a->tail = &a->head;
-    a->w.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    a->w.fd = bell_make();
     a->w.want = EPOLLIN;
     a->w.ready = finish_far_ones;
     rc = a->w.fd < 0 ? -errno : loop_watch(d->loop, &a->w);

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "board/bus.h"
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/loop.h"
 
@@ -103,9 +103,7 @@ static bool passed(const struct timer *t, uint64_t now)
 
 static void kick(struct hpet *h)
 {
-    uint64_t one = 1;
-
-    (void)!write(h->kick.fd, &one, sizeof(one));
+    bell_ring(h->kick.fd);
 }
 
 /* --- interrupts --- */
@@ -205,10 +203,9 @@ static void tick(struct alarm *a)
 static void kicked(struct watch *w, uint32_t got)
 {
     struct hpet *h = container_of(w, struct hpet, kick);
-    uint64_t n;
 
     (void)got;
-    (void)!read(w->fd, &n, sizeof(n));
+    bell_take(w->fd);
     device_lock(&h->dev);
     arm(h);
     device_unlock(&h->dev);
@@ -395,7 +392,7 @@ int hpet_create(const struct env *env, struct device **out, struct err *e)
     h->dev.env.id = "hpet";
     h->tick.fire = tick;
     h->kick = (struct watch){.want = EPOLLIN, .ready = kicked};
-    h->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    h->kick.fd = bell_make();
     if (h->kick.fd < 0 || loop_watch(env->loop, &h->kick) < 0)
         rc = err_set(e, ENOMEM, "no doorbell for the event timer");
     for (unsigned i = 0; i < HPET_TIMERS && rc == 0; i++)

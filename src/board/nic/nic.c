@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/ids.h"
 #include "net/csum.h"
@@ -26,9 +26,7 @@ bool nic_known(const char *model)
 
 void nic_wake(struct nic *n)
 {
-    uint64_t one = 1;
-
-    (void)!write(n->kick.fd, &one, sizeof(one));
+    bell_ring(n->kick.fd);
 }
 
 static void work(struct nic *n)
@@ -44,10 +42,8 @@ static void work(struct nic *n)
 
 static void kicked(struct watch *w, uint32_t got)
 {
-    uint64_t count;
-
     (void)got;
-    (void)!read(w->fd, &count, sizeof(count));
+    bell_take(w->fd);
     work(container_of(w, struct nic, kick));
 }
 
@@ -191,7 +187,7 @@ static int set_up(struct nic *n, const struct env *env, const struct nic_cfg *c,
     n->in = malloc(NET_FRAME_MAX);
     n->out = malloc(NET_FRAME_MAX);
     n->cut = malloc(NET_FRAME_MAX);
-    n->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    n->kick.fd = bell_make();
     if (rc == 0 && (!n->in || !n->out || !n->cut || n->kick.fd < 0))
         rc = err_set(e, ENOMEM, "%s: no memory for a network card", env->id);
     if (rc == 0) {

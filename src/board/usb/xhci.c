@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "board/usb/xhci_priv.h"
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/gmem.h"
 
@@ -33,9 +33,7 @@ static struct xhci *of(struct device *d)
 
 void xhci_kick(struct xhci *x)
 {
-    uint64_t one = 1;
-
-    (void)!write(x->kick.fd, &one, sizeof(one));
+    bell_ring(x->kick.fd);
 }
 
 void xhci_fatal(struct xhci *x, const char *why)
@@ -407,10 +405,9 @@ static void kicked(struct watch *w, uint32_t got)
 {
     struct xhci *x = container_of(w, struct xhci, kick);
     bool now[XHCI_SOCKETS];
-    uint64_t n;
 
     (void)got;
-    (void)!read(w->fd, &n, sizeof(n));
+    bell_take(w->fd);
     device_lock(&x->pci.dev);
     if (!(x->s.usbsts & XHCI_STS_HCH) && !x->s.waiting_count) {
         xhci_commands(x);
@@ -509,7 +506,7 @@ int xhci_create(const struct env *env, struct xhci **out, struct err *e)
     x->pci.cap_end = 0x70;
     x->pci.bar[BAR_REGISTERS] = (struct pci_bar){.kind = PCI_BAR_MEM64, .size = BAR_SIZE};
     x->kick = (struct watch){.want = EPOLLIN, .ready = kicked};
-    x->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    x->kick.fd = bell_make();
     rc = x->kick.fd < 0 ? err_set(e, errno, "no doorbell for a USB controller")
                         : loop_watch(env->loop, &x->kick);
     if (rc == 0)

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/gmem.h"
 #include "core/iov.h"
 #include "vmbus.h"
@@ -159,9 +159,7 @@ static void backlog_drop(struct vmbus_channel *c)
 
 static void channel_again(struct vmbus_channel *c)
 {
-    uint64_t one = 1;
-
-    (void)!write(c->kick.fd, &one, sizeof(one));
+    bell_ring(c->kick.fd);
 }
 
 void vmbus_flush(struct vmbus_channel *c)
@@ -378,10 +376,9 @@ static void channel_retry(struct alarm *a)
 static void channel_kicked(struct watch *w, uint32_t got)
 {
     struct vmbus_channel *c = container_of(w, struct vmbus_channel, kick);
-    uint64_t n;
 
     (void)got;
-    (void)!read(w->fd, &n, sizeof(n));
+    bell_take(w->fd);
     channel_run(c);
 }
 
@@ -448,7 +445,7 @@ static void channel_doorbell_to(struct vmbus_channel *c, int fd)
 static bool channel_doorbell(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = bell_make();
 
     if (fd < 0)
         return false;

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/gmem.h"
 
@@ -629,10 +629,8 @@ void vmbus_shared_signal(struct vmbus *b)
 
 static void shared_kicked(struct watch *w, uint32_t got)
 {
-    uint64_t n;
-
     (void)got;
-    (void)!read(w->fd, &n, sizeof(n));
+    bell_take(w->fd);
     vmbus_shared_signal(container_of(w, struct vmbus, shared));
 }
 
@@ -652,7 +650,7 @@ int vmbus_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus,
     b->max_version = max_version;
     pthread_mutex_init(&b->lock, NULL);
     b->shared = (struct watch){.want = EPOLLIN, .ready = shared_kicked};
-    b->shared.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    b->shared.fd = bell_make();
     rc = b->shared.fd < 0 ? -errno : loop_watch(l, &b->shared);
     if (rc < 0)
         rc = err_set(e, -rc, "cannot make an eventfd for VMBus: %s", strerror(-rc));

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
 
 /* A loop that does not answer for so long is waiting for this vCPU: the machine is stopping. */
@@ -67,10 +67,7 @@ void virtio_break(struct virtio *v, const char *why)
 
 void virtio_wake(struct virtio_queue *q)
 {
-    uint64_t one = 1;
-    ssize_t n = write(q->fd, &one, sizeof(one));
-
-    (void)n; /* EAGAIN: it is awake already */
+    bell_ring(q->fd);
 }
 
 void virtio_doorbell_on(struct virtio_queue *q)
@@ -100,11 +97,9 @@ static void queue_woken(struct watch *w, uint32_t got)
 {
     struct virtio_queue *q = container_of(w, struct virtio_queue, watch);
     struct virtio *v = q->dev;
-    uint64_t count;
-    ssize_t n = read(q->fd, &count, sizeof(count));
 
-    (void)n;
     (void)got;
+    bell_take(q->fd);
     device_lock(&v->pci.dev);
     if (v->running && q->vq.ready)
         v->cls->kick(v, q, true);
@@ -391,7 +386,7 @@ static int queue_init(struct virtio *v, unsigned i, uint16_t size, struct err *e
 
     *q = (struct virtio_queue){.dev = v, .index = (uint16_t)i, .max = size};
     queue_clear(q);
-    q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->fd = bell_make();
     if (q->fd < 0)
         return err_set(e, errno,
                        "%s: cannot make an eventfd for a queue: %s; raise the limit on "

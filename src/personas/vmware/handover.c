@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/bell.h"
 
 enum { DRAIN_SECONDS = 2, IOV_LEAST = 8 };
 
@@ -50,10 +51,9 @@ static void kicked(struct watch *w, uint32_t got)
 {
     struct handover *o = container_of(w, struct handover, kick);
     struct handed *h, *next;
-    uint64_t count;
 
     (void)got;
-    (void)!read(w->fd, &count, sizeof(count));
+    bell_take(w->fd);
     pthread_mutex_lock(o->lock);
     h = o->waiting;
     o->waiting = NULL;
@@ -74,7 +74,6 @@ static void kicked(struct watch *w, uint32_t got)
 
 void handover_give(struct handover *o, struct handed *h)
 {
-    uint64_t one = 1;
     bool first = !o->waiting;
 
     h->next = NULL;
@@ -82,7 +81,7 @@ void handover_give(struct handover *o, struct handed *h)
     o->wait_end = &h->next;
     o->inflight++;
     if (first)
-        (void)!write(o->kick.fd, &one, sizeof(one)); /* full means signalled */
+        bell_ring(o->kick.fd);
 }
 
 void handover_end(struct handover *o)
@@ -132,7 +131,7 @@ int handover_init(struct handover *o, struct loop *l, pthread_mutex_t *lock)
     pthread_cond_init(&o->drained, &attr);
     pthread_condattr_destroy(&attr);
     o->kick = (struct watch){.want = EPOLLIN, .ready = kicked};
-    o->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    o->kick.fd = bell_make();
     return o->kick.fd < 0 ? -errno : loop_watch(l, &o->kick);
 }
 

@@ -26,8 +26,8 @@
 #define _DEFAULT_SOURCE
 #include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "core/bell.h"
 #include "core/gmem.h"
 #include "personas/vmware/pvscsi_priv.h"
 
@@ -210,11 +210,9 @@ static void look(struct pvscsi *p)
 void pvscsi_look(struct watch *w, uint32_t got)
 {
     struct pvscsi *p = container_of(w, struct pvscsi, look);
-    uint64_t count;
-    ssize_t rc = read(w->fd, &count, sizeof(count));
 
-    (void)rc;
     (void)got;
+    bell_take(w->fd);
     device_lock(&p->pci.dev);
     p->batch.due = 0;
     if (p->s.gathers && p->s.rings && !p->s.broken)

@@ -17,10 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "abi/pvscsi.h"
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/gmem.h"
 #include "core/ids.h"
@@ -343,9 +343,7 @@ static uint32_t command(struct vmxnet3 *x, uint32_t cmd)
 
 void vmxnet3_wake(struct vmxnet3 *x)
 {
-    uint64_t one = 1;
-
-    (void)!write(x->kick.fd, &one, sizeof(one));
+    bell_ring(x->kick.fd);
 }
 
 static void ring_io(struct vmxnet3 *x, uint64_t off, enum access dir, uint64_t *val)
@@ -443,10 +441,9 @@ static void vmxnet3_io(struct device *d, unsigned region, uint64_t off, unsigned
 static void kicked(struct watch *w, uint32_t got)
 {
     struct vmxnet3 *x = container_of(w, struct vmxnet3, kick);
-    uint64_t n;
 
     (void)got;
-    (void)!read(w->fd, &n, sizeof(n));
+    bell_take(w->fd);
     device_lock(&x->pci.dev);
     if (x->s.active) {
         vmxnet3_send_all(x);
@@ -575,7 +572,7 @@ static int set_up(struct vmxnet3 *x, const struct env *env, bool boot, struct er
     x->pci.bar[BAR_RINGS] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = BAR_SIZE};
     x->pci.bar[BAR_REGISTERS] = (struct pci_bar){.kind = PCI_BAR_MEM32, .size = BAR_SIZE};
     x->kick = (struct watch){.want = EPOLLIN, .ready = kicked};
-    x->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    x->kick.fd = bell_make();
     x->out = malloc(NET_FRAME_MAX);
     x->in = malloc(NET_FRAME_MAX);
     if (x->kick.fd < 0 || !x->out || !x->in)

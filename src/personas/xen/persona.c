@@ -17,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "abi/xenstore.h"
 #include "board/legacy/ide.h"
 #include "board/smbios.h"
+#include "core/bell.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/gmem.h"
@@ -49,20 +49,16 @@ enum { IDE_HEADS = 3, PAGE = 4096, XEN_VERSION = 4 << 16 | 17 };
 static void store_sent(void *arg)
 {
     struct xen *x = arg;
-    uint64_t one = 1;
-    ssize_t n = write(x->store_kick.fd, &one, sizeof(one));
 
-    (void)n;
+    bell_ring(x->store_kick.fd);
 }
 
 static void store_kicked(struct watch *w, uint32_t got)
 {
     struct xen *x = container_of(w, struct xen, store_kick);
-    uint64_t n;
-    ssize_t rc = read(w->fd, &n, sizeof(n));
 
-    (void)rc;
     (void)got;
+    bell_take(w->fd);
     xs_ring_kick(x->ring);
 }
 
@@ -103,7 +99,7 @@ static int make_store(struct xen *x, struct err *e)
     if (rc < 0)
         return rc;
     x->store_kick = (struct watch){.want = EPOLLIN, .ready = store_kicked};
-    x->store_kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    x->store_kick.fd = bell_make();
     if (x->store_kick.fd < 0)
         return err_set(e, errno, "cannot make an eventfd for xenstore: %s", strerror(errno));
     rc = loop_watch(l, &x->store_kick);

@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "console/console.h"
+#include "core/bell.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/gmem.h"
@@ -66,11 +66,9 @@ static size_t typed(void *arg, const uint8_t *p, size_t len)
 static void kicked(struct watch *w, uint32_t got)
 {
     struct xen *x = container_of(w, struct xen, hvc_kick);
-    uint64_t n;
-    ssize_t rc = read(w->fd, &n, sizeof(n));
 
-    (void)rc;
     (void)got;
+    bell_take(w->fd);
     drain(x);
     if (x->hvc_own)
         console_more(x->hvc);
@@ -79,10 +77,8 @@ static void kicked(struct watch *w, uint32_t got)
 static void sent(void *arg)
 {
     struct xen *x = arg;
-    uint64_t one = 1;
-    ssize_t n = write(x->hvc_kick.fd, &one, sizeof(one));
 
-    (void)n;
+    bell_ring(x->hvc_kick.fd);
 }
 
 unsigned xen_console_serve(struct xen *x)
@@ -99,7 +95,7 @@ int xen_console_create(struct xen *x, struct err *e)
 
     x->hvc = x->p.env.console;
     x->hvc_kick = (struct watch){.want = EPOLLIN, .ready = kicked};
-    x->hvc_kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    x->hvc_kick.fd = bell_make();
     if (x->hvc_kick.fd < 0)
         return err_set(e, errno, "cannot make an eventfd for the console: %s", strerror(errno));
     rc = loop_watch(l, &x->hvc_kick);

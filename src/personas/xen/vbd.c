@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "personas/xen/vbd_priv.h"
@@ -261,7 +261,7 @@ static int queue_init(struct vbd *b, struct vbd_queue *q, struct loop *l, struct
     pthread_mutex_init(&q->lock, NULL);
     q->answer.fire = vbd_answer;
     q->kick = (struct watch){.want = EPOLLIN, .ready = vbd_kicked};
-    q->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->kick.fd = bell_make();
     if (q->kick.fd < 0)
         return err_set(e, errno, "cannot make an eventfd for a Xen disk: %s", strerror(errno));
     rc = loop_watch(l, &q->kick);

@@ -12,9 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "abi/bytes.h"
+#include "core/bell.h"
 #include "core/gmem.h"
 #include "core/log.h"
 #include "personas/xen/vbd_priv.h"
@@ -264,9 +264,7 @@ static int parse(const struct vbd_queue *q, struct vbd_req *r, const uint8_t *e)
 
 static void wake_loop(struct vbd_queue *q)
 {
-    uint64_t one = 1;
-
-    (void)!write(q->kick.fd, &one, sizeof(one)); /* full means signalled */
+    bell_ring(q->kick.fd);
 }
 
 static void hand_to_loop(struct vbd_queue *q, struct vbd_req *r)
@@ -468,9 +466,8 @@ void vbd_kicked(struct watch *w, uint32_t got)
 {
     struct vbd_queue *q = container_of(w, struct vbd_queue, kick);
     struct vbd_req *r, *next;
-    uint64_t n;
 
-    (void)!read(w->fd, &n, sizeof(n));
+    bell_take(w->fd);
     (void)got;
     pthread_mutex_lock(&q->lock);
     if (q->again) {

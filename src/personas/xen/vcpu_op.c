@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "abi/bytes.h"
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/gmem.h"
 #include "personas/xen/xen.h"
@@ -36,10 +37,9 @@ static uint64_t clock_now(struct xen *x)
 static void timer_fired(struct watch *w, uint32_t got)
 {
     struct xen_vcpu *c = container_of(w, struct xen_vcpu, timer);
-    uint64_t n;
 
     (void)got;
-    if (read(w->fd, &n, sizeof(n)) == sizeof(n))
+    if (bell_take(w->fd))
         evtchn_virq(c->x->ev, c->index, VIRQ_TIMER);
 }
 

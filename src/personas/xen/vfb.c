@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "abi/bytes.h"
 #include "console/hub.h"
+#include "core/bell.h"
 #include "core/err.h"
 #include "core/gmem.h"
 
@@ -103,12 +103,10 @@ static int set_shape(struct vfb *b, uint32_t width, uint32_t height, uint32_t st
 static void vfb_kicked(struct watch *w, uint32_t got)
 {
     struct vfb *b = container_of(w, struct vfb, kick);
-    uint64_t n;
-    ssize_t rc = read(w->fd, &n, sizeof(n));
     uint32_t cons, prod;
 
-    (void)rc;
     (void)got;
+    bell_take(w->fd);
     if (!b->page)
         return;
     cons = shared_load32(b->page + OUT_CONS);
@@ -130,10 +128,8 @@ static void vfb_kicked(struct watch *w, uint32_t got)
 static void vfb_sent(void *arg)
 {
     struct vfb *b = arg;
-    uint64_t one = 1;
-    ssize_t n = write(b->kick.fd, &one, sizeof(one));
 
-    (void)n;
+    bell_ring(b->kick.fd);
 }
 
 /* --- connecting --- */
@@ -270,7 +266,7 @@ int vfb_add(struct xen *x, struct err *e)
     b->d.x = x;
     b->screen = (struct screen){.name = "vfb", .surface = vfb_surface};
     b->kick = (struct watch){.want = EPOLLIN, .ready = vfb_kicked};
-    b->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    b->kick.fd = bell_make();
     rc = b->kick.fd < 0 ? -errno : loop_watch(x->p.env.dev.loop, &b->kick);
     if (rc < 0) {
         vfb_destroy(&b->d);

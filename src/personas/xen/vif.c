@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/cfg.h"
 #include "core/err.h"
 #include "core/gmem.h"
@@ -40,10 +40,7 @@ void vif_break(struct vif_queue *q, const char *why)
 
 void vif_wake(struct vif_queue *q)
 {
-    uint64_t one = 1;
-    ssize_t n = write(q->kick.fd, &one, sizeof(one));
-
-    (void)n;
+    bell_ring(q->kick.fd);
 }
 
 uint32_t vif_waiting(struct vif_queue *q, struct vif_ring *r)
@@ -81,11 +78,9 @@ static void vif_sent(void *arg)
 static void vif_kicked(struct watch *w, uint32_t got)
 {
     struct vif_queue *q = container_of(w, struct vif_queue, kick);
-    uint64_t n;
-    ssize_t rc = read(w->fd, &n, sizeof(n));
 
-    (void)rc;
     (void)got;
+    bell_take(w->fd);
     vif_send(q);
     vif_receive(q->v);
 }
@@ -340,7 +335,7 @@ static int queue_init(struct vif *v, struct vif_queue *q,
 
     q->v = v;
     q->kick = (struct watch){.want = EPOLLIN, .ready = kicked};
-    q->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->kick.fd = bell_make();
     if (q->kick.fd < 0)
         return err_set(e, errno, "cannot make an eventfd for a Xen card: %s", strerror(errno));
     rc = loop_watch(l, &q->kick);

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "abi/bytes.h"
+#include "core/bell.h"
 #include "core/gmem.h"
 #include "personas/xen/vif_priv.h"
 
@@ -183,11 +183,9 @@ static void serve_one(struct vif *v)
 void vif_ctrl_kicked(struct watch *w, uint32_t got)
 {
     struct vif_queue *q = container_of(w, struct vif_queue, kick);
-    uint64_t rung;
-    ssize_t rc = read(w->fd, &rung, sizeof(rung));
     uint32_t n, all = 0;
 
-    (void)rc;
+    bell_take(w->fd);
     if (!q->tx.up || q->broken)
         return;
     do {

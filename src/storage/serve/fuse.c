@@ -20,10 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/dl.h"
 #include "core/err.h"
 #include "storage/serve/bytes.h"
@@ -300,7 +300,7 @@ int mount_create(const struct mount_cfg *c, struct mount **out, struct err *e)
     if (!m)
         return err_set(e, ENOMEM, "no memory to mount '%s'", c->dir);
     m->c = *c;
-    m->over = eventfd(0, EFD_CLOEXEC);
+    m->over = bell_make();
     clock_gettime(CLOCK_REALTIME, &m->made);
     bytes_init(&m->bytes, c->disk);
     snprintf(options, sizeof(options), "fsname=hospes,subtype=disk,default_permissions%s",
@@ -320,10 +320,9 @@ int mount_create(const struct mount_cfg *c, struct mount **out, struct err *e)
 static void *serve(void *arg)
 {
     struct mount *m = arg;
-    uint64_t one = 1;
 
     (void)fuse_loop_mt(m->fuse, 0);
-    (void)!write(m->over, &one, sizeof(one));
+    bell_ring(m->over);
     return NULL;
 }
 
