@@ -29,6 +29,7 @@
 #include "board/pci.h"
 #include "board/uefi.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/gmem.h"
 
 enum { FIRMWARE_MIN = 64 << 10, FIRMWARE_MAX = 8 << 20, FIRMWARE_RANGES = 16 };
@@ -66,10 +67,10 @@ static int firmware_read(struct firmware *fw, int fd, const char *path, struct e
         fw->image = NULL;
         return err_set(e, ENOMEM, "no memory for the firmware");
     }
-    n = pread(fd, fw->image, fw->size, 0);
+    n = file_read(fd, fw->image, fw->size, 0);
     if (n != (ssize_t)fw->size)
-        return err_set(e, n < 0 ? errno : EIO, "cannot read the firmware %s: %s", path,
-                       n < 0 ? strerror(errno) : "it is shorter than it was");
+        return err_set(e, n < 0 ? (int)-n : EIO, "cannot read the firmware %s: %s", path,
+                       n < 0 ? strerror((int)-n) : "it is shorter than it was");
     return 0;
 }
 

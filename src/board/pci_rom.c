@@ -16,6 +16,7 @@
 #include "abi/bytes.h"
 #include "board/pci_priv.h"
 #include "core/err.h"
+#include "core/file.h"
 
 enum { ROM_MAX = 1 << 20, ROM_PAGE = 4096, ROM_PCIR = 0x18 };
 
@@ -45,7 +46,7 @@ static int rom_map(struct pci_dev *p, int fd, size_t len, const char *path, stru
         return err_set(e, ENOMEM, "no memory for a network card's ROM");
     p->bar[PCI_ROM] = (struct pci_bar){.kind = PCI_BAR_EXPANSION_ROM, .size = size, .ram = rom};
     p->own_rom = true;
-    if (pread(fd, rom, len, 0) != (ssize_t)len)
+    if (file_read(fd, rom, len, 0) != (ssize_t)len)
         return err_set(e, EIO, "cannot read the option ROM %s", path);
     rom_for(p, rom, len);
     return 0;

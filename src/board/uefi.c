@@ -26,6 +26,7 @@
 #include "board/chipset/chipset.h"
 #include "board/varstore.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/gmem.h"
 #include "core/log.h"
 
@@ -66,7 +67,7 @@ static int uefi_read(const char *path, const char *what, size_t min, size_t max,
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     uint8_t *p = NULL;
     struct stat st;
-    size_t n = 0;
+    ssize_t n = 0;
     int rc = 0;
 
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -75,15 +76,9 @@ static int uefi_read(const char *path, const char *what, size_t min, size_t max,
         rc = err_set(e, EINVAL, "%s %s is no file of %zu to %zu bytes", what, path, min, max);
     else if (!(p = malloc((size_t)st.st_size)))
         rc = err_set(e, ENOMEM, "no memory for %s", what);
-    while (rc == 0 && n < (size_t)st.st_size) {
-        ssize_t got = pread(fd, p + n, (size_t)st.st_size - n, (off_t)n);
-
-        if (got <= 0)
-            rc = err_set(e, got < 0 ? errno : EIO, "cannot read %s %s: %s", what, path,
-                         got < 0 ? strerror(errno) : "it is shorter than it was");
-        else
-            n += (size_t)got;
-    }
+    if (rc == 0 && (n = file_read(fd, p, (size_t)st.st_size, 0)) != st.st_size)
+        rc = err_set(e, n < 0 ? (int)-n : EIO, "cannot read %s %s: %s", what, path,
+                     n < 0 ? strerror((int)-n) : "it is shorter than it was");
     if (fd >= 0)
         close(fd);
     if (rc < 0) {
@@ -91,7 +86,7 @@ static int uefi_read(const char *path, const char *what, size_t min, size_t max,
         return rc;
     }
     *out = p;
-    *size = n;
+    *size = (size_t)n;
     return 0;
 }
 

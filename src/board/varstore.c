@@ -111,10 +111,10 @@ static int read_store(struct varstore *v, int fd, const char *path, struct err *
         v->bytes = v->bytes == MAP_FAILED ? NULL : v->bytes;
         return err_set(e, ENOMEM, "no memory for the firmware's variables");
     }
-    n = pread(fd, v->bytes, v->size, 0);
+    n = file_read(fd, v->bytes, v->size, 0);
     if (n != (ssize_t)v->size)
-        return err_set(e, n < 0 ? errno : EIO, "cannot read the variable store %s: %s", path,
-                       n < 0 ? strerror(errno) : "it is shorter than it was");
+        return err_set(e, n < 0 ? (int)-n : EIO, "cannot read the variable store %s: %s", path,
+                       n < 0 ? strerror((int)-n) : "it is shorter than it was");
     if (memcmp(v->bytes + VOLUME_SIGNATURE, "_FVH", 4) != 0)
         return err_set(e, EINVAL,
                        "%s does not begin with a UEFI firmware volume, so it is no variable store",

@@ -24,6 +24,7 @@
 #include "console/listen.h"
 #include "console/page.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/loop.h"
 
 enum { REQUEST_MAX = 8192, FILE_MAX_BYTES = 4 << 20, CLIENTS = 32, HEAD_MAX = 512 };
@@ -164,7 +165,7 @@ static bool path_is_tame(const char *p)
     return *p != '\0' && *p != '/';
 }
 
-static char *file_read(const char *path, size_t *n)
+static char *load(const char *path, size_t *n)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
@@ -174,7 +175,7 @@ static char *file_read(const char *path, size_t *n)
         return NULL;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_MAX_BYTES)
         b = malloc((size_t)st.st_size + 1);
-    if (b && read(fd, b, (size_t)st.st_size) != st.st_size) {
+    if (b && file_read(fd, b, (size_t)st.st_size, 0) != st.st_size) {
         free(b);
         b = NULL;
     }
@@ -190,7 +191,7 @@ static void serve_file(struct web_client *k, const char *name)
     size_t n = 0;
 
     if (path_is_tame(name) && asprintf(&path, "%s/%s", k->web->novnc, name) >= 0)
-        body = file_read(path, &n);
+        body = load(path, &n);
     free(path);
     if (body)
         client_answer(k, "200 OK", type_of(name), body, n);

@@ -29,6 +29,24 @@ int file_write(int fd, const void *data, size_t len)
     return 0;
 }
 
+ssize_t file_read(int fd, void *buf, size_t n, uint64_t off)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t got = pread(fd, (uint8_t *)buf + done, n - done, (off_t)(off + done));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
 /* A rename is safe on disk when its folder is. File systems that cannot sync folders do not matter.
  */
 static void sync_folder(const char *file)

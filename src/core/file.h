@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.h - whole files: written at once, or not at all. */
+/* file.h - whole files: read to their end, written at once or not at all. */
 #ifndef HOSPES_CORE_FILE_H
 #define HOSPES_CORE_FILE_H
 
@@ -9,6 +9,10 @@
 
 /* All of len bytes to fd, from where it stands. 0 or -errno; -ENOSPC when nothing more goes in. */
 MUST int file_write(int fd, const void *data, size_t len);
+
+/* The n bytes from off on; how many there were, fewer only where the file ends, or -errno. Does not
+ * move where fd stands. */
+MUST ssize_t file_read(int fd, void *buf, size_t n, uint64_t off);
 
 /* Makes path hold these len bytes, by a file beside it that is synced and renamed: who reads sees
  * the old file or the new one, after a power cut as well, and a failure leaves the old one. A file

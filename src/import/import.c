@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "core/file.h"
 #include "core/ids.h"
 #include "core/path.h"
 #include "import/folder.h"
@@ -79,24 +80,6 @@ void import_report_free(struct import_report *r)
 
 /* --- the file --- */
 
-static ssize_t read_all(int fd, char *buf, size_t n)
-{
-    size_t done = 0;
-
-    while (done < n) {
-        ssize_t got = read(fd, buf + done, n - done);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return (ssize_t)done;
-}
-
 /* least: what a probe has to say at least. */
 static const struct importer_ops *choose(const struct import_file *f, const char *head, size_t n,
                                          int least)
@@ -123,7 +106,7 @@ static int load(const struct stat *st, struct import_file *f, const struct impor
                 struct err *e)
 {
     char head[PROBE_BYTES];
-    ssize_t n = read_all(f->fd, head, sizeof(head));
+    ssize_t n = file_read(f->fd, head, sizeof(head), 0);
     size_t want;
 
     if (n < 0)
@@ -141,8 +124,9 @@ static int load(const struct stat *st, struct import_file *f, const struct impor
     f->text = malloc(want + 1);
     if (!f->text)
         return err_set(e, ENOMEM, "no memory for %s", f->path);
-    if (lseek(f->fd, 0, SEEK_SET) < 0 || (n = read_all(f->fd, f->text, want)) < 0)
-        return err_set(e, EIO, "cannot read %s", f->path);
+    n = file_read(f->fd, f->text, want, 0);
+    if (n < 0)
+        return err_set(e, (int)-n, "cannot read %s: %s", f->path, strerror((int)-n));
     f->size = (size_t)n;
     f->text[n] = '\0';
     return 0;
@@ -272,7 +256,7 @@ bool import_knows(const char *path)
         return true;
     fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
     if (fd >= 0) {
-        n = read_all(fd, head, sizeof(head));
+        n = file_read(fd, head, sizeof(head), 0);
         close(fd);
     }
     return n > 0 && choose(&f, head, (size_t)n, IMPORT_SURE);
@@ -412,7 +396,7 @@ int import_slurp(const char *path, size_t most, char **text, struct err *e)
         rc = err_set(e, EFBIG, "%s is longer than %zu bytes", path, most);
     if (rc == 0 && !(*text = malloc((size_t)st.st_size + 1)))
         rc = err_set(e, ENOMEM, "no memory for %s", path);
-    if (rc == 0 && (n = read_all(fd, *text, (size_t)st.st_size)) < 0)
+    if (rc == 0 && (n = file_read(fd, *text, (size_t)st.st_size, 0)) < 0)
         rc = err_set(e, (int)-n, "cannot read %s: %s", path, strerror((int)-n));
     if (rc == 0)
         (*text)[n] = '\0';

@@ -20,6 +20,7 @@
 
 #include "core/dl.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "storage/member.h"
 
 enum { PIECE = 1 << 20, LINES_MAX = 512, HEX_MAX = 2 * EVP_MAX_MD_SIZE + 1 };
@@ -69,9 +70,7 @@ static ssize_t next_piece(struct reader *rd, uint8_t *buf)
 
         got = rc < 0 ? rc : got;
     } else {
-        got = pread(rd->fd, buf, n, (off_t)rd->at);
-        if (got < 0)
-            got = -errno;
+        got = file_read(rd->fd, buf, n, rd->at);
     }
     if (got > 0) {
         rd->at += (uint64_t)got;

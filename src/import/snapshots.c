@@ -19,6 +19,7 @@
 
 #include "abi/bytes.h"
 #include "core/err.h"
+#include "core/file.h"
 
 enum { CHAIN_MAX = 255, DESCRIPTOR_MAX = 64 << 10, SECTOR = 512, VMSD_MAX = 1 << 20 };
 
@@ -31,7 +32,7 @@ static ssize_t read_some(const char *path, uint64_t from, char *out, size_t room
     if (fd < 0)
         return -1;
     if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
-        n = pread(fd, out, room - 1, (off_t)from);
+        n = file_read(fd, out, room - 1, from);
     close(fd);
     if (n >= 0)
         out[n] = '\0';

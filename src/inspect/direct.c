@@ -9,15 +9,14 @@
 
 #include "abi/bytes.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "inspect/look.h"
 
 enum { HEAD = 1024, UNPACKED_MAX = 1 << 30 };
 
 static ssize_t file_bytes(void *arg, uint64_t off, void *buf, size_t len)
 {
-    ssize_t got = pread(*(int *)arg, buf, len, (off_t)off);
-
-    return got < 0 ? -errno : got;
+    return file_read(*(int *)arg, buf, len, off);
 }
 
 static int open_file(const char *path, struct err *e)
@@ -33,10 +32,11 @@ static void kernel_of(int fd, struct inspect_kernel *k)
 {
     char head[HEAD], text[81] = "";
 
-    if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head + 0x202, "HdrS", 4) != 0)
+    if (file_read(fd, head, sizeof(head), 0) != sizeof(head) ||
+        memcmp(head + 0x202, "HdrS", 4) != 0)
         return;
     if (le16_at(head + 0x20e) == 0 ||
-        pread(fd, text, sizeof(text) - 1, le16_at(head + 0x20e) + 0x200) <= 0)
+        file_read(fd, text, sizeof(text) - 1, le16_at(head + 0x20e) + 0x200u) <= 0)
         return;
     text[strcspn(text, " ")] = '\0';
     text_copy(k->version, sizeof(k->version), text);

@@ -13,6 +13,7 @@
 #include "abi/iso9660.h"
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/ids.h"
 
 enum { PLAN_NAME_MAX = 64, PLAN_PAGE = 4096 };
@@ -249,7 +250,7 @@ static bool plan_is_cdrom(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct iso_descriptor d;
-    bool is = fd >= 0 && pread(fd, &d, sizeof(d), ISO_DESCRIPTOR_AT) == (ssize_t)sizeof(d) &&
+    bool is = fd >= 0 && file_read(fd, &d, sizeof(d), ISO_DESCRIPTOR_AT) == (ssize_t)sizeof(d) &&
               memcmp(d.id, ISO_ID, sizeof(d.id)) == 0;
 
     if (fd >= 0)

@@ -11,6 +11,7 @@
 
 #include "board/boot/boot_priv.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/gmem.h"
 #include "core/path.h"
 
@@ -101,27 +102,19 @@ int boot_file_unpack(struct boot_file *f, struct err *e)
     return rc < 0 ? rc : 0;
 }
 
+/* n: what was read, or -errno. */
 static int boot_file_short(const struct boot_file *f, long n, struct err *e)
 {
     if (n < 0)
-        return err_set(e, errno, "cannot read %s: %s", f->path, strerror(errno));
+        return err_set(e, (int)-n, "cannot read %s: %s", f->path, strerror((int)-n));
     return err_set(e, EINVAL, "%s ends too early: it is truncated or being changed", f->path);
 }
 
 int boot_file_read(const struct boot_file *f, uint64_t off, void *buf, size_t len, struct err *e)
 {
-    while (len) {
-        ssize_t n = pread(f->fd, buf, len, (off_t)off);
+    ssize_t n = file_read(f->fd, buf, len, off);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return boot_file_short(f, n, e);
-        buf = (uint8_t *)buf + n;
-        off += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return n == (ssize_t)len ? 0 : boot_file_short(f, n, e);
 }
 
 int boot_file_load(const struct boot_file *f, uint64_t off, uint64_t len, struct gmem *m, gpa_t at,
@@ -141,7 +134,7 @@ int boot_file_load(const struct boot_file *f, uint64_t off, uint64_t len, struct
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return boot_file_short(f, n, e);
+            return boot_file_short(f, n < 0 ? -errno : 0, e);
         at += (uint64_t)n;
         off += (uint64_t)n;
         len -= (uint64_t)n;

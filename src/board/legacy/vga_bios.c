@@ -17,6 +17,7 @@
 
 #include "board/legacy/vga_priv.h"
 #include "core/err.h"
+#include "core/file.h"
 
 enum { VGA_ROM_MAX = 256 << 10, ROM_PAGE = 4096, FONT_PITCH = 32 };
 
@@ -50,7 +51,7 @@ static int rom_open(size_t *size, const char **path, struct err *e)
 
 static int rom_read(int fd, const char *path, void *buf, size_t size, struct err *e)
 {
-    if (pread(fd, buf, size, 0) != (ssize_t)size)
+    if (file_read(fd, buf, size, 0) != (ssize_t)size)
         return err_set(e, EIO, "cannot read the VGA's BIOS %s", path);
     return 0;
 }

@@ -57,6 +57,25 @@ static void makes_and_replaces(void **state)
     holds("", 0660);
 }
 
+static void reads_to_the_end(void **state)
+{
+    char got[8] = "";
+    int fd;
+
+    (void)state;
+    assert_int_equal(file_replace(path, "abcdef", 6, 0600), 0);
+    fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(file_read(fd, got, 3, 1), 3);
+    assert_string_equal(got, "bcd");
+    assert_int_equal(file_read(fd, got, sizeof(got), 0), 6);
+    assert_int_equal(file_read(fd, got, sizeof(got), 6), 0);
+    assert_int_equal(file_read(fd, got, 1, UINT64_MAX), -EINVAL);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+    close(fd);
+    assert_int_equal(file_read(fd, got, 1, 0), -EBADF);
+}
+
 static void failure_leaves_the_old_one(void **state)
 {
     char below[96];
@@ -124,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(makes_and_replaces, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(reads_to_the_end, set_up, clean_up),
         cmocka_unit_test_setup_teardown(failure_leaves_the_old_one, set_up, clean_up),
         cmocka_unit_test(full_device_is_told),
         cmocka_unit_test_setup_teardown(folders_are_made_in_each_other, set_up, clean_up),
