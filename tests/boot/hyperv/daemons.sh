@@ -44,22 +44,14 @@ guest()
     # shellcheck disable=SC2016 # for the script
     printf '#!/bin/sh\ncat "$1" >/tmp/ifcfg\n' >/usr/libexec/hypervkvpd/hv_set_ifconfig
     chmod +x /usr/libexec/hypervkvpd/hv_set_ifconfig
-    n=0
-    while [ ! -b /dev/sda ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
+    wait_for 10 test -b /dev/sda
     mount -t ext4 /dev/sda /mnt || failure "no disk"
     ip link set eth0 up
     for d in kvp vss fcopy; do
         hv_${d}_daemon
     done
     echo "guest is ready"
-    n=0
-    while ! grep -q finish /var/lib/hyperv/.kvp_pool_0 2>/dev/null && [ $n -lt 300 ]; do
-        n=$((n + 1))
-        sleep 1
-    done
+    wait_for 300 grep -q finish /var/lib/hyperv/.kvp_pool_0
     tr '\0' '\n' </var/lib/hyperv/.kvp_pool_0 | grep .
     cat /tmp/ifcfg
     want colour "$(tr '\0' '\n' </var/lib/hyperv/.kvp_pool_0 | grep . | grep -A1 '^colour$' | tail -n 1)" blue

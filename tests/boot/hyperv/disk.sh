@@ -16,13 +16,9 @@ host()
 
 guest()
 {
-    n=0
-    while [ ! -b /dev/sdb ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
+    wait_for 10 test -b /dev/sdb
     dmesg | grep -E 'hv_|scsi|sd ' | tail -20
-    [ -b /dev/sda ] && [ -b /dev/sdb ] || failure "there are no disks"
+    { [ -b /dev/sda ] && [ -b /dev/sdb ]; } || failure "there are no disks"
     want vendor "$(cat /sys/block/sda/device/vendor)" "Msft    "
     dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null
     dd if=/tmp/data of=/dev/sda bs=1M oflag=direct 2>/dev/null || failure "cannot write"

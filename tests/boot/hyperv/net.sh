@@ -9,12 +9,7 @@ args="--persona hyperv --cpus ${cpus:-1} --nic user,mac=02:00:00:00:00:17"
 
 guest()
 {
-    n=0
-    while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
-    [ -e /sys/class/net/eth0 ] || failure "there is no network card"
+    wait_for 10 test -e /sys/class/net/eth0 || failure "there is no network card"
     want "MAC address" "$(cat /sys/class/net/eth0/address)" 02:00:00:00:00:17
     ip link set eth0 up
     ip addr add 10.0.2.15/24 dev eth0

@@ -24,11 +24,7 @@ host()
 
 guest()
 {
-    n=0
-    while [ ! -c /dev/fb0 ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
+    wait_for 10 test -c /dev/fb0
     dmesg | grep -iE 'hyperv_drm|hv_vmbus|fb0|drm'
     [ -c /dev/fb0 ] || failure "there is no frame buffer"
     cat /sys/class/graphics/fb0/name /sys/class/graphics/fb0/virtual_size

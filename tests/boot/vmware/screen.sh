@@ -27,11 +27,7 @@ host()
 
 guest()
 {
-    n=0
-    while [ ! -c /dev/fb0 ] && [ $n -lt 100 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
+    wait_for 20 test -c /dev/fb0
     dmesg | grep -iE 'vmwgfx|fb0'
     [ -c /dev/fb0 ] || failure "there is no frame buffer"
     cat /sys/class/graphics/fb0/name /sys/class/graphics/fb0/virtual_size

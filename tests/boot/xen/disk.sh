@@ -18,12 +18,7 @@ host()
 
 guest()
 {
-    n=0
-    while [ ! -e /dev/xvda ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
-    [ -e /dev/xvda ] || failure "there is no disk: $(dmesg | grep -iE 'xen|xvd' | tail -n 3)"
+    wait_for 10 test -e /dev/xvda || failure "there is no disk: $(dmesg | grep -iE 'xen|xvd' | tail -n 3)"
     want "queues" "$(find /sys/block/xvda/mq -mindepth 1 -maxdepth 1 | wc -l)" "$(grep -c ^processor /proc/cpuinfo)"
     check_storage_filesystem 32
 }

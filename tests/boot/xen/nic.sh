@@ -13,12 +13,7 @@ host() { with_iperf run --persona "xen${o:+,$o}" --nic user,mac=02:00:00:00:00:1
 
 guest()
 {
-    n=0
-    while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
-    [ -e /sys/class/net/eth0 ] || failure "there is no network card: $(dmesg | grep -iE 'xen|vif' | tail -n 3)"
+    wait_for 10 test -e /sys/class/net/eth0 || failure "there is no network card: $(dmesg | grep -iE 'xen|vif' | tail -n 3)"
     want "MAC address" "$(cat /sys/class/net/eth0/address)" 02:00:00:00:00:17
     ip link set lo up
     ip link set eth0 up

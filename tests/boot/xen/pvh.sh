@@ -33,12 +33,7 @@ guest()
     dmesg | grep -q "Hypervisor detected: Xen HVM" || failure "Xen was not detected"
     dmesg | grep -q "PVH" || failure "the kernel does not say that it is a PVH guest"
     want "processors" "$(grep -c ^processor /proc/cpuinfo)" 2
-    n=0
-    while [ ! -e /dev/xvda ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
-    [ -e /dev/xvda ] || failure "there is no disk"
+    wait_for 10 test -e /dev/xvda || failure "there is no disk"
     dd if=/dev/xvda of=/dev/null bs=1M || failure "the disk cannot be read"
     success
 }

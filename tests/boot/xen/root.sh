@@ -57,11 +57,7 @@ END
 
 guest()
 {
-    n=0
-    while [ ! -e /dev/xvda ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
+    wait_for 10 test -e /dev/xvda
     mkdir -p /new
     mount -t ext4 /dev/xvda /new || failure "no root file system on xvda"
     exec switch_root /new /init

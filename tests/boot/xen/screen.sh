@@ -22,12 +22,7 @@ host()
 
 guest()
 {
-    n=0
-    while [ ! -c /dev/fb0 ] && [ $n -lt 50 ]; do
-        n=$((n + 1))
-        sleep 0.2
-    done
-    [ -c /dev/fb0 ] || failure "there is no frame buffer"
+    wait_for 10 test -c /dev/fb0 || failure "there is no frame buffer"
     want "frame buffer" "$(cat /sys/class/graphics/fb0/name)" xen
     grep -q 'Xen Virtual Keyboard' /proc/bus/input/devices || failure "there is no keyboard"
     grep -q 'Xen Virtual Pointer' /proc/bus/input/devices || failure "there is no pointer"
