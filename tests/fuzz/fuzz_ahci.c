@@ -59,7 +59,7 @@ static void step(struct fake_env *f, struct mem_disk *d, uint64_t base, struct i
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ahci_port_cfg c = {.id = "disk0"}, cd = {.id = "cdrom1", .cdrom = true};
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     struct ahci *hba = NULL;
     struct mem_disk *disk;
     struct fake_env f;

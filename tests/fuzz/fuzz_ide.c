@@ -55,7 +55,7 @@ static void step(struct fake_env *f, struct mem_disk *d, const uint64_t bar[6], 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ide_unit_cfg c = {.id = "disk0"}, cd = {.id = "cdrom1", .cdrom = true};
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     struct mem_disk *disk;
     struct ide *ide;
     uint64_t bar[6];

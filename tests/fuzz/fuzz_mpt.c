@@ -80,7 +80,7 @@ static void step(struct fake_env *f, struct mpt *p, uint64_t bar, struct input *
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct scsi_lun_cfg c = {.id = "disk0"};
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     uint64_t bar[6];
     struct fake_env f;
     struct mpt *p;

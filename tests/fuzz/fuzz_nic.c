@@ -67,7 +67,7 @@ static void step(struct fake_env *f, struct loopnet *net, const uint64_t bar[6],
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t mac[6] = {0x52, 0x52, 0x52, 0x52, 0x52, 0x52};
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     struct nic_cfg c = {.mac = mac, .devfn = DEVFN};
     unsigned models = 1, which;
     struct loopnet *net;

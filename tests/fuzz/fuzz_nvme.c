@@ -79,7 +79,7 @@ static void step(struct fake_env *f, struct mem_disk *d, uint64_t bar, struct in
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     struct nvme_cfg c = {.id = "disk0"};
     struct mem_disk *d[2];
     struct nvme *n = NULL;

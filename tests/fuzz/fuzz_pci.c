@@ -5,6 +5,7 @@
  * answer at one address.
  */
 #include "fuzz.h"
+#include "input.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,11 +17,6 @@
 
 enum { FUNCTIONS = 4, RAM_SIZE = 64 << 10, OPS_MAX = 2000 };
 
-struct input {
-    const uint8_t *p;
-    size_t left;
-};
-
 struct victim {
     struct pci_dev p; /* first */
 };
@@ -28,18 +24,6 @@ struct victim {
 static struct fake_env f;
 static uint8_t ram[RAM_SIZE] __attribute__((aligned(4096)));
 static struct victim *victims[FUNCTIONS];
-
-static uint64_t take(struct input *in, unsigned n)
-{
-    uint64_t v = 0;
-
-    if (n > in->left)
-        n = (unsigned)in->left;
-    memcpy(&v, in->p, n);
-    in->p += n;
-    in->left -= n;
-    return v;
-}
 
 static void victim_io(struct device *d, unsigned region, uint64_t off, unsigned size,
                       enum access dir, uint64_t *val)
@@ -131,27 +115,27 @@ static void touch_bar(struct input *in)
         fake_env_out(&f, at, size & 7, take(in, 4));
         fake_env_in(&f, at, size & 7);
     } else {
-        fake_env_write(&f, at, size, take(in, 8));
+        fake_env_write(&f, at, size, take64(in, 8));
         fake_env_read(&f, at, size);
     }
 }
 
 static void step(struct input *in)
 {
-    unsigned op = (unsigned)take(in, 1), i = op >> 4 & 3;
+    unsigned op = take(in, 1), i = op >> 4 & 3;
     uint64_t at;
     struct err e;
 
     switch (op & 15) {
     case 0 ... 5: /* a register by mechanism 1 */
         at = take(in, 1);
-        fake_pci_write(&f, (i + 2) << 3, (unsigned)at, 1u << (op & 15) % 3, (uint32_t)take(in, 4));
+        fake_pci_write(&f, (i + 2) << 3, (unsigned)at, 1u << (op & 15) % 3, take(in, 4));
         fake_pci_read(&f, (i + 2) << 3, (unsigned)at, 4);
         break;
     case 6:
     case 7: /* by ECAM, also across its end */
         at = LAYOUT_ECAM + take(in, 3) % 0x100008;
-        fake_env_write(&f, at, 1u << i, take(in, 8));
+        fake_env_write(&f, at, 1u << i, take64(in, 8));
         fake_env_read(&f, at, 1u << i);
         break;
     case 8 ... 10:
@@ -159,10 +143,10 @@ static void step(struct input *in)
         break;
     case 11: /* any port, any address */
         fake_env_out(&f, take(in, 2), 1u << i % 3, take(in, 4));
-        fake_env_read(&f, take(in, 8), 1u << i);
+        fake_env_read(&f, take64(in, 8), 1u << i);
         break;
     case 12:
-        if (victims[i] && !pci_notify(&victims[i]->p, (unsigned)take(in, 1)))
+        if (victims[i] && !pci_notify(&victims[i]->p, take(in, 1)))
             pci_intx(&victims[i]->p, op >> 6 & 1);
         break;
     case 13:
@@ -187,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(victims, 0, sizeof(victims));
     for (unsigned i = 0; i < FUNCTIONS; i++)
         victim_add(i);
-    for (unsigned n = 0; in.left && n < OPS_MAX; n++) {
+    for (unsigned n = 0; in.n && n < OPS_MAX; n++) {
         step(&in);
         no_two_answer_at_one_address();
     }

@@ -3,30 +3,16 @@
 #include "unit.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/err.h"
 #include "core/gmem.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_pci.h"
 #include "fuzz.h"
+#include "input.h"
 #include "personas/vmware/svga.h"
 
 enum { DEVFN = 1 << 3, MAX_LOOKS = 4 };
-
-struct input {
-    const uint8_t *p;
-    size_t n;
-};
-
-static uint32_t take(struct input *in, size_t n)
-{
-    uint32_t v = 0;
-
-    for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
-    return v;
-}
 
 static void look(struct hub *hub)
 {
@@ -66,7 +52,7 @@ static void step(struct fake_env *f, struct hub *hub, uint64_t ports, uint32_t *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     unsigned looks = 0;
     struct hub *hub;
     uint64_t bar[6];

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t mac[6] = {0, 0x50, 0x56, 1, 2, 3};
     struct scsi_lun_cfg c = {.id = "disk0"};
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     struct pvscsi *p;
     struct loopnet *net;
     uint64_t bar[2][6];

@@ -73,7 +73,7 @@ static void step(struct fake_env *f, struct hub *hub, uint64_t bar, struct input
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input in = {data, size < 4096 ? size : 4096};
+    struct input in = input_of(data, size);
     struct hub *hub;
     struct fake_env f;
     uint64_t bar[6];

@@ -13,14 +13,28 @@ struct input {
     size_t n;
 };
 
-/* The next n bytes, little-endian, at most 4. */
-static inline uint32_t take(struct input *in, size_t n)
+enum { INPUT_MOST = 4096 };
+
+/* What is longer is cut: a run has to end soon. */
+static inline struct input input_of(const uint8_t *data, size_t size)
 {
-    uint32_t v = 0;
+    return (struct input){data, size < INPUT_MOST ? size : INPUT_MOST};
+}
+
+/* The next n bytes, little-endian, at most 8. */
+static inline uint64_t take64(struct input *in, size_t n)
+{
+    uint64_t v = 0;
 
     for (size_t i = 0; i < n && in->n; i++, in->p++, in->n--)
-        v |= (uint32_t)*in->p << 8 * i;
+        v |= (uint64_t)*in->p << 8 * i;
     return v;
+}
+
+/* The same of at most 4. */
+static inline uint32_t take(struct input *in, size_t n)
+{
+    return (uint32_t)take64(in, n);
 }
 
 /* A stretch of guest memory below `room` is written. */
