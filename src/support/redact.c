@@ -117,6 +117,23 @@ static bool unit_of_systemd(const char *value)
     return false;
 }
 
+/* "ip-1f3a90c2", which stands for something already. */
+static bool is_false_name(const char *value, size_t len)
+{
+    const char *dash = memchr(value, '-', len);
+    size_t n = dash ? (size_t)(dash - value) : 0;
+
+    while (len && value[len - 1] == '.') /* it ends a sentence */
+        len--;
+    if (!dash || len != n + 9 || strspn(dash + 1, "0123456789abcdef") < 8)
+        return false;
+    for (size_t i = 0; i < REDACT_IDS; i++) {
+        if (strlen(redact_ids[i].kind) == n && strncmp(value, redact_ids[i].kind, n) == 0)
+            return true;
+    }
+    return n == 4 && strncmp(value, "host", n) == 0;
+}
+
 /* What says nothing of anyone. */
 static bool harmless(const char *kind, const char *value)
 {
@@ -229,7 +246,8 @@ static void secret_rule(struct redactor *r, struct vbuf *line, size_t i)
         const regmatch_t *p = &m[rule->part];
         size_t from = at + (size_t)p->rm_so, to = at + (size_t)p->rm_eo;
 
-        if (p->rm_so < 0 || from == to || is_mark(line->data + from)) {
+        if (p->rm_so < 0 || from == to || is_mark(line->data + from) ||
+            is_false_name(line->data + from, to - from)) {
             at += m[0].rm_eo > 0 ? (size_t)m[0].rm_eo : 1;
             continue;
         }
@@ -264,7 +282,8 @@ static void id_rule(struct redactor *r, struct vbuf *line, size_t i)
             (m[rule->part].rm_so == m[0].rm_so && from > 0 && word_char(line->data[from - 1])) ||
             (to < line->len && word_char(line->data[to]));
         snprintf(value, sizeof(value), "%.*s", (int)(to - from), line->data + from);
-        if (m[rule->part].rm_so < 0 || from == to || inside || harmless(rule->kind, value)) {
+        if (m[rule->part].rm_so < 0 || from == to || inside || harmless(rule->kind, value) ||
+            is_false_name(value, strlen(value))) {
             at = to > at ? to : at + 1;
             continue;
         }
@@ -489,17 +508,21 @@ static void line_rules(struct redactor *r, struct vbuf *line)
 
 static void redact_line(struct redactor *r, struct vbuf *line, struct vbuf *out)
 {
-    size_t left = line->len > LINE_MOST ? line->len - LINE_MOST : 0, removed;
+    size_t left = line->len > LINE_MOST ? line->len - LINE_MOST : 0;
     unsigned rounds = 0;
+    char *was;
+    bool same;
 
     if (left) {
         line->len = LINE_MOST;
         line->data[LINE_MOST] = '\0';
     }
     do { /* what one rule leaves may be what another one looks for */
-        removed = r->removed;
+        was = strdup(line->data);
         line_rules(r, line);
-    } while (r->removed != removed && ++rounds < ROUNDS);
+        same = !was || line->failed || strcmp(was, line->data) == 0;
+        free(was);
+    } while (!same && ++rounds < ROUNDS);
     if (!line->failed)
         vbuf_add(out, line->data, line->len);
     if (left)

@@ -104,6 +104,7 @@ static const char *const corpus[] = {
     "Server=db;User Id=sa;Pwd=hunter2Secret;",
     "X-Api-Key: hunter2Secret",
     "LoadCredential=db:hunter2Secret",
+    "10.1.2.3:hunter2Secret",
     "Password: hunter2Secret",
     /* Parted by a terminal's colours, by UTF-16, in quotes within quotes. */
     "password=\033[1mhunter2Secret\033[0m",
@@ -278,7 +279,7 @@ static void spellings_agree(void **state)
         {"iqn.2026-01.com.example:disk", "at iqn.2026-01.com.example:disk,1"},
         {"wwn-0x5000c500a1b2c3d4", "naa.5000c500a1b2c3d4"},
     };
-    char name[32];
+    char name[32], *once;
 
     for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
         const char *at = clean(same[i][0]);
@@ -290,6 +291,11 @@ static void spellings_agree(void **state)
         }
         if (!name[0])
             fail_msg("%s stays", same[i][0]);
+        once = strdup(clean(same[i][0]));
+        assert_non_null(once);
+        if (!strstr(clean(once), name)) /* a false name gets no other one */
+            fail_msg("%s became %s, then %s", same[i][0], once, out.data);
+        free(once);
         if (!strstr(clean(same[i][1]), name))
             fail_msg("%s became %s without %s", same[i][1], out.data, name);
         assert_null(strstr(out.data, "3456"));
