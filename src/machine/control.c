@@ -400,12 +400,21 @@ static int do_detach(struct client *k, struct json_object *req, struct err *e)
     return rc < 0 ? rc : 0;
 }
 
+/* rc of what was begun: 0: the answer to req comes by control_done(). */
+static int client_late(struct client *k, struct json_object *req, int rc)
+{
+    if (rc == 0) {
+        json_object_put(k->late); /* who asks for two hears of the second alone */
+        k->late = json_object_get(req);
+    }
+    return rc;
+}
+
 static int do_resize(struct client *k, struct json_object *req, struct err *e)
 {
     const char *disk = text_of(req, "disk");
     struct json_object *v;
     int64_t bytes = 0;
-    int rc;
 
     if (!disk)
         return err_exit(e, EX_USAGE_, EINVAL, "the id of the 'disk' to resize is missing");
@@ -413,10 +422,7 @@ static int do_resize(struct client *k, struct json_object *req, struct err *e)
         bytes = json_object_get_int64(v);
     if (bytes <= 0)
         return err_exit(e, EX_USAGE_, EINVAL, "'bytes' is not a number of bytes");
-    rc = k->c->ops->resize(k->c->arg, disk, (uint64_t)bytes, e);
-    if (rc == 0)
-        k->late = json_object_get(req);
-    return rc;
+    return client_late(k, req, k->c->ops->resize(k->c->arg, disk, (uint64_t)bytes, e));
 }
 
 static int do_disc(struct client *k, struct json_object *req, struct err *e)
@@ -424,14 +430,10 @@ static int do_disc(struct client *k, struct json_object *req, struct err *e)
     const char *disc = text_of(req, "disc");
     struct json_object *v;
     bool force = json_object_object_get_ex(req, "force", &v) && json_object_get_boolean(v);
-    int rc;
 
     if (!disc)
         return err_exit(e, EX_USAGE_, EINVAL, "the 'disc' is missing: a file, or none");
-    rc = k->c->ops->disc(k->c->arg, text_of(req, "drive"), disc, force, e);
-    if (rc == 0)
-        k->late = json_object_get(req);
-    return rc;
+    return client_late(k, req, k->c->ops->disc(k->c->arg, text_of(req, "drive"), disc, force, e));
 }
 
 static int do_watch(struct client *k, struct json_object *req, struct err *e)
