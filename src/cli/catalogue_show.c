@@ -288,13 +288,19 @@ static void diff_line(bool json, const struct cell *c, const struct cell *was,
         line_print(2, "%c %s: %s", is ? '+' : '-', name, is ? text : before);
 }
 
+static void sort_cells(struct cells *c)
+{
+    if (c->n)
+        qsort(c->c, c->n, sizeof(*c->c), cell_cmp);
+}
+
 /* Returns the number of differences. */
 static size_t diff_cells(bool json, struct cells *a, struct cells *b)
 {
     size_t i = 0, k = 0, found = 0;
 
-    qsort(a->c, a->n, sizeof(*a->c), cell_cmp);
-    qsort(b->c, b->n, sizeof(*b->c), cell_cmp);
+    sort_cells(a);
+    sort_cells(b);
     while (i < a->n || k < b->n) {
         int order = i == a->n ? 1 : k == b->n ? -1 : cell_order(&a->c[i], &b->c[k]);
 
