@@ -422,9 +422,7 @@ static void errata_json(const struct note *n)
     vjson_add_text(o, "since", n->since);
     vjson_add_text(o, "resolved-in", n->resolved_in);
     vjson_add_text(o, "issue", n->issue);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int errata_list(const char *dir, const struct catalogue_args *a, struct err *e)

@@ -264,9 +264,7 @@ static void diff_json(const char *change, const struct cell *c, const char *was,
     vjson_add_text(o, "persona", c->persona);
     vjson_add_text(o, "was", was);
     vjson_add_text(o, "is", is);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 /* c: either of them, one of which may be NULL: then that catalogue says nothing of it. */

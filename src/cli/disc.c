@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "machine/remote.h"
 
 /* What is in flight on the disc that goes. */
@@ -84,9 +85,7 @@ static void disc_tell(const struct disc *d, const char *name, const char *spec)
     o = json_object_new_object();
     json_object_object_add(o, "name", json_object_new_string(name));
     json_object_object_add(o, "disc", d->eject ? NULL : json_object_new_string(spec));
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static int disc_main(int argc, char **argv)

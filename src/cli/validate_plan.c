@@ -23,9 +23,7 @@ static void check_json(const struct suite *s, size_t k)
     vjson_add_text(o, "level", suite_level_word(s->check[k].level));
     vjson_add_flag(o, "mandatory", s->check[k].mandatory);
     vjson_add_text(o, "purpose", s->check[k].purpose);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static void list_suite(const struct suite *s, bool json)

@@ -167,9 +167,7 @@ static void contract_json(const char *change, const struct contract_use *u, cons
     vjson_add_text(o, "name", u->name);
     vjson_add_text(o, "was", was);
     vjson_add_text(o, change ? "is" : "detail", is);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 static void contract_line(void *arg, enum contract_change what, const struct contract_use *a,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/line.h"
 #include "cli/validate.h"
 #include "core/path.h"
 #include "validation/bundle.h"
@@ -91,9 +92,7 @@ static void verify_json(const struct bundle *b, const char *who)
         json_object_array_add(list, json_object_new_string(d->sig[i].keyid));
     json_object_object_add(o, "signed-by", list);
     vjson_add_text(o, "trusted", who);
-    printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(o);
+    line_json(o);
 }
 
 /* Into who, 64 bytes, whom the list trusts. */
