@@ -46,19 +46,13 @@ static int attach_call(const char *name, const char *word, const char *what, con
                        char *id, size_t room, struct err *e)
 {
     struct json_object *more = json_object_new_object(), *answer = NULL;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    int rc;
 
-    if (rc < 0) {
-        json_object_put(more);
-        return rc;
-    }
     json_object_object_add(more, what, json_object_new_string(text));
-    rc = remote_call(r, word, more, ATTACH_CALL_MS, &answer, e);
+    rc = remote_ask(name, word, more, ATTACH_CALL_MS, &answer, e);
     if (rc == 0 && remote_text(answer, "result"))
         snprintf(id, room, "%s", remote_text(answer, "result"));
     json_object_put(answer);
-    remote_close(r);
     return rc;
 }
 

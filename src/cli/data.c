@@ -34,16 +34,11 @@ static const struct cli_option data_options[] = {
 
 static int data_show(const struct data *d, const char *name, const char *prefix, struct err *e)
 {
-    struct json_object *req, *answer, *pairs;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    struct json_object *req = json_object_new_object(), *answer, *pairs;
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    req = json_object_new_object();
     json_object_object_add(req, "prefix", json_object_new_string(prefix));
-    rc = remote_call(r, "data", req, DATA_CALL_MS, &answer, e);
-    remote_close(r);
+    rc = remote_ask(name, "data", req, DATA_CALL_MS, &answer, e);
     if (rc < 0)
         return rc;
     if (!json_object_object_get_ex(answer, "result", &pairs)) {

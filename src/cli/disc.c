@@ -52,23 +52,14 @@ static const struct cli_option disc_options[] = {
 
 static int disc_call(const char *name, const struct disc *d, const char *spec, struct err *e)
 {
-    struct json_object *more = json_object_new_object(), *answer = NULL;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    struct json_object *more = json_object_new_object();
 
-    if (rc < 0) {
-        json_object_put(more);
-        return rc;
-    }
     json_object_object_add(more, "disc", json_object_new_string(spec));
     if (d->drive)
         json_object_object_add(more, "drive", json_object_new_string(d->drive));
     if (d->force)
         json_object_object_add(more, "force", json_object_new_boolean(true));
-    rc = remote_call(r, "disc", more, DISC_CALL_MS, &answer, e);
-    json_object_put(answer);
-    remote_close(r);
-    return rc;
+    return remote_ask(name, "disc", more, DISC_CALL_MS, NULL, e);
 }
 
 static void disc_tell(const struct disc *d, const char *name, const char *spec)

@@ -84,15 +84,8 @@ static int info_ask(const char *name, const char *word, struct json_object *more
                     void (*print)(struct json_object *o), struct err *e)
 {
     struct json_object *answer, *result;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    int rc = remote_ask(name, word, more, INFO_TIMEOUT_MS, &answer, e);
 
-    if (rc < 0) {
-        json_object_put(more);
-        return rc;
-    }
-    rc = remote_call(r, word, more, INFO_TIMEOUT_MS, &answer, e);
-    remote_close(r);
     if (rc < 0)
         return rc;
     if (!json_object_object_get_ex(answer, "result", &result))
@@ -110,13 +103,8 @@ static int info_has_store(const char *name, struct err *e)
 {
     struct json_object *answer, *result;
     const char *persona = NULL;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    int rc = remote_ask(name, "info", NULL, INFO_TIMEOUT_MS, &answer, e);
 
-    if (rc < 0)
-        return rc;
-    rc = remote_call(r, "info", NULL, INFO_TIMEOUT_MS, &answer, e);
-    remote_close(r);
     if (rc < 0)
         return rc;
     if (json_object_object_get_ex(answer, "result", &result))

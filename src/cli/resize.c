@@ -29,22 +29,16 @@ static int resize_call(const char *name, const char *id, uint64_t bytes, bool *t
 {
     struct json_object *more = json_object_new_object(), *answer = NULL;
     const char *result;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    int rc;
 
-    if (rc < 0) {
-        json_object_put(more);
-        return rc;
-    }
     json_object_object_add(more, "disk", json_object_new_string(id));
     json_object_object_add(more, "bytes", json_object_new_int64((int64_t)bytes));
-    rc = remote_call(r, "resize", more, RESIZE_CALL_MS, &answer, e);
+    rc = remote_ask(name, "resize", more, RESIZE_CALL_MS, &answer, e);
     if (rc == 0) {
         result = remote_text(answer, "result");
         *told = result && strcmp(result, "told") == 0;
     }
     json_object_put(answer);
-    remote_close(r);
     return rc;
 }
 

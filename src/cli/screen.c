@@ -60,22 +60,17 @@ static int screen_take(const char *name, const char *file, bool json, struct err
 {
     char *path = cli_absolute(file);
     struct json_object *req, *answer = NULL;
-    struct remote *r;
     int rc;
 
     if (!path)
         return err_set(e, errno, "cannot tell where %s is: %s", file, strerror(errno));
-    rc = remote_open(name, &r, e);
-    if (rc == 0) {
-        req = json_object_new_object();
-        json_object_object_add(req, "file", json_object_new_string(path));
-        rc = remote_call(r, "screenshot", req, SCREEN_CALL_MS, &answer, e);
-        if (rc == 0)
-            screen_print(name, file, answer, json);
-        json_object_put(answer);
-        remote_close(r);
-    }
+    req = json_object_new_object();
+    json_object_object_add(req, "file", json_object_new_string(path));
     free(path);
+    rc = remote_ask(name, "screenshot", req, SCREEN_CALL_MS, &answer, e);
+    if (rc == 0)
+        screen_print(name, file, answer, json);
+    json_object_put(answer);
     return rc;
 }
 
@@ -83,12 +78,8 @@ static int screen_say(const char *name, bool json, struct err *e)
 {
     struct json_object *answer = NULL, *o;
     const char *text;
-    struct remote *r;
-    int rc = remote_open(name, &r, e);
+    int rc = remote_ask(name, "screen-text", NULL, SCREEN_CALL_MS, &answer, e);
 
-    if (rc < 0)
-        return rc;
-    rc = remote_call(r, "screen-text", json_object_new_object(), SCREEN_CALL_MS, &answer, e);
     text = rc == 0 ? remote_text(answer, "text") : NULL;
     if (rc == 0 && !text)
         rc = err_set(e, EPROTO, "%s answers without a text", name);
@@ -101,7 +92,6 @@ static int screen_say(const char *name, bool json, struct err *e)
         fputs(text, stdout);
     }
     json_object_put(answer);
-    remote_close(r);
     return rc;
 }
 

@@ -291,14 +291,9 @@ const struct cli_command support_who = {
 static int bundle_info(struct support_case *c, const char *name, struct err *e)
 {
     struct json_object *answer, *result;
-    struct remote *r;
     const char *text;
-    int rc = remote_open(name, &r, e);
+    int rc = remote_ask(name, "info", NULL, SUPPORT_CALL_MS, &answer, e);
 
-    if (rc < 0)
-        return rc;
-    rc = remote_call(r, "info", NULL, SUPPORT_CALL_MS, &answer, e);
-    remote_close(r);
     if (rc < 0)
         return rc;
     if (json_object_object_get_ex(answer, "result", &result)) {

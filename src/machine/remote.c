@@ -246,6 +246,21 @@ int remote_call(struct remote *r, const char *word, struct json_object *more, in
     return rc;
 }
 
+int remote_ask(const char *name, const char *word, struct json_object *more, int timeout_ms,
+               struct json_object **answer, struct err *e)
+{
+    struct remote *r;
+    int rc = remote_open(name, &r, e);
+
+    if (rc != 0) {
+        json_object_put(more);
+        return rc;
+    }
+    rc = remote_call(r, word, more, timeout_ms, answer, e);
+    remote_close(r);
+    return rc;
+}
+
 int remote_event(struct remote *r, int timeout_ms, struct json_object **event, struct err *e)
 {
     int64_t until = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;

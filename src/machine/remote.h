@@ -23,6 +23,10 @@ int remote_pid(const struct remote *r);
 MUST int remote_call(struct remote *r, const char *word, struct json_object *more, int timeout_ms,
                      struct json_object **answer, struct err *e);
 
+/* One such call on a connection of its own. */
+MUST int remote_ask(const char *name, const char *word, struct json_object *more, int timeout_ms,
+                    struct json_object **answer, struct err *e);
+
 /* The next event: 1, or 0 after timeout_ms (-1: no limit), or -errno; -ECONNRESET when the machine
  * has gone without a word. */
 MUST int remote_event(struct remote *r, int timeout_ms, struct json_object **event, struct err *e);

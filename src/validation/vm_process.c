@@ -287,25 +287,10 @@ static void vm_threads(struct vm *v, struct vbuf *out)
 
 /* --- what only hospes has --- */
 
-static int hospes_call(struct vm *v, const char *word, struct json_object *more,
-                       struct json_object **answer, struct err *e)
-{
-    struct remote *r;
-    int rc = remote_open(v->name, &r, e);
-
-    if (rc < 0) {
-        json_object_put(more);
-        return rc;
-    }
-    rc = remote_call(r, word, more, VM_ASK_MS, answer, e);
-    remote_close(r);
-    return rc;
-}
-
 static int hospes_result(struct vm *v, const char *word, struct json_object **out, struct err *e)
 {
     struct json_object *answer, *result;
-    int rc = hospes_call(v, word, NULL, &answer, e);
+    int rc = remote_ask(v->name, word, NULL, VM_ASK_MS, &answer, e);
 
     if (rc < 0)
         return rc;
@@ -332,7 +317,7 @@ static int hospes_screen(struct vm *v, const char *path, struct err *e)
     struct json_object *more = json_object_new_object();
 
     json_object_object_add(more, "file", json_object_new_string(path));
-    return hospes_call(v, "screenshot", more, NULL, e);
+    return remote_ask(v->name, "screenshot", more, VM_ASK_MS, NULL, e);
 }
 
 static int qemu_screen(struct vm *v, const char *path, struct err *e)
@@ -347,7 +332,7 @@ static int hospes_ask(struct vm *v, const char *what, uint64_t value, struct err
     json_object_object_add(more, "what", json_object_new_string(what));
     if (value)
         json_object_object_add(more, "value", json_object_new_uint64(value));
-    return hospes_call(v, "ask", more, NULL, e);
+    return remote_ask(v->name, "ask", more, VM_ASK_MS, NULL, e);
 }
 
 static int qemu_none(struct vm *v, struct json_object **out, struct err *e)
@@ -367,7 +352,7 @@ static int hospes_plug(struct vm *v, const char *word, const char *disk,
     struct json_object *more = json_object_new_object();
 
     json_object_object_add(more, "disk", json_object_new_string(disk));
-    return hospes_call(v, word, more, answer, e);
+    return remote_ask(v->name, word, more, VM_ASK_MS, answer, e);
 }
 
 static int hospes_attach(struct vm *v, const char *path, const char *words, char *id, size_t room,

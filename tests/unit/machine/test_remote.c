@@ -106,6 +106,9 @@ static void calls_events_and_the_end(void **state)
     assert_int_equal(remote_call(r, "info", NULL, 5000, &o, &e), 0);
     assert_int_equal(remote_number(json_object_object_get(o, "result"), "cpus"), 4);
     json_object_put(o);
+    assert_int_equal(remote_ask("vm1", "info", NULL, 5000, &o, &e), 0);
+    assert_int_equal(remote_number(json_object_object_get(o, "result"), "cpus"), 4);
+    json_object_put(o);
     assert_int_equal(remote_event(r, 10, &o, &e), 0);
     o = json_object_new_object();
     json_object_object_add(o, "what", json_object_new_string("freeze"));
@@ -159,6 +162,8 @@ static void machines_that_are_not_there_are_missing(void **state)
 
     (void)state;
     assert_true(remote_open("nobody", &r, &e) < 0);
+    assert_int_equal(e.exit, EX_MISSING);
+    assert_true(remote_ask("nobody", "info", json_object_new_object(), 5000, NULL, &e) < 0);
     assert_int_equal(e.exit, EX_MISSING);
     assert_non_null(strstr(e.msg, "no machine named nobody"));
     assert_true(remote_open("../x", &r, &e) < 0);
