@@ -17,28 +17,6 @@
 #include "storage/disk.h"
 #include "storage/filter/filter.h"
 
-int machine_disc_open(struct machine *m, const struct plan_disk *d, struct disk **out,
-                      char about[MACHINE_ABOUT], struct err *e)
-{
-    struct disk_cfg c = {
-        .path = d->path,
-        .format = d->format,
-        .readonly = true,
-        .allow_outside = d->outside,
-        .within = d->within,
-    };
-    int rc;
-
-    *out = NULL;
-    snprintf(about, MACHINE_ABOUT, "empty");
-    if (!d->path)
-        return 0;
-    rc = disk_open(&c, m->loop, out, e);
-    if (rc == 0)
-        snprintf(about, MACHINE_ABOUT, "%s, read-only", (*out)->kind);
-    return rc;
-}
-
 /* The place in the plan of the drive `id`, NULL: of the only one. -errno: there is none such. */
 static int find(const struct machine *m, const char *id, struct err *e)
 {
@@ -78,7 +56,7 @@ static int open_next(struct machine *m, const char *spec, struct err *e)
                       "a disc has a file and a format, and its drive stays where it is: leave out "
                       "the other words");
     if (rc == 0)
-        rc = machine_disc_open(m, d, &q->disc, q->about, e);
+        rc = machine_image_open(m, d, &q->disc, q->about, e);
     if (rc == 0) {
         q->path = d->path;
         d->path = NULL;
@@ -102,19 +80,19 @@ static int change(struct machine *m, struct disk *tray, const struct plan_disk *
     free(m->disc_path[i]);
     m->disc_path[i] = q->path;
     q->path = NULL;
-    m->disc_changed[i] = true;
     snprintf(m->disk_about[i], MACHINE_ABOUT, "%s", q->about);
     *told = m->persona->ops->grew && m->persona->ops->grew(m->persona, tray);
-    log_line(LOG_INFO, "machine", "%s holds %s now", q->id,
-             m->disc_path[i] ? m->disc_path[i] : "no disc");
+    log_line(LOG_INFO, "machine", "%s holds %s now", q->id, machine_disk_path(m, i));
     return 0;
 }
 
 const char *machine_disk_path(const struct machine *m, size_t i)
 {
-    const char *path = m->disc_changed[i] ? m->disc_path[i] : m->plan->disk[i].path;
+    const struct plan_disk *d = &m->plan->disk[i];
+    const char *path = m->disc_path[i] ? m->disc_path[i] : d->path;
+    bool empty = d->cdrom && m->disk[i] && m->disk[i]->shape.bytes == 0;
 
-    return path ? path : "none";
+    return path && !empty ? path : "none";
 }
 
 int machine_disc(struct machine *m, const char *id, const char *spec, bool force, struct err *e)

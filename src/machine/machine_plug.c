@@ -21,19 +21,24 @@
 #include "storage/disk.h"
 #include "storage/filter/filter.h"
 
-static int open_disk(struct machine *m, const struct plan_disk *d, struct disk **out,
-                     char about[MACHINE_ABOUT], struct err *e)
+int machine_image_open(struct machine *m, const struct plan_disk *d, struct disk **out,
+                       char about[MACHINE_ABOUT], struct err *e)
 {
     struct disk_cfg c = {
         .path = d->path,
         .format = d->format,
-        .readonly = d->write == PLAN_READONLY,
-        .snapshot = d->write == PLAN_SNAPSHOT,
+        .readonly = d->cdrom || d->write == PLAN_READONLY,
+        .snapshot = !d->cdrom && d->write == PLAN_SNAPSHOT,
         .allow_outside = d->outside,
         .within = d->within,
     };
-    int rc = disk_open(&c, m->loop, out, e);
+    int rc;
 
+    *out = NULL;
+    snprintf(about, MACHINE_ABOUT, "empty");
+    if (!d->path)
+        return 0;
+    rc = disk_open(&c, m->loop, out, e);
     if (rc == 0)
         snprintf(about, MACHINE_ABOUT, "%s, %s", (*out)->kind,
                  c.snapshot   ? "changes are thrown away"
@@ -42,14 +47,12 @@ static int open_disk(struct machine *m, const struct plan_disk *d, struct disk *
     return rc;
 }
 
-static int open_drive(struct machine *m, const struct plan_disk *d, struct disk **out,
-                      char about[MACHINE_ABOUT], struct err *e)
+/* A drive holds a tray, and the tray its disc. */
+static int put_on_tray(struct machine *m, struct disk **disk, struct err *e)
 {
-    struct disk *disc;
-    int rc = machine_disc_open(m, d, &disc, about, e);
+    struct disk *disc = *disk;
+    int rc = tray_create(disc, m->loop, disk, e);
 
-    if (rc == 0)
-        rc = tray_create(disc, m->loop, out, e);
     if (rc < 0)
         disk_close(disc);
     return rc;
@@ -66,7 +69,9 @@ int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *
                             .id = id,
                             .controller = d->controller,
                             .unit = d->unit};
-    rc = d->cdrom ? open_drive(m, d, &s->disk, about, e) : open_disk(m, d, &s->disk, about, e);
+    rc = machine_image_open(m, d, &s->disk, about, e);
+    if (rc == 0 && d->cdrom)
+        rc = put_on_tray(m, &s->disk, e);
     if (rc < 0)
         return rc;
     rc = cfg_create(&s->opts, e);

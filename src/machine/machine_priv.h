@@ -14,8 +14,6 @@
 #include "machine/usage.h"
 #include "personas/persona.h"
 
-struct machine;
-
 enum { MACHINE_LEAVES = 192, MACHINE_ABOUT = 48, MACHINE_ID = 32 };
 
 /* What all vCPU threads are told to do; each change raises order_no. */
@@ -125,8 +123,7 @@ struct machine {
     struct disk *disk[PLAN_MAX_DISKS]; /* the devices'; NULL: gone */
     struct quiet quiet;
     char disk_about[PLAN_MAX_DISKS][MACHINE_ABOUT];
-    char *disc_path[PLAN_MAX_DISKS]; /* of a drive whose disc was changed; NULL: it is empty */
-    bool disc_changed[PLAN_MAX_DISKS];
+    char *disc_path[PLAN_MAX_DISKS]; /* of a disc that was put in; NULL: the plan's, or none */
     /* Devices keep these: they live as long as the machine. */
     char disk_id[PLAN_MAX_DISKS][MACHINE_ID], nic_id[PLAN_MAX_NICS][MACHINE_ID];
     struct plugged plugged[PLAN_MAX_DISKS];
@@ -147,6 +144,9 @@ MUST int machine_display_open(struct machine *m, struct err *e);
 void machine_display_close(struct machine *m);
 void machine_display_describe(struct machine *m, struct dump *out);
 
+/* machine_plug.c: d's image, and a word about it; *out NULL: d is a drive that is empty. */
+MUST int machine_image_open(struct machine *m, const struct plan_disk *d, struct disk **out,
+                            char about[MACHINE_ABOUT], struct err *e);
 /* machine_plug.c: the disk is opened and s->opts made; both are the caller's. */
 MUST int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *id,
                            struct disk_spec *s, char about[MACHINE_ABOUT], struct err *e);
@@ -183,9 +183,6 @@ void machine_quiet_end(struct machine *m);
  * locked the drive and does not open it, though it is asked, unless forced. */
 MUST int machine_disc(struct machine *m, const char *id, const char *spec, bool force,
                       struct err *e);
-/* What d's drive holds: *out NULL: nothing. */
-MUST int machine_disc_open(struct machine *m, const struct plan_disk *d, struct disk **out,
-                           char about[MACHINE_ABOUT], struct err *e);
 /* The file of the plan's disk i, now; "none": an empty drive. */
 const char *machine_disk_path(const struct machine *m, size_t i);
 void machine_discs_end(struct machine *m);
