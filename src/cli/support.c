@@ -558,7 +558,6 @@ static int triage_case(struct triage *t, const char *text, size_t len, struct vm
 /* A bundle is known by its first bytes, whatever it is called. */
 static int triage_file(struct triage *t, const char *path, struct triage_kept *keep, struct err *e)
 {
-    static const char zstd[] = "\x28\xb5\x2f\xfd";
     struct err other = {0};
     char *text;
     size_t len;
@@ -566,7 +565,7 @@ static int triage_file(struct triage *t, const char *path, struct triage_kept *k
 
     if (rc < 0)
         return rc;
-    if (len < 4 || memcmp(text, zstd, 4) != 0) {
+    if (!zst_begins(text, len)) {
         triage_text(t, path, text, len);
     } else if (triage_case(t, text, len, &keep->parts, &other) == 0) {
         rc = bundle_read(path, &keep->bundle, e);

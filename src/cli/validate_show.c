@@ -14,6 +14,7 @@
 #include "cli/validate.h"
 #include "validation/bundle.h"
 #include "validation/contract.h"
+#include "validation/pack.h"
 #include "validation/text.h"
 #include "validation/vjson.h"
 
@@ -114,14 +115,13 @@ const struct cli_command validate_show = {
 
 static int contract_file(struct contract *c, const char *path, struct err *e)
 {
-    static const char zstd[] = "\x28\xb5\x2f\xfd";
     char *text;
     size_t len;
     int rc = vtext_read(path, (size_t)16 << 20, &text, &len, e);
 
     if (rc < 0)
         return rc;
-    if (len >= 4 && memcmp(text, zstd, 4) == 0)
+    if (zst_begins(text, len))
         rc = err_exit(e, EX_USAGE_, EINVAL,
                       "%s is a bundle: say which cell, as %s:CELL; validate show lists them", path,
                       path);

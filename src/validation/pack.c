@@ -9,6 +9,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "abi/bytes.h"
 #include "core/err.h"
 #include "validation/bundle.h"
 #include "validation/text.h"
@@ -189,6 +190,11 @@ int tar_unpack(const char *data, size_t len, struct vmembers *l, struct err *e)
 void zst_packer(char *out, size_t room)
 {
     snprintf(out, room, "zstd %s level %d", ZSTD_versionString(), ZST_LEVEL);
+}
+
+bool zst_begins(const void *data, size_t len)
+{
+    return len >= 4 && le32_at(data) == ZSTD_MAGICNUMBER;
 }
 
 int zst_pack(const void *data, size_t len, char **out, size_t *out_len, struct err *e)

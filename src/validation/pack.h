@@ -34,6 +34,8 @@ MUST int tar_unpack(const char *data, size_t len, struct vmembers *l, struct err
 
 /* "zstd 1.5.4 level 9" */
 void zst_packer(char *out, size_t room);
+/* Does it begin as what zst_unpack() takes does? */
+bool zst_begins(const void *data, size_t len);
 MUST int zst_pack(const void *data, size_t len, char **out, size_t *out_len, struct err *e);
 MUST int zst_unpack(const void *data, size_t len, size_t max, char **out, size_t *out_len,
                     struct err *e);
