@@ -11,6 +11,7 @@
 #include "board/device.h"
 #include "console/console.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/loop.h"
 #include "core/usock.h"
 #include "machine/control.h"
@@ -18,7 +19,7 @@
 static struct loop *loop;
 static struct console *con;
 static struct control *ctl;
-static char dir[] = "/tmp/hospes-fuzz-XXXXXX";
+static char dir[64];
 
 static void info(void *arg, struct info *out)
 {
@@ -144,7 +145,8 @@ static void start(void)
     };
     struct err e;
 
-    if (!mkdtemp(dir) || setenv("HOSPES_RUNTIME", dir, 1) || loop_create(&loop, &e) < 0 ||
+    if (file_mktemp("/tmp", "hospes-fuzz", dir, sizeof(dir)) < 0 ||
+        setenv("HOSPES_RUNTIME", dir, 1) || loop_create(&loop, &e) < 0 ||
         console_open("none", loop, &con, &e) < 0 ||
         control_open("fuzz", loop, &ops, NULL, &ctl, &e) < 0)
         abort();

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "abi/bytes.h"
+#include "core/file.h"
 #include "fuzz.h"
 #include "inspect/fs.h"
 #include "inspect/fs/btrfs.h"
@@ -59,10 +60,10 @@ static void load(unsigned k, const char *dir)
 
 static void make(void)
 {
-    char dir[] = "/tmp/hospes-fuzz-XXXXXX", cmd[1024];
+    char dir[64], cmd[1024];
     static bool made;
 
-    if (made || !mkdtemp(dir))
+    if (made || file_mktemp("/tmp", "hospes-fuzz", dir, sizeof(dir)) < 0)
         return;
     made = true;
     snprintf(

@@ -23,6 +23,7 @@
 
 #include "core/cfg.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "storage/image.h"
 
 enum { THREADS = 8, SPOTS = 24, LONGEST = 256, DISK_BYTES = 16 << 20 };
@@ -292,9 +293,8 @@ static bool one(struct args *a, struct cut_result *sum)
     struct err e;
     int rc;
 
-    snprintf(dir, sizeof(dir), "%s/powercut-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(dir))
+    if (file_mktemp(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", "powercut", dir,
+                    sizeof(dir)) < 0)
         return false;
     snprintf(path, sizeof(path), "%s/base", dir);
     (void)mkdir(path, 0700);
