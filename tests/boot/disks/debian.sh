@@ -5,14 +5,14 @@
 # starts it from an image file, it finds its root by the persona's disk driver and its network by its card, it can be
 # logged into by the screen and the keyboard, it shuts down when asked, and its image is as it was.
 # With choice=auto nobody says which persona that is. With boot=uefi it is a GPT disk with shim and GRUB, which OVMF
-# starts; uefi-secure: with Secure Boot.
+# starts; uefi-secure: with Secure Boot. With machine=q35 the board is PCI Express.
 # The images are made by tools/mkdebian.sh; `./dev test disks` does that.
 variants='persona=kvm persona=hyperv persona=xen persona=vmware persona=bare
     persona=kvm,boot=uefi persona=hyperv,boot=uefi persona=vmware,boot=uefi persona=kvm,boot=uefi-secure
     persona=kvm,format=qcow2 persona=hyperv,format=vhd persona=hyperv,format=vhdx persona=xen,format=vhd
     persona=vmware,format=vmdk persona=vmware,format=vdi
     persona=kvm,choice=auto persona=hyperv,choice=auto persona=xen,choice=auto persona=vmware,choice=auto
-    persona=bare,choice=auto'
+    persona=bare,choice=auto persona=kvm,machine=q35 persona=kvm,boot=uefi,machine=q35'
 timeout=1500
 args="--persona ${persona:-kvm}"
 
@@ -79,7 +79,7 @@ host()
     *) before=$(md5sum <"$image" | cut -d ' ' -f 1) ;;
     esac
     [ "$persona" != bare ] || nic=none
-    set -- --persona "$persona" --nic $nic --disk "$image,format=${format:-raw},snapshot"
+    set -- --persona "$persona" --nic $nic ${machine:+--machine "$machine"} --disk "$image,format=${format:-raw},snapshot"
     # The name and the host are for this test.
     [ "${choice:-}" != auto ] || { set -- --persona auto "$image" && firmware=; }
     # shellcheck disable=SC2086 # words
