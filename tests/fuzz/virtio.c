@@ -170,7 +170,8 @@ static void step_register(struct fuzz_virtio *z, unsigned op, unsigned size)
         fake_env_in(&z->f, z->bar[0] + at % 128, port_size);
         break;
     case 7:
-        set(z, 0x100 + at % 64, size, fuzz_take(z, size));
+        set(z, at & 0x80 ? 0x200 + at % 128 : 0x100 + at % 64, size,
+            fuzz_take(z, size)); /* a doorbell or the configuration */
         break;
     case 8:
         fake_pci_write(&z->f, DEVFN, at & 0xfc, 4, (uint32_t)fuzz_take(z, 4));

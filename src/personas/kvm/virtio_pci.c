@@ -2,11 +2,13 @@
 /*
  * virtio_pci.c - the registers of a virtio PCI function (VIRTIO 1.2, 4.1), modern and legacy.
  *
- * BAR 0 (I/O) is the legacy header. Its queue notify register is also what the modern notify
- * capability points at, with a multiplier of 0: a port write leaves the guest at half the cost of a
- * memory write. BAR 1 holds the MSI-X table. BAR 4 (memory) holds the modern structures:
+ * BAR 0 (I/O) is the legacy header. Its queue notify register is also what the first of two notify
+ * capabilities points at, with a multiplier of 0: a port write leaves the guest at half the cost of
+ * a memory write. The other is for drivers that know doorbells in memory alone: 4.1.4 has a driver
+ * take the first that it can use, and those which look no closer take the last. BAR 1 holds the
+ * MSI-X table. BAR 4 (memory) holds the modern structures:
  *
- *     0x000 common configuration    0x080 ISR    0x100 device configuration
+ *     0x000 common configuration    0x080 ISR    0x100 device configuration    0x200 doorbells
  *
  * Not modelled: VIRTIO_F_NOTIFICATION_DATA, shared memory regions, SR-IOV.
  */
@@ -25,6 +27,8 @@ enum {
     OFF_COMMON = 0,
     OFF_ISR = 0x80,
     OFF_DEVICE = 0x100,
+    OFF_NOTIFY = 0x200,
+    NOTIFY_STEP = 4,
     LEGACY_FEATURES = 0, /* word 0 of the feature bits */
 };
 
@@ -102,6 +106,7 @@ static void common_fill(struct virtio *v, struct virtio_pci_common_cfg *c)
     c->queue_size = le16_of(q->vq.size);
     c->queue_msix_vector = le16_of(q->vector);
     c->queue_enable = le16_of(q->enabled);
+    c->queue_notify_off = le16_of((uint16_t)q->index);
     c->queue_desc = le64_of(q->vq.desc);
     c->queue_driver = le64_of(q->vq.driver);
     c->queue_device = le64_of(q->vq.device);
@@ -198,11 +203,23 @@ static void common_write(struct virtio *v, uint64_t off, unsigned size, uint64_t
     }
 }
 
+static void notify(struct virtio *v, uint64_t queue)
+{
+    size_t i;
+
+    if (idx_in(queue, v->queues, &i))
+        virtio_kick(v, &v->q[i]);
+}
+
 static void modern_io(struct virtio *v, uint64_t off, unsigned size, enum access dir, uint64_t *val)
 {
     uint64_t bits = size == 8 ? *val : *val & ((UINT64_C(1) << 8 * size) - 1);
 
-    if (off >= OFF_DEVICE && dir == ACC_READ)
+    if (off >= OFF_NOTIFY && dir == ACC_READ)
+        *val = 0;
+    else if (off >= OFF_NOTIFY)
+        notify(v, (off - OFF_NOTIFY) / NOTIFY_STEP);
+    else if (off >= OFF_DEVICE && dir == ACC_READ)
         *val = config_read(v, off - OFF_DEVICE, size);
     else if (off >= OFF_DEVICE)
         config_write(v, off - OFF_DEVICE, size, bits);
@@ -313,15 +330,13 @@ void virtio_pci_io(struct device *d, unsigned region, uint64_t off, unsigned siz
                    uint64_t *val)
 {
     struct virtio *v = container_of(d, struct virtio, pci.dev);
-    size_t i;
 
     if (region == BAR_MODERN) {
         modern_io(v, off, size, dir, val);
     } else if (region != BAR_LEGACY) {
         return;
     } else if (off == VIRTIO_PCI_QUEUE_NOTIFY && dir == ACC_WRITE) {
-        if (idx_in(*val & 0xffff, v->queues, &i))
-            virtio_kick(v, &v->q[i]);
+        notify(v, *val & 0xffff);
     } else if (has_legacy(v) && dir == ACC_READ) {
         *val = legacy_read(v, off, size);
     } else if (has_legacy(v)) {
@@ -380,7 +395,7 @@ static int add_cap(struct virtio *v, uint8_t type, uint8_t bar, uint32_t off, ui
 {
     struct virtio_pci_notify_cap c = {
         .cap = {.cfg_type = type, .bar = bar, .offset = le32_of(off), .length = le32_of(len)},
-        .notify_off_multiplier = le32_of(0),
+        .notify_off_multiplier = le32_of(bar == BAR_MODERN ? NOTIFY_STEP : 0),
     };
     struct virtio_pci_cfg_cap mask = {0};
     unsigned size = sizeof(c.cap), at;
@@ -408,6 +423,7 @@ int virtio_pci_setup(struct virtio *v, const struct virtio_options *o, struct er
         {VIRTIO_PCI_CAP_COMMON_CFG, BAR_MODERN, OFF_COMMON, sizeof(struct virtio_pci_common_cfg)},
         {VIRTIO_PCI_CAP_ISR_CFG, BAR_MODERN, OFF_ISR, 1},
         {VIRTIO_PCI_CAP_NOTIFY_CFG, BAR_LEGACY, VIRTIO_PCI_QUEUE_NOTIFY, 2},
+        {VIRTIO_PCI_CAP_NOTIFY_CFG, BAR_MODERN, OFF_NOTIFY, NOTIFY_STEP * VIRTIO_QUEUES_MAX},
         {VIRTIO_PCI_CAP_DEVICE_CFG, BAR_MODERN, OFF_DEVICE, VIRTIO_CONFIG_BYTES},
         {VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0},
     };

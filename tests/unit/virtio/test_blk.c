@@ -171,6 +171,65 @@ static void a_cached_request_is_done_inside_the_doorbell(void **state)
     guest_close(&b.g);
 }
 
+/* The N-th notify capability of the function. */
+static struct virtio_pci_notify_cap notify_cap(struct guest *g, unsigned n)
+{
+    struct virtio_pci_notify_cap c = {0};
+    unsigned at;
+
+    for (unsigned i = 0; (at = fake_pci_cap(&g->f, g->devfn, VIRTIO_PCI_CAP_ID, i)); i++) {
+        for (unsigned b = 0; b < sizeof(c); b++)
+            ((uint8_t *)&c)[b] = (uint8_t)fake_pci_read(&g->f, g->devfn, at + b, 1);
+        if (c.cap.cfg_type == VIRTIO_PCI_CAP_NOTIFY_CFG && n-- == 0)
+            return c;
+    }
+    fail_msg("no such notify capability");
+    return c;
+}
+
+/* Whoever takes the first has a port, whoever takes the last has memory, and another place for each
+ * queue. */
+static void a_doorbell_is_in_memory_too(void **state)
+{
+    struct virtio_pci_notify_cap first, last;
+    struct guest_buf buf[3];
+    struct bench b;
+    uint64_t bell;
+    uint16_t id;
+    uint32_t len;
+
+    (void)state;
+    bench_open_with(&b, 2, false, true);
+    first = notify_cap(&b.g, 0);
+    last = notify_cap(&b.g, 1);
+    assert_int_equal(first.cap.bar, 0);
+    assert_int_equal(le32_get(first.notify_off_multiplier), 0);
+    assert_int_equal(last.cap.bar, 4);
+    assert_true(le32_get(last.notify_off_multiplier) > 0);
+    guest_start(&b.g, false, SPLIT, 2);
+    guest_common_set(&b.g, COMMON(queue_select), 2, 1);
+    bell = le32_get(last.notify_off_multiplier) * guest_common(&b.g, COMMON(queue_notify_off), 2);
+    assert_true(bell > 0 && bell + 2 <= le32_get(last.cap.length));
+
+    buf[0] = (struct guest_buf){b.hdr, 16, false};
+    buf[1] = (struct guest_buf){b.data, 512, true};
+    buf[2] = (struct guest_buf){b.status, 1, true};
+    guest_poke(&b.g, b.hdr, 8, VIRTIO_BLK_T_IN);
+    guest_poke(&b.g, b.hdr + 8, 8, 0);
+    guest_add(&b.g, 1, buf, 3, false);
+    fake_env_write(&b.g.f, b.g.bar[4] + le32_get(last.cap.offset), 2, 0); /* queue 0's */
+    fake_env_run(&b.g.f);
+    assert_false(guest_used(&b.g, 1, &id, &len));
+    fake_env_write(&b.g.f, b.g.bar[4] + le32_get(last.cap.offset) + bell, 2, 1);
+    fake_env_run(&b.g.f);
+    assert_true(guest_used(&b.g, 1, &id, &len));
+    assert_int_equal(len, 513);
+    /* Behind the last queue and the last doorbell there is nothing. */
+    fake_env_write(&b.g.f, b.g.bar[4] + 4092, 4, 1);
+    assert_int_equal(fake_env_read(&b.g.f, b.g.bar[4] + le32_get(last.cap.offset), 4), 0);
+    guest_close(&b.g);
+}
+
 static void a_slow_disk_gets_an_ioeventfd_and_loses_it_again(void **state)
 {
     struct bench b;
@@ -577,6 +636,7 @@ int main(void)
         cmocka_unit_test(every_ring_moves_data),
         cmocka_unit_test(a_disk_that_grew_changes_its_configuration),
         cmocka_unit_test(a_cached_request_is_done_inside_the_doorbell),
+        cmocka_unit_test(a_doorbell_is_in_memory_too),
         cmocka_unit_test(a_slow_disk_gets_an_ioeventfd_and_loses_it_again),
         cmocka_unit_test(errors_become_status_bytes),
         cmocka_unit_test(a_read_only_disk_refuses_writes),
