@@ -122,22 +122,22 @@ static void finished(struct vbd_queue *q, const struct vbd_req *r, int res)
 
 /* --- requests --- */
 
+/* What parse() does not always set is as release() leaves it. */
 static struct vbd_req *req_get(struct vbd_queue *q)
 {
     struct vbd_req *r = q->spare;
 
     if (r) {
         q->spare = r->next;
+        r->disk.len = 0;
+        r->disk.iovcnt = 0;
     } else {
-        r = malloc(sizeof(*r));
+        r = calloc(1, sizeof(*r));
         if (!r)
             return NULL;
+        r->q = q;
     }
-    r->q = q;
-    r->next = NULL;
     r->epoch = q->epoch;
-    r->refs = 0;
-    r->disk = (struct disk_req){0};
     return r;
 }
 
@@ -316,6 +316,7 @@ static struct vbd_req *gather(struct vbd_queue *q, uint32_t prod)
         *end = r;
         end = &r->next;
     }
+    *end = NULL;
     grant_unlock(g);
     q->requests += q->req_cons - from;
     return first;
