@@ -239,13 +239,27 @@ static void put_scsi(struct hyperv_out *o, int n, const struct plan_guid *instan
     text(o, path, channel);
 }
 
+static void put_place(struct hyperv_out *o, const char *where, const char *file, const char *type)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/pathname", where);
+    text(o, path, file);
+    snprintf(path, sizeof(path), "%s/type", where);
+    text(o, path, type);
+}
+
 /* Hyper-V's import looks for disks by their names in the folder for them. */
 static void put_drive(struct hyperv_out *o, size_t i, const char *where)
 {
     const struct plan_disk *d = &o->p->disk[i];
-    char *name = NULL, path[128], told[24];
+    char *name = NULL, told[24];
     const char *base;
 
+    if (!d->path) { /* an empty drive */
+        put_place(o, where, "", "ISO");
+        return;
+    }
     o->rc = export_disk(o->x, i, d, HYPERV_SUFFIXES, &name, o->e);
     if (o->rc < 0)
         return;
@@ -254,10 +268,7 @@ static void put_drive(struct hyperv_out *o, size_t i, const char *where)
     if (strncmp(name, DISKS "/", strlen(DISKS) + 1) != 0)
         o->rc = export_tell(o->x, told, d->path, base,
                             "it belongs into the folder " DISKS " of the export", o->e);
-    snprintf(path, sizeof(path), "%s/pathname", where);
-    text(o, path, base);
-    snprintf(path, sizeof(path), "%s/type", where);
-    text(o, path, d->cdrom ? "ISO" : "VHD");
+    put_place(o, where, base, d->cdrom ? "ISO" : "VHD");
     free(name);
 }
 
@@ -281,12 +292,6 @@ static void put_disks(struct hyperv_out *o)
         o->rc = export_floppy(o->x, i, d, "what Hyper-V imports", &floppy, o->e);
         if (o->rc < 0 || floppy)
             continue;
-        if (!d->path) {
-            snprintf(tell, sizeof(tell), "disk%zu", i);
-            o->rc = export_tell(o->x, tell, "an empty drive", NULL,
-                                "what Hyper-V imports has none; add one there", o->e);
-            continue;
-        }
         if (is_ide(o, d)) {
             o->drive[d->controller][d->unit] = true;
             snprintf(where, sizeof(where), "_" HYPERV_IDE "_/controller%d/drive%d", d->controller,

@@ -149,12 +149,13 @@ static void take_drive(struct reading *r, struct node *drive, const char *bus, i
                        int unit)
 {
     struct node *type = node_first(drive, "type"), *path = node_first(drive, "pathname");
+    bool empty = !path || !path->value || !*path->value, cdrom = node_is(type, "ISO");
     struct plan_disk *d;
 
     if (!type && !path)
         return;
-    if (!path || !path->value || !*path->value || node_is(type, "NONE")) {
-        read_drop_all(r, drive, READ_EMPTY_DRIVE);
+    if ((empty && !cdrom) || node_is(type, "NONE")) {
+        read_drop_all(r, drive, "nothing is there; --cdrom none adds an empty drive");
         return;
     }
     if (node_is(type, "PHYSICAL") || node_is(type, "PT")) {
@@ -164,10 +165,13 @@ static void take_drive(struct reading *r, struct node *drive, const char *bus, i
     d = read_disk(r, bus);
     if (!d)
         return;
-    d->cdrom = node_is(type, "ISO");
+    d->cdrom = cdrom;
     d->controller = controller;
     d->unit = unit;
-    read_file(r, path, d);
+    if (empty)
+        read_no_disc(r, path, NULL, d);
+    else
+        read_file(r, path, d);
     read_keep(r, type);
     read_drop_all(r, drive, "a limit or a habit of Hyper-V's own host side");
 }

@@ -237,27 +237,21 @@ static void take_mode(struct reading *r, struct node *disk, struct plan_disk *d)
     read_keep(r, lost);
 }
 
-/* The node that names a file or block device; NULL: there is none, which has been told. */
-static struct node *source_of(struct reading *r, struct node *disk)
+static bool on_network(const struct node *disk)
 {
-    struct node *source = node_first(disk, "source"), *type = node_get(disk, "@type");
-    struct node *file = node_get(source, "@file");
+    const struct node *type = node_get(disk, "@type");
+
+    return type && !node_is(type, "file") && !node_is(type, "block");
+}
+
+/* The node that names a file or block device, NULL: there is none. */
+static struct node *source_of(const struct node *disk)
+{
+    struct node *source = node_first(disk, "source"), *file = node_get(source, "@file");
 
     if (!file)
         file = node_get(source, "@dev");
-    if (type && !node_is(type, "file") && !node_is(type, "block")) {
-        read_drop_all(r, disk,
-                      "the disk is not a file of this host (network, pool or folder); copy it, and "
-                      "add it by --disk");
-        return NULL;
-    }
-    if (!file || !file->value || !*file->value) {
-        read_drop_all(r, disk,
-                      node_is(node_get(disk, "@device"), "cdrom") ? READ_EMPTY_DRIVE
-                                                                  : "the drive is empty");
-        return NULL;
-    }
-    return file;
+    return file && file->value && *file->value ? file : NULL;
 }
 
 static void take_details(struct reading *r, struct node *disk, struct plan_disk *d)
@@ -287,6 +281,26 @@ static bool floppy(struct node *disk)
     return node_is(node_get(disk, "@device"), "floppy") || strcmp(target_of(disk).bus, "fdc") == 0;
 }
 
+/* Has it nothing to take? Then it has been told why. */
+static bool left_out(struct reading *r, struct node *disk, const struct node *file)
+{
+    struct node *device = node_get(disk, "@device");
+    const char *why = NULL;
+
+    if (node_is(device, "lun"))
+        why = "a device that is passed through belongs to its host";
+    else if (on_network(disk))
+        why = "the disk is not a file of this host (network, pool or folder); copy it, and add it "
+              "by --disk";
+    else if (!file && !node_is(device, "cdrom"))
+        why = "the drive is empty";
+    else if (floppy(disk) && node_is(node_get(disk, "@type"), "block"))
+        why = READ_HOST_DRIVE;
+    if (why)
+        read_drop_all(r, disk, why);
+    return why != NULL;
+}
+
 static void take_disk(struct reading *r, struct node *devices, struct node *disk, int *index)
 {
     struct node *device = node_get(disk, "@device"), *file;
@@ -294,17 +308,9 @@ static void take_disk(struct reading *r, struct node *devices, struct node *disk
     struct plan_disk *d, place = {.controller = -1, .unit = -1};
     const char *bus;
 
-    if (node_is(device, "lun")) {
-        read_drop_all(r, disk, "a device that is passed through belongs to its host");
+    file = source_of(disk);
+    if (left_out(r, disk, file))
         return;
-    }
-    file = source_of(r, disk);
-    if (!file)
-        return;
-    if (floppy(disk) && node_is(node_get(disk, "@type"), "block")) {
-        read_drop_all(r, disk, "the drive of another host is not here");
-        return;
-    }
     if (floppy(disk)) {
         d = read_floppy(r, file);
         if (d)
@@ -333,7 +339,10 @@ static void take_disk(struct reading *r, struct node *devices, struct node *disk
     d->place.pci = place.place.pci;
     d->cdrom = node_is(device, "cdrom");
     *index = t.index;
-    read_file(r, file, d);
+    if (file)
+        read_file(r, file, d);
+    else
+        read_no_disc(r, NULL, NULL, d);
     take_details(r, disk, d);
 }
 

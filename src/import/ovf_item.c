@@ -350,10 +350,10 @@ static void take_disk(struct ovf *o, struct ovf_item *it)
     bool cdrom = it->type != CIM_DISK;
     struct plan_disk *d = NULL;
 
-    if (!disk && !file) {
-        if (host && host->value && *host->value && !cdrom)
+    if (!disk && !file && !cdrom) {
+        if (host && host->value && *host->value)
             read_fail(o->r, host, "not like ovf:/disk/ID");
-        read_drop_all(o->r, it->n, cdrom ? READ_EMPTY_DRIVE : "the disk has no file");
+        read_drop_all(o->r, it->n, "the disk has no file");
         return;
     }
     if (c && !c->model) {
@@ -362,9 +362,9 @@ static void take_disk(struct ovf *o, struct ovf_item *it)
     }
     if (disk && !take_image(o, it, disk, &d))
         return;
-    if (file) {
+    if (!disk) {
         d = read_disk(o->r, c ? c->model : NULL);
-        if (!d || !take_file(o, it, file, d))
+        if (!d || (file && !take_file(o, it, file, d)))
             return;
     }
     if (!d)

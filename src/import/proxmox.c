@@ -338,29 +338,27 @@ static void take_disk(struct reading *r, struct node *n, const char *prefix, con
 {
     struct node *file = node_first(n, "file"), *media = node_first(n, "media");
     int number = atoi(n->name + strlen(prefix));
+    bool empty = !file || !file->value || !*file->value || node_is(file, "none");
+    bool host = node_is(file, "cdrom"), cdrom = host || node_is(media, "cdrom");
     struct plan_disk *d;
 
-    if (!file || !file->value || !*file->value || node_is(file, "none")) {
-        read_drop_all(r, n, READ_EMPTY_DRIVE);
+    if (empty && !cdrom) {
+        read_drop_all(r, n, "the disk has no file");
         return;
-    }
-    if (node_is(file, "cdrom") || node_is(media, "cdrom")) {
-        if (node_is(file, "cdrom")) {
-            read_drop_all(r, n, "the drive of another host is not here");
-            return;
-        }
     }
     d = read_disk(r, bus);
     if (!d)
         return;
-    d->cdrom = node_is(media, "cdrom");
+    d->cdrom = cdrom;
     d->controller = strcmp(prefix, "ide") == 0      ? number / 2
                     : strcmp(prefix, "virtio") == 0 ? -1
                                                     : 0;
     d->unit = strcmp(prefix, "ide") == 0 ? number % 2 : number > 255 ? 255 : number;
     if (strcmp(prefix, "virtio") == 0)
         take_pci(r, &d->place, PCI_VIRTIO, number);
-    if (strcmp(volume(file->value), file->value) != 0)
+    if (empty || host)
+        read_no_disc(r, file, host ? READ_HOST_DRIVE : NULL, d);
+    else if (strcmp(volume(file->value), file->value) != 0)
         read_file_as(r, file, volume(file->value), d);
     else
         read_file(r, file, d);

@@ -461,6 +461,17 @@ void read_file(struct reading *r, struct node *n, struct plan_disk *d)
         read_file_as(r, n, n->value, d);
 }
 
+void read_no_disc(struct reading *r, struct node *n, const char *why, struct plan_disk *d)
+{
+    if (!d)
+        return;
+    d->cdrom = true;
+    if (why)
+        read_change(r, n, "none", why);
+    else
+        read_keep(r, n);
+}
+
 void read_lan(struct reading *r, struct node *n, struct plan_nic *nic)
 {
     if (!n || !n->value)

@@ -69,8 +69,8 @@ void read_plain_pc(struct reading *r, const char *product);
 /* Adds key=value to the persona's options. */
 void read_option(struct reading *r, const char *key, const char *value);
 
-/* Why a CD-ROM drive without a disc is left out. */
-#define READ_EMPTY_DRIVE "the drive is empty; --cdrom none adds one"
+/* Why what another host's own drive holds is not taken. */
+#define READ_HOST_DRIVE "the drive of another host is not here"
 
 struct plan_disk *read_disk(struct reading *r, const char *bus); /* NULL: failed, told in r */
 /* A floppy drive with the file that n names, after the disks read so far. NULL: failed, or hospes
@@ -89,6 +89,9 @@ struct plan_controller *read_controller(struct reading *r, const char *bus, int 
 void read_file(struct reading *r, struct node *n, struct plan_disk *d);
 /* The same with a name that is only a part of the value, or made of it. */
 void read_file_as(struct reading *r, struct node *n, const char *name, struct plan_disk *d);
+/* d is a CD-ROM drive without a disc. The node that would name one, which may be NULL, is kept, or
+ * became "none" for that reason. */
+void read_no_disc(struct reading *r, struct node *n, const char *why, struct plan_disk *d);
 /* A network that is not here: n is told as changed to "user". */
 void read_lan(struct reading *r, struct node *n, struct plan_nic *nic);
 

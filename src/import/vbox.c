@@ -141,17 +141,43 @@ static void keep_chain(struct reading *r, struct node *n)
     }
 }
 
+/* An IDE controller's ports have two devices each, the others' one. */
+static void take_port(struct reading *r, struct node *attached, const char *bus, int number,
+                      struct plan_disk *d)
+{
+    int port = (int)read_number(r, node_get(attached, "@port"), 0, 255, 0);
+    int device = (int)read_number(r, node_get(attached, "@device"), 0, 255, 0);
+    bool ide = strcmp(bus, "ide") == 0;
+
+    d->controller = ide ? port : number;
+    d->unit = ide ? device : port;
+}
+
+/* A drive without a disc, or with the host's. */
+static void take_empty(struct reading *r, struct node *attached, const char *bus, int number)
+{
+    struct node *host = node_first(attached, "HostDrive");
+    struct plan_disk *d = read_disk(r, bus);
+
+    if (!d)
+        return;
+    take_port(r, attached, bus, number, d);
+    read_no_disc(r, node_get(host, "@src"), host ? READ_HOST_DRIVE : NULL, d);
+    read_keep(r, node_get(attached, "@type"));
+}
+
 static void take_device(struct reading *r, struct node *machine, struct node *attached,
                         const char *bus, int number)
 {
     struct node *type = node_get(attached, "@type"), *uuid = node_get(attached, "Image/@uuid");
     struct node *registry = node_first(machine, "MediaRegistry"), *image;
-    int port, device;
     struct plan_disk *d;
 
     if (!uuid || !uuid->value) {
-        read_drop_all(r, attached,
-                      strcmp(bus, "floppy") == 0 ? "the drive is empty" : READ_EMPTY_DRIVE);
+        if (node_is(type, "DVD"))
+            take_empty(r, attached, bus, number);
+        else
+            read_drop_all(r, attached, "the drive is empty");
         return;
     }
     image = registry ? medium(registry, uuid->value) : NULL;
@@ -171,10 +197,7 @@ static void take_device(struct reading *r, struct node *machine, struct node *at
     if (!d)
         return;
     d->cdrom = node_is(type, "DVD");
-    port = (int)read_number(r, node_get(attached, "@port"), 0, 255, 0);
-    device = (int)read_number(r, node_get(attached, "@device"), 0, 255, 0);
-    d->controller = strcmp(bus, "ide") == 0 ? port : number;
-    d->unit = strcmp(bus, "ide") == 0 ? device : port;
+    take_port(r, attached, bus, number, d);
     read_file(r, node_get(image, "@location"), d);
     if (node_is(node_get(image, "@type"), "Immutable")) {
         d->write = PLAN_SNAPSHOT;

@@ -286,13 +286,15 @@ static bool usable(struct reading *r, struct node *dev, struct node *file, struc
         read_drop_all(r, dev, "the device is switched off");
         return false;
     }
+    if (is_cdrom(type))
+        return true;
     if (!file) {
         read_drop_all(r, dev, "the device has no file");
         return false;
     }
     if (node_is(type, "scsi-passthru") && file->value &&
         (strstr(file->value, "/cdrom/") || strstr(file->value, "/genscsi/"))) {
-        read_drop_all(r, dev, "the drive of another host is not here");
+        read_drop_all(r, dev, READ_HOST_DRIVE);
         return false;
     }
     if (node_is(type, "rawDisk") || node_is(type, "scsi-passthru")) {
@@ -300,14 +302,22 @@ static bool usable(struct reading *r, struct node *dev, struct node *file, struc
         return false;
     }
     if (type && type->value && strcasestr(type->value, "raw")) {
-        read_drop_all(r, dev, "the drive of another host is not here");
-        return false;
-    }
-    if (is_cdrom(type) && is_empty_drive(file)) {
-        read_drop_all(r, dev, READ_EMPTY_DRIVE);
+        read_drop_all(r, dev, READ_HOST_DRIVE);
         return false;
     }
     return true;
+}
+
+/* A CD-ROM drive with an image, without a disc, or that of the host, which may have had one. */
+static void read_disc(struct reading *r, struct node *file, const struct node *type,
+                      struct plan_disk *d)
+{
+    if (!file || is_empty_drive(file))
+        read_no_disc(r, file, NULL, d);
+    else if (strcasestr(type->value, "raw"))
+        read_no_disc(r, file, READ_HOST_DRIVE, d);
+    else
+        read_file(r, file, d);
 }
 
 static void read_mode(struct reading *r, struct node *mode, struct plan_disk *d)
@@ -349,7 +359,10 @@ static void read_unit(struct reading *r, struct node *dev, const char *bus, int 
     d->controller = number;
     d->unit = unit;
     d->cdrom = is_cdrom(type);
-    read_file(r, file, d);
+    if (d->cdrom)
+        read_disc(r, file, type, d);
+    else
+        read_file(r, file, d);
     read_keep(r, node_get(dev, "present"));
     read_keep(r, type);
     read_mode(r, node_get(dev, "mode"), d);
@@ -424,7 +437,7 @@ static void read_drive(struct reading *r, struct node *dev)
         read_drop_all(r, dev, "the drive is empty");
     } else if (read_true(node_get(dev, "clientDevice")) ||
                !node_is(node_get(dev, "fileType"), "file")) {
-        read_drop_all(r, dev, "the drive of another host is not here");
+        read_drop_all(r, dev, READ_HOST_DRIVE);
     } else if (start && !read_true(start)) {
         read_drop_all(r, dev, "it is not in the drive at the start; --floppy puts it there");
     } else {
@@ -582,7 +595,7 @@ static const struct read_rule rules[] = {
     {"*checkMACAddress", "any address is taken"},
     {"*sharedBus", "disks are not shared between machines"},
     {"*writeThrough", "the host's cache obeys the guest's flushes"},
-    {"*clientDevice", "the drive of another host is not here"},
+    {"*clientDevice", READ_HOST_DRIVE},
     {"*present", "the device is switched off, or not one that hospes has"},
     {NULL, NULL},
 };

@@ -155,18 +155,24 @@ static void take_vdev(struct reading *r, struct node *vdev, struct plan_disk *d)
     read_change(r, vdev, to, "the same disk, as the guest's Xen drivers call it");
 }
 
+static bool on_network(const struct node *n, const struct node *target)
+{
+    return node_is(node_first(n, "script"), "block-iscsi") ||
+           strncmp(target->value, "rbd:", 4) == 0 || strncmp(target->value, "iqn=", 4) == 0;
+}
+
 static void take_disk(struct reading *r, struct node *n)
 {
     struct node *target = node_first(n, "target"), *format = node_first(n, "format");
     struct node *type = node_first(n, "devtype");
+    bool empty = !target || !target->value || !*target->value;
     struct plan_disk *d;
 
-    if (!target || !target->value || !*target->value) {
-        read_drop_all(r, n, READ_EMPTY_DRIVE);
+    if (empty && !node_is(type, "cdrom")) {
+        read_drop_all(r, n, "the disk has no file");
         return;
     }
-    if (node_is(node_first(n, "script"), "block-iscsi") || strncmp(target->value, "rbd:", 4) == 0 ||
-        strncmp(target->value, "iqn=", 4) == 0) {
+    if (!empty && on_network(n, target)) {
         read_drop_all(r, n, "the disk is on the network; copy it, and add it by --disk");
         return;
     }
@@ -174,7 +180,10 @@ static void take_disk(struct reading *r, struct node *n)
     if (!d)
         return;
     d->cdrom = node_is(type, "cdrom");
-    read_file(r, target, d);
+    if (empty)
+        read_no_disc(r, target, NULL, d);
+    else
+        read_file(r, target, d);
     take_vdev(r, node_first(n, "vdev"), d);
     take_access(r, node_first(n, "access"), d);
     if (format && format->value && *format->value && !d->cdrom)

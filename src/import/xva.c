@@ -253,17 +253,23 @@ static void take_vdi(struct reading *r, struct node *vbd, struct plan_disk *d)
 static void take_vbd(struct reading *r, struct node *object)
 {
     struct node *vbd = node_first(object, "snapshot"), *mode = node_first(vbd, "mode");
-    struct node *number = node_first(vbd, "userdevice");
+    struct node *number = node_first(vbd, "userdevice"), *empty = node_first(vbd, "empty");
+    bool cdrom = node_is(node_first(vbd, "type"), "CD");
     struct plan_disk *d;
 
-    if (node_is(node_first(vbd, "type"), "CD") || read_true(node_first(vbd, "empty"))) {
-        read_drop_all(r, object, "the drive is empty, or its disc is not in the archive");
+    if (read_true(empty) && !cdrom) {
+        read_drop_all(r, object, "the disk has no file");
         return;
     }
-    d = read_disk(r, "xvd");
+    d = read_disk(r, cdrom ? NULL : "xvd");
     if (!d)
         return;
-    take_vdi(r, vbd, d);
+    if (!cdrom)
+        take_vdi(r, vbd, d);
+    else if (read_true(empty))
+        read_no_disc(r, empty, NULL, d);
+    else
+        read_no_disc(r, node_first(vbd, "VDI"), "the disc is not in the archive", d);
     if (number && number->value && isdigit((unsigned char)number->value[0]))
         d->unit = (int)read_number(r, number, 0, 255, 0);
     if (node_is(mode, "RO")) {

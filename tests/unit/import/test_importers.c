@@ -385,11 +385,13 @@ static void an_xl_file_is_read_and_never_executed(void **state)
                                "vif = ['mac=00:16:3e:66:92:9c,bridge=br0,model=e1000',]\n"
                                "vnuma = [ [ 'pnode=0', 'size=64' ] ]\n"),
                      0);
-    assert_int_equal(plan.disks, 2);
+    assert_int_equal(plan.disks, 3);
     assert_true(ends(plan.disk[0].path, "/a,1.qcow2"));
     assert_string_equal(plan.disk[0].format, "qcow2");
     assert_int_equal(plan.disk[0].write, PLAN_READONLY);
     assert_int_equal(plan.disk[1].unit, 1);
+    assert_true(plan.disk[2].cdrom);
+    assert_null(plan.disk[2].path);
     assert_string_equal(told("disk/0/vdev")->to, "xvdb");
     assert_int_equal(fate("vnuma/0/1"), IMPORT_DROPPED);
     assert_int_equal(take_text("a.cfg", "name = \"\"\"a \"b\"\nc\"\"\"\nmemory = 64\n"
@@ -451,6 +453,50 @@ static void of_proxmox_older_words_and_cloud_init_are_known(void **state)
     assert_non_null(strstr(why("net0/link_down"), "cable"));
     assert_int_equal(take_text("101.conf", "name: web\nmemory: 8G\ncores: 1\n"), -EINVAL);
     assert_non_null(strstr(e.msg, "of MiB"));
+}
+
+/* A drive is part of a machine, with or without a disc; what a host's own drive held is not. */
+static void drives_without_a_disc_are_brought_along(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        int controller, unit;
+    } kinds[] = {
+        {"102.conf", "name: a\nmemory: 512\nide2: none,media=cdrom\n", 1, 0},
+        {"103.conf", "name: a\nmemory: 512\nide3: cdrom,media=cdrom\n", 1, 1},
+        {"a.xml",
+         "<domain type='kvm'><name>a</name><memory>65536</memory><os><type>hvm</type></os>"
+         "<devices><disk type='file' device='cdrom'><target dev='hdc' bus='ide'/><readonly/></disk>"
+         "</devices></domain>",
+         1, 0},
+        {"a.vbox",
+         VBOX("><Hardware/><StorageControllers><StorageController name='IDE' type='PIIX4'>"
+              "<AttachedDevice type='DVD' port='1' device='0'/></StorageController>"
+              "</StorageControllers>"),
+         1, 0},
+        {"b.vbox",
+         VBOX("><Hardware/><StorageControllers><StorageController name='IDE' type='PIIX4'>"
+              "<AttachedDevice type='DVD' port='0' device='1'><HostDrive src='/dev/sr0'/>"
+              "</AttachedDevice></StorageController></StorageControllers>"),
+         0, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        wish.format = NULL;
+        if (take_text(kinds[i].name, kinds[i].text) != 0)
+            fail_msg("%s: %s", kinds[i].name, e.msg);
+        assert_int_equal(plan.disks, 1);
+        assert_true(plan.disk[0].cdrom);
+        assert_null(plan.disk[0].path);
+        assert_string_equal(plan.disk[0].bus, "ide");
+        assert_int_equal(plan.disk[0].controller, kinds[i].controller);
+        assert_int_equal(plan.disk[0].unit, kinds[i].unit);
+    }
+    assert_non_null(strstr(told("Machine/StorageControllers/StorageController/AttachedDevice/"
+                                "HostDrive/@src")
+                               ->why,
+                           "another host"));
 }
 
 /* After all disks, so that guests count those as before. */
@@ -549,6 +595,7 @@ int main(void)
         T(an_xl_file_is_read_and_never_executed),
         T(a_proxmox_file_is_read_without_its_snapshots),
         T(of_proxmox_older_words_and_cloud_init_are_known),
+        T(drives_without_a_disc_are_brought_along),
         T(floppies_are_brought_along),
         T(a_folder_with_several_descriptions_is_refused),
     };

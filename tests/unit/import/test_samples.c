@@ -303,6 +303,14 @@ static bool same_place(const struct plan_disk *x, const struct plan_disk *y)
     return x->unit == y->unit || strcmp(y->bus, "xvd") != 0;
 }
 
+/* Of two drives without a disc the place says which is which. */
+static bool same_file(const struct plan_disk *x, const struct plan_disk *y)
+{
+    if (!x->path || !y->path)
+        return x->cdrom && y->cdrom && same_place(x, y);
+    return strcmp(base(x->path), base(y->path)) == 0;
+}
+
 static void same_machine(const char *path, const struct plan *a, const struct plan *b)
 {
     size_t cards = 0, more = 0;
@@ -332,11 +340,11 @@ static void same_machine(const char *path, const struct plan *a, const struct pl
         const struct plan_disk *x = NULL, *y = &b->disk[i];
 
         for (size_t k = 0; k < a->disks; k++) {
-            if (strcmp(base(a->disk[k].path), base(y->path)) == 0)
+            if (same_file(&a->disk[k], y))
                 x = &a->disk[k];
         }
         if (!x || x->cdrom != y->cdrom || !same_place(x, y))
-            fail_msg("%s: disk %s on %s %d:%d, expected %s %d:%d", path, y->path,
+            fail_msg("%s: disk %s on %s %d:%d, expected %s %d:%d", path, y->path ? y->path : "none",
                      x ? x->bus : "none", x ? x->controller : 0, x ? x->unit : 0, y->bus,
                      y->controller, y->unit);
     }

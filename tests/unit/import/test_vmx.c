@@ -181,10 +181,31 @@ static void an_empty_drive_and_a_switched_off_disk_are_told(void **state)
                        "scsi1:0.present = \"TRUE\"\nscsi1:0.deviceType = \"scsi-passthru\"\n"
                        "scsi1:0.fileName = \"/vmfs/devices/cdrom/mpx.vmhba32:C0\"\n"),
         0);
-    assert_int_equal(plan.disks, 0);
+    assert_int_equal(plan.disks, 1);
+    assert_true(plan.disk[0].cdrom);
+    assert_null(plan.disk[0].path);
+    assert_int_equal(plan.disk[0].controller, 1);
     assert_int_equal(told("scsi1:0.filename")->fate, IMPORT_DROPPED);
-    assert_int_equal(told("ide1:0.filename")->fate, IMPORT_DROPPED);
+    assert_int_equal(told("ide1:0.filename")->fate, IMPORT_KEPT);
     assert_int_equal(told("scsi0:0.filename")->fate, IMPORT_DROPPED);
+}
+
+/* What it held stays there, the drive comes along. */
+static void the_hosts_drive_comes_without_its_disc(void **state)
+{
+    (void)state;
+    assert_int_equal(read_text(HEAD
+                               "ide1:0.present = \"TRUE\"\nide1:0.deviceType = \"cdrom-raw\"\n"
+                               "ide1:0.fileName = \"/dev/cdrom\"\n"
+                               "ide1:1.present = \"TRUE\"\nide1:1.deviceType = \"atapi-cdrom\"\n"),
+                     0);
+    assert_int_equal(plan.disks, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(plan.disk[i].cdrom);
+        assert_null(plan.disk[i].path);
+    }
+    assert_int_equal(told("ide1:0.filename")->fate, IMPORT_CHANGED);
+    assert_string_equal(told("ide1:0.filename")->to, "none");
 }
 
 static void other_files_are_not_taken(void **state)
@@ -228,6 +249,7 @@ int main(void)
         T(names_do_not_leave_the_folder),
         T(what_cannot_run_is_refused_with_its_line),
         T(an_empty_drive_and_a_switched_off_disk_are_told),
+        T(the_hosts_drive_comes_without_its_disc),
         T(other_files_are_not_taken),
         T(a_disks_descriptor_is_no_machine),
     };
