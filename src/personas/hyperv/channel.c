@@ -177,6 +177,13 @@ bool vmbus_congested(const struct vmbus_channel *c)
     return c->backlog != NULL;
 }
 
+size_t vmbus_untaken(const struct vmbus_channel *c)
+{
+    if (!c->open || c->broken)
+        return 0;
+    return c->backlog ? SIZE_MAX : ring_left(&c->out);
+}
+
 /* --- from the guest --- */
 
 /* true: done. */

@@ -4,8 +4,8 @@
  *
  * Each connection is a channel of its own: the type is the service,
  * <port>-facb-11e6-bd58-64006a7986d3, the instance names the connection. Data are pipe messages;
- * one without bytes is the end of a direction. Not modelled: services that are not ports. Threads:
- * the loop's.
+ * one without bytes is the end of a direction. When both have ended the channel goes, but not what
+ * the guest has not read yet. Not modelled: services that are not ports. Threads: the loop's.
  */
 #include "hvsock.h"
 
@@ -25,6 +25,13 @@
 enum { HVSOCK_MESSAGE = 16 << 10, HVSOCK_PACKET = 20 << 10, HVSOCK_LINE = 32, HVSOCK_MAX = 256 };
 enum { HVSOCK_RS5 = 1 };                    /* of an offer's parameters */
 #define HVSOCK_OPEN_NS UINT64_C(5000000000) /* a guest without a listener never opens */
+#define HVSOCK_LOOK_NS UINT64_C(1000000)    /* until it is looked whether the guest has read all */
+#define HVSOCK_LOOK_LATE_NS UINT64_C(256000000) /* and at most */
+/* An end as it lies in the ring: Linux sees it there and never takes it. */
+enum {
+    HVSOCK_END =
+        sizeof(struct vmpacket_descriptor) + sizeof(struct vmbus_pipe_header) + VMBUS_PACKET_TRAILER
+};
 
 static const uint8_t hvsock_service[16] =
     WIRE_GUID(0, 0xfacb, 0x11e6, 0xbd, 0x58, 0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3);
@@ -35,7 +42,9 @@ struct hvconn {
     struct hvconn *next;
     struct watch w;
     struct alarm late;
+    uint64_t look_ns; /* until it is looked again whether the guest has read all; 0: not yet */
     bool added, from_host, dead;
+    bool muted;               /* w is not watched: a socket that hung up is not silent otherwise */
     bool host_end, guest_end; /* that side will send no more */
     uint32_t port;
     char line[HVSOCK_LINE];
@@ -99,16 +108,63 @@ static void conn_late(struct alarm *a)
     conn_die(container_of(a, struct hvconn, late));
 }
 
+/* Both sides have said all. Linux reads nothing from a channel that is gone, so that waits; a guest
+ * that never reads closes its end by itself. */
+static void conn_ended(struct hvconn *k)
+{
+    struct loop *l = k->s->b->loop;
+
+    if (vmbus_untaken(&k->c) <= HVSOCK_END) {
+        conn_die(k);
+        return;
+    }
+    k->look_ns = min_u64(max_u64(2 * k->look_ns, HVSOCK_LOOK_NS), HVSOCK_LOOK_LATE_NS);
+    loop_arm(l, &k->late, loop_now(l) + k->look_ns);
+}
+
+static void conn_look(struct alarm *a)
+{
+    conn_ended(container_of(a, struct hvconn, late));
+}
+
+/* The oldest of those that only wait for their guest to read makes room for another. */
+static void conn_make_room(struct hvsock *s)
+{
+    struct hvconn *oldest = NULL;
+
+    for (struct hvconn *k = s->conns; k; k = k->next)
+        oldest = k->look_ns && !k->dead ? k : oldest;
+    if (!oldest)
+        return;
+    conn_die(oldest);
+    hvsock_reap(&s->reap);
+}
+
 static void conn_want(struct hvconn *k)
 {
+    struct loop *l = k->s->b->loop;
     uint32_t want = 0;
+    int rc = 0;
 
     if (k->c.open && !k->host_end && !vmbus_congested(&k->c))
         want |= EPOLLIN;
     if (k->held_len)
         want |= EPOLLOUT;
-    if (k->w.want != want && loop_rewatch(k->s->b->loop, &k->w, want) < 0)
+    if (!k->muted) {
+        rc = loop_rewatch(l, &k->w, want);
+    } else if (want) {
+        k->w.want = want;
+        rc = loop_watch(l, &k->w);
+        k->muted = rc < 0;
+    }
+    if (rc < 0)
         conn_die(k);
+}
+
+static void conn_mute(struct hvconn *k)
+{
+    loop_unwatch(k->s->b->loop, &k->w);
+    k->muted = true;
 }
 
 /* --- to the guest --- */
@@ -133,7 +189,7 @@ static void conn_read(struct hvconn *k)
         k->host_end = true;
         conn_send(k, buf, 0);
         if (k->guest_end)
-            conn_die(k);
+            conn_ended(k);
     } else if (errno != EAGAIN && errno != EINTR) {
         conn_die(k);
     }
@@ -170,7 +226,7 @@ static void conn_packet(struct vmbus_channel *c, const struct ring_packet *p)
         k->guest_end = true;
         (void)shutdown(k->w.fd, SHUT_WR);
         if (k->host_end)
-            conn_die(k);
+            conn_ended(k);
         return;
     }
     n = send(k->w.fd, p->data + 8, len, MSG_NOSIGNAL);
@@ -194,6 +250,7 @@ static bool conn_open(struct vmbus_channel *c)
     int n = snprintf(text, sizeof(text), "OK %u\n", k->port);
 
     loop_disarm(k->s->b->loop, &k->late);
+    k->late.fire = conn_look;
     if (k->from_host && send(k->w.fd, text, (size_t)n, MSG_NOSIGNAL) != n)
         return false;
     conn_want(k);
@@ -276,6 +333,20 @@ static void conn_line(struct hvconn *k)
     conn_die(k);
 }
 
+/* The socket has something to read, or its other end is closed. */
+static void conn_hear(struct hvconn *k)
+{
+    if (k->c.open && !k->host_end && !vmbus_congested(&k->c)) {
+        conn_read(k);
+        return;
+    }
+    conn_mute(k); /* until there is room for what is left in it */
+    if (k->host_end && k->held_len)
+        conn_die(k);
+    else if (k->host_end && !k->look_ns)
+        conn_ended(k);
+}
+
 static void conn_ready(struct watch *w, uint32_t got)
 {
     struct hvconn *k = container_of(w, struct hvconn, w);
@@ -288,11 +359,8 @@ static void conn_ready(struct watch *w, uint32_t got)
     }
     if (got & EPOLLOUT && k->held_len)
         conn_flush_held(k);
-    if (got & (EPOLLIN | EPOLLHUP | EPOLLERR) && k->c.open && !k->host_end &&
-        !vmbus_congested(&k->c))
-        conn_read(k);
-    else if (got & (EPOLLHUP | EPOLLERR))
-        conn_die(k);
+    if (got & (EPOLLIN | EPOLLHUP | EPOLLERR) && !k->dead)
+        conn_hear(k);
     if (!k->dead)
         conn_want(k);
 }
@@ -300,8 +368,11 @@ static void conn_ready(struct watch *w, uint32_t got)
 /* Takes fd over. */
 static struct hvconn *conn_new(struct hvsock *s, int fd, bool from_host)
 {
-    struct hvconn *k = s->count < HVSOCK_MAX ? calloc(1, sizeof(*k)) : NULL;
+    struct hvconn *k;
 
+    if (s->count >= HVSOCK_MAX)
+        conn_make_room(s);
+    k = s->count < HVSOCK_MAX ? calloc(1, sizeof(*k)) : NULL;
     if (k)
         k->held = malloc(HVSOCK_PACKET);
     if (k && k->held) {

@@ -205,3 +205,10 @@ bool ring_flush(struct ring *r)
         return false;
     return shared_load32(&r->head->read_index) == old;
 }
+
+uint32_t ring_left(const struct ring *r)
+{
+    uint32_t read = shared_load32(&r->head->read_index);
+
+    return read < r->size ? ring_span(r, read, r->at) : 0;
+}

@@ -54,5 +54,7 @@ MUST int ring_put(struct ring *r, uint16_t type, uint16_t flags, uint64_t trans,
                   size_t ext_len, const struct iovec *iov, unsigned cnt);
 /* Publishes. true: signal the guest. */
 bool ring_flush(struct ring *r);
+/* Bytes that the guest says it has not taken; 0 for an index of nonsense. */
+uint32_t ring_left(const struct ring *r);
 
 #endif

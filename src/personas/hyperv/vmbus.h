@@ -170,6 +170,9 @@ void vmbus_complete(struct vmbus_channel *c, uint64_t trans, const void *data, s
 void vmbus_flush(struct vmbus_channel *c);
 /* Packets that wait for room: a device that makes its own should hold back. */
 bool vmbus_congested(const struct vmbus_channel *c);
+/* Bytes of packets, heads and all, that the guest has not taken yet; SIZE_MAX: some wait for room.
+ * 0 on a channel that is not open, or broken. */
+size_t vmbus_untaken(const struct vmbus_channel *c);
 /* Stops and goes on with packet(): the device cannot take more now. */
 void vmbus_pause(struct vmbus_channel *c);
 void vmbus_resume(struct vmbus_channel *c);

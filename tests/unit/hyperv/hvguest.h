@@ -54,7 +54,7 @@ struct hv_packet {
     uint64_t trans;
     size_t len; /* of payload */
     size_t ext_len;
-    uint8_t ext[4096], data[8192];
+    uint8_t ext[4096], data[17 << 10];
 };
 
 void hv_create(struct hvguest *g, uint32_t max_version);

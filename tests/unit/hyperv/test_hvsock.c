@@ -179,6 +179,103 @@ static void a_slow_reader_holds_the_guest(void **state)
     close(fd);
 }
 
+/* Reads all that the host has sent; true: up to its end. */
+static bool read_all(uint32_t relid, char *out, size_t *n)
+{
+    bool end = false;
+
+    for (*n = 0; hv_get(&g, relid, &p); fake_env_run(&g.f)) {
+        uint32_t len = le32_at(p.data + 4);
+
+        memcpy(out + *n, p.data + 8, len);
+        *n += len;
+        end |= len == 0;
+    }
+    return end;
+}
+
+/* A client that asks, says that this was all, and only then reads. */
+static void what_a_guest_has_not_read_outlives_both_ends(void **state)
+{
+    char text[64];
+    uint32_t relid;
+    size_t n;
+    int fd;
+
+    relid = call(&fd, "CONNECT 5\n");
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    say(relid, "question");
+    say(relid, "");
+    assert_int_equal(read(fd, text, sizeof(text)), 5 + 8);
+    assert_int_equal(write(fd, "answer", 6), 6);
+    close(fd);
+    fake_env_run(&g.f);
+    fake_env_advance(&g.f, UINT64_C(20000000000));
+    assert_int_equal(hv_message(&g, message), 0);
+    assert_true(read_all(relid, text, &n));
+    assert_int_equal(n, 6);
+    assert_memory_equal(text, "answer", 6);
+    fake_env_advance(&g.f, UINT64_C(300000000));
+    assert_int_equal(hv_message(&g, message), CHANNELMSG_RESCIND_CHANNELOFFER);
+}
+
+/* A program of the host's that sends a file and is gone before the guest has read it. */
+static void what_a_gone_host_has_sent_is_read_to_its_end(void **state)
+{
+    static char sent[100000], text[sizeof(sent)];
+    uint32_t relid;
+    size_t n;
+    int fd;
+
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (char)(i >> 8 ^ i);
+    relid = call(&fd, "CONNECT 5\n");
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    assert_int_equal(read(fd, text, 5), 5);
+    assert_int_equal(write(fd, sent, sizeof(sent)), sizeof(sent));
+    close(fd);
+    fake_env_run(&g.f);
+    assert_true(loop_step(g.f.env.loop, 0) == 0); /* nor does it keep the loop awake */
+    assert_int_equal(hv_message(&g, message), 0);
+    assert_true(read_all(relid, text, &n));
+    assert_int_equal(n, sizeof(sent));
+    assert_memory_equal(text, sent, sizeof(sent));
+    fake_env_advance(&g.f, UINT64_C(300000000));
+    assert_int_equal(hv_message(&g, message), CHANNELMSG_RESCIND_CHANNELOFFER);
+}
+
+/* Connections that only wait for their guest to read are no reason to refuse others. */
+static void unread_connections_make_room(void **state)
+{
+    struct vmbus_channel_tl_connect_request m = {
+        .header.msgtype = le32_of(CHANNELMSG_TL_CONNECT_REQUEST),
+        .host_service_id =
+            WIRE_GUID(700, 0xfacb, 0x11e6, 0xbd, 0x58, 0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3)};
+    struct err e = {0};
+    char at[96];
+    uint32_t relid;
+    unsigned gone = 0;
+    int listener, fd;
+
+    snprintf(at, sizeof(at), "%s_700", path);
+    assert_int_equal(usock_listen(at, &listener, &e), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        hv_post(&g, &m, sizeof(m));
+        while (hv_message(&g, message) == CHANNELMSG_RESCIND_CHANNELOFFER)
+            gone++;
+        assert_int_equal(le32_at(message), CHANNELMSG_OFFERCHANNEL);
+        relid = le32_at(message + 184);
+        assert_int_equal(hv_open(&g, relid, 0), 0);
+        say(relid, "");
+        fd = usock_accept(listener);
+        assert_int_equal(write(fd, "answer", 6), 6);
+        close(fd);
+        fake_env_run(&g.f);
+    }
+    assert_int_equal(gone, 300 - 256);
+    usock_unlisten(listener, at);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -187,6 +284,9 @@ int main(void)
         T(a_guest_that_does_not_listen_is_given_up),
         T(the_guest_reaches_a_listener_of_the_host),
         T(a_slow_reader_holds_the_guest),
+        T(what_a_guest_has_not_read_outlives_both_ends),
+        T(what_a_gone_host_has_sent_is_read_to_its_end),
+        T(unread_connections_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
