@@ -381,10 +381,17 @@ static void ahci_io(struct device *d, unsigned region, uint64_t off, unsigned si
 
 /* --- life --- */
 
+/* Waits for what writes the guest's memory: a new kernel is loaded there next. */
 static void ahci_reset(struct device *d)
 {
     struct ahci *a = (struct ahci *)d;
 
+    for (unsigned i = 0; i < AHCI_PORTS; i++) {
+        forget(&a->port[i]);
+        a->port[i].s.cmd = 0; /* nothing starts any more */
+        while (a->port[i].flying && loop_step(d->env.loop, -1) >= 0)
+            continue;
+    }
     hba_reset(a);
     WRITE_ONCE(a->used, false);
 }

@@ -651,6 +651,8 @@ static void floppy_reset(struct device *d)
     struct floppy *f = (struct floppy *)d;
 
     f->stale = f->flying;
+    while (f->flying && loop_step(d->env.loop, -1) >= 0) /* or the first command finds it busy */
+        continue;
     f->s = (struct floppy_state){.dor = DOR_NORESET | DOR_GATE};
     for (unsigned i = 0; i < FLOPPY_DRIVES; i++) {
         f->drive[i].cylinder = 0;

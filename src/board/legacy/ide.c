@@ -465,6 +465,7 @@ void ide_hide(struct ide *i, unsigned units)
 
 /* --- life --- */
 
+/* Waits for what writes the guest's memory: a new kernel is loaded there next. */
 static void ide_reset(struct device *d)
 {
     struct ide *i = (struct ide *)d;
@@ -472,8 +473,10 @@ static void ide_reset(struct device *d)
     for (unsigned n = 0; n < 2; n++) {
         struct ide_channel *c = &i->channel[n];
 
-        c->s = (struct ide_channel_state){0};
         c->stale = c->flying;
+        while (c->flying && loop_step(d->env.loop, -1) >= 0)
+            continue;
+        c->s = (struct ide_channel_state){0};
         for (unsigned k = 0; k < 2; k++) {
             c->unit[k].hidden = false;
             ide_unit_power_on(&c->unit[k]);

@@ -484,11 +484,14 @@ static void nvme_io(struct device *d, unsigned region, uint64_t off, unsigned si
 
 /* --- life --- */
 
+/* Waits for what writes the guest's memory: a new kernel is loaded there next. */
 static void nvme_reset(struct device *d)
 {
     struct nvme *n = (struct nvme *)d;
 
-    forget(n);
+    forget(n); /* nothing starts any more */
+    while (n->flying && loop_step(d->env.loop, -1) >= 0)
+        continue;
     memset(&n->s, 0, sizeof(n->s));
     features_begin(n);
     pci_intx(&n->pci, false);

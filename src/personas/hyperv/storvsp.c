@@ -588,6 +588,8 @@ void storvsp_destroy(struct storvsp *s)
 
 void storvsp_reset(struct storvsp *s)
 {
+    while (s->flying && loop_step(s->b->loop, -1) >= 0)
+        continue;
     scsi_reset(s->target, -1);
 }
 

@@ -15,6 +15,7 @@ MUST int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned chann
                         struct storvsp **out, struct err *e);
 /* The bus still stands; the loop does not run. Waits for requests in flight. */
 void storvsp_destroy(struct storvsp *s);
+/* After the bus's; waits for requests in flight, which write the guest's memory. */
 void storvsp_reset(struct storvsp *s);
 
 /* The instance by which the guest knows the controller, as on the wire; before it runs. */

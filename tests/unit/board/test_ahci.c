@@ -336,6 +336,32 @@ static void a_reset_forgets_what_is_in_flight(void **state)
     assert_int_equal(rd(0, PX_TFD), IDLE);
 }
 
+/* The next kernel is loaded into that memory. */
+static void after_a_reset_nothing_writes_memory(void **state)
+{
+    struct fis_h2d read = frame(ATA_READ_DMA, 0, 1);
+
+    (void)state;
+    start(0);
+    slot(0, &read, 512, 0);
+    disk->hold = true;
+    wr(0, PX_CI, 1);
+    fake_env_run(&f);
+    assert_non_null(disk->held);
+    mem_disk_release_soon(disk);
+    pci_bus_reset(f.env.pci);
+    assert_null(disk->held);
+    disk->slow = true;
+    fake_pci_map(&f, DEVFN, bar);
+    start(0);
+    slot(0, &read, 512, 0);
+    wr(0, PX_CI, 1); /* it is not even submitted yet */
+    pci_bus_reset(f.env.pci);
+    assert_int_equal(gmem_fill(f.env.mem, DATA, 0xee, 512), 0);
+    fake_env_run(&f);
+    assert_int_equal(*(uint8_t *)gmem_shared(f.env.mem, DATA + 100, 1), 0xee);
+}
+
 static void packet(uint8_t op, unsigned bytes)
 {
     struct fis_h2d fis = frame(ATA_PACKET, 0, 0);
@@ -413,6 +439,7 @@ int main(void)
         TEST(errors_halt_the_port_until_it_is_stopped),
         TEST(tables_that_lie_are_errors),
         TEST(a_reset_forgets_what_is_in_flight),
+        TEST(after_a_reset_nothing_writes_memory),
         TEST(a_disc_is_read_by_packets),
         TEST(a_hidden_controller_comes_back_by_a_reset),
         TEST(a_borrowed_disk_stays_open),

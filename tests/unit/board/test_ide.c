@@ -335,6 +335,23 @@ static void test_a_reset_waits_for_what_is_in_flight(void **state)
     rig_destroy(&r);
 }
 
+/* The next kernel is loaded into that memory. */
+static void test_after_a_reset_nothing_writes_memory(void **state)
+{
+    struct rig r;
+
+    rig_create(&r);
+    r.disk->hold = true;
+    command(&r, ATA_READ_SECTORS, 0, 1);
+    fake_env_run(&r.f);
+    assert_non_null(r.disk->held);
+    mem_disk_release_soon(r.disk);
+    pci_bus_reset(r.f.env.pci);
+    assert_null(r.disk->held);
+    assert_int_equal(in(&r, CMD + ATA_COMMAND), ATA_DRDY | ATA_DSC);
+    rig_destroy(&r);
+}
+
 static void test_hidden_disks_come_back_with_a_reset(void **state)
 {
     struct rig r;
@@ -532,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_errors_of_the_disk_are_told),
         cmocka_unit_test(test_no_write_cache_means_flushes),
         cmocka_unit_test(test_a_reset_waits_for_what_is_in_flight),
+        cmocka_unit_test(test_after_a_reset_nothing_writes_memory),
         cmocka_unit_test(test_hidden_disks_come_back_with_a_reset),
         cmocka_unit_test(test_a_fresh_disc_is_told_once),
         cmocka_unit_test(test_a_disc_is_read_in_blocks_and_pieces),

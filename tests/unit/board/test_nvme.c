@@ -460,6 +460,26 @@ static void a_reset_waits_for_what_is_in_flight(void **state)
     assert_int_equal(run(1, read, NULL), NVME_SUCCESS);
 }
 
+/* The next kernel is loaded into that memory. */
+static void after_a_reset_nothing_writes_memory(void **state)
+{
+    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
+
+    (void)state;
+    queues(0);
+    disk->hold = true;
+    put(1, &read);
+    ring(1);
+    fake_env_run(&f);
+    assert_non_null(disk->held);
+    mem_disk_release_soon(disk);
+    pci_bus_reset(f.env.pci);
+    assert_null(disk->held);
+    fake_pci_map(&f, DEVFN, bar);
+    assert_int_equal(rd(NVME_CSTS), 0);
+    enable();
+}
+
 static void a_shutdown_flushes(void **state)
 {
     (void)state;
@@ -503,6 +523,7 @@ int main(void)
         TEST(events_wait_for_requests),
         TEST(a_namespace_that_grew_is_told_to_who_asked),
         TEST(a_reset_waits_for_what_is_in_flight),
+        TEST(after_a_reset_nothing_writes_memory),
         TEST(a_shutdown_flushes),
         TEST(settings_that_it_has_not_stop_it),
     };

@@ -52,6 +52,20 @@ unsigned mem_disk_release(struct mem_disk *m)
     return n;
 }
 
+static void mem_soon(struct alarm *a)
+{
+    struct mem_disk *m = container_of(a, struct mem_disk, soon);
+
+    m->hold = false;
+    mem_disk_release(m);
+}
+
+void mem_disk_release_soon(struct mem_disk *m)
+{
+    m->soon.fire = mem_soon;
+    loop_arm(m->disk.loop, &m->soon, loop_now(m->disk.loop));
+}
+
 static int mem_try(struct disk *d, struct disk_req *r)
 {
     struct mem_disk *m = container_of(d, struct mem_disk, disk);
@@ -65,6 +79,7 @@ static void mem_close(struct disk *d)
 
     if (m->closed)
         ++*m->closed;
+    loop_disarm(d->loop, &m->soon);
     disk_fini(d);
     free(m->data);
     free(m);

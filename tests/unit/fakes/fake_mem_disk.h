@@ -3,6 +3,7 @@
 #ifndef HOSPES_TESTS_FAKE_MEM_DISK_H
 #define HOSPES_TESTS_FAKE_MEM_DISK_H
 
+#include "core/loop.h"
 #include "storage/disk.h"
 
 struct mem_disk {
@@ -15,11 +16,14 @@ struct mem_disk {
     unsigned flushes, trims;
     unsigned *closed; /* counted here, since the disk is freed then; may be NULL */
     struct disk_req *held;
+    struct alarm soon;
 };
 
 /* 512-byte blocks, 4 KiB physical, trims. Freed by disk_close(). */
 struct mem_disk *mem_disk_create(struct loop *l, uint64_t bytes);
 /* Lets held requests finish, newest first. Returns how many there were. */
 unsigned mem_disk_release(struct mem_disk *m);
+/* The same once the loop runs: for those who wait. */
+void mem_disk_release_soon(struct mem_disk *m);
 
 #endif

@@ -524,6 +524,22 @@ static void any_packet_is_answered_once(void **state)
     }
 }
 
+/* The next kernel is loaded into that memory. */
+static void after_a_reset_nothing_writes_memory(void **state)
+{
+    struct vstor_packet k;
+
+    settle();
+    disk->hold = true;
+    k = srb(read2, 10, READ_TYPE, 1024);
+    hv_send_pages(&g, relid, 42, &k, sizeof(k), HV_DATA, 1024);
+    assert_non_null(disk->held);
+    mem_disk_release_soon(disk);
+    vmbus_reset(g.bus);
+    storvsp_reset(dut);
+    assert_null(disk->held);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -546,6 +562,7 @@ int main(void)
         T(bursts_need_no_signals),
         T(processors_signal_at_the_same_time),
         T(any_packet_is_answered_once),
+        T(after_a_reset_nothing_writes_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
