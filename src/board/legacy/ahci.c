@@ -103,6 +103,7 @@ static void tell_signature(struct ahci_unit *p)
         f.mid = 0x14;
         f.high = 0xeb;
     }
+    p->s.late = false;
     p->s.sig = p->cdrom ? SIG_CDROM : SIG_DISK;
     p->s.tfd = p->cdrom ? 0x100 : TFD_IDLE;
     p->s.unsent = !(p->s.cmd & CMD_FRE);
@@ -120,7 +121,10 @@ void ahci_end(struct ahci_slot *s, uint8_t status, uint8_t error)
     s->busy = false;
     p->flying--;
     if (s->life != p->life) { /* a reset came first; the slot may be wanted again */
+        if (p->s.late && !p->flying)
+            tell_signature(p);
         start_all(p);
+        ahci_update(p->hba);
         return;
     }
     le32_put(&s->head.moved, (uint32_t)s->bytes);
@@ -164,7 +168,7 @@ static bool there(const struct ahci_unit *p)
 
 static void start_all(struct ahci_unit *p)
 {
-    if (!there(p) || !(p->s.cmd & CMD_ST))
+    if (!there(p) || !(p->s.cmd & CMD_ST) || p->s.late)
         return;
     for (unsigned n = 0; n < AHCI_SLOTS; n++) {
         if ((p->s.ci >> n & 1) && !p->slot[n].busy && !p->s.halted)
@@ -181,6 +185,7 @@ static void forget(struct ahci_unit *p)
     p->s.halted = false;
 }
 
+/* The device is busy, and says nothing, until the guest's memory is its own again. */
 static void link_reset(struct ahci_unit *p)
 {
     forget(p);
@@ -191,7 +196,11 @@ static void link_reset(struct ahci_unit *p)
         return;
     p->s.serr |= SERR_EXCHANGED; /* the link came up */
     p->s.is |= IS_PCS;
-    tell_signature(p);
+    p->s.late = p->flying;
+    if (p->s.late)
+        p->s.tfd = ATA_BSY;
+    else
+        tell_signature(p);
 }
 
 static void port_power_on(struct ahci_unit *p)

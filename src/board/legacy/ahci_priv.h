@@ -38,6 +38,7 @@ struct ahci_port_state {
     uint64_t list, received;
     uint32_t is, ie, cmd, tfd, sig, ssts, sctl, serr, sact, ci;
     bool unsent;                   /* the signature's frame, while the guest receives none */
+    bool late;                     /* after a reset of the link: what is in flight ends first */
     bool halted;                   /* by an error, until the guest stops the port */
     uint8_t ccs;                   /* the slot begun last, or the one whose command failed */
     bool write_cache;              /* of the disk */

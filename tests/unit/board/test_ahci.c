@@ -336,6 +336,36 @@ static void a_reset_forgets_what_is_in_flight(void **state)
     assert_int_equal(rd(0, PX_TFD), IDLE);
 }
 
+/* After a timeout drivers reset the link, and then take the command's memory for something else. */
+static void a_link_reset_is_over_when_memory_is_free(void **state)
+{
+    struct fis_h2d read = frame(ATA_READ_DMA, 0, 1);
+
+    (void)state;
+    start(0);
+    slot(0, &read, 512, 0);
+    slot(1, &read, 512, 0);
+    disk->hold = true;
+    wr(0, PX_CI, 1);
+    fake_env_run(&f);
+    wr(0, PX_CMD, CMD_FRE);
+    wr(0, PX_SCTL, 0x301);
+    wr(0, PX_SCTL, 0x300);
+    assert_int_equal(rd(0, PX_SSTS) & 15, 3);
+    assert_int_equal(rd(0, PX_TFD), ATA_BSY);
+    assert_int_equal(rd(0, PX_SIG), UINT32_MAX);
+    start(0);
+    wr(0, PX_CI, 2); /* too early: it waits, too */
+    fake_env_run(&f);
+    assert_int_equal(rd(0, PX_TFD), ATA_BSY);
+    disk->hold = false;
+    assert_int_equal(mem_disk_release(disk), 1);
+    assert_int_equal(rd(0, PX_SIG), 0x101);
+    assert_true(rd(0, PX_IS) & IS_DHRS);
+    assert_int_equal(rd(0, PX_CI), 0);
+    assert_int_equal(rd(0, PX_TFD), IDLE);
+}
+
 /* The next kernel is loaded into that memory. */
 static void after_a_reset_nothing_writes_memory(void **state)
 {
@@ -439,6 +469,7 @@ int main(void)
         TEST(errors_halt_the_port_until_it_is_stopped),
         TEST(tables_that_lie_are_errors),
         TEST(a_reset_forgets_what_is_in_flight),
+        TEST(a_link_reset_is_over_when_memory_is_free),
         TEST(after_a_reset_nothing_writes_memory),
         TEST(a_disc_is_read_by_packets),
         TEST(a_hidden_controller_comes_back_by_a_reset),
