@@ -18,7 +18,7 @@
 #include "vmbus.h"
 
 enum {
-    CHANNEL_BATCH = 256,
+    CHANNEL_BATCH = 256, /* packets that are served before others have their turn */
     /* Bytes that one signal may move on the vCPU; what is left keeps the loop busy instead. */
     CHANNEL_VCPU_BYTES = 512 << 10,
     CHANNEL_SCORE = 32, /* misses in a row that move the signals to the loop */
@@ -223,15 +223,14 @@ static void channel_watch(struct vmbus_channel *c)
     bursts_wait(&c->bursts, &c->in.head->write_index, c->in.at);
 }
 
-/* true: there may be more at once. */
-static bool channel_drain(struct vmbus_channel *c)
+/* At most *left packets. true: those were there, and there may be more. */
+static bool channel_drain(struct vmbus_channel *c, unsigned *left)
 {
     struct ring_packet p;
     uint64_t moved = 0;
-    unsigned n;
     int rc = 0;
 
-    for (n = 0; n < CHANNEL_BATCH && c->open && !c->broken && !c->paused && !c->backlog; n++) {
+    for (; *left && c->open && !c->broken && !c->paused && !c->backlog; --*left) {
         rc = ring_take(&c->in, c->buf, c->class->packet_max, &p);
         if (rc <= 0)
             break;
@@ -242,7 +241,7 @@ static bool channel_drain(struct vmbus_channel *c)
     }
     if (rc < 0)
         channel_break(c, "the ring from the guest holds no packet");
-    return n == CHANNEL_BATCH;
+    return *left == 0;
 }
 
 /* OpenBSD, NetBSD, FreeBSD before 14 and old Linux read a full ring and do not signal that it has
@@ -261,6 +260,7 @@ static void channel_retry_later(struct vmbus_channel *c)
 static void channel_run_locked(struct vmbus_channel *c)
 {
     uint64_t had = c->packets_in;
+    unsigned left = CHANNEL_BATCH;
     bool more, signal, waited;
 
     if (!c->open || c->broken || c->draining)
@@ -272,7 +272,7 @@ static void channel_run_locked(struct vmbus_channel *c)
         c->class->room(c);
     do {
         ring_mask(&c->in);
-        more = channel_drain(c);
+        more = channel_drain(c, &left);
         if (!c->open)
             break;
         signal = ring_taken(&c->in);
@@ -307,17 +307,18 @@ void channel_run(struct vmbus_channel *c)
     channel_unlock(c);
 }
 
-/* true: something is left for the loop. */
-static bool channel_quick_drain(struct vmbus_channel *c, uint64_t *moved)
+/* true: something is left for the loop. At most *left packets. */
+static bool channel_quick_drain(struct vmbus_channel *c, uint64_t *moved, unsigned *left)
 {
     struct ring_packet p;
 
-    while (*moved < CHANNEL_VCPU_BYTES && !c->broken && !c->paused && !c->backlog) {
+    while (*left && *moved < CHANNEL_VCPU_BYTES && !c->broken && !c->paused && !c->backlog) {
         uint32_t at = c->in.at;
         int rc = ring_take(&c->in, c->buf, c->class->packet_max, &p);
 
         if (rc <= 0)
             return rc < 0;
+        --*left;
         if (!channel_try(c, &p, moved)) {
             c->in.at = at;
             return true;
@@ -328,6 +329,7 @@ static bool channel_quick_drain(struct vmbus_channel *c, uint64_t *moved)
 
 static void channel_serve(struct vmbus_channel *c)
 {
+    unsigned packets = CHANNEL_BATCH;
     uint64_t moved = 0;
     bool left, signal;
 
@@ -345,7 +347,7 @@ static void channel_serve(struct vmbus_channel *c)
     c->draining = true;
     do {
         ring_mask(&c->in);
-        left = channel_quick_drain(c, &moved);
+        left = channel_quick_drain(c, &moved, &packets);
         signal = ring_taken(&c->in);
         signal |= ring_flush(&c->out);
         if (signal)

@@ -41,7 +41,11 @@ static int host_signal(struct host *h, uint32_t conn, int fd)
 
 static void sint_set(struct irq *i, bool up)
 {
-    ((struct hv_sint *)(void *)i)->raised++;
+    struct hv_sint *s = (struct hv_sint *)(void *)i;
+
+    s->raised++;
+    if (s->g->at_interrupt && s->sint == VMBUS_MESSAGE_SINT && !s->eom)
+        s->g->at_interrupt(s->g);
 }
 
 static int host_sint(struct host *h, unsigned vp, unsigned sint, void (*eom)(void *arg), void *arg,
@@ -52,7 +56,7 @@ static int host_sint(struct host *h, unsigned vp, unsigned sint, void (*eom)(voi
     struct hvguest *g = guest_of(h);
 
     assert_non_null(s);
-    *s = (struct hv_sint){{sint_set}, NULL, vp, sint, 0, eom, arg};
+    *s = (struct hv_sint){{sint_set}, NULL, g, vp, sint, 0, eom, arg};
     *out = &s->irq;
     if (sint != VMBUS_MESSAGE_SINT) {
         s->next = g->others;

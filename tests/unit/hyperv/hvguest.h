@@ -18,6 +18,7 @@ enum { HV_RAM = 32 << 20, HV_CPUS = 4, HV_RINGS = 1 << 20, HV_RING_PAGES = 8, HV
 struct hv_sint {
     struct irq irq; /* first */
     struct hv_sint *next;
+    struct hvguest *g;
     unsigned vp, sint, raised;
     void (*eom)(void *arg);
     void *arg;
@@ -41,9 +42,10 @@ struct hvguest {
     struct hv_sint *sint[HV_CPUS][2]; /* SINT 2, with and without notice of EOM */
     struct hv_sint *others;           /* other SINTs */
     struct vmbus *bus;
-    uint32_t conn; /* where messages go */
-    bool busy;     /* the loop does not get to run after a signal */
-    bool mute;     /* does not tell of room in a ring that was full */
+    uint32_t conn;                           /* where messages go */
+    bool busy;                               /* the loop does not get to run after a signal */
+    bool mute;                               /* does not tell of room in a ring that was full */
+    void (*at_interrupt)(struct hvguest *g); /* of the bus's events; may be NULL */
     unsigned signals;
     uint64_t os_id;
 };

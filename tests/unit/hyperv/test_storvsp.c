@@ -2,6 +2,7 @@
 /* storvsc's other side: set-up, I/O by guest pages, absent units, hot plug, garbage. */
 #include "unit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -524,6 +525,39 @@ static void any_packet_is_answered_once(void **state)
     }
 }
 
+static unsigned more;
+
+/* Another processor asks again before the host has looked whether it does. */
+static void ask_again(struct hvguest *k)
+{
+    struct vstor_packet s = srb(read2, 10, READ_TYPE, 1024);
+
+    hv_event(k, 0, relid);
+    while (hv_get(k, relid, &p))
+        ;
+    if (more && more--)
+        hv_send_pages(k, relid, more, &s, sizeof(s), HV_DATA, 1024);
+}
+
+/* Errors move no bytes, so they must count by themselves. */
+static void a_processor_is_not_held_by_others(void **state)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+
+    settle();
+    g.busy = true;
+    g.at_interrupt = ask_again;
+    disk->fail = -EIO;
+    hv_event(&g, 0, relid);
+    more = 100000;
+    hv_send_pages(&g, relid, 1, &k, sizeof(k), HV_DATA, 1024);
+    assert_in_range(more, 99000, 99999);
+    more = 10;
+    g.busy = false;
+    fake_env_run(&g.f);
+    assert_int_equal(more, 0);
+}
+
 /* The next kernel is loaded into that memory. */
 static void after_a_reset_nothing_writes_memory(void **state)
 {
@@ -562,6 +596,7 @@ int main(void)
         T(bursts_need_no_signals),
         T(processors_signal_at_the_same_time),
         T(any_packet_is_answered_once),
+        T(a_processor_is_not_held_by_others),
         T(after_a_reset_nothing_writes_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,36 @@ static void rooms_are_found_without_a_signal(void **state)
     assert_int_equal(n, 12);
 }
 
+static unsigned again;
+
+/* Takes the answer and asks again before the host has looked whether it does. */
+static void ask_again(struct hvguest *k)
+{
+    struct hv_packet p;
+
+    hv_event(k, 0, offer[0].relid);
+    while (hv_get(k, offer[0].relid, &p))
+        ;
+    if (again && again--)
+        hv_send(k, offer[0].relid, again, "again", 5);
+}
+
+/* However fast it asks, others have their turn. */
+static void a_guest_that_never_ends_does_not_hold_the_loop(void **state)
+{
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+    g.busy = true;
+    g.at_interrupt = ask_again;
+    again = 100000;
+    hv_send(&g, offer[0].relid, 1, "first", 5);
+    assert_true(loop_step(g.f.env.loop, 0) > 0);
+    assert_in_range(got, 1, 1000);
+    again = 1000;
+    fake_env_run(&g.f); /* and it goes on */
+    assert_int_equal(again, 0);
+}
+
 static void nonsense_in_a_ring_kills_only_that_channel(void **state)
 {
     static const struct vmpacket_descriptor bad[] = {
@@ -516,6 +546,7 @@ int main(void)
         T(packets_go_both_ways),
         T(rings_wrap_and_full_rings_wait),
         T(rooms_are_found_without_a_signal),
+        T(a_guest_that_never_ends_does_not_hold_the_loop),
         T(nonsense_in_a_ring_kills_only_that_channel),
         T(bad_openings_are_refused),
         T(ranges_with_offsets_are_mapped),
