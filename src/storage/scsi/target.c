@@ -334,17 +334,20 @@ void scsi_complete(struct scsi_req *r)
     r->done(r);
 }
 
+/* What done() submits in turn is for the next round: a guest that always has another command does
+ * not keep the loop. */
 static void call_later(void *arg)
 {
     struct scsi_target *t = arg;
+    struct scsi_req *r = t->later;
 
-    while (t->later) {
-        struct scsi_req *r = t->later;
+    t->later = NULL;
+    t->later_tail = &t->later;
+    while (r) {
+        struct scsi_req *next = r->next;
 
-        t->later = r->next;
-        if (!t->later)
-            t->later_tail = &t->later;
         scsi_complete(r);
+        r = next;
     }
 }
 

@@ -28,6 +28,12 @@ static void count_done(struct scsi_req *r)
     dones++;
 }
 
+static void submit_again(struct scsi_req *r)
+{
+    if (++dones < 100000)
+        scsi_submit(target, r);
+}
+
 static void attach(unsigned lun, bool cdrom)
 {
     struct scsi_lun_cfg c = {.disk = &mem->disk, .id = "disk0", .cdrom = cdrom};
@@ -56,6 +62,19 @@ static int send_n(unsigned lun, size_t n, const uint8_t *cdb, size_t len)
 static int asc(void)
 {
     return req.sense[12] << 8 | req.sense[13];
+}
+
+/* A controller that was full takes the next command when one has ended. */
+static void commands_that_follow_each_other_leave_the_loop_its_turns(void **state)
+{
+    attach(0, false);
+    req = (struct scsi_req){.iov = &vec, .done = submit_again};
+    dones = 0;
+    scsi_submit(target, &req);
+    assert_true(loop_step(loop, 0) >= 0);
+    assert_int_equal(dones, 1);
+    dones = 100000;
+    assert_true(loop_step(loop, 0) >= 0);
 }
 
 static int setup(void **state)
@@ -418,6 +437,7 @@ int main(void)
         T(a_transfer_past_the_end_is_refused_whole),
         T(a_short_buffer_moves_whole_blocks),
         T(disk_errors_become_sense),
+        T(commands_that_follow_each_other_leave_the_loop_its_turns),
         T(a_read_only_disk_refuses_all_writers),
         T(unmap_checks_all_ranges_first),
         T(write_same_repeats_the_block),
