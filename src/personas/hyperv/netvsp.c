@@ -116,6 +116,11 @@ static bool tx_run(struct netvsp_queue *q)
 
     t->held = false;
     while (t->at < t->total && (len = tx_next(t, &type)) != 0) {
+        if (t->messages == NETVSP_MESSAGES) {
+            vmbus_fault(&q->c, "a packet holds more than %d messages", NETVSP_MESSAGES);
+            m.w[0] = le32_of(NVSP_STAT_FAIL);
+            break;
+        }
         if (type == RNDIS_MSG_PACKET) {
             long rc = tx_frame(n, t, len);
 
@@ -127,6 +132,7 @@ static bool tx_run(struct netvsp_queue *q)
             tx_control(n, t, len);
         }
         t->at += len;
+        t->messages++;
     }
     if (t->answer)
         vmbus_complete(&q->c, t->trans, &m, nvsp_size(n));
@@ -168,6 +174,7 @@ static void on_rndis(struct netvsp_queue *q, const struct ring_packet *p,
     t->trans = p->trans;
     t->answer = p->flags & VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED;
     t->at = 0;
+    t->messages = 0;
     if (!tx_collect(q->n, t, p, le32_get(k->w[1]), le32_get(k->w[2]))) {
         vmbus_fault(&q->c, "a packet to send lies outside memory");
         q->n->refused++;

@@ -11,8 +11,9 @@
 
 enum {
     NETVSP_QUEUES = 8,
-    NETVSP_IOV = 192,  /* pieces of one packet to send */
-    NETVSP_BATCH = 64, /* sections told of in one packet */
+    NETVSP_IOV = 192,     /* pieces of one packet to send */
+    NETVSP_MESSAGES = 64, /* RNDIS messages in it; guests are told of 8 */
+    NETVSP_BATCH = 64,    /* sections told of in one packet */
     NETVSP_BATCHES = 512,
     NETVSP_RESERVED = 8,   /* batches, and sections at most, that frames leave to answers */
     NETVSP_SECTION = 2048, /* bytes of the receive buffer for one frame, or a part of one */
@@ -38,6 +39,7 @@ struct netvsp_tx {
     uint64_t trans;
     bool answer, control;
     uint64_t at, total;
+    unsigned messages; /* before `at` */
     unsigned cnt;
     struct iovec iov[NETVSP_IOV];
 };

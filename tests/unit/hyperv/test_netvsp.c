@@ -249,6 +249,25 @@ static void a_full_back_end_holds_the_guest(void **state)
     assert_int_equal(net->sent, 5);
 }
 
+/* Each is looked for behind the one before it, so a million of them would hold the loop. */
+static void a_packet_of_endless_messages_is_cut(void **state)
+{
+    struct nvsp_message k = {.msg_type = le32_of(NVSP_MSG1_TYPE_SEND_RNDIS_PKT),
+                             .w = {le32_of(0), le32_of(NETVSC_INVALID_INDEX)}};
+    enum { AT = HV_DATA + 0x200000, BYTES = 1 << 20 };
+    uint8_t *m = hv_ram(&g, AT, BYTES);
+    uint64_t refused = dut->refused;
+
+    for (unsigned i = 0; i < BYTES; i += 8) {
+        le32_put(m + i, RNDIS_MSG_PACKET);
+        le32_put(m + i + 4, 8);
+    }
+    hv_send_pages(&g, relid, 9, &k, sizeof(k), AT, BYTES);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(word(1), NVSP_STAT_FAIL);
+    assert_in_range(dut->refused - refused, 8, 100);
+}
+
 static void offloads_and_tags_are_translated(void **state)
 {
     uint8_t m[4096] = {0}, big[2000] = {0};
@@ -717,6 +736,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(frames_are_sent_from_the_buffer_and_from_pages),
         T(a_full_back_end_holds_the_guest),
+        T(a_packet_of_endless_messages_is_cut),
         T(offloads_and_tags_are_translated),
         T(transport_headers_are_found),
         T(frames_are_received_in_batches),
