@@ -146,6 +146,7 @@ static bool tx_collect(struct netvsp *n, struct netvsp_tx *t, const struct ring_
     struct vmdata_gpa_direct d;
     size_t cnt = 0;
 
+    t->buffer = section != NETVSC_INVALID_INDEX ? n->send : NULL;
     if (section != NETVSC_INVALID_INDEX &&
         (!n->send || size > NETVSP_SEND_SECTION * 16 ||
          !gpadl_map(n->send, (uint64_t)section * NETVSP_SEND_SECTION, size, t->iov, NETVSP_IOV,
@@ -418,10 +419,11 @@ static void netvsp_gpadl_gone(struct vmbus_channel *c, const struct gpadl *g)
 
     if (n->recv == g)
         netvsp_rx_forget(n);
-    if (n->send == g) {
+    if (n->send == g)
         n->send = NULL;
-        for (unsigned i = 0; i < n->queues; i++)
-            n->q[i].tx.held = false;
+    for (unsigned i = 0; i < n->queues; i++) { /* what is held ends without being sent */
+        if (n->q[i].tx.buffer == g)
+            n->q[i].tx.total = n->q[i].tx.at;
     }
 }
 

@@ -39,7 +39,8 @@ struct netvsp_tx {
     uint64_t trans;
     bool answer, control;
     uint64_t at, total;
-    unsigned messages; /* before `at` */
+    unsigned messages;          /* before `at` */
+    const struct gpadl *buffer; /* the send buffer, if some of it lies there */
     unsigned cnt;
     struct iovec iov[NETVSP_IOV];
 };

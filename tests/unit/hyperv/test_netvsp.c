@@ -249,6 +249,28 @@ static void a_full_back_end_holds_the_guest(void **state)
     assert_int_equal(net->sent, 5);
 }
 
+/* A guest may take its buffer back while the card still waits for the cable. */
+static void a_lost_send_buffer_does_not_stop_a_queue(void **state)
+{
+    uint8_t m[256];
+    size_t n = packet(m, NULL, 0, frame, sizeof(frame));
+
+    net->full = true;
+    rndis(m, n, 0, false);
+    assert_false(hv_get(&g, relid, &p));
+    hv_teardown(&g, relid, 0x101);
+    net->full = false;
+    net->ev->writable(net->arg);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->sent, 0); /* what lies there now is not the card's */
+    assert_int_equal(hv_gpadl(&g, relid, 0x102, SEND, SEND_PAGES), 0);
+    nvsp(NVSP_MSG1_TYPE_SEND_SEND_BUF, 0x102, 0, 0);
+    answer(NVSP_MSG1_TYPE_SEND_SEND_BUF_COMPLETE);
+    rndis(m, n, 0, false);
+    answer(NVSP_MSG1_TYPE_SEND_RNDIS_PKT_COMPLETE);
+    assert_int_equal(net->sent, 1);
+}
+
 /* Each is looked for behind the one before it, so a million of them would hold the loop. */
 static void a_packet_of_endless_messages_is_cut(void **state)
 {
@@ -736,6 +758,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(frames_are_sent_from_the_buffer_and_from_pages),
         T(a_full_back_end_holds_the_guest),
+        T(a_lost_send_buffer_does_not_stop_a_queue),
         T(a_packet_of_endless_messages_is_cut),
         T(offloads_and_tags_are_translated),
         T(transport_headers_are_found),
