@@ -73,9 +73,11 @@ static void kbd_packet(struct vmbus_channel *c, const struct ring_packet *p)
         ok = le32_get(m.value) == SYNTH_KBD_VERSION;
         m = (struct synth_kbd_protocol){le32_of(SYNTH_KBD_PROTOCOL_RESPONSE), le32_of(ok)};
         vmbus_send_data(c, &m, sizeof(m));
-        i->kbd_ready = ok;
         if (ok)
             hub_keyboard(i->hub, &i->keyboard);
+        else if (i->kbd_ready)
+            hub_keyboard_gone(i->hub, &i->keyboard);
+        i->kbd_ready = ok;
     } else if (le32_get(m.type) != SYNTH_KBD_LED_INDICATORS) {
         vmbus_fault(c, "a message of type %u is unknown", le32_get(m.type));
     }

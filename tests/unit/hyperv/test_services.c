@@ -468,6 +468,37 @@ static void keys_and_moves_reach_the_guest(void **state)
     assert_int_equal(le16_at(p.data + 19), 30000);
 }
 
+static unsigned typed;
+
+static bool other_key(struct keyboard *k, unsigned code, bool down)
+{
+    typed++;
+    return true;
+}
+
+/* A driver that asks for a version that there is not has no keyboard, and others have theirs. */
+static void a_keyboard_of_no_version_is_let_go(void **state)
+{
+    static const uint8_t kbd[16] = HV_KBD_GUID;
+    struct keyboard other = {.name = "other", .key = other_key};
+    struct synth_kbd_protocol ask = {le32_of(1), le32_of(SYNTH_KBD_VERSION)};
+    uint32_t relid = open_type(kbd);
+
+    typed = 0;
+    hub_keyboard(hub, &other);
+    hv_send(&g, relid, 0, &ask, sizeof(ask));
+    hub_key(hub, 30, true);
+    assert_int_equal(typed, 0);
+    ask.value = le32_of(SYNTH_KBD_VERSION + 1);
+    hv_send(&g, relid, 0, &ask, sizeof(ask));
+    hub_key(hub, 30, false);
+    assert_int_equal(typed, 1);
+    hv_close(&g, relid);
+    hub_key(hub, 30, true);
+    assert_int_equal(typed, 2);
+    hub_keyboard_gone(hub, &other);
+}
+
 static void memory_is_lent_and_returned(void **state)
 {
     static const uint8_t type[16] = HV_DM_GUID;
@@ -656,6 +687,7 @@ int main(void)
         T(numbers_are_read_as_numbers),
         T(file_systems_freeze_and_thaw),
         T(keys_and_moves_reach_the_guest),
+        T(a_keyboard_of_no_version_is_let_go),
         T(the_host_writes_pairs),
         T(a_card_gets_its_address),
         T(a_file_is_copied_in_pieces),
