@@ -97,7 +97,24 @@ static void relid_to(struct vmbus *b, uint32_t n, struct vmbus_channel *c)
 
 /* --- offers --- */
 
-void vmbus_offer(struct vmbus_channel *c)
+/* A number rests after use: a late release by the guest must not hit another channel. 0: none. */
+static uint32_t relid_next(const struct vmbus *b)
+{
+    uint32_t n = b->last_relid, tried = 0;
+
+    do
+        n = n % (VMBUS_RELIDS - 1) + 1;
+    while (b->relid[n] && ++tried < VMBUS_RELIDS);
+    return b->relid[n] ? 0 : n;
+}
+
+static void relid_give(struct vmbus_channel *c, uint32_t n)
+{
+    c->relid = c->bus->last_relid = n;
+    relid_to(c->bus, n, c);
+}
+
+static void offer_send(struct vmbus_channel *c)
 {
     struct vmbus *b = c->bus;
     struct vmbus_channel_offer_channel m = {
@@ -111,15 +128,28 @@ void vmbus_offer(struct vmbus_channel *c)
                                                             : VMBUS_EVENT_CONNECTION_ID),
     };
 
-    c->hidden = false;
-    if (!b->offers_wanted || c->offered)
-        return;
     memcpy(m.if_type, c->type, sizeof(m.if_type));
     memcpy(m.if_instance, c->instance, sizeof(m.if_instance));
     memcpy(m.user_def, c->user_def, sizeof(m.user_def));
     monitor_offer(c, &m);
     c->offered =
         channel_send_message(b, &m, b->version == VERSION_WS2008 ? VMBUS_OFFER_WS2008 : sizeof(m));
+}
+
+void vmbus_offer(struct vmbus_channel *c)
+{
+    uint32_t next;
+
+    c->hidden = false;
+    if (!c->bus->offers_wanted || c->offered)
+        return;
+    next = c->owed ? relid_next(c->bus) : 0;
+    if (next) {
+        relid_to(c->bus, c->relid, NULL);
+        relid_give(c, next);
+    }
+    c->owed = false;
+    offer_send(c);
 }
 
 static void on_request_offers(struct vmbus *b)
@@ -146,6 +176,7 @@ void vmbus_rescind(struct vmbus_channel *c)
     if (!c->offered)
         return;
     c->offered = false;
+    c->owed = true;
     channel_send_message(c->bus, &m, sizeof(m));
 }
 
@@ -159,21 +190,16 @@ struct vmbus_channel *vmbus_by_relid(struct vmbus *b, uint32_t relid)
 int vmbus_add(struct vmbus *b, struct vmbus_channel *c, struct err *e)
 {
     struct vmbus_channel **end = &b->channels;
-    uint32_t n = b->last_relid, tried = 0;
+    uint32_t n = relid_next(b);
 
-    /* A number rests after use: a late release by the guest must not hit another channel. */
-    do
-        n = n % (VMBUS_RELIDS - 1) + 1;
-    while (b->relid[n] && ++tried < VMBUS_RELIDS);
-    if (b->relid[n])
+    if (!n)
         return err_set(e, ENOSPC, "VMBus has room for %d channels only: use fewer devices",
                        VMBUS_RELIDS - 1);
     c->bus = b; /* set only on success */
-    c->relid = b->last_relid = n;
     c->next = NULL;
     c->kick.fd = -1;
     c->backlog_end = &c->backlog;
-    relid_to(b, n, c);
+    relid_give(c, n);
     monitor_add(c);
     while (*end)
         end = &(*end)->next;
@@ -336,7 +362,7 @@ static void disconnect(struct vmbus *b)
 {
     for (struct vmbus_channel *c = b->channels; c; c = c->next) {
         channel_close(c);
-        c->offered = false;
+        c->offered = c->owed = false;
         if (c->sub_index)
             c->hidden = true;
     }
@@ -475,7 +501,7 @@ static void on_released(struct vmbus *b, uint32_t relid)
     gpadls_released(b, relid);
     if (!c)
         return;
-    c->offered = false;
+    c->offered = c->owed = false;
     if (c->sub_index)
         c->hidden = true;
     if (c->class->released)

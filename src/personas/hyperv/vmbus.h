@@ -72,6 +72,7 @@ struct vmbus_channel {
     struct vmbus_channel *next;
     uint32_t relid;
     bool offered, open, paused, broken;
+    bool owed; /* rescinded, and the guest has not let go of its relid */
     uint32_t target_vp;
     uint8_t userdata[VMBUS_USER_DEFINED];
     struct gpadl *gpadl;

@@ -333,6 +333,44 @@ static void rescind_and_release_take_a_channel_away(void **state)
     assert_int_equal(le16_at(out + 180), 1);
 }
 
+/* A guest that opens a device anew asks for its subchannels again; that it has let go of the old
+ * ones may come later. */
+static void a_late_release_does_not_hit_the_next_offer(void **state)
+{
+    struct vmbus_channel_relid m = {.header.msgtype = le32_of(CHANNELMSG_RELID_RELEASED)};
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+    uint32_t old, next;
+
+    connect();
+    vmbus_offer(&chan[2]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    old = le32_at(out + 184);
+    assert_int_equal(hv_open(&g, old, 0), 0);
+    hv_close(&g, old);
+    vmbus_rescind(&chan[2]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_RESCIND_CHANNELOFFER);
+    assert_int_equal(le32_at(out + 8), old);
+    vmbus_offer(&chan[2]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    next = le32_at(out + 184);
+    assert_int_not_equal(next, old);
+    assert_int_equal(le32_at(out + 192), VMBUS_MESSAGE_SINT << 12 | next);
+    assert_int_equal(hv_open(&g, next, 0), 0);
+    m.child_relid = le32_of(old);
+    hv_post(&g, &m, sizeof(m));
+    got = 0;
+    hv_send(&g, next, 1, "abcdefgh", 8);
+    assert_int_equal(got, 1);
+    /* Once it is let go of, the number serves again. */
+    vmbus_rescind(&chan[2]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_RESCIND_CHANNELOFFER);
+    m.child_relid = le32_of(next);
+    hv_post(&g, &m, sizeof(m));
+    vmbus_offer(&chan[2]);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    assert_int_equal(le32_at(out + 184), next);
+}
+
 static void a_release_takes_the_channels_memory_along(void **state)
 {
     struct vmbus_channel_relid m = {.header.msgtype = le32_of(CHANNELMSG_RELID_RELEASED)};
@@ -551,6 +589,7 @@ int main(void)
         T(bad_openings_are_refused),
         T(ranges_with_offsets_are_mapped),
         T(rescind_and_release_take_a_channel_away),
+        T(a_late_release_does_not_hit_the_next_offer),
         T(a_release_takes_the_channels_memory_along),
         T(old_contacts_are_answered_on_the_first_processor),
         T(unload_waits_for_requests_in_flight),
