@@ -346,11 +346,10 @@ static void on_gpadl_teardown(struct vmbus *b, const uint8_t *p)
 
     memcpy(&m, p, sizeof(m));
     at = gpadl_find(b, le32_get(m.second));
-    if (!*at) {
+    if (*at)
+        gpadl_drop(b, at);
+    else /* it is answered all the same: drivers wait without end */
         bus_fault(b, "no such GPADL", le32_get(m.second));
-        return;
-    }
-    gpadl_drop(b, at);
     r.child_relid = m.second; /* the GPADL stands in its place */
     channel_send_message(b, &r, sizeof(r));
 }

@@ -371,6 +371,16 @@ static void a_late_release_does_not_hit_the_next_offer(void **state)
     assert_int_equal(le32_at(out + 184), next);
 }
 
+/* A teardown that is not answered is waited for without end. */
+static void any_teardown_is_answered(void **state)
+{
+    connect();
+    assert_int_equal(hv_open(&g, offer[0].relid, 0), 0);
+    hv_close(&g, offer[0].relid);
+    hv_teardown(&g, offer[0].relid, 0xe1e10 + offer[0].relid);
+    hv_teardown(&g, 999, 999);
+}
+
 static void a_release_takes_the_channels_memory_along(void **state)
 {
     struct vmbus_channel_relid m = {.header.msgtype = le32_of(CHANNELMSG_RELID_RELEASED)};
@@ -590,6 +600,7 @@ int main(void)
         T(ranges_with_offsets_are_mapped),
         T(rescind_and_release_take_a_channel_away),
         T(a_late_release_does_not_hit_the_next_offer),
+        T(any_teardown_is_answered),
         T(a_release_takes_the_channels_memory_along),
         T(old_contacts_are_answered_on_the_first_processor),
         T(unload_waits_for_requests_in_flight),
