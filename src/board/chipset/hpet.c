@@ -50,6 +50,7 @@ enum { PERIOD_MIN_NS = 20000 };
 
 struct timer {
     uint64_t config, value, period, route;
+    uint64_t from;    /* the counter when the guest, or the last period, set the value */
     bool accumulates; /* the next write is to the value, not to the period alone */
     bool done;        /* one-shot, and it has matched */
 };
@@ -89,9 +90,12 @@ static uint64_t width(const struct timer *t)
     return t->config & T_32BIT ? UINT32_MAX : UINT64_MAX;
 }
 
-/* Counts until the comparator matches, from now on; 0: it does. */
+/* Counts until the comparator matches, from now on; 0: it does, or has since it was set. The loop
+ * may hear of it later than that. */
 static uint64_t distance(const struct timer *t, uint64_t now)
 {
+    if (((now - t->from) & width(t)) >= ((t->value - t->from) & width(t)))
+        return 0;
     return (t->value - now) & width(t);
 }
 
@@ -185,7 +189,7 @@ static void tick(struct alarm *a)
     for (unsigned n = 0; n < HPET_TIMERS; n++) {
         struct timer *t = &h->s.t[n];
 
-        if (!runs(h, t) || !passed(t, now))
+        if (!runs(h, t) || (!passed(t, now) && distance(t, now)))
             continue;
         match(h, n);
         t->done = true;
@@ -194,6 +198,7 @@ static void tick(struct alarm *a)
             uint64_t step = max_u64(t->period, PERIOD_MIN_NS / HPET_NS);
 
             t->value = (t->value + (late / step + 1) * step) & width(t); /* lost ticks are lost */
+            t->from = now;
         }
     }
     arm(h);
@@ -254,8 +259,10 @@ static void config_write(struct hpet *h, uint64_t v)
     h->s.config = v & HPET_ENABLE;
     h->s.base = now;
     h->s.since = loop_now(h->dev.env.loop);
-    for (unsigned n = 0; n < HPET_TIMERS; n++)
+    for (unsigned n = 0; n < HPET_TIMERS; n++) {
         h->s.t[n].done = h->s.t[n].done && passed(&h->s.t[n], now);
+        h->s.t[n].from = now;
+    }
 }
 
 static void timer_write(struct hpet *h, unsigned n, unsigned off, uint64_t v)
@@ -285,6 +292,7 @@ static void timer_write(struct hpet *h, unsigned n, unsigned off, uint64_t v)
         return;
     }
     t->done = false;
+    t->from = counter(h);
     if (t->config & T_MESSAGE)
         h->dev.env.irqs->ops->msi_route(h->dev.env.irqs, h->message[n], true, t->route >> 32,
                                         (uint32_t)t->route);
@@ -311,7 +319,7 @@ static void reg_write(struct hpet *h, unsigned off, uint64_t v)
     if (off == HPET_CONFIG)
         config_write(h, v);
     else if (off == HPET_COUNTER && !(h->s.config & HPET_ENABLE))
-        h->s.base = v;
+        h->s.base = v; /* all else counts from when it runs */
     else if (off >= HPET_TIMER && n < HPET_TIMERS)
         timer_write(h, n, off % HPET_TIMER_SIZE, v);
     kick(h);

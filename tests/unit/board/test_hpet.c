@@ -6,6 +6,7 @@
 #include "board/chipset/chipset.h"
 #include "board/layout.h"
 #include "core/err.h"
+#include "core/loop.h"
 #include "fakes/fake_env.h"
 #include "fakes/fake_irqs.h"
 
@@ -99,6 +100,32 @@ static void periodic_by_edges(void **state)
     assert_int_equal(fake_irqs_rises(&f.irqs, LINE), 6);
 }
 
+/* A guest may ask for less time than the loop takes to hear of it. */
+static void a_comparator_that_passes_unheard_matches(void **state)
+{
+    unsigned was;
+
+    (void)state;
+    wr(T0, LINE << 9 | 4);
+    wr(T1, LINE << 9 | 4 | 0x100);
+    wr(CONFIG, 1); /* both match at 0 */
+    was = fake_irqs_rises(&f.irqs, LINE);
+    fake_env_write(&f, LAYOUT_HPET + T0 + 8, 8, rd(COUNTER) + 200);
+    loop_advance(f.env.loop, 50000);
+    fake_env_run(&f);
+    assert_int_equal(fake_irqs_rises(&f.irqs, LINE), was + 1);
+    fake_env_write(&f, LAYOUT_HPET + T1 + 8, 8, rd(COUNTER) + 200);
+    loop_advance(f.env.loop, 50000);
+    fake_env_run(&f);
+    assert_int_equal(fake_irqs_rises(&f.irqs, LINE), was + 2);
+    /* One that lies behind when it is written comes round the next time only. */
+    wr(T1 + 8, rd(COUNTER) - 100);
+    fake_env_advance(&f, 1000000);
+    assert_int_equal(fake_irqs_rises(&f.irqs, LINE), was + 2);
+    fake_env_advance(&f, UINT64_C(10) << 32);
+    assert_int_equal(fake_irqs_rises(&f.irqs, LINE), was + 3);
+}
+
 static void messages(void **state)
 {
     (void)state;
@@ -144,6 +171,7 @@ int main(void)
         TEST(the_counter_counts_while_it_is_enabled),
         TEST(one_shot_by_a_level),
         TEST(periodic_by_edges),
+        TEST(a_comparator_that_passes_unheard_matches),
         TEST(messages),
         TEST(a_comparator_of_32_bits_wraps),
         TEST(nonsense_does_nothing),
