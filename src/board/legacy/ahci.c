@@ -400,6 +400,8 @@ static void ahci_reset(struct device *d)
         a->port[i].s.cmd = 0; /* nothing starts any more */
         while (a->port[i].flying && loop_step(d->env.loop, -1) >= 0)
             continue;
+        if (a->port[i].target)
+            scsi_reset(a->port[i].target, -1); /* its tray may be locked */
     }
     hba_reset(a);
     WRITE_ONCE(a->used, false);

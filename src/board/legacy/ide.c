@@ -479,6 +479,8 @@ static void ide_reset(struct device *d)
         c->s = (struct ide_channel_state){0};
         for (unsigned k = 0; k < 2; k++) {
             c->unit[k].hidden = false;
+            if (c->unit[k].target)
+                scsi_reset(c->unit[k].target, -1); /* its tray may be locked */
             ide_unit_power_on(&c->unit[k]);
         }
         ide_line(c);

@@ -423,6 +423,26 @@ static void a_disc_is_read_by_packets(void **state)
     assert_memory_equal(b, "track", 5);
 }
 
+/* The next guest knows nothing of the lock, and would not open it. */
+static void a_reset_unlocks_the_drive(void **state)
+{
+    struct fis_h2d fis = frame(ATA_PACKET, 0, 0);
+    uint8_t cdb[16] = {PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 1};
+
+    (void)state;
+    start(1);
+    packet(TEST_UNIT_READY, 0); /* a unit attention */
+    wr(1, PX_CMD, 0);
+    start(1);
+    slot(0, &fis, 0, AHCI_HEADER_ATAPI);
+    assert_int_equal(gmem_write(f.env.mem, TABLES + AHCI_TABLE_PACKET, cdb, sizeof(cdb)), 0);
+    wr(1, PX_CI, 1);
+    fake_env_run(&f);
+    assert_true(disc->disk.door.locked);
+    pci_bus_reset(f.env.pci);
+    assert_false(disc->disk.door.locked);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static uint32_t identity(void)
@@ -471,6 +491,7 @@ int main(void)
         TEST(a_reset_forgets_what_is_in_flight),
         TEST(a_link_reset_is_over_when_memory_is_free),
         TEST(after_a_reset_nothing_writes_memory),
+        TEST(a_reset_unlocks_the_drive),
         TEST(a_disc_is_read_by_packets),
         TEST(a_hidden_controller_comes_back_by_a_reset),
         TEST(a_borrowed_disk_stays_open),

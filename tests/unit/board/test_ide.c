@@ -397,6 +397,22 @@ static unsigned collect(struct rig *r, uint8_t *p)
     return got;
 }
 
+/* The next guest knows nothing of the lock, and would not open it. */
+static void test_a_reset_unlocks_the_drive(void **state)
+{
+    static const uint8_t tur[12] = {TEST_UNIT_READY},
+                         lock[12] = {PREVENT_ALLOW_MEDIUM_REMOVAL, 0, 0, 0, 1};
+    struct rig r;
+
+    rig_create(&r);
+    packet(&r, tur, 0, false); /* a unit attention */
+    packet(&r, lock, 0, false);
+    assert_true(r.disc->disk.door.locked);
+    pci_bus_reset(r.f.env.pci);
+    assert_false(r.disc->disk.door.locked);
+    rig_destroy(&r);
+}
+
 static void test_a_fresh_disc_is_told_once(void **state)
 {
     const uint8_t ready[12] = {TEST_UNIT_READY}, sense[12] = {REQUEST_SENSE, 0, 0, 0, 18};
@@ -551,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_a_reset_waits_for_what_is_in_flight),
         cmocka_unit_test(test_after_a_reset_nothing_writes_memory),
         cmocka_unit_test(test_hidden_disks_come_back_with_a_reset),
+        cmocka_unit_test(test_a_reset_unlocks_the_drive),
         cmocka_unit_test(test_a_fresh_disc_is_told_once),
         cmocka_unit_test(test_a_disc_is_read_in_blocks_and_pieces),
         cmocka_unit_test(test_each_block_tells_its_length),
