@@ -238,7 +238,9 @@ static enum xhci_code command(struct xhci *x, const struct xhci_trb *t, unsigned
 
 void xhci_commands(struct xhci *x)
 {
-    for (unsigned n = 0; n < XHCI_BATCH && x->s.command_running && !x->s.waiting_count; n++) {
+    unsigned n;
+
+    for (n = 0; n < XHCI_BATCH && x->s.command_running && !x->s.waiting_count; n++) {
         struct xhci_trb t;
         enum xhci_code code;
         unsigned slot;
@@ -250,4 +252,6 @@ void xhci_commands(struct xhci *x)
         code = command(x, &t, &slot);
         xhci_event(x, XHCI_COMMAND_EVENT, at, (uint32_t)code << 24, slot << 24);
     }
+    if (n == XHCI_BATCH)
+        xhci_kick(x); /* the loop goes on */
 }

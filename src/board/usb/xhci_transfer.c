@@ -214,10 +214,11 @@ void xhci_endpoint_run(struct xhci *x, unsigned slot, unsigned dci)
 {
     struct xhci_endpoint *e = &x->s.slot[slot].ep[dci];
     struct usb_device *d = xhci_at(x, x->s.slot[slot].port);
+    unsigned i;
 
     e->wanted = true;
-    for (unsigned i = 0; i < XHCI_BATCH && d && e->wanted && e->state == XHCI_EP_RUNNING &&
-                         !(x->s.usbsts & (XHCI_STS_HCH | XHCI_STS_HSE)) && !x->s.waiting_count;
+    for (i = 0; i < XHCI_BATCH && d && e->wanted && e->state == XHCI_EP_RUNNING &&
+                !(x->s.usbsts & (XHCI_STS_HCH | XHCI_STS_HSE)) && !x->s.waiting_count;
          i++) {
         struct xhci_ring next = e->ring;
         struct xhci_trb t;
@@ -236,6 +237,8 @@ void xhci_endpoint_run(struct xhci *x, unsigned slot, unsigned dci)
             e->ring = next;
         }
     }
+    if (i == XHCI_BATCH)
+        xhci_kick(x); /* the loop goes on */
 }
 
 void xhci_device_ready(struct xhci *x, const struct usb_device *d)

@@ -381,6 +381,24 @@ static void a_full_event_ring_holds_work_back(void **state)
     assert_true(quiet());
 }
 
+/* Others have their turn between, but no second doorbell is needed. */
+static void long_rings_are_served_to_their_end(void **state)
+{
+    enum { LONG = 0x30000, MANY = 600 };
+
+    (void)state;
+    address(1);
+    for (unsigned i = 0; i < MANY; i++)
+        trb(LONG + 16 * i, 0, 0, XHCI_NOOP << 10 | (i == MANY - 1 ? XHCI_TRB_IOC : 0));
+    assert_int_equal(command(XHCI_STOP_ENDPOINT, 0, 1u << 24 | 1 << 16, NULL), XHCI_SUCCESS);
+    assert_int_equal(command(XHCI_SET_TR_DEQUEUE, LONG | 1, 1u << 24 | 1 << 16, NULL),
+                     XHCI_SUCCESS);
+    wr(DB + 4, 1);
+    assert_true(quiet());
+    fake_env_run(&f);
+    assert_int_equal(event(XHCI_TRANSFER_EVENT, NULL), XHCI_SUCCESS);
+}
+
 static void bad_commands_have_codes(void **state)
 {
     (void)state;
@@ -428,6 +446,7 @@ int main(void)
         TEST(the_tablet_says_where_it_is),
         TEST(interrupts_come_once_for_a_visit),
         TEST(a_full_event_ring_holds_work_back),
+        TEST(long_rings_are_served_to_their_end),
         TEST(bad_commands_have_codes),
         TEST(rings_that_lead_nowhere_do_nothing),
     };
