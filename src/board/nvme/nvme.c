@@ -89,6 +89,13 @@ void nvme_sq_delete(struct nvme_request *r, unsigned q)
         sq_gone(r->ctl, q);
 }
 
+/* A controller that was switched off says so when nothing of its last life is left. */
+static void ready_end(struct nvme *n)
+{
+    if (!n->flying && !(n->s.cc & NVME_CC_EN))
+        n->s.csts &= ~NVME_CSTS_RDY;
+}
+
 static void flushed(struct nvme_request *r)
 {
     struct nvme *n = r->ctl;
@@ -109,12 +116,12 @@ void nvme_end(struct nvme_request *r, uint16_t status, uint32_t result)
     n->flying--;
     if (r->life != n->life) {
         give_back(r);
-        if (!n->flying && !(n->s.cc & NVME_CC_EN))
-            n->s.csts &= ~NVME_CSTS_RDY;
+        ready_end(n);
         return;
     }
     if (r->shutdown) {
         flushed(r);
+        ready_end(n);
         return;
     }
     if (n->full || cq_full(&n->s.cq[s->cq])) {
@@ -378,8 +385,7 @@ static void cc_write(struct nvme *n, uint32_t v)
     } else if (!(v & NVME_CC_EN) && was & NVME_CC_EN) {
         forget(n);
         n->s.csts &= ~(NVME_CSTS_CFS | NVME_CSTS_SHST_COMPLETE | NVME_CSTS_SHST_OCCURRING);
-        if (!n->flying)
-            n->s.csts &= ~NVME_CSTS_RDY;
+        ready_end(n);
         pci_intx(&n->pci, false);
     }
     if (v & NVME_CC_SHN && !(was & NVME_CC_SHN)) {

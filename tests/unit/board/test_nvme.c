@@ -491,6 +491,34 @@ static void a_shutdown_flushes(void **state)
     assert_int_equal(disk->flushes, 1);
 }
 
+/* A driver in a hurry tells it to shut down and switches it off by one write. */
+static void a_shutdown_with_the_end_ends(void **state)
+{
+    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
+
+    (void)state;
+    queues(0);
+    disk->slow = disk->hold = true;
+    put(1, &read);
+    ring(1);
+    fake_env_run(&f);
+    wr(NVME_CC, 1 << 14);
+    fake_env_run(&f);
+    assert_int_equal(rd(NVME_CSTS) & NVME_CSTS_RDY, NVME_CSTS_RDY);
+    disk->hold = false;
+    while (disk->held) { /* oldest first */
+        struct disk_req **at = &disk->held, *r;
+
+        while ((*at)->next)
+            at = &(*at)->next;
+        r = *at;
+        *at = NULL;
+        disk_finish(r, 0);
+        fake_env_run(&f);
+    }
+    assert_int_equal(rd(NVME_CSTS), NVME_CSTS_SHST_COMPLETE);
+}
+
 static void settings_that_it_has_not_stop_it(void **state)
 {
     (void)state;
@@ -525,6 +553,7 @@ int main(void)
         TEST(a_reset_waits_for_what_is_in_flight),
         TEST(after_a_reset_nothing_writes_memory),
         TEST(a_shutdown_flushes),
+        TEST(a_shutdown_with_the_end_ends),
         TEST(settings_that_it_has_not_stop_it),
     };
 
