@@ -33,6 +33,15 @@ struct kvm_line {
     struct kvm_host *h;
 };
 
+/* See kvm_gate.c. */
+struct kvm_gate {
+    bool used; /* vCPUs may poll in the kernel; constant once there are vCPUs */
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    unsigned closed;        /* by how many calls; written under the lock */
+    struct kvm_vcpu *first; /* those that run, by next; under the lock */
+};
+
 struct kvm_host {
     struct host base;
     int sys, vm;
@@ -46,6 +55,7 @@ struct kvm_host {
     struct kvm_irqchip chip[3];
     struct kvm_pit_state2 pit;
 
+    struct kvm_gate gate;
     struct irqs irqs;
     struct doorbells bells;
     pthread_mutex_t lock; /* all below */
@@ -84,6 +94,7 @@ struct kvm_before {
 struct kvm_vcpu {
     struct vcpu base;
     struct kvm_host *h;
+    struct kvm_vcpu *next; /* the gate's */
     int fd;
     struct kvm_run *run;
     pthread_t thread;
@@ -109,6 +120,18 @@ static inline struct kvm_vcpu *kvm_vcpu_of(const struct vcpu *v)
 {
     return container_of(v, struct kvm_vcpu, base);
 }
+
+/* kvm_gate.c. Any thread but for kvm_gate_wait(), the vCPU's own. */
+void kvm_gate_init(struct kvm_gate *g);
+void kvm_gate_fini(struct kvm_gate *g);
+/* From here on, until it leaves, v's thread is sent out of KVM. On that thread. */
+void kvm_gate_join(struct kvm_gate *g, struct kvm_vcpu *v);
+void kvm_gate_leave(struct kvm_gate *g, struct kvm_vcpu *v);
+/* Around a call that waits for vCPUs to leave KVM. Several threads may have it closed. */
+void kvm_gate_close(struct kvm_gate *g);
+void kvm_gate_open(struct kvm_gate *g);
+/* Returns when it is open. A vCPU's thread holds no lock then. */
+void kvm_gate_wait(struct kvm_gate *g);
 
 /* kvm_irq.c */
 MUST int kvm_irq_open(struct kvm_host *h, struct err *e);
@@ -154,6 +177,8 @@ void kvm_vcpu_destroy(struct vcpu *v);
 int kvm_vcpu_run(struct vcpu *v, const struct host_sink *sink, struct err *e);
 void kvm_vcpu_kick(struct vcpu *v);
 void kvm_vcpu_attend(struct vcpu *v);
+/* Makes the runner look at its flags, one of which was set before. Any thread. */
+void kvm_vcpu_poke(struct kvm_vcpu *v);
 /* -errno */
 int kvm_vcpu_enable(struct kvm_vcpu *v, uint32_t cap, uint64_t arg);
 size_t kvm_vcpu_last(const struct vcpu *base, struct vcpu_exit *out, size_t max);

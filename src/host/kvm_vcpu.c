@@ -104,8 +104,7 @@ void kvm_vcpu_destroy(struct vcpu *base)
     free(v);
 }
 
-/* Makes the runner look at its flags, one of which was set before. */
-static void kvm_vcpu_poke(struct kvm_vcpu *v)
+void kvm_vcpu_poke(struct kvm_vcpu *v)
 {
     __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     if (!pthread_equal(v->thread, pthread_self()))
@@ -437,7 +436,7 @@ static uint64_t kvm_vcpu_wanted(const struct kvm_vcpu *v)
            (v->before || (can && v->h->cfg.sync_sregs) ? KVM_SYNC_X86_SREGS : 0);
 }
 
-int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
+static int kvm_vcpu_loop(struct vcpu *base, const struct host_sink *s, struct err *e)
 {
     struct kvm_vcpu *v = kvm_vcpu_of(base);
     struct kvm_run *run = v->run;
@@ -455,6 +454,8 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
             if (s->attend)
                 s->attend(s->arg, base);
         }
+        if (READ_ONCE(v->h->gate.closed))
+            kvm_gate_wait(&v->h->gate);
         v->synced = v->synced_sregs = false;
         if (ioctl(v->fd, KVM_RUN, 0) < 0) {
             if (kvm_vcpu_interrupted(v, errno))
@@ -472,4 +473,15 @@ int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
         else if (!kvm_vcpu_rare(v, s))
             return 0;
     }
+}
+
+int kvm_vcpu_run(struct vcpu *base, const struct host_sink *s, struct err *e)
+{
+    struct kvm_vcpu *v = kvm_vcpu_of(base);
+    int rc;
+
+    kvm_gate_join(&v->h->gate, v);
+    rc = kvm_vcpu_loop(base, s, e);
+    kvm_gate_leave(&v->h->gate, v);
+    return rc;
 }

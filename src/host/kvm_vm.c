@@ -44,8 +44,12 @@ static int kvm_vm_slot(struct kvm_host *h, const struct gmem_region *r, uint64_t
         .memory_size = size,
         .userspace_addr = (uintptr_t)r->host,
     };
+    int rc;
 
-    return ioctl(h->vm, KVM_SET_USER_MEMORY_REGION, &u) < 0 ? -errno : 0;
+    kvm_gate_close(&h->gate);
+    rc = ioctl(h->vm, KVM_SET_USER_MEMORY_REGION, &u) < 0 ? -errno : 0;
+    kvm_gate_open(&h->gate);
+    return rc;
 }
 
 static int kvm_vm_memory_added(void *arg, const struct gmem_region *r)
@@ -64,6 +68,7 @@ static int kvm_vm_ioeventfd(struct kvm_host *h, enum bus_kind kind, uint64_t add
                             bool match, uint64_t value, int fd, uint32_t flags)
 {
     struct kvm_ioeventfd io = {.addr = addr, .len = size, .fd = fd, .flags = flags};
+    int rc;
 
     if (kind == BUS_PIO)
         io.flags |= KVM_IOEVENTFD_FLAG_PIO;
@@ -71,7 +76,10 @@ static int kvm_vm_ioeventfd(struct kvm_host *h, enum bus_kind kind, uint64_t add
         io.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
         io.datamatch = value;
     }
-    return ioctl(h->vm, KVM_IOEVENTFD, &io) < 0 ? -errno : 0;
+    kvm_gate_close(&h->gate);
+    rc = ioctl(h->vm, KVM_IOEVENTFD, &io) < 0 ? -errno : 0;
+    kvm_gate_open(&h->gate);
+    return rc;
 }
 
 static int kvm_vm_bell_assign(void *arg, enum bus_kind kind, uint64_t addr, unsigned size,
@@ -195,6 +203,7 @@ static int kvm_vm_hypercalls(struct kvm_host *h, struct err *e)
 
     if (h->caps & HOST_CAP_XEN_EVTCHN)
         xen.flags |= KVM_XEN_HVM_CONFIG_EVTCHN_SEND;
+    h->gate.used = h->cfg.xen_hcall && h->caps & HOST_CAP_XEN_EVTCHN;
     if (h->cfg.xen_hcall && h->caps & HOST_CAP_XEN_HCALL &&
         ioctl(h->vm, KVM_XEN_HVM_CONFIG, &xen) < 0)
         return err_exit(e, EX_NO_HOST, errno,
@@ -238,6 +247,7 @@ static void kvm_vm_close(struct host *base)
         close(h->vm);
     if (h->sys >= 0)
         close(h->sys);
+    kvm_gate_fini(&h->gate);
     free(h->cpuid);
     free(h->msrs);
     free(h);
@@ -255,6 +265,7 @@ static int kvm_vm_open(const struct host_cfg *c, struct gmem *m, struct loop *l,
     h->cfg = *c;
     h->vm = -1;
     h->loop = l;
+    kvm_gate_init(&h->gate);
     h->bells = (struct doorbells){kvm_vm_bell_assign, kvm_vm_bell_deassign, h};
     h->sys = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (h->sys < 0)

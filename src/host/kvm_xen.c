@@ -40,6 +40,16 @@ static int kvm_xen_shared(struct host *h, gpa_t at, bool longmode)
     return rc < 0 ? rc : kvm_xen_hvm(h, &a);
 }
 
+/* Taking a route back waits for all vCPUs. */
+static void kvm_xen_unroute(struct host *h, struct kvm_xen_hvm_attr *a)
+{
+    struct kvm_gate *g = &kvm_host_of(h)->gate;
+
+    kvm_gate_close(g);
+    (void)kvm_xen_hvm(h, a);
+    kvm_gate_open(g);
+}
+
 /* The kernel does not let a port's kind change, so it is taken back first. */
 static int kvm_xen_route(struct host *h, uint32_t send_port, const struct host_xen_route *r)
 {
@@ -47,7 +57,7 @@ static int kvm_xen_route(struct host *h, uint32_t send_port, const struct host_x
 
     a.u.evtchn.send_port = send_port;
     a.u.evtchn.flags = KVM_XEN_EVTCHN_DEASSIGN;
-    (void)kvm_xen_hvm(h, &a);
+    kvm_xen_unroute(h, &a);
     if (r->kind == HOST_XEN_ROUTE_NONE)
         return 0;
     a.u.evtchn.flags = 0;
@@ -67,7 +77,7 @@ static void kvm_xen_unroute_all(struct host *h)
     struct kvm_xen_hvm_attr a = {.type = KVM_XEN_ATTR_TYPE_EVTCHN};
 
     a.u.evtchn.flags = KVM_XEN_EVTCHN_RESET;
-    (void)kvm_xen_hvm(h, &a);
+    kvm_xen_unroute(h, &a);
 }
 
 static int kvm_xen_raise(struct host *h, uint32_t port, unsigned vcpu)
