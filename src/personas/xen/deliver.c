@@ -9,7 +9,11 @@
  * raises events delivers the first two itself, and is helped only where we have set the bits.
  *
  * A local APIC that is still switched off does not take a message. Linux sets its vector before it
- * switches the APIC on, so such an upcall is offered again until it is taken.
+ * switches the APIC on, so such an upcall is offered again until it is taken. What an APIC has
+ * taken is gone with an INIT (of a processor whose APIC firmware had switched on), and what the
+ * kernel sends while the guest has it off for a moment (as Linux does to set it up) is not seen by
+ * us. Either would be the last upcall, for the bits that it stands for stay set. Xen offers it when
+ * the APIC is switched on; KVM does not tell us of that, but a hypercall tells that the vCPU runs.
  */
 #include <errno.h>
 
@@ -29,12 +33,15 @@ static bool inject(struct xen *x, unsigned cpu, uint8_t vector)
     return ops->msi_send(x->p.env.host, UINT64_C(0xfee00000) | (uint64_t)cpu << 12, vector) > 0;
 }
 
+/* Who asks again meanwhile does not put it off. */
 static void arm_redeliver(struct task *t)
 {
     struct xen *x = container_of(t, struct xen, redeliver_soon);
     struct loop *l = x->p.env.dev.loop;
 
-    loop_arm(l, &x->redeliver, loop_now(l) + REDELIVER_NS);
+    if (!x->redelivers)
+        loop_arm(l, &x->redeliver, loop_now(l) + REDELIVER_NS);
+    x->redelivers = true;
 }
 
 static void again_later(struct xen *x)
@@ -66,10 +73,22 @@ void xen_deliver(void *arg, unsigned cpu)
     }
 }
 
+void xen_deliver_again(struct xen *x, struct vcpu *v)
+{
+    uint8_t own = READ_ONCE(x->vcpu[v->index].upcall_vector);
+    uint8_t eoi = READ_ONCE(x->vcpu[v->index].auto_eoi);
+
+    /* Else nothing gets lost: the kernel or a level keeps it. A second one joins the first. */
+    if ((own || (eoi && eoi == READ_ONCE(x->callback_vector))) &&
+        evtchn_upcall_pending(x->ev, v->index))
+        xen_deliver(x, v->index);
+}
+
 static void xen_redeliver(struct alarm *a)
 {
     struct xen *x = container_of(a, struct xen, redeliver);
 
+    x->redelivers = false;
     for (unsigned cpu = 0; cpu < x->p.env.cpus; cpu++) {
         if (READ_ONCE(x->vcpu[cpu].undelivered) && evtchn_upcall_pending(x->ev, cpu))
             xen_deliver(x, cpu);
@@ -215,6 +234,7 @@ void xen_deliver_reset(struct xen *x)
     x->callback_vector = 0;
     line_drop(x);
     loop_disarm(x->p.env.dev.loop, &x->redeliver);
+    x->redelivers = false;
     for (unsigned i = 0; i < XEN_CPUS; i++) {
         x->vcpu[i].upcall_vector = 0;
         x->vcpu[i].undelivered = false;

@@ -362,6 +362,7 @@ long xen_hypercall(struct xen *x, struct vcpu *v, bool longmode, unsigned nr, co
 
     if (x->vcpu[v->index].clock_moved)
         xen_clock_place(x, v);
+    xen_deliver_again(x, v);
     rc = one(x, v, longmode, nr, args);
     __atomic_add_fetch(nr < XEN_HCALLS ? &x->hcalls[nr] : &x->unknown_hcalls, 1, __ATOMIC_RELAXED);
     if (rc < 0 && nr < XEN_HCALLS) {

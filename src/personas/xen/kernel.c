@@ -69,7 +69,7 @@ void xen_kernel_attend(struct xen *x, struct vcpu *v)
 {
     struct xen_vcpu *c = &x->vcpu[v->index];
     struct host_xen_vcpu s;
-    bool moved;
+    bool moved, vector;
 
     xen_auto_eoi(x, v);
     if (!x->kernel_events)
@@ -78,6 +78,7 @@ void xen_kernel_attend(struct xen *x, struct vcpu *v)
     if (same(&s, &c->told))
         return;
     moved = s.info != c->told.info;
+    vector = s.vector && s.vector != c->told.vector;
     if (kernel(x)->vcpu(v, &s) < 0) {
         /* A kernel without scheduler statistics refuses run states, and nothing else. */
         c->runstate = s.runstate = HOST_XEN_NOWHERE;
@@ -89,6 +90,9 @@ void xen_kernel_attend(struct xen *x, struct vcpu *v)
     told(c, &s);
     if (moved && s.info != HOST_XEN_NOWHERE)
         evtchn_poke(x->ev, v->index);
+    /* What became pending before went nowhere. */
+    else if (vector && evtchn_upcall_pending(x->ev, v->index))
+        xen_deliver(x, v->index);
 }
 
 void xen_kernel_changed(struct xen *x, struct vcpu *v, unsigned cpu)

@@ -90,6 +90,7 @@ struct xen {
     unsigned callback_gsi;
     uint8_t callback_vector; /* of all vCPUs, never acknowledged; 0: none */
     struct alarm redeliver;
+    bool redelivers; /* it is armed; the loop's */
     struct task redeliver_soon, take_line;
 
     struct xenbus_dev *devices; /* back ends */
@@ -167,6 +168,8 @@ void xen_auto_eoi(struct xen *x, struct vcpu *v);
 
 /* deliver.c */
 void xen_deliver(void *arg, unsigned cpu); /* evtchn_deliver_fn */
+/* v makes a hypercall: it gets the upcall that its APIC may have lost. */
+void xen_deliver_again(struct xen *x, struct vcpu *v);
 long xen_set_callback(struct xen *x, struct vcpu *v, uint64_t via);
 long xen_set_upcall_vector(struct xen *x, struct vcpu *v, unsigned cpu, uint8_t vector);
 /* Some vCPU has a vector of its own. */

@@ -31,6 +31,8 @@ static struct vcpu cpu;
 static struct xen *x;
 static enum machine_event told;
 static uint64_t now, khz, clock_at;
+static bool apic_on;
+static unsigned upcalls;
 
 static uint64_t clock_ns(const struct host *h)
 {
@@ -59,6 +61,15 @@ static int set_msr(struct vcpu *v, uint32_t msr, uint64_t val)
     return 0;
 }
 
+static int msi_send(struct host *h, uint64_t addr, uint32_t data)
+{
+    (void)h;
+    (void)addr;
+    assert_int_equal(data, 0xf3);
+    upcalls += apic_on;
+    return apic_on;
+}
+
 static void event(void *arg, enum machine_event what, const char *text)
 {
     (void)arg;
@@ -77,6 +88,9 @@ static int setup(void **state)
     ops.tsc_khz = tsc_khz;
     ops.vcpu_get_msr = get_msr;
     ops.vcpu_set_msr = set_msr;
+    ops.msi_send = msi_send;
+    apic_on = true;
+    upcalls = 0;
     host.ops = &ops;
     cpu = (struct vcpu){&host, 0};
     x = calloc(1, sizeof(*x));
@@ -410,6 +424,57 @@ static void each_way_of_callbacks_is_taken(void **state)
     fake_env_run(&f);
 }
 
+static void any_call(bool wide)
+{
+    (void)call(wide, __HYPERVISOR_xen_version, XENVER_pagesize, 0, 0);
+}
+
+/* Whoever switches an APIC off or INITs a processor loses what it had. */
+static void an_upcall_that_the_apic_lost_comes_again(void **state)
+{
+    bool wide = *state != NULL;
+    uint8_t *p = ram(ARG);
+
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED), 0);
+    le32_put(p, 0);
+    p[4] = 0xf3;
+    apic_on = false;
+    *ram(SHARED * PAGE) = 1; /* evtchn_upcall_pending */
+    assert_int_equal(call(wide, __HYPERVISOR_hvm_op, HVMOP_set_evtchn_upcall_vector, ARG, 0), 0);
+    assert_int_equal(upcalls, 0);
+    apic_on = true;
+    loop_step(f.env.loop, 0);
+    fake_env_advance(&f, 1000000); /* it is offered until it is taken */
+    fake_env_run(&f);
+    assert_int_equal(upcalls, 1);
+    fake_env_advance(&f, 1000000);
+    fake_env_run(&f);
+    assert_int_equal(upcalls, 1);
+    any_call(wide); /* the guest has not seen it */
+    assert_int_equal(upcalls, 2);
+    *ram(SHARED * PAGE) = 0;
+    any_call(wide);
+    assert_int_equal(upcalls, 2);
+}
+
+/* Calls of a vCPU whose APIC is off do not put the next offer off. */
+static void an_offer_is_not_put_off(void **state)
+{
+    bool wide = *state != NULL;
+
+    assert_int_equal(map(wide, XENMAPSPACE_shared_info, 0, SHARED), 0);
+    x->vcpu[0].upcall_vector = 0xf3;
+    *ram(SHARED * PAGE) = 1;
+    apic_on = false;
+    for (unsigned i = 0; i < 4; i++) {
+        any_call(wide);
+        loop_step(f.env.loop, 0);
+        apic_on = i == 3;
+        fake_env_advance(&f, 300000);
+    }
+    assert_int_equal(upcalls, 1);
+}
+
 static void shutdowns_are_told(void **state)
 {
     static const struct {
@@ -506,6 +571,8 @@ int main(void)
         T(platform_parameters_are_one_word),
         T(each_way_of_callbacks_is_taken),
         T(callbacks_said_again_and_again_are_taken_once),
+        T(an_upcall_that_the_apic_lost_comes_again),
+        T(an_offer_is_not_put_off),
         T(shutdowns_are_told),
         T(a_guest_that_said_it_crashed_has_crashed),
         T(a_watchdog_that_is_not_fed_bites),

@@ -81,6 +81,17 @@ static int k_runstate(struct vcpu *v, uint64_t out[6])
 static const struct host_xen fake_xen = {k_shared, k_route, k_unroute, k_raise,
                                          k_vector, k_vcpu,  k_runstate};
 
+static unsigned messages;
+
+static int msi_send(struct host *h, uint64_t addr, uint32_t data)
+{
+    (void)h;
+    (void)addr;
+    (void)data;
+    messages++;
+    return 1;
+}
+
 static void attend(struct vcpu *v)
 {
     (void)v;
@@ -118,6 +129,8 @@ static int setup(void **state)
     ops = host_fake;
     ops.xen = &fake_xen;
     ops.vcpu_attend = attend;
+    ops.msi_send = msi_send;
+    messages = 0;
     host.ops = &ops;
     assert_int_equal(gmem_create(&mem, &e), 0);
     assert_int_equal(gmem_add_ram(mem, 0, 2 * MiB, false, &e), 0);
@@ -267,6 +280,23 @@ static void a_vcpu_is_told_on_its_own_thread(void **state)
     assert_int_equal(delivered[1], 1); /* nothing changed */
 }
 
+/* Until the kernel knows the vector it wakes the vCPU and sends nothing. */
+static void what_came_before_the_vector_is_told_with_it(void **state)
+{
+    (void)state;
+    xen_kernel_attend(x, &cpu[0]);
+    xen_kernel_attend(x, &cpu[1]);
+    *(uint8_t *)gmem_shared(mem, SHARED + 64, 1) = 0;
+    assert_int_equal(xen_set_upcall_vector(x, &cpu[0], 1, 0xf3), 0);
+    assert_int_equal(messages, 0);
+    *(uint8_t *)gmem_shared(mem, SHARED + 64, 1) = 1; /* an event, before vCPU 1 attends */
+    xen_kernel_attend(x, &cpu[1]);
+    assert_int_equal(told[1].vector, 0xf3);
+    assert_int_equal(messages, 1);
+    xen_kernel_attend(x, &cpu[1]);
+    assert_int_equal(messages, 1);
+}
+
 static void a_kernel_without_run_states_does_the_rest(void **state)
 {
     (void)state;
@@ -306,6 +336,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_we_raise_goes_through_the_kernel, setup, teardown),
         cmocka_unit_test_setup_teardown(there_is_no_fifo, setup, teardown),
         cmocka_unit_test_setup_teardown(a_vcpu_is_told_on_its_own_thread, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_came_before_the_vector_is_told_with_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_kernel_without_run_states_does_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reset_takes_everything_back, setup, teardown),
     };
