@@ -358,6 +358,7 @@ int xs_txn_start(struct xs_client *c, uint32_t *id)
         c->last_txn = 1;
     t->id = *id = c->last_txn;
     xs_tree_copy(&t->tree, &c->s->tree);
+    xs_tree_copy(&t->base, &c->s->tree);
     t->next = c->txns;
     c->txns = t;
     return 0;
@@ -374,18 +375,21 @@ static void txn_free(struct xs_txn *t)
     free(t->access);
     free(t->change);
     xs_tree_fini(&t->tree);
+    xs_tree_fini(&t->base);
     free(t);
 }
 
+/* By how it was at the start: what t itself has made of it, or of a node above by a new child, is
+ * no conflict. */
 int xs_txn_touch(struct xs_txn *t, const char *path)
 {
-    const struct xs_node *n = xs_tree_find(&t->tree, path);
+    const struct xs_node *n = xs_tree_find(&t->base, path);
     struct xs_access *grown;
     char *copy;
 
     for (size_t i = 0; i < t->accesses; i++) {
         if (strcmp(t->access[i].path, path) == 0)
-            return 0; /* the first look counts: later ones see our own changes */
+            return 0;
     }
     if (t->accesses >= XS_QUOTA_ACCESSES)
         return -ENOSPC;

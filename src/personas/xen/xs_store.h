@@ -17,7 +17,7 @@ enum {
     XS_QUOTA_OUT = 512 << 10, /* bytes waiting to be read */
 };
 
-/* A node that a transaction has looked at, and what it was like in the snapshot. */
+/* A node that a transaction has looked at, and what it was like at its start. */
 struct xs_access {
     char *path;
     uint64_t generation; /* 0: it did not exist */
@@ -35,7 +35,7 @@ struct xs_change {
 struct xs_txn {
     struct xs_txn *next;
     uint32_t id;
-    struct xs_tree tree;
+    struct xs_tree tree, base; /* as it is inside; as it was at its start */
     struct xs_access *access;
     size_t accesses;
     struct xs_change *change;

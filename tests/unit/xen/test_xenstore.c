@@ -169,6 +169,23 @@ static void a_transaction_commits_or_is_undone(void **state)
     assert_int_equal(ASK(XS_TRANSACTION_END, 2, "T"), XS_ERROR);
 }
 
+/* Its own changes are no conflict, whatever it looks at afterwards. */
+static void a_transaction_looks_at_what_it_made(void **state)
+{
+    uint32_t tx;
+
+    (void)state;
+    assert_int_equal(ASK(XS_TRANSACTION_START, 0, ""), XS_TRANSACTION_START);
+    tx = (uint32_t)strtoul(reply, NULL, 10);
+    assert_int_equal(ASK_WRITE(tx, "data/dir/key\0one"), XS_WRITE);
+    assert_int_equal(ASK(XS_DIRECTORY, tx, "data"), XS_DIRECTORY); /* a child was made in it */
+    assert_string_equal(reply, "dir");
+    assert_int_equal(ASK(XS_READ, tx, "data/dir"), XS_READ); /* made on the way */
+    assert_int_equal(ASK(XS_TRANSACTION_END, tx, "T"), XS_TRANSACTION_END);
+    assert_int_equal(ASK(XS_READ, 0, "data/dir/key"), XS_READ);
+    assert_string_equal(reply, "one");
+}
+
 static void conflicting_transactions_try_again(void **state)
 {
     (void)state;
@@ -539,6 +556,7 @@ int main(void)
         T(bad_messages_are_refused),
         T(permissions_hold),
         T(a_transaction_commits_or_is_undone),
+        T(a_transaction_looks_at_what_it_made),
         T(conflicting_transactions_try_again),
         T(watches_fire_with_the_path_as_written),
         T(watches_do_not_tell_secrets),
