@@ -351,12 +351,14 @@ static uint64_t start(struct vbd_queue *q, struct vbd_req *list)
     return moved;
 }
 
-/* Takes what was in the ring when it was looked at. How many requests that were. */
+/* Takes what was in the ring when it was looked at. How many requests that were. An entry is free
+ * again when it has been answered: without that a guest could have us hold requests without end
+ * while the disk is slow. */
 static unsigned take(struct vbd_queue *q, uint64_t *moved)
 {
     uint32_t prod = shared_load32(ring_word(q, REQ_PROD)), from = q->req_cons;
 
-    if (prod - from > q->entries) {
+    if (prod - from > q->entries || prod - q->rsp_prod > q->entries) {
         log_line(LOG_WARN, "xen-vbd", "%u: the request ring's producer is outside the ring",
                  q->b->d.id);
         q->broken = true;

@@ -196,6 +196,21 @@ static void a_disk_reconnects_while_requests_are_out(void **state)
     assert_int_equal(blk_status(0), 0);
 }
 
+static void a_ring_holds_no_more_than_it_has_entries(void **state)
+{
+    (void)state;
+    add_disk();
+    disk->no_try = disk->hold = true;
+    for (unsigned i = 0; i < 32; i++)
+        blk_put(i, 0, 0, REF_DATA + i % 32, 0, 7);
+    blk_go(32);
+    assert_int_equal(disk->held_count, 32);
+    blk_go(48); /* none of them has been answered */
+    assert_int_equal(disk->held_count, 32);
+    memdisk_let_go(disk);
+    run();
+}
+
 /* n reads as a front end makes them: it sends an event when it is asked to. How many it sent. */
 static unsigned blk_burst(unsigned n)
 {
@@ -258,6 +273,7 @@ int main(void)
         TEST(a_bad_segment_fails_its_request_alone),
         TEST(an_indirect_request_is_answered_by_its_inner_operation),
         TEST(a_disk_reconnects_while_requests_are_out),
+        TEST(a_ring_holds_no_more_than_it_has_entries),
         TEST(much_at_a_time_needs_no_events),
     };
 
