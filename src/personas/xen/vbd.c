@@ -106,6 +106,18 @@ static void vbd_disconnect(struct xenbus_dev *d)
         queue_down(&b->q[i]);
 }
 
+/* A reset gives the guest's memory to what comes next: nothing may be read into it then, nor what
+ * is found there be written. */
+static void vbd_drain(struct xenbus_dev *d)
+{
+    struct vbd *b = vbd_of(d);
+
+    for (unsigned i = 0; i < VBD_QUEUES; i++)
+        vbd_waiting_drop(&b->q[i]);
+    while (b->disk->inflight && loop_step(d->x->p.env.dev.loop, -1) >= 0)
+        continue;
+}
+
 static int map_ring(struct vbd_queue *q)
 {
     struct xen *x = q->b->d.x;
@@ -248,6 +260,7 @@ static const struct xenbus_ops vbd_ops = {
     .offer = vbd_offer,
     .connect = vbd_connect,
     .disconnect = vbd_disconnect,
+    .drain = vbd_drain,
     .destroy = vbd_destroy,
     .describe = vbd_describe,
 };

@@ -74,6 +74,8 @@ void vbd_answer(struct alarm *a);
 /* evtchn_sent_fn; arg is the queue. */
 void vbd_sent(void *arg);
 void vbd_kicked(struct watch *w, uint32_t got);
+/* What the loop has not submitted yet never will be, nor answered. On the loop. */
+void vbd_waiting_drop(struct vbd_queue *q);
 void vbd_requests_free(struct vbd_queue *q);
 
 #endif

@@ -141,6 +141,15 @@ static struct vbd_req *req_get(struct vbd_queue *q)
     return r;
 }
 
+void vbd_waiting_drop(struct vbd_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    release(q, q->waiting);
+    q->waiting = NULL;
+    q->wait_end = &q->waiting;
+    pthread_mutex_unlock(&q->lock);
+}
+
 void vbd_requests_free(struct vbd_queue *q)
 {
     while (q->spare) {

@@ -149,10 +149,10 @@ int xenbus_add(struct xen *x, struct xenbus_dev *d, unsigned id, struct err *e)
 {
     d->x = x;
     d->id = id;
-    snprintf(d->front, sizeof(d->front), "/local/domain/%u/device/%s/%u", XS_GUEST, d->ops->class,
-             id);
-    snprintf(d->back, sizeof(d->back), "/local/domain/0/backend/%s/%u/%u", d->ops->class, XS_GUEST,
-             id);
+    snprintf(d->front, sizeof(d->front), "/local/domain/%u/device/%s/%u", (unsigned)XS_GUEST,
+             d->ops->class, id);
+    snprintf(d->back, sizeof(d->back), "/local/domain/0/backend/%s/%u/%u", d->ops->class,
+             (unsigned)XS_GUEST, id);
     if (make_directories(d) < 0)
         return err_set(e, ENOMEM, "no memory for the xenstore keys of %s %u", d->ops->class, id);
     d->ops->offer(d);
@@ -177,8 +177,11 @@ void xenbus_remove(struct xenbus_dev *d)
 
 void xenbus_reset(struct xen *x)
 {
-    for (struct xenbus_dev *d = x->devices; d; d = d->next) {
+    for (struct xenbus_dev *d = x->devices; d; d = d->next)
         d->ops->disconnect(d);
+    for (struct xenbus_dev *d = x->devices; d; d = d->next) {
+        if (d->ops->drain)
+            d->ops->drain(d);
         (void)xs_rm(x->store, d->front);
         (void)make_directories(d);
         d->state = XenbusStateUnknown;

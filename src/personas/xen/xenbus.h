@@ -37,6 +37,9 @@ struct xenbus_ops {
     /* Drops rings and channels; requests in flight may still finish, into nothing. Also for a
      * device that never connected. */
     void (*disconnect)(struct xenbus_dev *d);
+    /* At a reset, after that: gives up what was not begun and waits for what is in flight, with all
+     * vCPUs at rest. May be NULL. */
+    void (*drain)(struct xenbus_dev *d);
     void (*destroy)(struct xenbus_dev *d);
     void (*describe)(struct xenbus_dev *d, struct dump *out);
 };

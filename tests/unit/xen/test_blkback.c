@@ -196,6 +196,58 @@ static void a_disk_reconnects_while_requests_are_out(void **state)
     assert_int_equal(blk_status(0), 0);
 }
 
+static void let_go(struct alarm *a)
+{
+    (void)a;
+    memdisk_let_go(disk);
+}
+
+static void nothing_is_read_into_memory_after_a_reset(void **state)
+{
+    static struct alarm later = {.fire = let_go};
+
+    (void)state;
+    add_disk();
+    disk->no_try = disk->hold = true;
+    memset(disk->bytes, 'd', PAGE);
+    blk_put(0, 0, 0, REF_DATA, 0, 7);
+    blk_go(1);
+    assert_int_equal(disk->held_count, 1);
+    loop_arm(f.env.loop, &later, 0);
+    xenbus_reset(x);
+    assert_int_equal(disk->held_count, 0);
+    assert_int_equal(ram(DATA)[0], 'd');
+    memset(ram(DATA), 'n', PAGE); /* the next guest's */
+    run();
+    assert_int_equal(ram(DATA)[0], 'n');
+}
+
+static void what_was_not_begun_is_not_written_after_a_reset(void **state)
+{
+    struct evtchn_send s;
+    bool back;
+
+    (void)state;
+    add_disk();
+    disk->no_try = true;
+    memset(ram(DATA), 'o', PAGE);
+    blk_put(0, 1, 0, REF_DATA, 0, 7);
+    le32_put(ram(RING_A), 1);
+    s.port = port;
+    assert_int_equal(evtchn_op(x->ev, 0, EVTCHNOP_send, &s, sizeof(s), &back), 0);
+    xenbus_reset(x);
+    memset(ram(DATA), 'n', PAGE);
+    run();
+    assert_int_equal(disk->submits, 0);
+    assert_int_equal(disk->bytes[0], 0);
+    assert_int_equal(grant_flags(REF_DATA), GTF_permit_access);
+    connect_disk();
+    disk->no_try = false;
+    blk_put(0, 1, 0, REF_DATA, 0, 7);
+    blk_go(1);
+    assert_int_equal(disk->bytes[0], 'n');
+}
+
 static void a_ring_holds_no_more_than_it_has_entries(void **state)
 {
     (void)state;
@@ -273,6 +325,8 @@ int main(void)
         TEST(a_bad_segment_fails_its_request_alone),
         TEST(an_indirect_request_is_answered_by_its_inner_operation),
         TEST(a_disk_reconnects_while_requests_are_out),
+        TEST(nothing_is_read_into_memory_after_a_reset),
+        TEST(what_was_not_begun_is_not_written_after_a_reset),
         TEST(a_ring_holds_no_more_than_it_has_entries),
         TEST(much_at_a_time_needs_no_events),
     };
