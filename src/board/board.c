@@ -395,6 +395,17 @@ int board_floppy(struct board *b, struct disk *disk, const char *id, struct err 
     return 0;
 }
 
+int board_floppy_fits(struct board *b, const struct disk *disk, const struct disk *next,
+                      const char *id, struct err *e)
+{
+    return floppy_fits(b->floppy, disk, next, id, e);
+}
+
+void board_floppy_changed(struct board *b, const struct disk *disk)
+{
+    floppy_changed(b->floppy, disk);
+}
+
 void board_boot_order(struct board *b, const struct board_boot *order, size_t n)
 {
     b->boots = (size_t)min_u64(n, BOARD_BOOTS);

@@ -123,6 +123,11 @@ struct bus *board_bus(const struct board *b, enum bus_kind kind);
  * failure. */
 MUST int board_floppy(struct board *b, struct disk *disk, const char *id, struct err *e);
 
+/* floppy_fits() and floppy_changed() of the drive with that disk. */
+MUST int board_floppy_fits(struct board *b, const struct disk *disk, const struct disk *next,
+                           const char *id, struct err *e);
+void board_floppy_changed(struct board *b, const struct disk *disk);
+
 /* What firmware tries first, and then; the rest follows as it likes. order[0] is the first. Before
  * board_place(), when all devices are there; ids live as long as the board. */
 enum board_boot_kind { /* as CMOS has them */

@@ -103,10 +103,11 @@ static int disc_main(int argc, char **argv)
 
 const struct cli_command cli_disc = {
     .name = "disc",
-    .args = "[OPTION...] NAME FILE[,format=F]",
-    .about = "Puts another disc into a CD-ROM drive of a running machine, or takes it out.",
+    .args = "[OPTION...] NAME FILE[,format=F][,write]",
+    .about = "Puts another disc into a drive of a running machine, or takes it out.",
     .more =
-        "The machine was started with --cdrom FILE, or with --cdrom none for an empty drive.\n"
+        "The machine was started with --cdrom FILE or --floppy FILE, or with none in place of the\n"
+        "file for an empty drive. What a guest writes to a floppy is kept with write alone.\n"
         "A guest that has locked the drive, as one that has mounted its disc, is asked to open\n"
         "it; if it has not within five seconds, the disc stays: try again later, or use\n"
         "--force. The plan's disc is back when the machine starts the next time.",

@@ -153,10 +153,7 @@ static int run_disk(void *arg, const char *value, struct err *e)
 
 static int run_floppy(void *arg, const char *value, struct err *e)
 {
-    struct plan *p = &((struct run *)arg)->plan;
-    int rc = plan_add_disk(p, value, e);
-
-    return rc < 0 ? rc : plan_set(&p->disk[p->disks - 1].bus, "floppy", e);
+    return plan_add_floppy(&((struct run *)arg)->plan, value, e);
 }
 
 static int run_cdrom(void *arg, const char *value, struct err *e)
@@ -247,7 +244,8 @@ static const struct cli_option run_options[] = {
      "boot=N",
      run_disk},
     {"cdrom", "FILE", "add a CD-ROM drive with this image, or none", run_cdrom},
-    {"floppy", "FILE", "add a floppy drive with this image, started before disks", run_floppy},
+    {"floppy", "FILE", "add a floppy drive with this image, or none; started before disks",
+     run_floppy},
     {"nic", "NET[,K=V]",
      "add a NIC: user[,forward=tcp:ADDR:PORT-:PORT], tap=NAME, socket=PATH or none; mac=M, "
      "model=M, boot=N",

@@ -110,7 +110,7 @@ const uint8_t *place_instance(const struct plan_guid *g, uint8_t out[16])
 static bool goes_back(const struct plan *p)
 {
     for (size_t i = 0; i < p->disks; i++) {
-        if (!p->disk[i].cdrom && p->disk[i].write == PLAN_SNAPSHOT)
+        if (!p->disk[i].cdrom && p->disk[i].path && p->disk[i].write == PLAN_SNAPSHOT)
             return true;
     }
     return false;

@@ -70,7 +70,7 @@ int machine_disk_open(struct machine *m, const struct plan_disk *d, const char *
                             .controller = d->controller,
                             .unit = d->unit};
     rc = machine_image_open(m, d, &s->disk, about, e);
-    if (rc == 0 && d->cdrom)
+    if (rc == 0 && plan_drive(d))
         rc = put_on_tray(m, &s->disk, e);
     if (rc < 0)
         return rc;
@@ -145,9 +145,9 @@ static int plug(struct machine *m, const struct plan_disk *d, struct plugged *k,
     struct disk_spec s;
     int rc;
 
-    if (d->cdrom)
-        return err_exit(e, EX_USAGE_, EINVAL, "%s: CD-ROM drives cannot come while a guest runs",
-                        d->path);
+    if (plan_drive(d))
+        return err_exit(e, EX_USAGE_, EINVAL,
+                        "%s: a drive cannot come while a guest runs; see hospes disc", d->path);
     k->path = strdup(d->path);
     if (!k->path)
         return err_set(e, ENOMEM, "no memory for a disk");

@@ -18,7 +18,7 @@ static int check(const struct disk *disk, const struct plan_disk *d, const char 
 {
     if (!disk)
         return err_exit(e, EX_USAGE_, ENOENT, "there is no disk %.31s; see hospes info", id);
-    if (d && (d->cdrom || plan_floppy(d)))
+    if (d && plan_drive(d))
         return err_exit(e, EX_USAGE_, EINVAL, "%s: discs and floppies keep their size", id);
     if (!disk->format)
         return err_exit(e, EX_USAGE_, EROFS,

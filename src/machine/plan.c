@@ -230,6 +230,14 @@ int plan_add_disk(struct plan *p, const char *spec, struct err *e)
     return rc;
 }
 
+static void plan_may_be_empty(struct plan_disk *d)
+{
+    if (strcmp(d->path, "none") != 0)
+        return;
+    free(d->path);
+    d->path = NULL;
+}
+
 int plan_add_drive(struct plan *p, const char *spec, struct err *e)
 {
     int rc = plan_add_disk(p, spec, e);
@@ -238,11 +246,19 @@ int plan_add_drive(struct plan *p, const char *spec, struct err *e)
     if (!d)
         return rc;
     d->cdrom = true;
-    if (strcmp(d->path, "none") == 0) {
-        free(d->path);
-        d->path = NULL;
-    }
+    plan_may_be_empty(d);
     return 0;
+}
+
+int plan_add_floppy(struct plan *p, const char *spec, struct err *e)
+{
+    int rc = plan_add_disk(p, spec, e);
+    struct plan_disk *d = rc < 0 ? NULL : &p->disk[p->disks - 1];
+
+    if (!d)
+        return rc;
+    plan_may_be_empty(d);
+    return plan_set(&d->bus, "floppy", e);
 }
 
 /* ISO 9660, whatever else the first sectors are made to be. */
@@ -571,6 +587,11 @@ bool plan_firmware(const struct plan *p)
 bool plan_floppy(const struct plan_disk *d)
 {
     return d->bus && strcmp(d->bus, "floppy") == 0;
+}
+
+bool plan_drive(const struct plan_disk *d)
+{
+    return d->cdrom || plan_floppy(d);
 }
 
 bool plan_q35(const struct plan *p)

@@ -124,8 +124,9 @@ void plan_free(struct plan *p);
 
 /* --disk and --nic in the words of the command line. */
 MUST int plan_add_disk(struct plan *p, const char *spec, struct err *e);
-/* --cdrom: a drive with this disc; its path is NULL for "none", an empty one. */
+/* --cdrom and --floppy: a drive with this disc; its path is NULL for "none", an empty one. */
 MUST int plan_add_drive(struct plan *p, const char *spec, struct err *e);
+MUST int plan_add_floppy(struct plan *p, const char *spec, struct err *e);
 /* A disk, or a CD-ROM drive, as the file says; one with format= or bus= is a disk. */
 MUST int plan_add_file(struct plan *p, const char *spec, struct err *e);
 /* --module FILE[,TEXT]: the text is all after the first comma. */
@@ -137,6 +138,8 @@ bool plan_firmware(const struct plan *p);
 bool plan_uefi(const struct plan *p);
 /* Is it in a floppy drive? */
 bool plan_floppy(const struct plan_disk *d);
+/* Can what it holds be changed for something else, or nothing? */
+bool plan_drive(const struct plan_disk *d);
 /* Is its board a q35? */
 bool plan_q35(const struct plan *p);
 /* Has the machine a TPM? */

@@ -395,7 +395,7 @@ static int json_disk(struct plan_disk *d, struct json_object *o, struct err *e)
 {
     int rc = json_members(disk_fields, d, "disks", o, e);
 
-    if (rc < 0 || d->path || d->cdrom) /* a drive may be empty */
+    if (rc < 0 || d->path || plan_drive(d)) /* which may be empty */
         return rc;
     return err_set(e, EINVAL, "a disk of the plan has no \"file\"");
 }

@@ -22,7 +22,7 @@ static uint16_t port(uint8_t what)
                                     : what & 15);
 }
 
-static void step(struct fake_env *f, struct mem_disk *d, const uint8_t *p)
+static void step(struct fake_env *f, struct device *fdc, struct mem_disk *d, const uint8_t *p)
 {
     switch (p[0] & 7) {
     case 0 ... 3:
@@ -41,6 +41,10 @@ static void step(struct fake_env *f, struct mem_disk *d, const uint8_t *p)
         break;
     default:
         fake_env_run(f);
+        if (p[1] & 1) { /* another disk, or none; what was asked for may still be under way */
+            d->disk.shape.bytes = (p[2] & 3) * 120 * KiB;
+            floppy_changed(fdc, &d->disk);
+        }
     }
 }
 
@@ -57,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         floppy_attach(fdc, &disk->disk, "disk0", &e) < 0)
         abort();
     for (size_t i = 0; i + 3 <= size && i < 3000; i += 3)
-        step(&f, disk, data + i);
+        step(&f, fdc, disk, data + i);
     disk->hold = false;
     fake_env_run(&f);
     (void)mem_disk_release(disk);

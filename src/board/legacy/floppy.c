@@ -9,7 +9,7 @@
  *
  * Threads: io() on vCPU threads, completions on the loop, both under the device's lock.
  */
-#include "board/legacy/floppy.h"
+#include "board/legacy/floppy_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 #include "storage/disk.h"
 
 enum region { REGION_LOW, REGION_DIR, REGIONS };
-enum { FLOPPY_GSI = 6, FLOPPY_DMA = 2, SECTOR = 512, DMA_MAX = 0x10000, PARAMETERS = 9 };
+enum { FLOPPY_GSI = 6, FLOPPY_DMA = 2 };
 
 enum floppy_register { FD_DOR = 2, FD_TDR = 3, FD_MSR = 4, FD_FIFO = 5 };
 enum floppy_bits {
@@ -71,53 +71,6 @@ enum floppy_command {
     FD_PART_ID = 0x18,
 };
 
-struct floppy_format {
-    uint32_t kib;
-    uint8_t cylinders, heads, sectors, cmos;
-};
-
-static const struct floppy_format formats_known[] = {
-    {160, 40, 1, 8, 1},   {180, 40, 1, 9, 1},   {320, 40, 2, 8, 1},   {360, 40, 2, 9, 1},
-    {640, 80, 2, 8, 3},   {720, 80, 2, 9, 3},   {1200, 80, 2, 15, 2}, {1440, 80, 2, 18, 4},
-    {1680, 80, 2, 21, 4}, {1722, 82, 2, 21, 4}, {2880, 80, 2, 36, 5},
-};
-/* What other images are taken for: shorter ones, of which only the first sectors were written to a
- * file, and those with less than a cylinder too many. */
-static const struct floppy_format format_common = {1440, 80, 2, 18, 4};
-
-struct floppy_drive {
-    struct disk *disk; /* NULL: no drive */
-    const struct floppy_format *format;
-    uint8_t cylinder;
-    bool changed; /* nobody has stepped since the disk was put in */
-};
-
-/* Plain data. */
-struct floppy_state {
-    uint8_t dor, tdr;
-    uint8_t fifo[16]; /* command, or result */
-    uint8_t n, want;  /* bytes of a command so far, and in all; 0: none begun */
-    uint8_t at, left; /* result bytes */
-    bool working;     /* a request is in flight */
-    uint8_t polled;   /* SENSE INTERRUPT answers that a reset has left */
-    uint8_t st0;      /* of the last seek */
-    bool pending;     /* an interrupt that SENSE INTERRUPT takes */
-    uint8_t configure, precompensation, perpendicular, lock, specify[2];
-};
-
-struct floppy {
-    struct device d; /* first */
-    struct floppy_state s;
-    struct floppy_drive drive[FLOPPY_DRIVES];
-    struct device *dma;
-    struct irq *irq;
-    uint8_t buf[DMA_MAX];
-    size_t len;
-    bool stale, flying; /* stale: of a command that a reset ended */
-    struct disk_req req;
-    struct iovec iov;
-};
-
 static void interrupt(struct floppy *f, bool up)
 {
     f->irq->set(f->irq, up && (f->s.dor & DOR_GATE));
@@ -163,7 +116,7 @@ static struct floppy_drive *drive_of(struct floppy *f, uint8_t select)
 static void step(struct floppy_drive *d, uint8_t cylinder)
 {
     d->cylinder = cylinder;
-    d->changed = false;
+    d->changed = !d->format; /* without a disk the line stays */
 }
 
 /* The sector that the command names, counted from the first of the disk. */
@@ -190,6 +143,8 @@ static void transferred(struct floppy *f, int res)
     struct floppy_drive *d = drive_of(f, f->s.fifo[1]);
     bool write = (f->s.fifo[0] & 0x1f) != FD_READ, end = false;
 
+    if (res == 0 && !(d && d->format))
+        res = -ENOMEDIUM; /* it was taken out under the request */
     if (res < 0) {
         transfer_end(f, ST0_ABNORMAL, res == -EROFS ? ST1_WRITE_PROTECTED : ST1_DATA_ERROR,
                      res == -EROFS ? 0 : ST1_DATA_ERROR);
@@ -197,7 +152,7 @@ static void transferred(struct floppy *f, int res)
     }
     if (!write)
         (void)dma_move(f->dma, FLOPPY_DMA, f->buf, f->len, true, &end);
-    advance(f, d->format, (unsigned)((f->len + SECTOR - 1) / SECTOR));
+    advance(f, d->format, (unsigned)((f->len + FLOPPY_SECTOR - 1) / FLOPPY_SECTOR));
     transfer_end(f, 0, 0, 0);
 }
 
@@ -258,19 +213,26 @@ static void request(struct floppy *f, struct disk *disk, bool write, uint64_t of
         request_end(f, rc);
 }
 
+/* Nothing is found on a disk at another disk's rate, which is how drivers tell them apart. */
+static bool readable(const struct floppy *f, const struct floppy_drive *d)
+{
+    return d->format && (d->format->rates & 1u << f->s.rate);
+}
+
 /* The drive whose sector the command names, its head over it; NULL: there is none, and the command
  * has failed. */
 static struct floppy_drive *addressed(struct floppy *f)
 {
     const uint8_t *c = f->s.fifo;
     struct floppy_drive *d = drive_of(f, c[1]);
-    const struct floppy_format *m = d ? d->format : NULL;
+    const struct floppy_format *m;
     unsigned head = c[1] >> 2 & 1;
 
-    if (!m || f->flying) {
+    if (!d || !readable(f, d) || f->flying) {
         transfer_end(f, ST0_ABNORMAL, ST1_MISSING, 0);
         return NULL;
     }
+    m = d->format;
     if ((f->s.configure & CONFIGURE_IMPLIED_SEEK) && c[2] < m->cylinders)
         step(d, c[2]);
     if (c[2] != d->cylinder || c[3] != head || c[4] == 0 || c[4] > m->sectors || c[5] != 2 ||
@@ -312,7 +274,7 @@ static void transfer(struct floppy *f, bool write)
     if (!d)
         return;
     m = d->format;
-    n = sectors_within(f, m) * (size_t)SECTOR;
+    n = sectors_within(f, m) * (size_t)FLOPPY_SECTOR;
     wanted = dma_wanted(f->dma, FLOPPY_DMA, !write);
     if (wanted == 0) {
         guest_fault(&f->d, "a transfer without DMA");
@@ -324,8 +286,8 @@ static void transfer(struct floppy *f, bool write)
         memset(f->buf, 0, sizeof(f->buf));
         f->len = dma_move(f->dma, FLOPPY_DMA, f->buf, f->len, false, &end);
     }
-    request(f, d->disk, write, sector_of(f, m) * (uint64_t)SECTOR,
-            (f->len + SECTOR - 1) / SECTOR * SECTOR);
+    request(f, d->disk, write, sector_of(f, m) * (uint64_t)FLOPPY_SECTOR,
+            (f->len + FLOPPY_SECTOR - 1) / FLOPPY_SECTOR * FLOPPY_SECTOR);
 }
 
 /* Every sector of an image can be read. */
@@ -398,8 +360,9 @@ static void read_id(struct floppy *f)
 {
     uint8_t select = f->s.fifo[1] & 7;
     const struct floppy_drive *d = drive_of(f, select);
-    const uint8_t id[7] = {(uint8_t)(select | (d ? 0 : ST0_ABNORMAL)),
-                           d ? 0 : ST1_MISSING,
+    bool there = d && readable(f, d);
+    const uint8_t id[7] = {(uint8_t)(select | (there ? 0 : ST0_ABNORMAL)),
+                           there ? 0 : ST1_MISSING,
                            0,
                            d ? d->cylinder : 0,
                            select >> 2 & 1,
@@ -416,14 +379,15 @@ static void format(struct floppy *f)
     struct floppy_drive *d = drive_of(f, c[1]);
     unsigned head = c[1] >> 2 & 1;
 
-    if (!d || f->flying || head >= d->format->heads || d->cylinder >= d->format->cylinders) {
+    if (!d || !readable(f, d) || f->flying || head >= d->format->heads ||
+        d->cylinder >= d->format->cylinders) {
         transfer_end(f, ST0_ABNORMAL, ST1_MISSING, 0);
         return;
     }
     memset(f->buf, 0, sizeof(f->buf));
-    f->len = (size_t)d->format->sectors * SECTOR;
+    f->len = (size_t)d->format->sectors * FLOPPY_SECTOR;
     request(f, d->disk, true,
-            ((uint64_t)d->cylinder * d->format->heads + head) * d->format->sectors * SECTOR,
+            ((uint64_t)d->cylinder * d->format->heads + head) * d->format->sectors * FLOPPY_SECTOR,
             f->len);
 }
 
@@ -568,6 +532,13 @@ static void dor_write(struct floppy *f, uint8_t v)
         reset_controller(f);
 }
 
+static void dsr_write(struct floppy *f, uint8_t v)
+{
+    f->s.rate = v & 3;
+    if (v & DSR_RESET)
+        reset_controller(f);
+}
+
 static void fifo_write(struct floppy *f, uint8_t v)
 {
     struct floppy_state *s = &f->s;
@@ -638,8 +609,10 @@ static void floppy_io(struct device *d, unsigned region, uint64_t off, unsigned 
         dor_write(f, (uint8_t)*val);
     else if (reg == FD_TDR)
         f->s.tdr = *val & 3;
-    else if (reg == FD_MSR && (*val & DSR_RESET))
-        reset_controller(f);
+    else if (reg == FD_MSR)
+        dsr_write(f, (uint8_t)*val);
+    else if (region == REGION_DIR)
+        f->s.rate = *val & 3;
     else if (reg == FD_FIFO)
         fifo_write(f, (uint8_t)*val);
 }
@@ -678,9 +651,11 @@ static void floppy_describe(struct device *d, struct dump *out)
     struct floppy *f = (struct floppy *)d;
 
     for (unsigned i = 0; i < FLOPPY_DRIVES; i++) {
-        if (f->drive[i].disk)
+        const struct floppy_drive *drive = &f->drive[i];
+
+        if (drive->disk)
             dump_add(out, i ? "floppy.b" : "floppy.a", "%u KiB, cylinder %u",
-                     f->drive[i].format->kib, f->drive[i].cylinder);
+                     drive->format ? drive->format->kib : 0, drive->cylinder);
     }
 }
 
@@ -713,50 +688,4 @@ int floppy_create(const struct env *env, struct device *dma, struct device **out
     floppy_reset(&f->d);
     *out = &f->d;
     return 0;
-}
-
-/* NULL: no floppy disk. */
-static const struct floppy_format *format_of(const struct disk *disk)
-{
-    const struct floppy_format *common = &format_common;
-    uint64_t bytes = disk->shape.bytes;
-
-    if (disk->shape.logical != SECTOR)
-        return NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(formats_known); i++) {
-        if (bytes == formats_known[i].kib * KiB)
-            return &formats_known[i];
-    }
-    return bytes < common->kib * KiB + (uint64_t)common->heads * common->sectors * SECTOR ? common
-                                                                                          : NULL;
-}
-
-int floppy_attach(struct device *d, struct disk *disk, const char *id, struct err *e)
-{
-    struct floppy *f = (struct floppy *)d;
-    unsigned n = 0;
-
-    while (n < FLOPPY_DRIVES && f->drive[n].disk)
-        n++;
-    if (n == FLOPPY_DRIVES)
-        return err_exit(e, EX_USAGE_, ENOSPC, "%s: there are only %d floppy drives", id,
-                        FLOPPY_DRIVES);
-    f->drive[n].format = format_of(disk);
-    if (!f->drive[n].format)
-        return err_exit(e, EX_BAD_INPUT, EINVAL,
-                        "%s has %llu bytes, which is no floppy disk: one has up to 1440 KiB, or "
-                        "1680, 1722 or 2880; give it with --disk or --cdrom",
-                        id, (unsigned long long)disk->shape.bytes);
-    f->drive[n].disk = disk;
-    f->drive[n].changed = true;
-    return (int)n;
-}
-
-uint8_t floppy_cmos(struct device *d)
-{
-    struct floppy *f = (struct floppy *)d;
-    uint8_t a = f->drive[0].disk ? f->drive[0].format->cmos : 0;
-    uint8_t b = f->drive[1].disk ? f->drive[1].format->cmos : 0;
-
-    return (uint8_t)(a << 4 | b);
 }

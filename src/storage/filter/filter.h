@@ -34,8 +34,7 @@ MUST int rate_create(struct disk *below, uint64_t bytes_per_s, uint64_t ops_per_
  * "end", operation, offset, length, result. fd becomes the filter's. */
 MUST int log_create(struct disk *below, int fd, struct loop *l, struct disk **out, struct err *e);
 
-/* The tray of a drive whose disc can be changed; disc NULL: there is none, and no bytes. Read-only.
- */
+/* The tray of a drive whose disc can be changed; disc NULL: there is none, and no bytes. */
 MUST int tray_create(struct disk *disc, struct loop *l, struct disk **out, struct err *e);
 /* Another disc, taken over, or NULL; the old one is closed. On the loop, with nothing in flight and
  * no other thread at the tray. The drive is not told: that is the caller's. */

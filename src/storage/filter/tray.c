@@ -91,8 +91,8 @@ static void hold(struct tray *t, struct disk *disc)
     if (disc)
         disk_shape(disc, &t->d.shape);
     else
-        t->d.shape = (struct disk_shape){.logical = DISK_SECTOR, .physical = DISK_SECTOR};
-    t->d.shape.readonly = true;
+        t->d.shape =
+            (struct disk_shape){.logical = DISK_SECTOR, .physical = DISK_SECTOR, .readonly = true};
 }
 
 int tray_create(struct disk *disc, struct loop *l, struct disk **out, struct err *e)

@@ -281,6 +281,118 @@ static void a_reset_forgets_what_is_in_flight(void **state)
     disk->hold = false;
 }
 
+/* What drive 0 holds has so many bytes from now on. */
+static void put_in(uint64_t bytes)
+{
+    disk->disk.shape.bytes = bytes;
+    floppy_changed(fdc, &disk->disk);
+}
+
+static void without_a_disk_commands_fail_and_the_line_stays(void **state)
+{
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(3);
+    put_in(0);
+    assert_int_equal(in(DIR), 0x80);
+    seek(0);
+    assert_int_equal(in(DIR), 0x80); /* no step helps */
+    program(TO_MEMORY, PAGE, SECTOR);
+    COMMAND(0xe6, 0, 0, 0, 1, 2, 18, 0x1b, 0xff); /* read */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0x40);
+    COMMAND(0x4d, 0, 2, 18, 0x54, 0xf6); /* format */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0x40);
+    COMMAND(0x4a, 0); /* read id */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0x40);
+    COMMAND(0x04, 0);
+    assert_int_equal(result(r), 1);
+    assert_int_equal(floppy_cmos(fdc), 0x40); /* the drive is still there */
+}
+
+static void another_disk_is_read_in_its_own_format(void **state)
+{
+    uint8_t b[SECTOR], r[16] = {0};
+
+    (void)state;
+    seek(3);
+    put_in(720 * KiB);
+    assert_int_equal(in(DIR), 0x80);
+    seek(0);
+    assert_int_equal(in(DIR), 0);
+    program(TO_MEMORY, PAGE, SECTOR);
+    COMMAND(0xe6, 0, 0, 0, 1, 2, 9, 0x1b, 0xff); /* at the rate of the one before */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x01);
+    COMMAND(0x4a, 0);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0x40);
+    out(DIR, 2);
+    COMMAND(0x4a, 0);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0);
+    COMMAND(0xe6, 0, 0, 0, 10, 2, 18, 0x1b, 0xff); /* it has nine sectors */
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[1], 0x04);
+    COMMAND(0xe6, 4, 0, 1, 1, 2, 9, 0x1b, 0xff);
+    fake_env_run(&f);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0);
+    assert_int_equal(gmem_read(f.env.mem, PAGE, b, sizeof(b)), 0);
+    assert_memory_equal(b, disk->data + 9 * SECTOR, sizeof(b));
+}
+
+/* A request that was under way ends with the drive empty. */
+static void a_disk_taken_under_a_request_is_an_error(void **state)
+{
+    uint8_t r[16] = {0};
+
+    (void)state;
+    seek(0);
+    disk->hold = true;
+    program(TO_MEMORY, PAGE, SECTOR);
+    COMMAND(0xe6, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    put_in(0);
+    mem_disk_release(disk);
+    fake_env_run(&f);
+    assert_int_equal(result(r), 7);
+    assert_int_equal(r[0] & 0xc0, 0x40);
+    disk->hold = false;
+}
+
+static void a_drive_takes_disks_of_its_kind(void **state)
+{
+    static const struct {
+        uint64_t drive, disk; /* KiB */
+        bool fits;
+    } pairs[] = {{0, 1440, true},    {0, 2880, false},  {0, 720, true},     {0, 360, false},
+                 {720, 1440, false}, {2880, 720, true}, {1200, 360, true},  {1200, 720, false},
+                 {360, 1200, false}, {1440, 0, true},   {1440, 5000, false}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        struct mem_disk *in_it = mem_disk_create(f.env.loop, pairs[i].drive * KiB),
+                        *next = mem_disk_create(f.env.loop, pairs[i].disk * KiB);
+        struct device *own;
+        struct err e = {0};
+        int rc;
+
+        fdc->ops->destroy(fdc);
+        assert_int_equal(floppy_create(&f.env, dma, &own, &e), 0);
+        assert_int_equal(floppy_attach(own, &in_it->disk, "disk0", &e), 0);
+        rc = floppy_fits(own, &in_it->disk, pairs[i].disk ? &next->disk : NULL, "disk0", &e);
+        if ((rc == 0) != pairs[i].fits)
+            fail_msg("%u into %u: %s", (unsigned)pairs[i].disk, (unsigned)pairs[i].drive, e.msg);
+        assert_true(pairs[i].fits || e.exit == EX_BAD_INPUT);
+        assert_true(floppy_fits(own, &next->disk, NULL, "disk1", &e) < 0);
+        disk_close(&next->disk);
+        fdc = own;
+    }
+}
+
 static void odd_sizes_are_refused(void **state)
 {
     struct mem_disk *odd = mem_disk_create(f.env.loop, 1500 * KiB),
@@ -408,6 +520,10 @@ int main(void)
         TEST(sectors_are_written_late),
         TEST(what_cannot_be_is_told),
         TEST(a_reset_forgets_what_is_in_flight),
+        TEST(without_a_disk_commands_fail_and_the_line_stays),
+        TEST(another_disk_is_read_in_its_own_format),
+        TEST(a_disk_taken_under_a_request_is_an_error),
+        TEST(a_drive_takes_disks_of_its_kind),
         TEST(odd_sizes_are_refused),
         TEST(an_image_need_not_have_all_sectors),
         TEST(odd_images_are_of_the_common_kind),

@@ -14,7 +14,7 @@
 #include "storage/disk.h"
 #include "unit.h"
 
-enum { DISC = 65536 };
+enum { DISC = 65536, FLOPPY = 3 /* of the plan's disks */ };
 
 static struct {
     struct plan plan;
@@ -22,7 +22,7 @@ static struct {
     struct machine *m;
     struct alarm next;
     unsigned step;
-    char dir[32], first[64], second[64], kernel_path[32];
+    char dir[32], first[64], second[64], third[64], kernel_path[32];
     struct disk_req req;
     struct iovec iov;
     uint8_t byte[512];
@@ -83,6 +83,37 @@ static void begin(void)
     refused("cdrom1", t.second, -EBUSY, EX_USAGE_); /* one at a time */
 }
 
+static int first_byte(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    int c;
+
+    assert_non_null(f);
+    c = getc(f);
+    assert_int_equal(fclose(f), 0);
+    return c;
+}
+
+static void floppy_step(unsigned step)
+{
+    static const uint8_t three[512] = {3};
+    char with[96];
+
+    if (step == 6) {
+        assert_int_equal(holds(0), -1);
+        assert_string_equal(machine_disk_path(t.m, 0), "none");
+        assert_int_equal(holds(FLOPPY), -1);
+        assert_string_equal(machine_disk_path(t.m, FLOPPY), "none");
+        snprintf(with, sizeof(with), "%s,write", t.third);
+        change("disk3", with, false);
+    } else {
+        assert_int_equal(holds(FLOPPY), 4);
+        assert_string_equal(t.m->disk_about[FLOPPY], "raw, written to");
+        assert_int_equal(disk_write(t.m->disk[FLOPPY], 0, three, sizeof(three)), 0);
+        change("disk3", t.second, false);
+    }
+}
+
 /* A step each time nothing is under way any more. */
 static void next(struct alarm *a)
 {
@@ -127,8 +158,12 @@ static void next(struct alarm *a)
             change("cdrom0", "none", true);
             break;
         case 5:
-            assert_int_equal(holds(0), -1);
-            assert_string_equal(machine_disk_path(t.m, 0), "none");
+        case 6:
+            floppy_step(t.step);
+            break;
+        case 7:
+            assert_int_equal(holds(FLOPPY), 2);
+            assert_string_equal(t.m->disk_about[FLOPPY], "raw, changes are thrown away");
             change("cdrom0", t.first, true); /* the machine ends before */
             machine_stop(t.m);
             return;
@@ -167,6 +202,8 @@ static void make_plan(int *fd)
     assert_int_equal(plan_add_drive(&t.plan, "none", &e), 0);
     assert_null(t.plan.disk[1].path);
     assert_int_equal(plan_add_disk(&t.plan, t.second, &e), 0);
+    assert_int_equal(plan_add_floppy(&t.plan, "none", &e), 0);
+    assert_null(t.plan.disk[FLOPPY].path);
     assert_int_equal(plan_add_nic(&t.plan, "none", &e), 0);
     assert_int_equal(plan_set(&t.plan.persona, "bare", &e), 0);
     t.plan.memory = 64 * MiB;
@@ -186,8 +223,10 @@ static void a_disc_is_changed_after_what_is_in_flight(void **state)
     assert_non_null(mkdtemp(t.dir));
     snprintf(t.first, sizeof(t.first), "%s/first", t.dir);
     snprintf(t.second, sizeof(t.second), "%s/second", t.dir);
+    snprintf(t.third, sizeof(t.third), "%s/third", t.dir);
     make_disc(t.first, 1);
     make_disc(t.second, 2);
+    make_disc(t.third, 4);
     make_plan(&fd);
     fake_host_script(&script);
     rc = machine_create(&t.plan, &host_fake, &t.m, &e);
@@ -196,13 +235,15 @@ static void a_disc_is_changed_after_what_is_in_flight(void **state)
     loop_post(t.m->loop, posted, NULL);
     assert_int_equal(machine_run(t.m, &end, &e), 0);
     assert_int_equal(end, END_STOPPED);
-    assert_int_equal(t.step, 6);
+    assert_int_equal(t.step, 8);
+    assert_int_equal(first_byte(t.third), 3);
     machine_destroy(t.m);
     fake_host_script(NULL);
     plan_free(&t.plan);
     close(fd);
     unlink(t.first);
     unlink(t.second);
+    unlink(t.third);
     rmdir(t.dir);
 }
 
