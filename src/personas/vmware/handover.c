@@ -89,12 +89,26 @@ void handover_end(struct handover *o)
     ended(o);
 }
 
+/* What waits is submitted by the loop that is stepped. */
+static void drain_here(struct handover *o)
+{
+    int rc = 0;
+
+    while (o->inflight && rc >= 0) {
+        pthread_mutex_unlock(o->lock);
+        rc = loop_step(o->loop, -1);
+        pthread_mutex_lock(o->lock);
+    }
+}
+
 void handover_drain(struct handover *o)
 {
     struct timespec until;
 
-    if (loop_is_mine(o->loop))
+    if (loop_is_mine(o->loop)) {
+        drain_here(o);
         return;
+    }
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += DRAIN_SECONDS;
     while (o->inflight && pthread_cond_timedwait(&o->drained, o->lock, &until) != ETIMEDOUT)

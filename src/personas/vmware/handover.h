@@ -49,8 +49,9 @@ void handover_destroy(struct handover *o, void (*drop)(struct handed *h));
 void handover_give(struct handover *o, struct handed *h);
 /* One without a target, which had its turn, has ended. */
 void handover_end(struct handover *o);
-/* Waits, for a bounded time, until nothing is in flight. Drops the lock meanwhile. On the loop's
- * thread it does not wait: it is the machine that resets there, and it has stopped I/O. */
+/* Waits until nothing is in flight, and drops the lock meanwhile: on a vCPU's thread for a bounded
+ * time; on the loop's, where the machine resets, as long as it takes, for the guest's memory is
+ * another's afterwards. */
 void handover_drain(struct handover *o);
 
 /* Appends guest memory to h->iov, which has *count pieces of at most `most`, and grows. 0, or

@@ -134,6 +134,38 @@ static void those_that_fly_land_in_any_order(void **state)
     handover_destroy(&late, note_drop);
 }
 
+static void machine_resets(void *arg)
+{
+    pthread_mutex_lock(&lock);
+    handover_drain(&late);
+    *(unsigned *)arg = late.inflight;
+    pthread_mutex_unlock(&lock);
+    loop_stop(f.env.loop);
+}
+
+/* The guest's memory is another's after a reset: nothing may be under way then. */
+static void a_reset_of_the_machine_waits_for_what_is_out(void **state)
+{
+    unsigned left = 99;
+    struct err e;
+
+    (void)state;
+    give(&req[0], REQUEST_SENSE);
+    fake_env_run(&f);
+    disk->hold = true;
+    give(&req[0], SYNCHRONIZE_CACHE_10);
+    fake_env_run(&f);
+    give(&req[1], SYNCHRONIZE_CACHE_10); /* the loop has not seen it */
+    assert_int_equal(late.inflight, 2);
+    mem_disk_release_soon(disk);
+    loop_post(f.env.loop, machine_resets, &left);
+    assert_int_equal(loop_run(f.env.loop, &e), 0);
+    assert_int_equal(left, 0);
+    assert_int_equal(done, 3);
+    handover_destroy(&late, note_drop);
+    assert_int_equal(dropped, 0);
+}
+
 /* Whole pages of memory, then a place that is none. */
 static void data_grows_by_pieces(void **state)
 {
@@ -160,6 +192,7 @@ int main(void)
         T(what_waits_keeps_its_order),
         T(what_never_began_is_dropped),
         T(those_that_fly_land_in_any_order),
+        T(a_reset_of_the_machine_waits_for_what_is_out),
         T(data_grows_by_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
