@@ -47,11 +47,9 @@ static uint32_t words_of(uint32_t command)
 }
 
 /* A unit reset belongs to the loop; it says so by unit attentions, which need no hurry. */
-static void reset_units(void *arg)
+static void reset_units(struct task *t)
 {
-    struct pvscsi *p = arg;
-
-    units_reset(&p->units);
+    units_reset(&container_of(t, struct pvscsi, reset_units)->units);
 }
 
 static void adapter_reset(struct pvscsi *p)
@@ -171,14 +169,14 @@ static uint32_t run(struct pvscsi *p)
     switch (p->s.command) {
     case PVSCSI_CMD_ADAPTER_RESET:
         adapter_reset(p);
-        loop_post(p->pci.dev.env.loop, reset_units, p);
+        loop_ask(p->pci.dev.env.loop, &p->reset_units);
         return PVSCSI_COMMAND_PROCESSING_SUCCEEDED;
     case PVSCSI_CMD_SETUP_RINGS:
         return setup_rings(p);
     case PVSCSI_CMD_RESET_BUS:
     case PVSCSI_CMD_RESET_DEVICE:
         handover_drain(&p->late);
-        loop_post(p->pci.dev.env.loop, reset_units, p);
+        loop_ask(p->pci.dev.env.loop, &p->reset_units);
         return PVSCSI_COMMAND_PROCESSING_SUCCEEDED;
     case PVSCSI_CMD_ABORT_CMD:
         memcpy(&abort_cmd, p->s.words, sizeof(abort_cmd));
@@ -289,7 +287,7 @@ static void pvscsi_reset(struct device *d)
     device_lock(d);
     adapter_reset(p);
     device_unlock(d);
-    reset_units(p);
+    units_reset(&p->units);
 }
 
 static void pvscsi_destroy(struct device *d)
@@ -297,6 +295,9 @@ static void pvscsi_destroy(struct device *d)
     struct pvscsi *p = container_of(d, struct pvscsi, pci.dev);
 
     loop_unwatch(d->env.loop, &p->look);
+    loop_forget(d->env.loop, &p->reset_units);
+    loop_forget(d->env.loop, &p->full);
+    loop_forget(d->env.loop, &p->more);
     loop_disarm(d->env.loop, &p->retry);
     close(p->look.fd);
     handover_destroy(&p->late, pvscsi_request_free);
@@ -343,6 +344,9 @@ static int set_up(struct pvscsi *p, const struct env *env, struct err *e)
     p->units = (struct units){
         .pci = &p->pci, .name = "pvscsi", .revision = "2.0", .count = PVSCSI_TARGETS, .tell = tell};
     p->retry.fire = pvscsi_retry;
+    p->reset_units.run = reset_units;
+    p->full.run = pvscsi_retry_soon;
+    p->more.run = pvscsi_serve_more;
     p->look = (struct watch){.fd = -1, .want = EPOLLIN, .ready = pvscsi_look};
     p->late.done = pvscsi_request_done;
     rc = handover_init(&p->late, env->loop, &p->pci.dev.lock);

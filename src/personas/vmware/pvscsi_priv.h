@@ -66,6 +66,10 @@ struct pvscsi {
     struct handed *spare; /* requests, as many as were ever in use at once */
     struct handover late; /* what a vCPU could not finish */
     struct alarm retry;
+    /* What a guest can ask for as often as it likes: */
+    struct task reset_units; /* unit attentions */
+    struct task full;        /* another look when it may have read its completions */
+    struct task more;        /* the rest of the ring, after others had their turn */
     struct pvscsi_batch batch;
     struct watch look; /* timerfd: looks for requests that nobody rings for */
     uint64_t served_inline;
@@ -76,7 +80,8 @@ struct pvscsi {
 /* All under the device's lock. */
 void pvscsi_rings_start(struct pvscsi *p);
 void pvscsi_rings_stop(struct pvscsi *p);
-/* Takes requests from the ring, and returns how many; on a vCPU's thread, tries each at once. */
+/* Takes requests from the ring, and returns how many; on a vCPU's thread, tries each at once. No
+ * more than the ring holds: what other processors add meanwhile is served by the loop. */
 uint32_t pvscsi_serve(struct pvscsi *p);
 /* The driver shall gather requests or not; the rings are there. */
 void pvscsi_batch_start(struct pvscsi *p, bool on);
@@ -91,6 +96,9 @@ void pvscsi_request_free(struct handed *h);
 /* Frees what is spare; nothing is in flight. */
 void pvscsi_reqs_free(struct pvscsi *p);
 void pvscsi_retry(struct alarm *a);
+/* Of the tasks `full` and `more`. */
+void pvscsi_retry_soon(struct task *t);
+void pvscsi_serve_more(struct task *t);
 void pvscsi_look(struct watch *w, uint32_t got);
 
 #endif

@@ -257,12 +257,21 @@ void pvscsi_retry(struct alarm *a)
     device_unlock(&p->pci.dev);
 }
 
-static void retry_soon(void *arg)
+void pvscsi_retry_soon(struct task *t)
 {
-    struct pvscsi *p = arg;
+    struct pvscsi *p = container_of(t, struct pvscsi, full);
     struct loop *l = p->pci.dev.env.loop;
 
     loop_arm(l, &p->retry, loop_now(l) + RETRY_NS);
+}
+
+void pvscsi_serve_more(struct task *t)
+{
+    struct pvscsi *p = container_of(t, struct pvscsi, more);
+
+    device_lock(&p->pci.dev);
+    (void)pvscsi_serve(p);
+    device_unlock(&p->pci.dev);
 }
 
 uint32_t pvscsi_serve(struct pvscsi *p)
@@ -280,8 +289,12 @@ uint32_t pvscsi_serve(struct pvscsi *p)
             broken(p, "the request ring's producer is outside the ring");
             break;
         }
+        if (taken == p->s.req_entries) {
+            loop_ask(p->pci.dev.env.loop, &p->more);
+            break;
+        }
         if (room(p) == 0) {
-            loop_post(p->pci.dev.env.loop, retry_soon, p);
+            loop_ask(p->pci.dev.env.loop, &p->full);
             break;
         }
         if (gmem_read(p->pci.dev.env.mem,

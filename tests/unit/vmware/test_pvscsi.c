@@ -318,6 +318,46 @@ static void every_register_takes_anything(void **state)
     fake_env_run(&f);
 }
 
+static unsigned refills;
+static int (*plain_try)(struct disk *d, struct disk_req *r);
+
+/* Another processor adds a request while one is served, and reads what was answered. */
+static int try_and_refill(struct disk *d, struct disk_req *r)
+{
+    if (refills) {
+        refills--;
+        shared_store32(&state_page()->cmp_cons_idx, le32_get(state_page()->cmp_prod_idx));
+        shared_store32(&state_page()->req_prod_idx, ++prod);
+    }
+    return plain_try(d, r);
+}
+
+static void a_ring_that_is_never_empty_holds_nobody(void **state)
+{
+    static struct disk_ops ops;
+    struct pvscsi_req_desc d;
+    uint64_t served;
+
+    (void)state;
+    settle();
+    ops = *disk->disk.ops;
+    plain_try = ops.try;
+    ops.try = try_and_refill;
+    disk->disk.ops = &ops;
+    refills = 100;
+    d = request(read2, 10, DATA, 1024, PVSCSI_FLAG_CMD_DIR_TOHOST);
+    served = dut->served_inline;
+    for (int i = 0; i < 32; i++)
+        queue(&d);
+    put(PVSCSI_REG_OFFSET_KICK_RW_IO, 0);
+    assert_int_equal(dut->served_inline - served, 32); /* the vCPU's turn */
+    loop_step(f.env.loop, 0);
+    assert_int_equal(dut->served_inline - served, 64); /* the loop's, between others */
+    fake_env_run(&f);
+    assert_int_equal(dut->served_inline - served, 132);
+    ops.try = plain_try;
+}
+
 /* --- the request call threshold --- */
 
 static uint32_t threshold(void)
@@ -601,6 +641,7 @@ int main(void)
         T(slow_disks_finish_on_the_loop),
         T(bad_indices_stop_the_rings_until_a_reset),
         T(rings_outside_memory_are_refused),
+        T(a_ring_that_is_never_empty_holds_nobody),
         T(plug_and_unplug_send_messages),
         T(requests_that_come_slowly_do_not_wait),
         T(many_requests_ring_once),
