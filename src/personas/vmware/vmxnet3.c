@@ -116,14 +116,11 @@ static void offloads(struct vmxnet3 *x, uint32_t rx)
         o->set_caps(x->netif, x->caps.tx & (NET_CSUM | NET_TSO4 | NET_TSO6), x->caps.rx & rx);
 }
 
-static void offloads_on(void *arg)
+static void offload(struct task *t)
 {
-    offloads(arg, NET_CSUM | NET_TSO4 | NET_TSO6);
-}
+    struct vmxnet3 *x = container_of(t, struct vmxnet3, offload);
 
-static void offloads_off(void *arg)
-{
-    offloads(arg, 0);
+    offloads(x, READ_ONCE(x->offloads));
 }
 
 static void rx_mode(struct vmxnet3 *x)
@@ -213,7 +210,8 @@ static void features(struct vmxnet3 *x)
         le32_put(x->s.vlan + 4 * i, le32_get(s.vlan[i]));
         x->s.vlan_filter |= le32_get(s.vlan[i]) != 0;
     }
-    loop_post(x->pci.dev.env.loop, x->s.lro && x->caps.rx & lro ? offloads_on : offloads_off, x);
+    WRITE_ONCE(x->offloads, x->s.lro ? lro : 0);
+    loop_ask(x->pci.dev.env.loop, &x->offload);
 }
 
 /* Stops, and forgets all but where the shared area is. */
@@ -256,6 +254,7 @@ static uint32_t activate(struct vmxnet3 *x)
     }
     x->s.active = true;
     x->s.rss.fields = VMXNET3_RSS_FIELDS_TCPIP4 | VMXNET3_RSS_FIELDS_TCPIP6;
+    vmxnet3_rx_ask(x, false);
     features(x);
     rx_mode(x);
     vmxnet3_wake(x);
@@ -462,6 +461,11 @@ static void readable(void *arg)
     device_unlock(&x->pci.dev);
 }
 
+static void look(struct alarm *a)
+{
+    readable(container_of(a, struct vmxnet3, look));
+}
+
 static void writable(void *arg)
 {
     struct vmxnet3 *x = arg;
@@ -496,6 +500,8 @@ static void vmxnet3_reset(struct device *d)
     x->revision = 1;
     memcpy(x->mac, x->perm_mac, sizeof(x->mac));
     device_unlock(d);
+    loop_forget(d->env.loop, &x->offload);
+    loop_disarm(d->env.loop, &x->look);
     offloads(x, 0);
 }
 
@@ -505,6 +511,8 @@ static void release(struct vmxnet3 *x)
         loop_unwatch(x->pci.dev.env.loop, &x->kick);
         close(x->kick.fd);
     }
+    loop_forget(x->pci.dev.env.loop, &x->offload);
+    loop_disarm(x->pci.dev.env.loop, &x->look);
     loop_disarm(x->pci.dev.env.loop, &x->moderate);
     free(x->out);
     free(x->in);
@@ -599,6 +607,8 @@ int vmxnet3_create(const struct env *env, struct netif *n, const uint8_t mac[6],
     x->netif = n;
     x->revision = 1;
     x->moderate.fire = vmxnet3_moderate_fire;
+    x->offload.run = offload;
+    x->look.fire = look;
     memcpy(x->perm_mac, mac, 6);
     memcpy(x->mac, mac, 6);
     n->ops->caps(n, &x->caps);

@@ -48,6 +48,7 @@ struct vmxnet3_moderation {
 /* All that a driver set; cleared by a reset. */
 struct vmxnet3_state {
     bool active, link_told;
+    bool rx_asks;    /* the driver is asked to tell of new buffers, for a frame waits for them */
     uint32_t result; /* of the last command */
     uint64_t shared; /* address */
     uint64_t queues; /* address of the queue descriptors */
@@ -88,11 +89,16 @@ struct vmxnet3 {
     struct net_meta in_meta;
     uint32_t in_tag; /* that was taken off it, as a completion has it */
     uint64_t refused, dropped;
+    struct task offload; /* what a driver can ask for as often as it likes */
+    uint32_t offloads;   /* what the back end may give to us; written under the lock */
+    struct alarm look;   /* once more, for a frame that waits */
 };
 
 /* Both under the device's lock, on the loop. */
 void vmxnet3_send_all(struct vmxnet3 *x);
 void vmxnet3_receive_all(struct vmxnet3 *x);
+/* Shall the driver tell of new receive buffers? */
+void vmxnet3_rx_ask(struct vmxnet3 *x, bool on);
 /* Another round, after others had their turn. Any thread. */
 void vmxnet3_wake(struct vmxnet3 *x);
 void vmxnet3_raise(struct vmxnet3 *x, unsigned intr);

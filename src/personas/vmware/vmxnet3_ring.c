@@ -14,6 +14,8 @@
 #include "net/csum.h"
 #include "personas/vmware/vmxnet3.h"
 
+/* After that a driver has seen what it is asked. */
+enum { LOOK_NS = 5 * 1000 * 1000 };
 enum { ETHER_HEAD = 14, ETHER_ADDRESSES = 12, VLAN_TAG = 4, BATCH = 256, IP_TCP = 6, IP_UDP = 17 };
 
 /* --- rings --- */
@@ -499,6 +501,22 @@ static int rx_deliver(struct vmxnet3 *x, unsigned index, const struct rx_about *
     return 1;
 }
 
+/* Drivers ring for new buffers only where update_prod says so, and have no barrier between a buffer
+ * and that: whoever asks looks at once, and once more a while later. */
+void vmxnet3_rx_ask(struct vmxnet3 *x, bool on)
+{
+    struct loop *l = x->pci.dev.env.loop;
+    gpa_t at = x->s.queues + x->s.ntx * sizeof(struct vmxnet3_tx_queue) +
+               offsetof(struct vmxnet3_rx_queue, update_prod);
+    uint8_t v = on;
+
+    x->s.rx_asks = on;
+    (void)!gmem_write(x->pci.dev.env.mem, at, &v, sizeof(v));
+    shared_barrier();
+    if (on)
+        loop_arm(l, &x->look, loop_now(l) + LOOK_NS);
+}
+
 static bool rx_fetch(struct vmxnet3 *x)
 {
     struct iovec iov = {x->in, NET_FRAME_MAX};
@@ -536,8 +554,14 @@ void vmxnet3_receive_all(struct vmxnet3 *x)
 
         if (rc < 0)
             vmxnet3_queue_error(x, false, index, "a receive ring goes nowhere");
-        if (rc == 0 && x->s.nrx == 1 && x->in_len <= largest)
-            break; /* the guest rings when there are more buffers */
+        if (rc == 0 && x->s.nrx == 1 && x->in_len <= largest) {
+            if (x->s.rx_asks)
+                break; /* the guest rings when there are more buffers */
+            vmxnet3_rx_ask(x, true);
+            continue;
+        }
+        if (x->s.rx_asks)
+            vmxnet3_rx_ask(x, false);
         x->dropped += rc != 1;
         x->in_len = 0;
     }
