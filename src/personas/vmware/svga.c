@@ -133,6 +133,15 @@ static void svga_relight(struct task *t)
     light(container_of(t, struct svga, relight));
 }
 
+static void svga_more(struct task *t)
+{
+    struct svga *v = container_of(t, struct svga, more);
+
+    device_lock(&v->pci.dev);
+    (void)svga_fifo_run(v);
+    device_unlock(&v->pci.dev);
+}
+
 /* --- registers --- */
 
 static uint32_t colour_mask(const struct svga *v, uint32_t reg)
@@ -238,7 +247,7 @@ static void reg_write(struct svga *v, uint32_t reg, uint32_t value)
     uint32_t *at = setting(v, reg);
 
     if (reg == SVGA_REG_SYNC) {
-        svga_fifo_run(v);
+        (void)svga_fifo_run(v);
         return;
     }
     if (!at || !acceptable(v, reg, value))
@@ -254,10 +263,8 @@ static uint32_t reg_read(struct svga *v, uint32_t reg)
 {
     uint32_t *at = setting(v, reg);
 
-    if (reg == SVGA_REG_BUSY) {
-        svga_fifo_run(v);
-        return 0;
-    }
+    if (reg == SVGA_REG_BUSY)
+        return svga_fifo_run(v);
     return at ? *at : fact(v, reg);
 }
 
@@ -303,6 +310,7 @@ static void svga_destroy(struct device *d)
     struct svga *v = of(d);
 
     loop_forget(d->env.loop, &v->relight);
+    loop_forget(d->env.loop, &v->more);
     if (v->lit)
         hub_screen_gone(v->hub, &v->screen);
     if (v->vram)
@@ -357,6 +365,7 @@ int svga_create(const struct env *env, struct hub *hub, struct err *e)
     v->pci.config[PCI_INTERRUPT_PIN] = 0;
     v->hub = hub;
     v->relight.run = svga_relight;
+    v->more.run = svga_more;
     v->screen = (struct screen){.name = "svga", .surface = svga_surface};
     v->vram = pages(SVGA_VRAM);
     v->fifo = pages(SVGA_FIFO_BYTES);

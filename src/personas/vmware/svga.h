@@ -42,6 +42,7 @@ struct svga {
     size_t shown_pixels;
     bool lit; /* the hub has the screen; the loop's */
     struct task relight;
+    struct task more; /* does what one look has left in the FIFO */
     uint64_t commands;
 };
 
@@ -57,7 +58,8 @@ static inline void svga_fifo_set(struct svga *v, enum svga_fifo at, uint32_t wor
 
 /* Bytes from one line to the next. */
 uint32_t svga_pitch(const struct svga *v);
-/* Does all that is in the FIFO. Under the device's lock. */
-void svga_fifo_run(struct svga *v);
+/* Does what is in the FIFO, but no more at once than leaves others their turn. true: there is more,
+ * which the loop goes on with. Under the device's lock. */
+bool svga_fifo_run(struct svga *v);
 
 #endif

@@ -10,12 +10,16 @@
 
 #include "personas/vmware/svga.h"
 
-enum { HEADER_BYTES = 16, WORD = 4 };
+enum {
+    HEADER_BYTES = 16,
+    WORD = 4,
+    TURN = 2 * SVGA_VRAM / 4, /* words that one look takes or copies: some milliseconds */
+};
 
 /* Where commands lie: bytes of the FIFO's memory. */
 struct fifo {
     uint32_t min, max, next, stop;
-    uint32_t budget; /* words that one look at the FIFO may take */
+    uint32_t budget; /* words that this look may still take, or copy within the screen */
 };
 
 static bool fifo_open(const struct svga *v, struct fifo *f)
@@ -24,7 +28,7 @@ static bool fifo_open(const struct svga *v, struct fifo *f)
     f->max = svga_fifo_word(v, SVGA_FIFO_MAX);
     f->next = svga_fifo_word(v, SVGA_FIFO_NEXT_CMD);
     f->stop = svga_fifo_word(v, SVGA_FIFO_STOP);
-    f->budget = SVGA_FIFO_BYTES / WORD;
+    f->budget = TURN;
     return f->min >= HEADER_BYTES && f->min < f->max && f->max <= SVGA_FIFO_BYTES &&
            f->next >= f->min && f->next < f->max && f->stop >= f->min && f->stop < f->max &&
            (f->min | f->max | f->next | f->stop) % WORD == 0;
@@ -48,13 +52,18 @@ static uint32_t take(struct svga *v, struct fifo *f)
     return word;
 }
 
+static void spend(struct fifo *f, uint32_t words)
+{
+    f->budget -= words < f->budget ? words : f->budget;
+}
+
 static bool inside(uint32_t at, uint32_t n, uint32_t all)
 {
     return at <= all && n <= all - at;
 }
 
 /* Source x, y, target x, y, width, height; within the screen. */
-static void rect_copy(struct svga *v, const uint32_t a[6])
+static void rect_copy(struct svga *v, struct fifo *f, const uint32_t a[6])
 {
     uint32_t pitch = svga_pitch(v), bytes = v->s.bpp / 8, lines = v->s.height;
 
@@ -70,6 +79,7 @@ static void rect_copy(struct svga *v, const uint32_t a[6])
 
         memmove(v->vram + (uint64_t)(a[3] + line) * pitch + a[2] * bytes, from, a[4] * bytes);
     }
+    spend(f, a[4] * a[5]);
 }
 
 /* id, hot spot, size; then a word for each pixel. */
@@ -169,7 +179,7 @@ static void act(struct svga *v, struct fifo *f, uint32_t command, const uint32_t
 {
     switch (command) {
     case SVGA_CMD_RECT_COPY:
-        rect_copy(v, a);
+        rect_copy(v, f, a);
         break;
     case SVGA_CMD_DEFINE_ALPHA_CURSOR:
         alpha_cursor(v, f, a);
@@ -215,22 +225,21 @@ static int one(struct svga *v, struct fifo *f)
         return 0;
     }
     act(v, f, command, a, more);
-    n += more + 1;
-    f->budget -= n < f->budget ? n : f->budget;
+    spend(f, n + more + 1);
     v->commands++;
     return 1;
 }
 
-void svga_fifo_run(struct svga *v)
+bool svga_fifo_run(struct svga *v)
 {
     struct fifo f;
     int rc = 1;
 
     if (!v->s.configured)
-        return;
+        return false;
     if (!fifo_open(v, &f)) {
         guest_fault(&v->pci.dev, "the FIFO's bounds make no sense");
-        return;
+        return false;
     }
     while (rc > 0 && f.budget)
         rc = one(v, &f);
@@ -239,5 +248,8 @@ void svga_fifo_run(struct svga *v)
         f.stop = f.next;
     }
     svga_fifo_set(v, SVGA_FIFO_STOP, f.stop);
-    svga_fifo_set(v, SVGA_FIFO_BUSY, 0);
+    svga_fifo_set(v, SVGA_FIFO_BUSY, rc > 0);
+    if (rc > 0)
+        loop_ask(v->pci.dev.env.loop, &v->more);
+    return rc > 0;
 }

@@ -150,6 +150,34 @@ static void commands_are_done_across_the_fifos_end(void **state)
     assert_int_equal(fifo[SVGA_FIFO_STOP], fifo[SVGA_FIFO_NEXT_CMD]);
 }
 
+/* Hundreds of copies of a whole screen take seconds: others come in between. */
+static void long_work_is_done_in_turns(void **state)
+{
+    static const uint32_t copy[] = {SVGA_CMD_RECT_COPY, 0, 0, 0, 0, 1600, 1200};
+    static const uint32_t fence[] = {SVGA_CMD_FENCE, 3};
+    unsigned looks = 1;
+
+    (void)state;
+    put(SVGA_REG_WIDTH, 1600);
+    put(SVGA_REG_HEIGHT, 1200);
+    for (unsigned i = 0; i < 50; i++)
+        send(copy, 7);
+    send(fence, 2);
+    put(SVGA_REG_SYNC, 1);
+    assert_int_equal(fifo[SVGA_FIFO_FENCE], 0);
+    assert_int_equal(fifo[SVGA_FIFO_BUSY], 1);
+    while (get(SVGA_REG_BUSY))
+        looks++;
+    assert_in_range(looks, 5, 50);
+    assert_int_equal(fifo[SVGA_FIFO_FENCE], 3);
+    assert_int_equal(fifo[SVGA_FIFO_BUSY], 0);
+    for (unsigned i = 0; i < 50; i++)
+        send(copy, 7);
+    put(SVGA_REG_SYNC, 1);
+    fake_env_run(&f); /* the loop goes on without the guest */
+    assert_int_equal(fifo[SVGA_FIFO_STOP], fifo[SVGA_FIFO_NEXT_CMD]);
+}
+
 static void half_a_command_waits_for_its_rest(void **state)
 {
     static const uint32_t fence[] = {SVGA_CMD_FENCE, 5};
@@ -220,8 +248,9 @@ int main(void)
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_driver_finds_its_version_and_memory),  T(what_is_drawn_is_seen_while_it_is_on),
-        T(commands_are_done_across_the_fifos_end), T(half_a_command_waits_for_its_rest),
-        T(the_pointer_lies_over_the_picture),      T(nonsense_in_the_fifo_is_dropped),
+        T(commands_are_done_across_the_fifos_end), T(long_work_is_done_in_turns),
+        T(half_a_command_waits_for_its_rest),      T(the_pointer_lies_over_the_picture),
+        T(nonsense_in_the_fifo_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
