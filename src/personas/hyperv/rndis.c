@@ -654,13 +654,18 @@ static unsigned transport_of_ipv6(const uint8_t *h, size_t len, unsigned at)
     return at;
 }
 
+/* Where the IP header begins: behind a tag that is in the frame. */
+static unsigned ip_of(const uint8_t *h, size_t len)
+{
+    return len >= ETHER_HEAD + ETHER_TAG && be16_at(h + 12) == 0x8100 ? ETHER_HEAD + ETHER_TAG
+                                                                      : ETHER_HEAD;
+}
+
 /* Where TCP or UDP begins. OpenBSD and FreeBSD up to 11.0 do not say. 0: this is no IP. */
 static unsigned transport_of(const uint8_t *h, size_t len)
 {
-    unsigned at = ETHER_HEAD;
+    unsigned at = ip_of(h, len);
 
-    if (len >= ETHER_HEAD + ETHER_TAG && be16_at(h + 12) == 0x8100)
-        at += ETHER_TAG;
     if (len >= at + 20u && be16_at(h + at - 2) == 0x0800)
         return at + 4 * (h[at] & 15u);
     if (len >= at + 40u && be16_at(h + at - 2) == 0x86dd)
@@ -672,11 +677,12 @@ static unsigned transport_of(const uint8_t *h, size_t len)
 static bool mend_lso(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct net_meta *m)
 {
     unsigned said = v >> NDIS_LSO_OFFSET_SHIFT & 0x3ff, tcp = said ? said : transport_of(h, len);
+    unsigned ip = ip_of(h, len);
     uint32_t payload = (uint32_t)(frame - tcp);
     bool six = v & NDIS_LSO_IPV6;
 
     if (!(v & NDIS_LSO_V2) || (v & NDIS_LSO_MSS_MASK) == 0 || tcp + 20 > len || frame < tcp + 20u ||
-        tcp < ETHER_HEAD + (six ? 40u : 20u))
+        tcp < ip + (six ? 40u : 20u))
         return false;
     m->gso = six ? NET_GSO_TCP6 : NET_GSO_TCP4;
     m->gso_size = (uint16_t)min_u64(v & NDIS_LSO_MSS_MASK, UINT16_MAX);
@@ -687,10 +693,10 @@ static bool mend_lso(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct 
     if (m->hdr_len > frame)
         return false;
     if (six) {
-        be16_put(h + ETHER_HEAD + 4, (uint16_t)(frame - ETHER_HEAD - 40));
+        be16_put(h + ip + 4, (uint16_t)(frame - ip - 40));
     } else {
-        be16_put(h + ETHER_HEAD + 2, (uint16_t)(frame - ETHER_HEAD));
-        ip_checksum(h + ETHER_HEAD, tcp - ETHER_HEAD);
+        be16_put(h + ip + 2, (uint16_t)(frame - ip));
+        ip_checksum(h + ip, tcp - ip);
     }
     be16_put(h + tcp + 16, (uint16_t)fold(be16_at(h + tcp + 16) + fold(payload)));
     return true;
@@ -699,12 +705,13 @@ static bool mend_lso(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct 
 static bool mend_csum(uint8_t *h, size_t len, uint64_t frame, uint32_t v, struct net_meta *m)
 {
     unsigned said = v >> NDIS_CSUM_OFFSET_SHIFT & 0x3ff, at = said ? said : transport_of(h, len);
+    unsigned ip = ip_of(h, len);
 
-    if (v & NDIS_CSUM_IP_HEADER && len >= ETHER_HEAD + 20u) {
-        size_t ihl = 4 * (size_t)(h[ETHER_HEAD] & 15);
+    if (v & NDIS_CSUM_IP_HEADER && len >= ip + 20u) {
+        size_t ihl = 4 * (size_t)(h[ip] & 15);
 
-        if (be16_at(h + 12) == 0x0800 && ihl >= 20 && ETHER_HEAD + ihl <= len)
-            ip_checksum(h + ETHER_HEAD, ihl);
+        if (be16_at(h + ip - 2) == 0x0800 && ihl >= 20 && ip + ihl <= len)
+            ip_checksum(h + ip, ihl);
     }
     if (!(v & (NDIS_CSUM_TCP | NDIS_CSUM_UDP)))
         return true;
