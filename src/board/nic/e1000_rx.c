@@ -230,10 +230,11 @@ bool e1000_receive_all(struct e1000 *c)
         return false;
     shape_of(c, &s);
     for (n = 0; n < NIC_BATCH && nic_fetch(&c->nic, max); n++) {
-        int rc = wanted(c) ? deliver(c, &s) : 1;
+        bool ours = wanted(c);
+        int rc = ours ? deliver(c, &s) : 0;
 
-        c->s.starved = rc == 0;
-        if (rc == 0)
+        c->s.starved = ours && rc == 0;
+        if (c->s.starved)
             break;
         if (rc < 0) {
             c->nic.dropped++;

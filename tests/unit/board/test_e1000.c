@@ -423,8 +423,12 @@ static void filters_decide(void **state)
     (void)state;
     assert_true(came(mac, 6));
     assert_true(came(all, 6));
+    wr(E1000_IMS, E1000_ICR_RXT0);
+    rd(E1000_ICR);
     assert_false(came(other, 6));
     assert_false(came(group, 6));
+    assert_false(rd(E1000_ICR) & E1000_ICR_RXT0); /* what others get is no news */
+    assert_false(line());
     wr(E1000_MTA + 0xfb0 / 32 * 4, 1u << 0xfb0 % 32);
     assert_true(came(group, 6));
     wr(E1000_RCTL, E1000_RCTL_EN | E1000_RCTL_UPE);
