@@ -125,11 +125,12 @@ static void hyperv_destroy(struct persona *p)
 {
     struct hyperv *v = hyperv_of(p);
 
+    if (v->bus)
+        vmbus_reset(v->bus); /* a guest may have its pages and rings in video's memory */
     hvtest_destroy(v->test);
     ics_destroy(v->ics);
     input_destroy(v->input);
     dynmem_destroy(v->dynmem);
-    video_destroy(v->video);
     hvsock_destroy(v->hvsock);
     free(v->socket);
     faces_gone(&v->faces);
@@ -143,6 +144,7 @@ static void hyperv_destroy(struct persona *p)
         storvsp_destroy(v->ide[i]);
     for (unsigned i = 0; i < v->nics; i++)
         netvsp_destroy(v->nic[i]);
+    video_destroy(v->video); /* after all that moves data */
     vmbus_destroy(v->bus);
     free(v);
 }

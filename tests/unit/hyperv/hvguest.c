@@ -105,10 +105,8 @@ static const struct host_ops host_ops = {
 
 /* --- life --- */
 
-void hv_create(struct hvguest *g, uint32_t max_version)
+static void begin(struct hvguest *g)
 {
-    struct err e = {0};
-
     memset(g, 0, sizeof(*g));
     fake_env_create(&g->f, HV_RAM);
     g->host.ops = &host_ops;
@@ -117,15 +115,47 @@ void hv_create(struct hvguest *g, uint32_t max_version)
     g->os_id = UINT64_C(0x8100000601c00000);
     for (unsigned i = 0; i < VMBUS_RELIDS; i++)
         g->fd[i] = -1;
+    for (unsigned i = 0; i < HV_CPUS; i++)
+        g->cpu[i] = (struct vcpu){&g->host, i};
+}
+
+static struct host_event_info pages(unsigned i)
+{
+    return (struct host_event_info){
+        .data = {HV_X64_MSR_SCONTROL, 1, (EVENTS + i * 0x10000) | 1, (MESSAGES + i * 0x10000) | 1}};
+}
+
+void hv_create(struct hvguest *g, uint32_t max_version)
+{
+    struct err e = {0};
+
+    begin(g);
     assert_int_equal(
         vmbus_create(&g->host, g->f.env.mem, g->f.env.loop, HV_CPUS, max_version, &g->bus, &e), 0);
     for (unsigned i = 0; i < HV_CPUS; i++) {
-        struct host_event_info info = {.data = {HV_X64_MSR_SCONTROL, 1, (EVENTS + i * 0x10000) | 1,
-                                                (MESSAGES + i * 0x10000) | 1}};
+        struct host_event_info info = pages(i);
 
-        g->cpu[i] = (struct vcpu){&g->host, i};
         assert_int_equal(synic_vcpu_ready(g->bus->synic, &g->cpu[i], &e), 0);
         synic_changed(g->bus->synic, &g->cpu[i], &info);
+    }
+    fake_env_run(&g->f);
+}
+
+void hv_create_persona(struct hvguest *g, const struct persona_ops *ops, struct persona_env *env)
+{
+    struct err e = {0};
+
+    begin(g);
+    env->dev = g->f.env;
+    env->host = &g->host;
+    env->cpus = HV_CPUS;
+    env->memory = HV_RAM;
+    assert_int_equal(ops->create(env, &g->persona, &e), 0);
+    for (unsigned i = 0; i < HV_CPUS; i++) {
+        struct host_event_info info = pages(i);
+
+        assert_int_equal(ops->vcpu_ready(g->persona, &g->cpu[i], &e), 0);
+        ops->synic(g->persona, &g->cpu[i], &info);
     }
     fake_env_run(&g->f);
 }
@@ -133,6 +163,8 @@ void hv_create(struct hvguest *g, uint32_t max_version)
 void hv_destroy(struct hvguest *g)
 {
     vmbus_destroy(g->bus);
+    if (g->persona)
+        g->persona->ops->destroy(g->persona);
     for (unsigned i = 0; i < HV_CPUS; i++) {
         assert_null(g->sint[i][0]);
         assert_null(g->sint[i][1]);
@@ -150,6 +182,14 @@ void *hv_ram(struct hvguest *g, gpa_t at, size_t n)
 
 /* --- messages --- */
 
+static unsigned hypercall(struct hvguest *g, struct hcall *h)
+{
+    if (!g->persona)
+        return vmbus_hypercall(g->bus, h);
+    assert_int_equal(g->persona->ops->hypercall(g->persona, &g->cpu[0], h), VERDICT_DONE);
+    return (unsigned)h->result;
+}
+
 unsigned hv_post(struct hvguest *g, const void *p, size_t n)
 {
     struct hv_post_message_input *in = hv_ram(g, INPUT, sizeof(*in));
@@ -160,7 +200,7 @@ unsigned hv_post(struct hvguest *g, const void *p, size_t n)
                                          .message_type = le32_of(HVMSG_VMBUS),
                                          .payload_size = le32_of((uint32_t)n)};
     memcpy(in->payload, p, n < sizeof(in->payload) ? n : sizeof(in->payload));
-    status = vmbus_hypercall(g->bus, &h);
+    status = hypercall(g, &h);
     fake_env_run(&g->f);
     return status;
 }
@@ -348,7 +388,7 @@ void hv_signal(struct hvguest *g, uint32_t relid)
     if (g->fd[relid] >= 0)
         assert_int_equal(write(g->fd[relid], &one, sizeof(one)), sizeof(one));
     else
-        assert_int_equal(vmbus_hypercall(g->bus, &h), HV_STATUS_SUCCESS);
+        assert_int_equal(hypercall(g, &h), HV_STATUS_SUCCESS);
     if (!g->busy)
         fake_env_run(&g->f);
 }

@@ -12,6 +12,7 @@
 #include "abi/vmbus.h"
 #include "fakes/fake_env.h"
 #include "personas/hyperv/vmbus.h"
+#include "personas/persona.h"
 
 enum { HV_RAM = 32 << 20, HV_CPUS = 4, HV_RINGS = 1 << 20, HV_RING_PAGES = 8, HV_DATA = 16 << 20 };
 
@@ -39,9 +40,10 @@ struct hvguest {
     struct vcpu cpu[HV_CPUS];
     int fd[VMBUS_RELIDS]; /* signals given to the kernel, -1: none */
     int shared_fd;
-    struct hv_sint *sint[HV_CPUS][2]; /* SINT 2, with and without notice of EOM */
-    struct hv_sint *others;           /* other SINTs */
-    struct vmbus *bus;
+    struct hv_sint *sint[HV_CPUS][2];        /* SINT 2, with and without notice of EOM */
+    struct hv_sint *others;                  /* other SINTs */
+    struct vmbus *bus;                       /* NULL: */
+    struct persona *persona;                 /* has its own */
     uint32_t conn;                           /* where messages go */
     bool busy;                               /* the loop does not get to run after a signal */
     bool mute;                               /* does not tell of room in a ring that was full */
@@ -60,6 +62,8 @@ struct hv_packet {
 };
 
 void hv_create(struct hvguest *g, uint32_t max_version);
+/* The whole persona instead of a bus; env but for dev and host, which it outlives. */
+void hv_create_persona(struct hvguest *g, const struct persona_ops *ops, struct persona_env *env);
 void hv_destroy(struct hvguest *g);
 void *hv_ram(struct hvguest *g, gpa_t at, size_t n);
 
