@@ -148,7 +148,8 @@ static void on_negotiated(struct ic *i, const uint8_t *body, size_t n)
     i->version[0] = le16_at(body + 12);
     i->version[1] = le16_at(body + 14);
     i->ready = true;
-    log_line(LOG_INFO, "hyperv", "%s version %u.%u", i->c.id, i->version[0], i->version[1]);
+    if (log_on(LOG_INFO) && log_allow(&i->told, "hyperv", 10))
+        log_line(LOG_INFO, "hyperv", "%s version %u.%u", i->c.id, i->version[0], i->version[1]);
     if (i->kind == IC_TIMESYNC) {
         send_time(i, ICTIMESYNCFLAG_SYNC);
         ic_again(i, IC_TIMESYNC_NS);

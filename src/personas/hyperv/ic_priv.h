@@ -34,6 +34,7 @@ struct ic {
     uint16_t frame[2], version[2];
     uint64_t answers;
     uint32_t status; /* of the last answer */
+    struct log_limit told;
 };
 
 struct kvp_item {

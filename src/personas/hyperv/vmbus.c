@@ -442,8 +442,9 @@ static void on_contact(struct vmbus *b, const uint8_t *p, size_t n)
     }
     if (ok && b->contact)
         b->contact(b->contact_arg);
-    log_line(LOG_INFO, "vmbus", "version %u.%u %s", version >> 16, version & 0xffff,
-             ok ? "agreed" : "refused");
+    if (log_on(LOG_INFO) && log_allow(&b->contacts, "vmbus", 10))
+        log_line(LOG_INFO, "vmbus", "version %u.%u %s", version >> 16, version & 0xffff,
+                 ok ? "agreed" : "refused");
     answer_when_quiet(b, &r,
                       version >= VERSION_COPPER ? sizeof(r) : (size_t)VMBUS_VERSION_RESPONSE_OLD);
     (void)n;

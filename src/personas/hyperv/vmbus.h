@@ -126,7 +126,7 @@ struct vmbus {
 
     unsigned posted; /* atomic */
     uint64_t life;   /* raised by vmbus_reset() */
-    struct log_limit faults;
+    struct log_limit faults, contacts;
     uint64_t fault_count;
     /* A guest has made contact. May be NULL. */
     void (*contact)(void *arg);

@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "core/gmem.h"
@@ -101,6 +103,25 @@ static void every_version_is_agreed_on_and_others_are_not(void **state)
     assert_false(hv_contact(&g, VERSION_WIN10_V5)); /* its connection does not exist */
     assert_false(hv_contact(&g, VERSION_WIN10_V4_1));
     assert_true(hv_contact(&g, VERSION_WIN10));
+}
+
+/* A guest makes contact as often as it likes, and the log is the host's. */
+static void contacts_do_not_fill_the_log(void **state)
+{
+    char path[] = "/tmp/vmbus-XXXXXX";
+    int fd = mkstemp(path);
+    struct err e = {0};
+    struct stat st;
+
+    assert_true(fd >= 0);
+    assert_int_equal(log_open(path, LOG_INFO, &e), 0);
+    for (unsigned i = 0; i < 2000; i++)
+        assert_true(hv_contact(&g, VERSION_WIN10_V5_3));
+    log_close();
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_in_range(st.st_size, 1, 20000);
+    close(fd);
+    unlink(path);
 }
 
 static void versions_are_read_from_text(void **state)
@@ -590,6 +611,7 @@ int main(void)
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(every_version_is_agreed_on_and_others_are_not),
+        T(contacts_do_not_fill_the_log),
         T(versions_are_read_from_text),
         T(packets_go_both_ways),
         T(rings_wrap_and_full_rings_wait),
