@@ -42,6 +42,7 @@ struct net_meta {
     bool ecn;
 };
 
+/* None of them is called from inside send() or recv(). */
 struct net_events {
     void (*readable)(void *arg); /* recv() will give a frame; level: again until -EAGAIN */
     void (*writable)(void *arg); /* after send() said -EAGAIN */

@@ -39,6 +39,8 @@ struct cable {
     void *arg;
     struct watch listener, peer; /* fd -1: none */
     struct alarm retry, told;    /* told: tells of frames, once per round */
+    struct alarm news;           /* tells of a cable that was pulled out */
+    bool link;                   /* what was told last */
     struct frames rx;
     bool telling, took;     /* inside readable(); recv() gave a frame */
     size_t in_len;          /* bytes in `in` */
@@ -54,10 +56,24 @@ static struct cable *cable_of(struct netif *n)
 
 static void cable_link(struct cable *c, bool up)
 {
-    if (c->ev && c->ev->link)
+    if (c->link != up && c->ev && c->ev->link)
         c->ev->link(c->arg, up);
+    c->link = up;
 }
 
+static void cable_news(struct alarm *a)
+{
+    struct cable *c = container_of(a, struct cable, news);
+
+    cable_link(c, c->peer.fd >= 0);
+    if (c->peer.fd < 0 && c->waiting && c->ev && c->ev->writable) {
+        c->waiting = false;
+        c->ev->writable(c->arg); /* frames go nowhere now */
+    }
+}
+
+/* The card hears of it at the end of the round: it may be the one that sends or receives, with a
+ * lock held that its callbacks want. */
 static void cable_unplug(struct cable *c)
 {
     if (c->peer.fd < 0)
@@ -72,11 +88,7 @@ static void cable_unplug(struct cable *c)
     } else {
         loop_arm(c->loop, &c->retry, loop_now(c->loop) + CABLE_RETRY_NS);
     }
-    cable_link(c, false);
-    if (c->waiting && c->ev && c->ev->writable) {
-        c->waiting = false;
-        c->ev->writable(c->arg); /* frames go nowhere now */
-    }
+    loop_arm(c->loop, &c->news, 0);
 }
 
 /* --- receiving --- */
@@ -246,6 +258,7 @@ static void cable_plug(struct cable *c, int fd)
         cable_unplug(c);
         return;
     }
+    cable_link(c, false); /* if nobody has heard of it yet */
     cable_link(c, true);
 }
 
@@ -299,6 +312,7 @@ static void cable_close(struct netif *n)
     cable_unplug(c);
     loop_disarm(c->loop, &c->retry);
     loop_disarm(c->loop, &c->told);
+    loop_disarm(c->loop, &c->news);
     loop_unwatch(c->loop, &c->listener);
     usock_unlisten(c->listener.fd, c->path);
     frames_free(&c->rx);
@@ -319,6 +333,7 @@ static int cable_open(struct cfg *cfg, struct loop *l, struct netif **out, struc
     c->listener.fd = c->peer.fd = -1;
     c->retry.fire = cable_retry;
     c->told.fire = cable_tell;
+    c->news.fire = cable_news;
     frames_init(&c->rx, CABLE_QUEUE);
     rc = c->path ? cable_start(c, e) : err_set(e, ENOMEM, "no memory for a network");
     if (rc < 0) {

@@ -20,6 +20,7 @@ struct side {
     struct netif *n;
     unsigned frames, wrong, writable, ups, downs;
     bool deaf; /* has no buffers */
+    bool busy; /* inside send() or recv(), where a card holds its lock */
     uint64_t bytes;
 };
 
@@ -31,8 +32,11 @@ static long take(struct side *s)
 {
     struct iovec iov[2] = {{buf, 100}, {buf + 100, sizeof(buf) - 100}};
     struct net_meta m;
-    long len = s->n->ops->recv(s->n, &m, iov, 2);
+    long len;
 
+    s->busy = true;
+    len = s->n->ops->recv(s->n, &m, iov, 2);
+    s->busy = false;
     if (len < 0)
         return len;
     s->frames++;
@@ -58,13 +62,17 @@ static void readable(void *arg)
 
 static void writable(void *arg)
 {
-    ((struct side *)arg)->writable++;
+    struct side *s = arg;
+
+    assert_false(s->busy);
+    s->writable++;
 }
 
 static void linked(void *arg, bool up)
 {
     struct side *s = arg;
 
+    assert_false(s->busy);
     *(up ? &s->ups : &s->downs) += 1;
 }
 
@@ -90,11 +98,15 @@ static long give(struct side *s, uint8_t tag, size_t len)
     static uint8_t f[NET_FRAME_MAX + 64];
     struct iovec iov[3] = {{f, 7}, {f + 7, 30}, {f + 37, len - 37}};
     struct net_meta m = {0};
+    long sent;
 
     f[14] = tag;
     for (size_t i = 16; i < len; i++)
         f[i] = (uint8_t)(tag + i);
-    return s->n->ops->send(s->n, &m, iov, 3);
+    s->busy = true;
+    sent = s->n->ops->send(s->n, &m, iov, 3);
+    s->busy = false;
+    return sent;
 }
 
 static void turn(int rounds)
@@ -214,6 +226,56 @@ static void a_cable_can_be_plugged_again(void **state)
     net_close(b.n);
 }
 
+/* A card that sends finds out before the loop does. */
+static void a_cable_that_is_pulled_out_is_told_later(void **state)
+{
+    struct side a, b;
+
+    (void)state;
+    plug(&a, "");
+    plug(&b, "");
+    turn(3);
+    net_close(b.n);
+    assert_true(give(&a, 1, 100) > 0);
+    assert_int_equal(a.downs, 0);
+    assert_false(link_of(&a));
+    turn(2);
+    assert_int_equal(a.downs, 1);
+    plug(&b, "");
+    turn(3);
+    assert_int_equal(a.ups, 2);
+    net_close(a.n);
+    net_close(b.n);
+}
+
+/* What cannot be a frame is found in recv() when the queue was full before. */
+static void a_stream_that_ends_in_nonsense_is_told_later(void **state)
+{
+    static uint8_t junk[4 + 2000];
+    struct side a;
+    struct err e;
+    int fd;
+
+    (void)state;
+    plug(&a, "");
+    a.deaf = true;
+    assert_int_equal(usock_connect(path, &fd, &e), 0);
+    turn(2);
+    be32_put(junk, 2000);
+    for (unsigned i = 0; i < 2000 && send(fd, junk, sizeof(junk), MSG_DONTWAIT) > 0; i++)
+        turn(1);
+    memset(junk, 0xff, sizeof(junk));
+    a.deaf = false;
+    for (unsigned i = 0; i < 2000 && a.downs == 0; i++) {
+        (void)!send(fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL);
+        readable(&a);
+        turn(1);
+    }
+    assert_int_equal(a.downs, 1);
+    close(fd);
+    net_close(a.n);
+}
+
 static void a_peer_that_sends_nonsense_is_unplugged(void **state)
 {
     static const uint8_t huge[] = {0xff, 0xff, 0xff, 0xff, 1, 2, 3};
@@ -294,9 +356,13 @@ static void a_capture_holds_every_frame(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(frames_cross_both_ways),       TEST(a_full_cable_holds_the_sender_and_loses_nothing),
-        TEST(a_cable_can_be_plugged_again), TEST(a_peer_that_sends_nonsense_is_unplugged),
+        TEST(frames_cross_both_ways),
+        TEST(a_full_cable_holds_the_sender_and_loses_nothing),
+        TEST(a_cable_can_be_plugged_again),
+        TEST(a_peer_that_sends_nonsense_is_unplugged),
         TEST(a_capture_holds_every_frame),
+        TEST(a_cable_that_is_pulled_out_is_told_later),
+        TEST(a_stream_that_ends_in_nonsense_is_told_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
