@@ -101,6 +101,13 @@ static void drain_here(struct handover *o)
     }
 }
 
+void handover_finish(struct handover *o)
+{
+    pthread_mutex_lock(o->lock);
+    drain_here(o);
+    pthread_mutex_unlock(o->lock);
+}
+
 void handover_drain(struct handover *o)
 {
     struct timespec until;

@@ -54,6 +54,10 @@ void handover_end(struct handover *o);
  * another's afterwards. */
 void handover_drain(struct handover *o);
 
+/* Before the targets go: steps the loop until nothing is in flight. On its thread, without the
+ * lock. */
+void handover_finish(struct handover *o);
+
 /* Appends guest memory to h->iov, which has *count pieces of at most `most`, and grows. 0, or
  * -errno as of gmem_map(). */
 MUST int handed_add(struct handed *h, struct gmem *m, gpa_t at, uint64_t len, bool write,

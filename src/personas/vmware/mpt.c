@@ -346,6 +346,8 @@ static void mpt_destroy(struct device *d)
 {
     struct mpt *p = container_of(d, struct mpt, pci.dev);
 
+    if (p->late.loop)
+        handover_finish(&p->late);
     handover_destroy(&p->late, mpt_request_free);
     units_destroy(&p->units);
     mpt_drop_starved(p);

@@ -300,6 +300,8 @@ static void pvscsi_destroy(struct device *d)
     loop_forget(d->env.loop, &p->more);
     loop_disarm(d->env.loop, &p->retry);
     close(p->look.fd);
+    if (p->late.loop)
+        handover_finish(&p->late);
     handover_destroy(&p->late, pvscsi_request_free);
     units_destroy(&p->units);
     pvscsi_reqs_free(p);

@@ -358,6 +358,43 @@ static void a_ring_that_is_never_empty_holds_nobody(void **state)
     ops.try = plain_try;
 }
 
+static void (*plain_close)(struct disk *d);
+static uint32_t answers;
+
+static void close_and_count(struct disk *d)
+{
+    answers = le32_get(state_page()->cmp_prod_idx);
+    plain_close(d);
+}
+
+/* What the loop has begun or is to begin names targets, which go with the adapter. */
+static void an_adapter_ends_after_its_requests(void **state)
+{
+    static struct disk_ops ops;
+    static const uint8_t inquiry[6] = {INQUIRY, 0, 0, 0, 36};
+    struct pvscsi_req_desc d;
+    uint32_t before;
+
+    (void)state;
+    settle();
+    ops = *disk->disk.ops;
+    plain_close = ops.close;
+    ops.close = close_and_count;
+    disk->disk.ops = &ops;
+    before = le32_get(state_page()->cmp_prod_idx);
+    d = request(inquiry, 6, DATA, 36, PVSCSI_FLAG_CMD_DIR_TOHOST);
+    for (unsigned i = 0; i < 3; i++) {
+        queue(&d);
+        put(PVSCSI_REG_OFFSET_KICK_NON_RW_IO, 0);
+        if (i == 1) /* the second is answered, and told of in the next round */
+            assert_true(loop_step(f.env.loop, 0) >= 0);
+    }
+    answers = 0;
+    fake_env_destroy(&f);
+    fake_env_create(&f, 4096); /* for the teardown */
+    assert_int_equal(answers - before, 3);
+}
+
 /* --- the request call threshold --- */
 
 static uint32_t threshold(void)
@@ -642,6 +679,7 @@ int main(void)
         T(bad_indices_stop_the_rings_until_a_reset),
         T(rings_outside_memory_are_refused),
         T(a_ring_that_is_never_empty_holds_nobody),
+        T(an_adapter_ends_after_its_requests),
         T(plug_and_unplug_send_messages),
         T(requests_that_come_slowly_do_not_wait),
         T(many_requests_ring_once),
