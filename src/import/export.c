@@ -114,7 +114,7 @@ int export_floppy(struct export *x, size_t i, const struct plan_disk *d, const c
         return 0;
     snprintf(key, sizeof(key), "disk%zu", i);
     snprintf(why, sizeof(why), "a floppy is no part of %s; put it into the drive there", product);
-    return export_tell(x, key, d->path, NULL, why, e);
+    return export_tell(x, key, d->path ? d->path : "an empty drive", NULL, why, e);
 }
 
 int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,

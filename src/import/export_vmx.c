@@ -246,11 +246,15 @@ static void put_floppy(struct vmx_out *v, size_t i)
     const struct plan_disk *d = &v->p->disk[i];
     char *name = NULL;
 
-    v->rc = export_disk(v->x, i, d, NULL, &name, v->e);
+    if (d->path)
+        v->rc = export_disk(v->x, i, d, NULL, &name, v->e);
     if (v->rc == 0) {
         put(v, "TRUE", "floppy%d.present", v->floppies);
-        put(v, "file", "floppy%d.fileType", v->floppies);
-        put(v, name, "floppy%d.fileName", v->floppies++);
+        put(v, d->path ? "file" : "device", "floppy%d.fileType", v->floppies);
+        put(v, d->path ? name : "", "floppy%d.fileName", v->floppies);
+        if (!d->path)
+            put(v, "FALSE", "floppy%d.startConnected", v->floppies);
+        v->floppies++;
     }
     free(name);
 }

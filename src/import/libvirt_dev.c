@@ -292,10 +292,8 @@ static bool left_out(struct reading *r, struct node *disk, const struct node *fi
     else if (on_network(disk))
         why = "the disk is not a file of this host (network, pool or folder); copy it, and add it "
               "by --disk";
-    else if (!file && !node_is(device, "cdrom"))
-        why = "the drive is empty";
-    else if (floppy(disk) && node_is(node_get(disk, "@type"), "block"))
-        why = READ_HOST_DRIVE;
+    else if (!file && !node_is(device, "cdrom") && !floppy(disk))
+        why = "the disk has no file";
     if (why)
         read_drop_all(r, disk, why);
     return why != NULL;
@@ -312,7 +310,8 @@ static void take_disk(struct reading *r, struct node *devices, struct node *disk
     if (left_out(r, disk, file))
         return;
     if (floppy(disk)) {
-        d = read_floppy(r, file);
+        d = read_floppy(r, file,
+                        file && node_is(node_get(disk, "@type"), "block") ? READ_HOST_DRIVE : NULL);
         if (d)
             take_details(r, disk, d);
         read_keep_all(r, node_first(disk, "address"));

@@ -354,7 +354,15 @@ struct plan_disk *read_disk(struct reading *r, const char *bus)
     return d;
 }
 
-struct plan_disk *read_floppy(struct reading *r, struct node *n)
+static void read_empty(struct reading *r, struct node *n, const char *why)
+{
+    if (why)
+        read_change(r, n, "none", why);
+    else
+        read_keep(r, n);
+}
+
+struct plan_disk *read_floppy(struct reading *r, struct node *n, const char *gone)
 {
     struct plan_disk *d;
     int have = 0;
@@ -369,7 +377,10 @@ struct plan_disk *read_floppy(struct reading *r, struct node *n)
     if (!d)
         return NULL;
     d->unit = have;
-    read_file(r, n, d);
+    if (gone || !n || !n->value || !*n->value)
+        read_empty(r, n, gone);
+    else
+        read_file(r, n, d);
     return d;
 }
 
@@ -466,10 +477,7 @@ void read_no_disc(struct reading *r, struct node *n, const char *why, struct pla
     if (!d)
         return;
     d->cdrom = true;
-    if (why)
-        read_change(r, n, "none", why);
-    else
-        read_keep(r, n);
+    read_empty(r, n, why);
 }
 
 void read_lan(struct reading *r, struct node *n, struct plan_nic *nic)

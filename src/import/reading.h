@@ -73,9 +73,10 @@ void read_option(struct reading *r, const char *key, const char *value);
 #define READ_HOST_DRIVE "the drive of another host is not here"
 
 struct plan_disk *read_disk(struct reading *r, const char *bus); /* NULL: failed, told in r */
-/* A floppy drive with the file that n names, after the disks read so far. NULL: failed, or hospes
- * has no more drives, and n is dropped. */
-struct plan_disk *read_floppy(struct reading *r, struct node *n);
+/* A floppy drive with the file that n names, after the disks read so far. Nothing is in it when n
+ * names none, or is NULL, or for the reason `gone`. NULL: failed, or hospes has no more drives, and
+ * n is dropped. */
+struct plan_disk *read_floppy(struct reading *r, struct node *n, const char *gone);
 struct plan_nic *read_nic(struct reading *r, const char *model); /* on the user network */
 /* Floppies ('a'), disks ('c'), discs ('d') or cards ('n') are next in the order of starting; the
  * letters are those of QEMU's, xl's and Proxmox VE's `boot`. After disks and cards. */
@@ -90,7 +91,7 @@ void read_file(struct reading *r, struct node *n, struct plan_disk *d);
 /* The same with a name that is only a part of the value, or made of it. */
 void read_file_as(struct reading *r, struct node *n, const char *name, struct plan_disk *d);
 /* d is a CD-ROM drive without a disc. The node that would name one, which may be NULL, is kept, or
- * became "none" for that reason. */
+ * became "none" for that reason, which may be NULL. */
 void read_no_disc(struct reading *r, struct node *n, const char *why, struct plan_disk *d);
 /* A network that is not here: n is told as changed to "user". */
 void read_lan(struct reading *r, struct node *n, struct plan_nic *nic);

@@ -156,14 +156,23 @@ static void take_port(struct reading *r, struct node *attached, const char *bus,
 /* A drive without a disc, or with the host's. */
 static void take_empty(struct reading *r, struct node *attached, const char *bus, int number)
 {
-    struct node *host = node_first(attached, "HostDrive");
-    struct plan_disk *d = read_disk(r, bus);
+    struct node *type = node_get(attached, "@type"), *host = node_first(attached, "HostDrive");
+    struct node *name = node_get(host, "@src");
+    const char *gone = host ? READ_HOST_DRIVE : NULL;
+    struct plan_disk *d;
 
-    if (!d)
-        return;
-    take_port(r, attached, bus, number, d);
-    read_no_disc(r, node_get(host, "@src"), host ? READ_HOST_DRIVE : NULL, d);
-    read_keep(r, node_get(attached, "@type"));
+    if (node_is(type, "DVD")) {
+        d = read_disk(r, bus);
+        if (d)
+            take_port(r, attached, bus, number, d);
+        read_no_disc(r, name, gone, d);
+        read_keep(r, type);
+    } else if (strcmp(bus, "floppy") == 0) {
+        (void)read_floppy(r, name, gone);
+        read_keep_all(r, attached);
+    } else {
+        read_drop_all(r, attached, "the disk has no file");
+    }
 }
 
 static void take_device(struct reading *r, struct node *machine, struct node *attached,
@@ -174,10 +183,7 @@ static void take_device(struct reading *r, struct node *machine, struct node *at
     struct plan_disk *d;
 
     if (!uuid || !uuid->value) {
-        if (node_is(type, "DVD"))
-            take_empty(r, attached, bus, number);
-        else
-            read_drop_all(r, attached, "the drive is empty");
+        take_empty(r, attached, bus, number);
         return;
     }
     image = registry ? medium(registry, uuid->value) : NULL;
@@ -188,7 +194,7 @@ static void take_device(struct reading *r, struct node *machine, struct node *at
         return;
     }
     if (strcmp(bus, "floppy") == 0) {
-        (void)read_floppy(r, node_get(image, "@location"));
+        (void)read_floppy(r, node_get(image, "@location"), NULL);
         read_keep_all(r, attached);
         keep_chain(r, image);
         return;

@@ -432,18 +432,20 @@ static void read_bus(struct reading *r, const char *bus, const char *model)
 static void read_drive(struct reading *r, struct node *dev)
 {
     struct node *file = node_get(dev, "fileName"), *start = node_get(dev, "startConnected");
+    bool empty = !file || is_empty_drive(file);
+    const char *gone = NULL;
 
-    if (!read_true(node_get(dev, "present")) || !file || !file->value || !*file->value) {
-        read_drop_all(r, dev, "the drive is empty");
-    } else if (read_true(node_get(dev, "clientDevice")) ||
-               !node_is(node_get(dev, "fileType"), "file")) {
-        read_drop_all(r, dev, READ_HOST_DRIVE);
-    } else if (start && !read_true(start)) {
-        read_drop_all(r, dev, "it is not in the drive at the start; --floppy puts it there");
-    } else {
-        (void)read_floppy(r, file);
-        read_keep_all(r, dev);
+    if (!read_true(node_get(dev, "present"))) {
+        read_drop_all(r, dev, "the device is switched off");
+        return;
     }
+    if (!empty &&
+        (read_true(node_get(dev, "clientDevice")) || !node_is(node_get(dev, "fileType"), "file")))
+        gone = READ_HOST_DRIVE;
+    else if (!empty && start && !read_true(start))
+        gone = "it is not in the drive at the start; hospes disc puts it there";
+    (void)read_floppy(r, empty ? NULL : file, gone);
+    read_keep_all(r, dev);
 }
 
 static void read_floppies(struct reading *r)

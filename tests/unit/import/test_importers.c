@@ -512,11 +512,14 @@ static void floppies_are_brought_along(void **state)
                                         "ide0:0.present = \"TRUE\"\nide0:0.fileName = \"a.vmdk\"\n"
                                         "bios.bootOrder = \"hdd,floppy\"\n"),
                      0);
-    assert_int_equal(plan.disks, 2);
+    assert_int_equal(plan.disks, 3);
     assert_string_equal(plan.disk[1].bus, "floppy");
     assert_true(ends(plan.disk[1].path, "/a.flp"));
     assert_int_equal(plan.disk[1].boot, 2);
-    assert_int_equal(fate("floppy1.fileName"), IMPORT_DROPPED);
+    assert_string_equal(plan.disk[2].bus, "floppy");
+    assert_null(plan.disk[2].path); /* the host's own */
+    assert_int_equal(plan.disk[2].unit, 1);
+    assert_string_equal(told("floppy1.fileName")->to, "none");
     assert_int_equal(take_text("a.xml",
                                "<domain type='kvm'><name>a</name><memory>65536</memory><os>"
                                "<type>hvm</type><boot dev='fd'/></os><devices>"
@@ -527,9 +530,10 @@ static void floppies_are_brought_along(void **state)
                                "<disk type='block' device='floppy'><source dev='/dev/fd0'/>"
                                "<target dev='fdb'/></disk></devices></domain>"),
                      0);
-    assert_int_equal(plan.disks, 2);
+    assert_int_equal(plan.disks, 3);
     assert_string_equal(plan.disk[1].bus, "floppy");
     assert_int_equal(plan.disk[1].boot, 1);
+    assert_null(plan.disk[2].path);
     assert_int_equal(
         take_text("a.vbox", VBOX("><MediaRegistry><FloppyImages><Image uuid="
                                  "'{11111111-1111-1111-1111-111111111111}' location='a.img'/>"
@@ -537,11 +541,14 @@ static void floppies_are_brought_along(void **state)
                                  "<StorageControllers><StorageController type='I82078'>"
                                  "<AttachedDevice type='Floppy' port='0' device='0'><Image uuid="
                                  "'{11111111-1111-1111-1111-111111111111}'/></AttachedDevice>"
+                                 "<AttachedDevice type='Floppy' port='0' device='1'/>"
                                  "</StorageController></StorageControllers></Hardware>")),
         0);
-    assert_int_equal(plan.disks, 1);
+    assert_int_equal(plan.disks, 2);
     assert_string_equal(plan.disk[0].bus, "floppy");
     assert_true(ends(plan.disk[0].path, "/a.img"));
+    assert_string_equal(plan.disk[1].bus, "floppy");
+    assert_null(plan.disk[1].path);
 }
 
 static void a_folder_with_several_descriptions_is_refused(void **state)
