@@ -22,6 +22,9 @@
 #include <xen/hvm/params.h>
 
 enum { PAGE = 4096, EXTRA_SIZE = 2 << 20, MAX_EXTENTS = 1 << 20, BATCH = 256 };
+/* Pages that one call gives or takes. More would hold the vCPU, and who waits for it, for seconds:
+ * the guest is told how far it came, and asks again. No driver has as many in one list. */
+enum { CALL_PAGES = 8192 };
 enum { WC_64 = 3072, WC_32 = 2304, MSR_KVM_WALL_CLOCK_NEW = 0x4b564d00 };
 
 static void *anonymous(size_t n)
@@ -263,6 +266,7 @@ static long reservation(struct xen *x, struct vcpu *v, bool longmode, uint64_t a
     order = le32_at(raw + 2 * width);
     if (nr > MAX_EXTENTS || order > 9)
         return -EINVAL;
+    nr = min_u64(nr, CALL_PAGES >> order);
     while (done < nr) {
         size_t n = (size_t)min_u64(nr - done, BATCH);
 

@@ -315,6 +315,29 @@ static void pages_are_given_back_once(void **state)
     assert_int_equal(call(wide, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, ARG, 0), 2);
 }
 
+static long populate(bool wide, uint64_t nr, uint32_t order)
+{
+    uint8_t *p = ram(ARG);
+
+    put(wide, p, 0, 0, LIST); /* the same page again and again */
+    put(wide, p, 8, 4, nr);
+    le32_put(p + (wide ? 16 : 8), order);
+    le32_put(p + (wide ? 20 : 12), 0);
+    le16_put(p + (wide ? 24 : 16), DOMID_SELF);
+    return call(wide, __HYPERVISOR_memory_op, XENMEM_populate_physmap, ARG, 0);
+}
+
+/* A guest that names a million of them is told how far it came. */
+static void one_call_moves_so_many_pages(void **state)
+{
+    bool wide = *state != NULL;
+
+    assert_int_equal(populate(wide, 2048, 0), 2048);
+    assert_int_equal(populate(wide, 1 << 17, 0), 8192);
+    assert_int_equal(populate(wide, 1 << 17, 9), 16);
+    assert_int_equal(populate(wide, (1 << 20) + 1, 0), -EINVAL);
+}
+
 static void a_memory_map_has_entries_of_20_bytes(void **state)
 {
     bool wide = *state != NULL;
@@ -564,6 +587,7 @@ int main(void)
         T(pages_outside_ram_are_made),
         T(the_clock_of_a_vcpu_that_rests_tells_the_rate),
         T(pages_are_given_back_once),
+        T(one_call_moves_so_many_pages),
         T(a_memory_map_has_entries_of_20_bytes),
         T(a_list_of_calls_has_entries_of_the_width),
         T(run_states_have_no_padding_in_32_bits),
