@@ -128,10 +128,16 @@ static struct irq *line(struct hpet *h, unsigned gsi)
     return h->line[gsi];
 }
 
-static void set_line(struct hpet *h, const struct timer *t, bool up)
+/* A line is up while a level of any comparator that it belongs to is. */
+static void line_update(struct hpet *h, unsigned gsi)
 {
-    struct irq *i = line(h, line_of(t));
+    const uint64_t mine = T_LEVEL | T_ENABLE | T_MESSAGE;
+    struct irq *i = line(h, gsi);
+    bool up = false;
 
+    for (unsigned n = 0; n < HPET_TIMERS; n++)
+        up |= h->s.status >> n & 1 && (h->s.t[n].config & mine) == (T_LEVEL | T_ENABLE) &&
+              line_of(&h->s.t[n]) == gsi;
     if (i && up)
         irq_raise(i);
     else if (i)
@@ -151,9 +157,9 @@ static void match(struct hpet *h, unsigned n)
         h->s.status |= UINT64_C(1) << n;
     if (!(t->config & T_ENABLE))
         return;
-    set_line(h, t, true);
-    if (!(t->config & T_LEVEL))
-        set_line(h, t, false);
+    if (!(t->config & T_LEVEL) && line(h, line_of(t)))
+        irq_raise(line(h, line_of(t)));
+    line_update(h, line_of(t));
 }
 
 /* --- comparators, on the loop --- */
@@ -268,15 +274,14 @@ static void config_write(struct hpet *h, uint64_t v)
 static void timer_write(struct hpet *h, unsigned n, unsigned off, uint64_t v)
 {
     struct timer *t = &h->s.t[n];
+    unsigned was = line_of(t);
 
     switch (off) {
     case T_CONFIG:
-        if (h->s.status >> n & 1 && !(t->config & T_MESSAGE))
-            set_line(h, t, false);
         t->accumulates = v & T_SET;
         t->config = v & T_WRITABLE & ~T_SET;
-        if (h->s.status >> n & 1 && t->config & T_ENABLE && !(t->config & T_MESSAGE))
-            set_line(h, t, true);
+        line_update(h, was);
+        line_update(h, line_of(t));
         break;
     case T_VALUE:
         if (!(t->config & T_PERIODIC) || t->accumulates)
@@ -304,7 +309,7 @@ static void status_write(struct hpet *h, uint64_t v)
         if (!(v & h->s.status & UINT64_C(1) << n))
             continue;
         h->s.status &= ~(UINT64_C(1) << n);
-        set_line(h, &h->s.t[n], false);
+        line_update(h, line_of(&h->s.t[n]));
     }
 }
 

@@ -82,6 +82,27 @@ static void one_shot_by_a_level(void **state)
     assert_true(fake_irqs_line(&f.irqs, LINE));
 }
 
+static void a_line_that_two_share_stays_up_for_either(void **state)
+{
+    (void)state;
+    wr(T0, LINE << 9 | 2 | 4);
+    wr(T1, LINE << 9 | 2 | 4);
+    wr(T0 + 8, 100);
+    wr(T1 + 8, 100);
+    wr(CONFIG, 1);
+    fake_env_advance(&f, 2000);
+    assert_int_equal(rd(STATUS), 3);
+    wr(STATUS, 1);
+    assert_true(fake_irqs_line(&f.irqs, LINE));
+    wr(T0, (LINE + 1) << 9 | 2 | 4); /* it leaves, and the other one stays */
+    assert_true(fake_irqs_line(&f.irqs, LINE));
+    wr(T1, (LINE + 1) << 9 | 2 | 4);
+    assert_false(fake_irqs_line(&f.irqs, LINE));
+    assert_true(fake_irqs_line(&f.irqs, LINE + 1));
+    wr(STATUS, 2);
+    assert_false(fake_irqs_line(&f.irqs, LINE + 1));
+}
+
 static void periodic_by_edges(void **state)
 {
     (void)state;
@@ -170,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_counter_counts_while_it_is_enabled),
         TEST(one_shot_by_a_level),
+        TEST(a_line_that_two_share_stays_up_for_either),
         TEST(periodic_by_edges),
         TEST(a_comparator_that_passes_unheard_matches),
         TEST(messages),
