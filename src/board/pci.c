@@ -439,18 +439,35 @@ void pci_bus_on_cf9(struct pci_bus *b, void (*io)(void *arg, enum access dir, ui
     b->cf9_arg = arg;
 }
 
-void pci_bus_destroy(struct pci_bus *b)
+static bool has_memory(const struct pci_dev *p)
 {
-    if (!b)
-        return;
-    for (unsigned f = 0; f < PCI_FUNCTIONS; f++) {
+    bool any = false;
+
+    for (unsigned i = 0; i < PCI_BARS; i++)
+        any |= p->bar[i].ram != NULL;
+    return any;
+}
+
+/* What is behind ports goes before these. */
+static void destroy_all(struct pci_bus *b, bool memory)
+{
+    for (unsigned f = PCI_FUNCTIONS; f-- > 0;) {
         struct pci_dev *p = b->fn[f];
 
-        if (!p)
+        if (!p || has_memory(p) != memory)
             continue;
         pci_remove(p);
         p->dev.ops->destroy(&p->dev);
     }
+}
+
+void pci_bus_destroy(struct pci_bus *b)
+{
+    if (!b)
+        return;
+    /* A disk that still reads may do so into a frame buffer: that goes last. */
+    destroy_all(b, false);
+    destroy_all(b, true);
     bus_release(b->host.env.pio, &b->host, REGION_MECHANISM_1);
     bus_release(b->host.env.mmio, &b->host, REGION_ECAM);
     for (unsigned g = 0; g < PCI_LINES; g++) {

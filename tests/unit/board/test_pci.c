@@ -22,6 +22,7 @@ struct dut {
 
 static struct fake_env f;
 static unsigned destroyed;
+static uint8_t gone[8]; /* tags, as they were destroyed */
 static uint8_t *ram;
 
 enum { RAM_SIZE = 1 << 20 };
@@ -48,7 +49,7 @@ static void dut_reset(struct device *d)
 
 static void dut_destroy(struct device *d)
 {
-    destroyed++;
+    gone[destroyed++ % sizeof(gone)] = ((struct dut *)d)->tag;
     free(d);
 }
 
@@ -342,6 +343,24 @@ static void reset_takes_everything_back(void **state)
     assert_int_equal(fake_env_read(&f, t->p.bar[1].addr + 12, 4), 1);
 }
 
+/* Others may still move data into memory that one of them has, and what is behind a bridge pulls
+ * that one's wires. */
+static void memory_and_bridges_go_last(void **state)
+{
+    struct dut *behind;
+
+    (void)setup(state);
+    dut_add(1, A); /* has memory */
+    dut_add(2, B);
+    pci_leads(&dut_add(3, 28 << 3)->p, 1);
+    behind = dut_add(4, PCI_BEHIND + 1);
+    pci_intx(&behind->p, true);
+    (void)teardown(state);
+    assert_int_equal(destroyed, 4);
+    assert_int_equal(gone[3], 1);
+    assert_true(gone[0] == 4 || (gone[0] == 2 && gone[1] == 4));
+}
+
 static void slots_are_found_and_refused(void **state)
 {
     struct err e = {0};
@@ -486,6 +505,7 @@ int main(void)
         PCI_TEST(msix_delivers_masks_and_keeps_pending),
         PCI_TEST(msi_delivers_masks_and_clips),
         PCI_TEST(reset_takes_everything_back),
+        cmocka_unit_test(memory_and_bridges_go_last),
         PCI_TEST(slots_are_found_and_refused),
         PCI_TEST(no_interrupt_left_is_an_error_without_leaks),
         PCI_TEST(large_bars_go_above_and_too_many_are_refused),
