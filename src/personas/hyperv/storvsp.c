@@ -416,6 +416,8 @@ static bool storvsp_open(struct vmbus_channel *c)
 
     if (c->sub_index == 0)
         s->init = INIT_NONE;
+    if (s->flying == STORVSP_FLYING)
+        vmbus_pause(c); /* like the others, until one ends */
     return true;
 }
 

@@ -333,6 +333,30 @@ static void subchannels_work_like_the_first(void **state)
 }
 
 /* Windows asks for them before it ends the initialization. */
+/* With all requests in use there is none for it, which is no error of the disk's. */
+static void a_channel_that_opens_waits_its_turn(void **state)
+{
+    struct vstor_packet k = srb(read2, 10, READ_TYPE, 1024);
+    uint8_t out[HV_MESSAGE_PAYLOAD];
+    uint32_t first = relid;
+
+    settle();
+    assert_int_equal(le32_get(ask(VSTOR_OPERATION_CREATE_SUB_CHANNELS, 1).status), 0);
+    assert_int_equal(hv_message(&g, out), CHANNELMSG_OFFERCHANNEL);
+    disk->hold = true;
+    for (unsigned i = 0; i < 2048; i++)
+        hv_send_pages(&g, first, i, &k, sizeof(k), HV_DATA, 1024);
+    assert_int_equal(g.bus->inflight, 2048);
+    relid = le32_at(out + 184);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    hv_send_pages(&g, relid, 42, &k, sizeof(k), HV_DATA, 1024);
+    fake_env_run(&g.f);
+    assert_false(hv_get(&g, relid, &p));
+    disk->hold = false;
+    assert_int_equal(mem_disk_release(disk), 2048);
+    assert_int_equal(answer().vm_srb.srb_status, SRB_STATUS_SUCCESS);
+}
+
 static void subchannels_come_before_the_end_of_the_initialization(void **state)
 {
     uint8_t out[HV_MESSAGE_PAYLOAD];
@@ -589,6 +613,7 @@ int main(void)
         T(units_come_and_go),
         T(the_oldest_protocol_has_no_notices),
         T(subchannels_work_like_the_first),
+        T(a_channel_that_opens_waits_its_turn),
         T(subchannels_come_before_the_end_of_the_initialization),
         T(an_answer_for_a_closed_channel_is_dropped),
         T(data_at_hand_needs_no_loop),
