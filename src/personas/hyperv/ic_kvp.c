@@ -37,19 +37,22 @@ static void send_enumerate(struct ic *i)
         ic_again(i, IC_KVP_NS);
 }
 
-/* UTF-16 to one line of UTF-8. */
+/* UTF-16 to one line of UTF-8, of as many whole characters as there is room for. */
 static void text_of(char *out, size_t room, const uint8_t *in, size_t bytes)
 {
     char *text = utf16_text(in, bytes / 2, false);
-    size_t n = 0;
+    size_t n = 0, len;
 
-    for (const char *p = text; p && *p && n + 1 < room; p++)
-        out[n++] = (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p;
-    /* A character that was cut in the middle goes whole. */
-    while (n && n + 1 == room && ((unsigned char)out[n - 1] & 0xc0) == 0x80)
-        n--;
-    if (n && n + 1 >= room - 1 && ((unsigned char)out[n - 1] & 0xc0) == 0xc0)
-        n--;
+    for (const char *p = text; p && *p; p += len) {
+        for (len = 1; ((unsigned char)p[len] & 0xc0) == 0x80;)
+            len++;
+        if (n + len >= room)
+            break;
+        memcpy(out + n, p, len);
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            out[n] = '?';
+        n += len;
+    }
     out[n] = '\0';
     free(text);
 }

@@ -252,6 +252,40 @@ static void pairs_are_collected_until_the_guest_has_no_more(void **state)
 }
 
 /* What Windows keeps in its registry has types. */
+/* Where a text has no room it ends with a whole character. */
+static void long_texts_are_cut_between_characters(void **state)
+{
+    static const uint8_t type[16] = HV_KVP_GUID;
+    static const char *const last[2] = {"\xe3\x81\x82", "\xf0\x9f\x98\x80"};
+    uint32_t relid = bring_up(type);
+
+    for (unsigned i = 0; i < 6; i++) { /* up to two letters, then what takes 3 or 4 bytes */
+        uint8_t *m = p.data + 28, *v = m + 20 + 512;
+
+        assert_true(hv_get(&g, relid, &p));
+        le32_put(m + 8, KVP_REG_SZ);
+        le32_put(m + 12, 4);
+        le32_put(m + 16, 400);
+        le32_put(m + 20, 'a' + i);
+        for (unsigned k = 0; k < 200; k++)
+            le16_put(v + 2 * k, (uint16_t)(k < i % 3         ? 'x'
+                                           : i < 3           ? 0x3042
+                                           : (k - i % 3) % 2 ? 0xde00
+                                                             : 0xd83d));
+        reply(relid, 0);
+    }
+    facts.d.add = add_fact;
+    facts.n = 0;
+    ics_describe(ics, &facts.d);
+    for (unsigned i = 0; i < 6; i++) {
+        const char *v = facts.value[facts.n - 6 + i];
+        size_t bytes = strlen(last[i / 3]), n = strlen(v);
+
+        assert_int_equal(n, i % 3 + (159 - i % 3) / bytes * bytes);
+        assert_memory_equal(v + n - bytes, last[i / 3], bytes);
+    }
+}
+
 static void numbers_are_read_as_numbers(void **state)
 {
     static const uint8_t type[16] = HV_KVP_GUID;
@@ -684,6 +718,7 @@ int main(void)
         T(hearts_beat_every_two_seconds),
         T(the_guest_is_told_the_time),
         T(pairs_are_collected_until_the_guest_has_no_more),
+        T(long_texts_are_cut_between_characters),
         T(numbers_are_read_as_numbers),
         T(file_systems_freeze_and_thaw),
         T(keys_and_moves_reach_the_guest),
