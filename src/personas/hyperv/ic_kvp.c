@@ -37,6 +37,14 @@ static void send_enumerate(struct ic *i)
         ic_again(i, IC_KVP_NS);
 }
 
+/* U+0000 to 1F, 7F to 9F: what terminals obey. */
+static bool is_control(const char *p)
+{
+    unsigned char c = (unsigned char)p[0];
+
+    return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)p[1] < 0xa0);
+}
+
 /* UTF-16 to one line of UTF-8, of as many whole characters as there is room for. */
 static void text_of(char *out, size_t room, const uint8_t *in, size_t bytes)
 {
@@ -48,9 +56,11 @@ static void text_of(char *out, size_t room, const uint8_t *in, size_t bytes)
             len++;
         if (n + len >= room)
             break;
+        if (is_control(p)) {
+            out[n++] = '?';
+            continue;
+        }
         memcpy(out + n, p, len);
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            out[n] = '?';
         n += len;
     }
     out[n] = '\0';

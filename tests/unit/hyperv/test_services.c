@@ -296,6 +296,7 @@ static void numbers_are_read_as_numbers(void **state)
     } item[] = {{KVP_REG_DWORD, 4, {0x40, 0xe2, 0x01}, "123456"},
                 {KVP_REG_QWORD, 8, {0, 0, 0, 0, 1}, "4294967296"},
                 {KVP_REG_EXPAND_SZ, 6, {'h', 0, 'i', 0}, "hi"},
+                {KVP_REG_SZ, 8, {0x1b, 0, 0x9b, 0, 0xa1, 0}, "??\xc2\xa1"}, /* a terminal's */
                 {KVP_REG_DWORD, 2, {1}, ""},
                 {3, 4, {1}, ""}};
     uint32_t relid = bring_up(type);
