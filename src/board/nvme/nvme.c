@@ -162,21 +162,27 @@ void nvme_interrupts(struct nvme *n)
     pci_intx(&n->pci, up && n->by_pin);
 }
 
+/* What waits, as far as there are requests for it and room to answer them. */
+static void events_run(struct nvme *n)
+{
+    for (unsigned type = 0; type < ARRAY_SIZE(n->s.told); type++) {
+        struct nvme_request r = {.ctl = n, .result = n->s.told[type] & 0x7fffffff};
+
+        if (!n->s.told[type] || n->s.unread[type] || n->s.events == 0 || cq_full(&n->s.cq[0]))
+            continue;
+        n->s.told[type] = 0;
+        n->s.unread[type] = true;
+        r.cid = n->s.event[--n->s.events];
+        post(n, &r);
+    }
+}
+
 void nvme_event(struct nvme *n, unsigned type, unsigned info, unsigned log)
 {
-    uint32_t result = type | info << 8 | log << 16;
-    struct nvme_request r = {.ctl = n, .result = result};
-
     if (n->s.unread[type])
         return;
-    if (n->s.events == 0 || cq_full(&n->s.cq[0])) {
-        n->s.told[type] = result | UINT32_C(1) << 31; /* never 0 */
-        return;
-    }
-    n->s.told[type] = 0;
-    n->s.unread[type] = true;
-    r.cid = n->s.event[--n->s.events];
-    post(n, &r);
+    n->s.told[type] = type | info << 8 | log << 16 | UINT32_C(1) << 31; /* never 0 */
+    events_run(n);
 }
 
 /* --- submissions --- */
@@ -269,6 +275,8 @@ static void doorbell(struct nvme *n, unsigned off, uint32_t v)
         n->s.cq[q].head = v;
         if (n->full)
             head_moved(n);
+        if (q == 0)
+            events_run(n);
     } else {
         n->s.sq[q].tail = v;
         fetch(n, q);

@@ -460,6 +460,27 @@ static void a_reset_waits_for_what_is_in_flight(void **state)
     assert_int_equal(run(1, read, NULL), NVME_SUCCESS);
 }
 
+/* A request for events is there, and only the queue has no room: the event comes when it has. */
+static void an_event_waits_for_room(void **state)
+{
+    struct nvme_sqe aer = admin(NVME_ASYNC_EVENT_REQUEST, 0, 0, 0),
+                    any = admin(NVME_GET_FEATURES, 0, NVME_FEAT_QUEUES, 0);
+    uint32_t v = 0;
+
+    (void)state;
+    put(0, &aer);
+    ring(0);
+    for (unsigned i = 0; i < ENTRIES - 1; i++) {
+        put(0, &any);
+        ring(0);
+    }
+    wr(NVME_DOORBELLS + 8 * 9, 1); /* a queue that is not there */
+    for (unsigned i = 0; i < ENTRIES - 1; i++)
+        assert_int_equal(reap(0, NULL, NULL), NVME_SUCCESS);
+    assert_int_equal(reap(0, &v, NULL), NVME_SUCCESS);
+    assert_int_equal(v, NVME_LOG_ERROR << 16);
+}
+
 /* The next kernel is loaded into that memory. */
 static void after_a_reset_nothing_writes_memory(void **state)
 {
@@ -551,6 +572,7 @@ int main(void)
         TEST(events_wait_for_requests),
         TEST(a_namespace_that_grew_is_told_to_who_asked),
         TEST(a_reset_waits_for_what_is_in_flight),
+        TEST(an_event_waits_for_room),
         TEST(after_a_reset_nothing_writes_memory),
         TEST(a_shutdown_flushes),
         TEST(a_shutdown_with_the_end_ends),
