@@ -3,9 +3,12 @@
 # shellcheck disable=SC2034,SC2154 # read by the runner
 # UEFI starts a kernel as an EFI program, with its own tables and variables: twice, and what the first guest wrote into a
 # variable is there in the second.
-variants='persona=kvm'
+variants='persona=kvm persona=xen,host_kernel=6.12'
 kernel=6.1
-modules='efivarfs virtio_pci virtio_net'
+case ${persona:-kvm} in
+xen) modules='efivarfs xen-netfront' ;;
+*) modules='efivarfs virtio_pci virtio_net' ;;
+esac
 timeout=400
 
 host()
