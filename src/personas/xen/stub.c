@@ -3,7 +3,9 @@
  * stub.c - hypercalls on a host whose KVM knows nothing of Xen.
  *
  * A guest that writes the hypercall-page MSR gets a page of our own stubs: `mov $nr,%eax; out
- * %eax,$port; ret`. A port write exits with the registers, the result goes back in RAX.
+ * %eax,$port; ret`. A port write exits with the registers, the result goes back in RAX. That page
+ * is ours where KVM would write one, too: its SCHEDOP_poll is not woken by an event that is not
+ * masked while another of the same word is pending, and who asks for the page may poll so.
  *
  * Current Linux never asks for that page: it executes VMMCALL or VMCALL itself, which such a KVM
  * answers without telling anybody. So the two call sites are found in guest memory and their three
