@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -61,9 +62,11 @@ static int runs_a_program(void)
     return REFUSED;
 }
 
+/* As fork() does, around which ThreadSanitizer takes locks that the end in mid-call leaves taken.
+ */
 static int starts_a_process(void)
 {
-    return fork() >= 0 ? FINE : REFUSED;
+    return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) >= 0 ? FINE : REFUSED;
 }
 
 static int traces(void)
