@@ -14,6 +14,12 @@
  * of an interrupt of a channel wakes the loop for nothing. */
 #define SYNIC_IDLE_NS UINT64_C(20000000)
 
+/* A guest that unloads the bus when it has crashed empties the slots of processors that it has
+ * stopped, and its EOM is one of its own processor: what waits for theirs would wait for ever. So
+ * slots are looked at as well, more and more seldom. */
+#define SYNIC_RETRY_NS UINT64_C(5000000)
+#define SYNIC_RETRY_MOST_NS UINT64_C(1000000000)
+
 static void *page_of(const struct synic_vp *vp, uint8_t *const *which)
 {
     return __atomic_load_n(which, __ATOMIC_ACQUIRE);
@@ -56,14 +62,27 @@ static void slot_fill(struct hv_message *slot, uint32_t type, const void *payloa
     shared_store32(&slot->message_type, type);
 }
 
+static void retry_later(struct synic *s)
+{
+    if (s->retrying)
+        return;
+    s->retrying = true;
+    loop_arm(s->loop, &s->retry, loop_now(s->loop) + s->retry_ns);
+}
+
 static void synic_pump(struct synic_vp *vp)
 {
     while (vp->head) {
         struct synic_message *m = vp->head;
         struct hv_message *slot = page_of(vp, &vp->messages);
 
-        if (!slot || !message_irq_ready(vp) || !slot_free(slot))
+        if (!slot || !message_irq_ready(vp))
             return;
+        if (!slot_free(slot)) {
+            retry_later(vp->s);
+            return;
+        }
+        vp->s->retry_ns = SYNIC_RETRY_NS;
         vp->head = m->next;
         vp->waiting--;
         if (!vp->head)
@@ -79,6 +98,18 @@ static void synic_pump(struct synic_vp *vp)
 static void synic_eom(void *arg)
 {
     synic_pump(arg);
+}
+
+static void synic_retry(struct alarm *a)
+{
+    struct synic *s = container_of(a, struct synic, retry);
+
+    s->retrying = false;
+    s->retry_ns = min_u64(2 * s->retry_ns, SYNIC_RETRY_MOST_NS);
+    for (unsigned i = 0; i < s->cpus; i++) {
+        if (s->vp[i].head)
+            synic_pump(&s->vp[i]);
+    }
 }
 
 /* Without messages on their way nobody needs to know of each end of interrupt. */
@@ -287,6 +318,8 @@ int synic_create(struct host *h, struct gmem *m, struct loop *l, unsigned cpus, 
     s->loop = l;
     s->cpus = cpus;
     s->idle.fire = synic_idle;
+    s->retry.fire = synic_retry;
+    s->retry_ns = SYNIC_RETRY_NS;
     s->pump.run = pump_all;
     for (unsigned i = 0; i < cpus; i++) {
         s->vp[i].s = s;
@@ -305,6 +338,7 @@ void synic_destroy(struct synic *s)
     irqs = s->host->ops->irqs(s->host);
     synic_forget(s);
     loop_disarm(s->loop, &s->idle);
+    loop_disarm(s->loop, &s->retry);
     loop_forget(s->loop, &s->pump);
     for (unsigned i = 0; i < s->cpus; i++) {
         if (s->vp[i].message_irq)

@@ -43,6 +43,9 @@ struct synic {
     unsigned cpus;
     struct synic_vp *vp;
     struct alarm idle;     /* no messages for a while */
+    struct alarm retry;    /* looks at slots that were not free */
+    uint64_t retry_ns;     /* after which it does so again */
+    bool retrying;         /* it is armed */
     struct task pump;      /* a processor can take messages again */
     uint64_t sent, raised; /* raised: atomic */
     uint64_t os_id;        /* GUEST_OS_ID, for info; atomic */

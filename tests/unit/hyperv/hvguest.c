@@ -205,10 +205,16 @@ unsigned hv_post(struct hvguest *g, const void *p, size_t n)
     return status;
 }
 
+struct hv_message *hv_slot(struct hvguest *g, unsigned vp)
+{
+    return hv_ram(g, MESSAGES + vp * 0x10000 + 2 * sizeof(struct hv_message),
+                  sizeof(struct hv_message));
+}
+
 uint32_t hv_message(struct hvguest *g, void *out)
 {
     for (unsigned i = 0; i < HV_CPUS; i++) {
-        struct hv_message *m = hv_ram(g, MESSAGES + i * 0x10000 + 2 * sizeof(*m), sizeof(*m));
+        struct hv_message *m = hv_slot(g, i);
         bool pending;
 
         if (le32_get(m->message_type) == HVMSG_NONE)

@@ -560,6 +560,25 @@ static void many_messages_wait_for_their_slot(void **state)
     assert_int_equal(hv_message(&g, out), 1099);
 }
 
+/* As Linux unloads the bus on one processor after it has stopped the others. */
+static void a_slot_that_another_processor_empties_is_seen(void **state)
+{
+    uint8_t out[HV_MESSAGE_PAYLOAD], text[8];
+    struct hv_message *slot;
+
+    connect();
+    slot = hv_slot(&g, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        le64_put(text, 1000 + i);
+        assert_true(synic_post(g.bus->synic, 1, text, sizeof(text)));
+    }
+    fake_env_advance(&g.f, UINT64_C(3000000000)); /* however late that is */
+    assert_int_equal(slot->message_flags & HV_MESSAGE_PENDING, HV_MESSAGE_PENDING);
+    slot->message_type = le32_of(HVMSG_NONE); /* without an EOM there */
+    fake_env_advance(&g.f, UINT64_C(1000000001));
+    assert_int_equal(hv_message(&g, out), 1001);
+}
+
 /* As long as they are waited for, each end of an interrupt wakes the loop. */
 static void ends_of_messages_are_not_waited_for_long(void **state)
 {
@@ -630,6 +649,7 @@ int main(void)
         T(old_guests_share_one_doorbell),
         T(a_bit_in_the_monitor_page_signals_an_openbsd),
         T(many_messages_wait_for_their_slot),
+        T(a_slot_that_another_processor_empties_is_seen),
         T(ends_of_messages_are_not_waited_for_long),
         T(a_reset_forgets_everything),
         T(any_message_is_taken),
