@@ -114,7 +114,8 @@ guest()
     want "the card's bus" "$(basename "$(readlink -f /sys/class/net/eth0/device/..)" | grep -c 0000:02:00.0)" \
         "$([ $disk = sda ] && echo 0 || echo 1)"
     dmesg | grep -qE 'MMCONFIG (for domain|at)' || failure "no configuration space in memory"
-    dmesg | grep 'no compatible bridge window' && failure "a BAR is where ACPI has no window"
+    # OVMF leaves a ROM that it has read where it sized it, off.
+    dmesg | grep 'no compatible bridge window' | grep -v 'ROM' && failure "a BAR is where ACPI has no window"
     # OVMF gives an empty port 512 of the 4096 ports that it takes, and others the rest.
     [ -d /sys/firmware/efi ] || ! dmesg | grep "can't claim" || failure "firmware put two things in one place"
     grep -q ACPI /proc/interrupts || grep -q acpi /proc/interrupts || failure "no ACPI interrupt"
