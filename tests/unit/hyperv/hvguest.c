@@ -205,6 +205,20 @@ unsigned hv_post(struct hvguest *g, const void *p, size_t n)
     return status;
 }
 
+void hv_say(struct hvguest *g, uint32_t relid, uint32_t type, void *m, size_t n)
+{
+    uint8_t buf[512];
+
+    assert_true(n <= sizeof(buf) - 8);
+    le32_put(m, type);
+    le32_put((uint8_t *)m + 4, (uint32_t)n);
+    le32_put(buf, VMBUS_PIPE_DATA);
+    le32_put(buf + 4, (uint32_t)n);
+    memcpy(buf + 8, m, n);
+    hv_send(g, relid, 0, buf, 8 + n);
+    fake_env_run(&g->f);
+}
+
 struct hv_message *hv_slot(struct hvguest *g, unsigned vp)
 {
     return hv_ram(g, MESSAGES + vp * 0x10000 + 2 * sizeof(struct hv_message),

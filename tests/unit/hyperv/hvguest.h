@@ -69,6 +69,8 @@ void *hv_ram(struct hvguest *g, gpa_t at, size_t n);
 
 /* HvPostMessage; its status. */
 unsigned hv_post(struct hvguest *g, const void *p, size_t n);
+/* Sends a message of at most 504 bytes by a pipe; m begins with its header, which is filled in. */
+void hv_say(struct hvguest *g, uint32_t relid, uint32_t type, void *m, size_t n);
 /* Where vp finds messages of SINT 2. */
 struct hv_message *hv_slot(struct hvguest *g, unsigned vp);
 /* The next message into out (240 bytes), with EOM when asked for. Its type, 0: none. */

@@ -27,19 +27,6 @@ static uint32_t relid_of(const struct hv_offer *o, unsigned n, const uint8_t typ
     return 0;
 }
 
-static void say(uint32_t relid, unsigned type, void *m, size_t n)
-{
-    uint8_t buf[256];
-
-    le32_put(m, type);
-    le32_put((uint8_t *)m + 4, (uint32_t)n);
-    le32_put(buf, VMBUS_PIPE_DATA);
-    le32_put(buf + 4, (uint32_t)n);
-    memcpy(buf + 8, m, n);
-    hv_send(&g, relid, 0, buf, 8 + n);
-    fake_env_run(&g.f);
-}
-
 /* A guest may have anything in its frame buffer, which is no memory any more when the persona has
  * ended: what the bus still had to say went there. */
 static void a_message_page_in_the_frame_buffer_ends_with_it(void **state)
@@ -65,8 +52,8 @@ static void a_message_page_in_the_frame_buffer_ends_with_it(void **state)
     n = hv_offers(&g, offer, 32);
     relid = relid_of(offer, n, video);
     assert_int_equal(hv_open(&g, relid, 0), 0);
-    say(relid, SYNTHVID_VERSION_REQUEST, version, sizeof(version));
-    say(relid, SYNTHVID_VRAM_LOCATION, &place, sizeof(place));
+    hv_say(&g, relid, SYNTHVID_VERSION_REQUEST, version, sizeof(version));
+    hv_say(&g, relid, SYNTHVID_VRAM_LOCATION, &place, sizeof(place));
     assert_non_null(gmem_shared(g.f.env.mem, window, 4096));
     g.persona->ops->synic(g.persona, &g.cpu[0], &info);
     fake_env_run(&g.f);

@@ -44,20 +44,6 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Sends a message; m begins with its header. */
-static void say(unsigned type, void *m, size_t n)
-{
-    uint8_t buf[512];
-
-    le32_put(m, type);
-    le32_put((uint8_t *)m + 4, (uint32_t)n);
-    le32_put(buf, VMBUS_PIPE_DATA);
-    le32_put(buf + 4, (uint32_t)n);
-    memcpy(buf + 8, m, n);
-    hv_send(&g, relid, 0, buf, 8 + n);
-    fake_env_run(&g.f);
-}
-
 /* The next message of this type. */
 static const uint8_t *hear(unsigned type, size_t n)
 {
@@ -73,7 +59,7 @@ static void agree(void)
     uint8_t m[12];
 
     le32_put(m + 8, SYNTHVID_VERSION(3, 5));
-    say(SYNTHVID_VERSION_REQUEST, m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_VERSION_REQUEST, m, sizeof(m));
     assert_int_equal(hear(SYNTHVID_VERSION_RESPONSE, 14)[12], SYNTHVID_ACCEPTED_WITH_EXCHANGE);
 }
 
@@ -82,7 +68,7 @@ static void locate(uint64_t at)
     struct synthvid_vram_location m = {
         .user_ctx = le64_of(at), .is_vram_gpa_specified = 1, .vram_gpa = le64_of(at)};
 
-    say(SYNTHVID_VRAM_LOCATION, &m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_VRAM_LOCATION, &m, sizeof(m));
 }
 
 static void show(uint32_t offset, uint32_t width, uint32_t height, uint32_t pitch, unsigned depth)
@@ -98,7 +84,7 @@ static void show(uint32_t offset, uint32_t width, uint32_t height, uint32_t pitc
         .pitch_bytes = le32_of(pitch),
     };
 
-    say(SYNTHVID_SITUATION_UPDATE, &m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_SITUATION_UPDATE, &m, sizeof(m));
     assert_int_equal(le64_at(hear(SYNTHVID_SITUATION_UPDATE_ACK, 16) + 8), 7);
     hear(SYNTHVID_FEATURE_CHANGE, 12);
 }
@@ -132,13 +118,13 @@ static void resolutions_are_told(void **state)
 
     agree();
     m[8] = 64;
-    say(SYNTHVID_RESOLUTION_REQUEST, m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_RESOLUTION_REQUEST, m, sizeof(m));
     r = hear(SYNTHVID_RESOLUTION_RESPONSE, sizeof(struct synthvid_resolution_resp));
     assert_true(r[8 + 128] > 4);
     assert_in_range(r[8 + 129], 0, r[8 + 128] - 1);
     assert_int_equal(le16_at(r + 8 + 131 + 4 * r[8 + 129]), 1280);
     m[8] = 1;
-    say(SYNTHVID_RESOLUTION_REQUEST, m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_RESOLUTION_REQUEST, m, sizeof(m));
     r = hear(SYNTHVID_RESOLUTION_RESPONSE, sizeof(struct synthvid_resolution_resp));
     assert_int_equal(r[8 + 128], 1);
     assert_int_equal(r[8 + 129], 0);
@@ -154,14 +140,14 @@ static void every_question_is_answered(void **state)
     uint8_t m[8];
 
     agree();
-    say(SYNTHVID_BIOS_INFO_REQUEST, m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_BIOS_INFO_REQUEST, m, sizeof(m));
     hear(SYNTHVID_BIOS_INFO_RESPONSE, 24);
-    say(SYNTHVID_CAPABILITY_REQUEST, m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_CAPABILITY_REQUEST, m, sizeof(m));
     assert_int_equal(le32_at(hear(SYNTHVID_CAPABILITY_RESPONSE, 72) + 8), 0);
     locate(WINDOW);
     hear(SYNTHVID_VRAM_LOCATION_ACK, 16);
     show(0, 64, 48, 256, 32);
-    say(SYNTHVID_VRAM_LOCATION, &none, sizeof(none));
+    hv_say(&g, relid, SYNTHVID_VRAM_LOCATION, &none, sizeof(none));
     assert_int_equal(le64_at(hear(SYNTHVID_VRAM_LOCATION_ACK, 16) + 8), 3);
     assert_int_equal(hub_image(hub, &img, &e), -2);
     assert_int_equal(gmem_write(g.f.env.mem, WINDOW, &pixel, 4), -14);
@@ -176,7 +162,7 @@ static void nonsense_shows_nothing(void **state)
     locate(WINDOW); /* before a version */
     assert_false(hv_get(&g, relid, &p));
     le32_put(m + 8, SYNTHVID_VERSION(4, 0));
-    say(SYNTHVID_VERSION_REQUEST, m, sizeof(m));
+    hv_say(&g, relid, SYNTHVID_VERSION_REQUEST, m, sizeof(m));
     assert_int_equal(hear(SYNTHVID_VERSION_RESPONSE, 14)[12], 0);
     agree();
     locate(0x1000); /* over memory */
@@ -199,7 +185,7 @@ static void nonsense_shows_nothing(void **state)
     show(0, 64, 64, 256, 7);
     assert_int_equal(hub_image(hub, &img, &e), -2);
     hv_send(&g, relid, 0, "short", 5);
-    say(99, m, sizeof(m));
+    hv_say(&g, relid, 99, m, sizeof(m));
     assert_false(hv_get(&g, relid, &p));
 }
 
