@@ -274,17 +274,23 @@ static void logs_have_a_directory(void **state)
     assert_int_equal(le16_at(b + 2 * 0x30), 0);
 }
 
+/* A port whose first slot has a read under way, which ends when the test says so. */
+static void hold_a_read(struct fis_h2d *read)
+{
+    start(0);
+    slot(0, read, 512, 0);
+    disk->hold = true;
+    wr(0, PX_CI, 1);
+    fake_env_run(&f);
+}
+
 /* A driver that stops a port reuses the memory when the port says that it has stopped. */
 static void a_port_runs_until_nothing_is_in_flight(void **state)
 {
     struct fis_h2d read = frame(ATA_READ_DMA, 0, 1);
 
     (void)state;
-    start(0);
-    slot(0, &read, 512, 0);
-    disk->hold = true;
-    wr(0, PX_CI, 1);
-    fake_env_run(&f);
+    hold_a_read(&read);
     wr(0, PX_CMD, CMD_FRE);
     assert_int_equal(rd(0, PX_CI), 0);
     assert_int_equal(rd(0, PX_CMD) & CMD_CR, CMD_CR);
@@ -319,11 +325,7 @@ static void a_reset_forgets_what_is_in_flight(void **state)
     struct fis_h2d read = frame(ATA_READ_DMA, 0, 1);
 
     (void)state;
-    start(0);
-    slot(0, &read, 512, 0);
-    disk->hold = true;
-    wr(0, PX_CI, 1);
-    fake_env_run(&f);
+    hold_a_read(&read);
     fake_env_write(&f, bar[5] + HBA_GHC, 4, GHC_HR);
     assert_int_equal(rd(0, PX_CI), 0);
     start(0);
@@ -372,11 +374,7 @@ static void after_a_reset_nothing_writes_memory(void **state)
     struct fis_h2d read = frame(ATA_READ_DMA, 0, 1);
 
     (void)state;
-    start(0);
-    slot(0, &read, 512, 0);
-    disk->hold = true;
-    wr(0, PX_CI, 1);
-    fake_env_run(&f);
+    hold_a_read(&read);
     assert_non_null(disk->held);
     mem_disk_release_soon(disk);
     pci_bus_reset(f.env.pci);
