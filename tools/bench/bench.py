@@ -178,7 +178,7 @@ def measure(lab, jobs, group, batch, args, result):
 
 def batches(group, names):
     """Short jobs share one counted machine; a long one has its own, so that a stall costs little."""
-    return [names] if group in ("boot", "exits", "firmware") else [[name] for name in names]
+    return [names] if names and group in ("boot", "exits", "firmware") else [[name] for name in names]
 
 
 def main():
@@ -212,15 +212,19 @@ def main():
     lab = Lab(os.path.abspath(args.guests), os.path.abspath(args.out), os.path.abspath(args.hospes),
               args.kvmtool)
     result = {"version": 1, "meter": args.meter, "seed": args.seed, "jobs": {}, "stalls": [], "seeds": {}}
+    names = []
     for group in args.groups or ("boot", "exits", "block", "net", "memory"):
         jobs = Jobs(lab, peers)
         lab.host_kernel = "6.12" if group == "xen" else "6.1"  # whose KVM knows Xen
+        names += [job[0] for job in jobs.of(group)]
         for batch in batches(group, [job[0] for job in jobs.of(group) if args.only in job[0]]):
             measure(lab, jobs, group, batch, args, result)
             result["rows"] = report.rows(result)
             # After each batch, so that an interrupted run keeps what it has.
             with open(args.json or os.path.join(args.out, args.meter + ".json"), "w") as f:
                 json.dump(result, f, indent=1)
+    if "rows" not in result:
+        sys.exit("bench: no job of these groups has '%s' in its name: %s" % (args.only, " ".join(names)))
     report.show(result, sys.stdout)
     if args.gate:
         with open(args.gate) as f:
