@@ -284,12 +284,25 @@ int net_fragment(const uint8_t *f, size_t len, size_t mtu, uint8_t *room,
     return rc;
 }
 
+/* true: o tells where all of it is. */
+static bool is_syn(const uint8_t *f, size_t len, struct net_layout *o)
+{
+    return net_layout(f, len, o) && o->payload && o->proto == IP_TCP && f[o->l4 + 13] & TCP_SYN;
+}
+
+uint16_t net_syn_window(const uint8_t *f, size_t len)
+{
+    struct net_layout o;
+
+    return is_syn(f, len, &o) ? be16_at(f + o.l4 + 14) : 0;
+}
+
 uint16_t net_mss_set(uint8_t *f, size_t len, uint16_t mss)
 {
     struct net_layout o;
     uint16_t old;
 
-    if (!net_layout(f, len, &o) || !o.payload || o.proto != IP_TCP || !(f[o.l4 + 13] & TCP_SYN))
+    if (!is_syn(f, len, &o))
         return 0;
     for (size_t at = o.l4 + 20u; at + 4 <= o.payload && f[at] != 0;) {
         uint32_t sum;

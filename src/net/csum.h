@@ -51,5 +51,7 @@ MUST int net_fragment(const uint8_t *f, size_t len, size_t mtu, uint8_t *room,
 /* In a TCP SYN with the MSS option, replaces the value and corrects the checksum; other frames
  * stay as they are. Returns the old value, 0 when nothing was done. */
 uint16_t net_mss_set(uint8_t *f, size_t len, uint16_t mss);
+/* The window that a TCP SYN offers, in bytes: it is never scaled. 0: another frame. */
+uint16_t net_syn_window(const uint8_t *f, size_t len);
 
 #endif

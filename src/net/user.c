@@ -60,7 +60,8 @@ enum {
     USER_SYN_MAX = 150,        /* bytes of the longest frame with a TCP SYN */
     USER_MTU = 1500,           /* what the guest is told */
     USER_LONG = 65521,         /* what libslirp is told: the most that it takes */
-    USER_SEGMENT = 32768,      /* the longest TCP segment that it sends */
+    USER_SEGMENTS = 4,         /* that a guest's window has room for, when they are long */
+    USER_SEGMENT = 65535 / USER_SEGMENTS, /* the longest that libslirp sends, with its headers */
 };
 
 struct user_slot {
@@ -423,7 +424,7 @@ static int user_start(struct user *u, struct cfg *c, struct err *e)
         .in6_enabled = true,
         .vprefix_len = 64,
         .if_mtu = USER_LONG,
-        .if_mru = USER_LONG,
+        .if_mru = USER_SEGMENT, /* bounds nothing but this */
         .vhostname = cfg_get(c, "hostname"),
         .tftp_path = cfg_get(c, "tftp"),
         .bootfile = cfg_get(c, "bootfile"),
@@ -575,6 +576,19 @@ static int user_input(void *arg, const uint8_t *f, size_t len)
     return 0;
 }
 
+/* A guest that takes long frames is sent some. libslirp goes by the segment size in the guest's SYN
+ * if it has called the guest, and by its own otherwise. It waits for a window of one segment or of
+ * half of the largest that it has seen, and a guest opens a window again when that doubles it:
+ * segments of half a window leave one in which both wait, until libslirp probes five seconds
+ * later. */
+static void user_lengthen(struct user *u, size_t len)
+{
+    uint16_t mss = net_syn_window(u->tx, len) / USER_SEGMENTS;
+
+    if (mss > USER_MTU)
+        net_mss_set(u->tx, len, mss);
+}
+
 /* Does what the guest left to us. libslirp takes TCP frames of nearly any length that IP can say,
  * so one to be segmented needs only its headers made whole. */
 static int user_finish(struct user *u, const struct net_meta *m, size_t len)
@@ -587,10 +601,8 @@ static int user_finish(struct user *u, const struct net_meta *m, size_t len)
         rc = net_csum_all(u->tx, len);
     else if (m->flags & NET_NEEDS_CSUM)
         rc = net_csum_fill(u->tx, len, m);
-    /* A guest that takes long frames is sent some: libslirp goes by the segment size in the
-     * guest's SYN. */
     if (rc == 0 && (u->rx_caps & (NET_TSO4 | NET_TSO6)) && len < USER_SYN_MAX)
-        net_mss_set(u->tx, len, USER_SEGMENT);
+        user_lengthen(u, len);
     return rc < 0 ? rc : user_input(u, u->tx, len);
 }
 

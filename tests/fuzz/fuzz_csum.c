@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m.csum_off = (uint16_t)(data[2] << 8 | data[3]);
     cut(f, len, (size_t)data[4] << 4 | data[5]);
     (void)!net_csum_fill(f, len, &m);
+    (void)net_syn_window(f, len);
     if (net_mss_set(f, len, 9000))
         assert(net_mss_set(f, len, 1460) == 9000);
     finish_twice(f, len);

@@ -188,11 +188,14 @@ static void the_mss_of_a_syn_is_replaced(void **state)
     be16_put(frame + 38 + 12, 0x8002);
     be32_put(frame + 38 + 20, 0x020405b4);
     be32_put(frame + 38 + 24, 0x01010402);
+    be16_put(frame + 38 + 14, 64240);
     assert_int_equal(net_csum_all(frame, len), 0);
+    assert_int_equal(net_syn_window(frame, len), 64240);
     assert_int_equal(net_mss_set(frame, len, 32000), 1460);
     assert_true(sums_right(frame, len));
     assert_int_equal(be16_at(frame + 38 + 22), 32000);
     frame[38 + 13] = 0x10; /* no SYN */
+    assert_int_equal(net_syn_window(frame, len), 0);
     assert_int_equal(net_mss_set(frame, len, 9000), 0);
     be32_put(frame + 38 + 20, 0x03000000); /* an option of length 0 */
     frame[38 + 13] = 2;

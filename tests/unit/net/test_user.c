@@ -331,6 +331,8 @@ static void forwards_that_mean_nothing_are_refused(void **state)
 static struct net_meta got_meta;
 static uint16_t peer_port;
 
+static uint16_t window = 65535; /* that the guest offers */
+
 static void send_tcp(const struct net_meta *m, uint8_t flags, uint32_t seq, uint32_t ack,
                      const void *data, size_t len)
 {
@@ -353,7 +355,7 @@ static void send_tcp(const struct net_meta *m, uint8_t flags, uint32_t seq, uint
     be32_put(f + 42, ack);
     f[46] = 0x60;
     f[47] = flags;
-    be16_put(f + 48, 65535);
+    be16_put(f + 48, window);
     be32_put(f + 54, flags & 2 ? 0x020405b4 : 0x01010101);
     memcpy(f + 58, data, len);
     if (m->flags & NET_NEEDS_CSUM)
@@ -456,6 +458,32 @@ static void a_guest_with_offloads_gets_and_gives_long_frames(void **state)
     close(fd);
 }
 
+/* As Linux has it: what is left of the window is told, as long as twice that is more than all. */
+static void a_window_that_is_half_open_is_filled(void **state)
+{
+    static uint8_t data[120000];
+    struct net_meta plain = {0};
+    uint32_t seq, ack;
+    size_t total = 0;
+    int fd;
+
+    (void)state;
+    window = 64240;
+    net->ops->set_caps(net, NET_CSUM | NET_TSO4, NET_CSUM | NET_TSO4);
+    fd = tcp_connect(&seq, &ack);
+    assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+    window = 31472;
+    while (total < sizeof(data)) {
+        size_t len = take_tcp(0) - 34 - (size_t)(got[46] >> 4) * 4;
+
+        total += len;
+        ack += (uint32_t)len;
+        send_tcp(&plain, 0x10, seq, ack, "", 0);
+    }
+    window = 65535;
+    close(fd);
+}
+
 static void a_guest_without_offloads_gets_frames_of_the_mtu(void **state)
 {
     uint32_t seq, ack;
@@ -528,6 +556,7 @@ int main(void)
         TEST(a_taken_port_is_named),
         TEST(forwards_that_mean_nothing_are_refused),
         TEST(a_guest_with_offloads_gets_and_gives_long_frames),
+        TEST(a_window_that_is_half_open_is_filled),
         TEST(a_guest_without_offloads_gets_frames_of_the_mtu),
         TEST(a_guest_that_lost_its_offloads_gets_segments),
         TEST(garbage_from_the_guest_is_survived),
