@@ -20,7 +20,7 @@
 #include "core/log.h"
 #include "net/kinds.h"
 
-enum { CAPTURE_MAGIC = (int)0xa1b23c4d, CAPTURE_ETHERNET = 1, CAPTURE_IOV = 64 };
+enum { CAPTURE_MAGIC = (int)0xa1b23c4d, CAPTURE_ETHERNET = 1, CAPTURE_IOV = NET_VECTORS + 1 };
 
 /* The file's head and the head of each record, as in draft-ietf-opsawg-pcap. */
 struct pcap_head {

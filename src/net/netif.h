@@ -11,6 +11,9 @@
 #include "core/core.h"
 #include "core/frame.h"
 
+/* Vectors of one frame, at most: what a guest may cut it into. */
+enum { NET_VECTORS = 512 };
+
 enum net_cap {
     NET_CSUM = 1 << 0, /* partial checksums (csum_start, csum_off) */
     NET_TSO4 = 1 << 1,
@@ -61,7 +64,7 @@ struct net_ops {
     /* ev must outlive the netif or the next listen(); NULL stops events. */
     void (*listen)(struct netif *n, const struct net_events *ev, void *arg);
     /* Bytes taken (all of the frame), or -EAGAIN and writable() will follow; other errors drop the
-     * frame. */
+     * frame. Here and in recv(), cnt is at most NET_VECTORS. */
     MUST long (*send)(struct netif *n, const struct net_meta *m, const struct iovec *iov, int cnt);
     /* The frame's length, or -EAGAIN and readable() will follow. A frame that is longer than iov is
      * dropped: -EMSGSIZE. */

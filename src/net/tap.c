@@ -34,7 +34,7 @@
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 
-enum { TAP_IOV = 66 /* vectors of a frame, and one for the header */ };
+enum { TAP_IOV = NET_VECTORS + 2 /* the header, the frame, and what is too much of it */ };
 
 struct tap {
     struct netif n; /* first */
@@ -149,11 +149,12 @@ static void tap_meta(const struct virtio_net_hdr *h, struct net_meta *m)
     }
 }
 
-/* The header and the frame's vectors as one list; 0 when there are too many. */
+/* The header and the frame's vectors as one list with room for one more; 0 when there are too
+ * many. */
 static int tap_vectors(struct virtio_net_hdr *h, const struct iovec *iov, int cnt,
                        struct iovec out[TAP_IOV])
 {
-    if (cnt < 0 || cnt >= TAP_IOV)
+    if (cnt < 0 || cnt > NET_VECTORS)
         return 0;
     out[0] = (struct iovec){h, sizeof(*h)};
     memcpy(out + 1, iov, (size_t)cnt * sizeof(*iov));
@@ -190,13 +191,13 @@ static long tap_recv(struct netif *n, struct net_meta *m, const struct iovec *io
     struct tap *t = tap_of(n);
     struct virtio_net_hdr h = {0};
     struct iovec v[TAP_IOV];
-    int vectors = tap_vectors(&h, iov, cnt < TAP_IOV ? cnt : TAP_IOV - 1, v);
+    int vectors = tap_vectors(&h, iov, cnt, v);
     ssize_t rc;
     uint8_t over;
 
-    if (vectors == TAP_IOV) /* the last vector tells whether the frame was longer */
-        vectors--;
-    v[vectors++] = (struct iovec){&over, 1};
+    if (vectors == 0)
+        return -E2BIG;
+    v[vectors++] = (struct iovec){&over, 1}; /* tells whether the frame was longer */
     rc = readv(t->w.fd, v, vectors);
     t->took = rc >= 0 || t->took;
     if (t->ev && !(t->w.want & EPOLLIN))

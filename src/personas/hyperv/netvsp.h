@@ -25,6 +25,7 @@ enum {
     NETVSP_PACKET = 8 << 10,
     NETVSP_CONTROL = 4 << 10, /* longest control message */
 };
+_Static_assert((int)NETVSP_IOV + 3 <= (int)NET_VECTORS, "the back end takes what a packet holds");
 
 /* Frames on their way to the guest in one packet; the guest gives them back together. */
 struct netvsp_batch {

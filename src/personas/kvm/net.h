@@ -11,10 +11,11 @@ enum {
     NET_RING = 256,
     NET_TX_IOV = NET_RING + 4,
     NET_RX_CHAINS = 128,
-    NET_RX_IOV = 512,
+    NET_RX_IOV = NET_VECTORS,
     NET_MACS = 64,
     NET_FLOWS = 256,
 };
+_Static_assert((int)NET_TX_IOV <= (int)NET_VECTORS, "the back end takes what a chain holds");
 
 /* Buffers taken from the receive ring and not filled yet: chains [first, first + count), whose
  * vectors lie one after the other in iov. */
