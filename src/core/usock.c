@@ -4,6 +4,7 @@
 #include "core/usock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -120,6 +121,46 @@ int usock_accept(int listener)
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     return fd < 0 ? -errno : fd;
+}
+
+static bool hello_port(const char *digits, uint32_t *port)
+{
+    uint64_t v = 0;
+    const char *p = digits;
+
+    for (; *p >= '0' && *p <= '9' && v <= UINT32_MAX; p++)
+        v = v * 10 + (uint64_t)(*p - '0');
+    *port = (uint32_t)v;
+    return p != digits && *p == '\n' && v <= UINT32_MAX;
+}
+
+int usock_hello(int fd, struct usock_hello *h, uint32_t *port)
+{
+    static const char verb[] = "CONNECT ";
+
+    while (h->n + 1 < sizeof(h->text)) {
+        ssize_t n = recv(fd, h->text + h->n, 1, MSG_DONTWAIT);
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return 0;
+        if (n <= 0)
+            break;
+        if (h->text[h->n++] != '\n')
+            continue;
+        h->text[h->n] = 0;
+        if (strncmp(h->text, verb, sizeof(verb) - 1) != 0)
+            break;
+        return hello_port(h->text + sizeof(verb) - 1, port) ? 1 : -EPROTO;
+    }
+    return -EPROTO;
+}
+
+bool usock_welcome(int fd, uint32_t port)
+{
+    char line[24];
+    int n = snprintf(line, sizeof(line), "OK %u\n", port);
+
+    return send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
 }
 
 void usock_unlisten(int fd, const char *path)

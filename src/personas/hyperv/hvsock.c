@@ -22,7 +22,7 @@
 #include "core/err.h"
 #include "core/usock.h"
 
-enum { HVSOCK_MESSAGE = 16 << 10, HVSOCK_PACKET = 20 << 10, HVSOCK_LINE = 32, HVSOCK_MAX = 256 };
+enum { HVSOCK_MESSAGE = 16 << 10, HVSOCK_PACKET = 20 << 10, HVSOCK_MAX = 256 };
 enum { HVSOCK_RS5 = 1 };                    /* of an offer's parameters */
 #define HVSOCK_OPEN_NS UINT64_C(5000000000) /* a guest without a listener never opens */
 #define HVSOCK_LOOK_NS UINT64_C(1000000)    /* until it is looked whether the guest has read all */
@@ -47,8 +47,7 @@ struct hvconn {
     bool muted;               /* w is not watched: a socket that hung up is not silent otherwise */
     bool host_end, guest_end; /* that side will send no more */
     uint32_t port;
-    char line[HVSOCK_LINE];
-    size_t line_len;
+    struct usock_hello hello;
     uint8_t *held; /* of the guest's, not taken by the socket yet */
     size_t held_len;
 };
@@ -246,12 +245,10 @@ static void conn_packet(struct vmbus_channel *c, const struct ring_packet *p)
 static bool conn_open(struct vmbus_channel *c)
 {
     struct hvconn *k = c->owner;
-    char text[HVSOCK_LINE];
-    int n = snprintf(text, sizeof(text), "OK %u\n", k->port);
 
     loop_disarm(k->s->b->loop, &k->late);
     k->late.fire = conn_look;
-    if (k->from_host && send(k->w.fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+    if (k->from_host && !usock_welcome(k->w.fd, k->port))
         return false;
     conn_want(k);
     return true;
@@ -308,29 +305,18 @@ static bool conn_offer(struct hvconn *k, const uint8_t instance[16])
     return k->added;
 }
 
-/* "CONNECT 5000\n", byte by byte: what follows is the guest's. */
-static void conn_line(struct hvconn *k)
+static void conn_hello(struct hvconn *k)
 {
     uint8_t instance[16];
-    char more;
+    int rc = usock_hello(k->w.fd, &k->hello, &k->port);
 
-    while (k->line_len + 1 < sizeof(k->line)) {
-        ssize_t n = read(k->w.fd, k->line + k->line_len, 1);
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n <= 0)
-            break;
-        if (k->line[k->line_len++] != '\n')
-            continue;
-        if (sscanf(k->line, "CONNECT %u%c", &k->port, &more) != 2 || more != '\n' ||
-            getrandom(instance, sizeof(instance), 0) != sizeof(instance) ||
-            !conn_offer(k, instance))
-            break;
-        conn_want(k);
+    if (rc == 0)
         return;
-    }
-    conn_die(k);
+    if (rc > 0 && getrandom(instance, sizeof(instance), 0) == sizeof(instance) &&
+        conn_offer(k, instance))
+        conn_want(k);
+    else
+        conn_die(k);
 }
 
 /* The socket has something to read, or its other end is closed. */
@@ -354,7 +340,7 @@ static void conn_ready(struct watch *w, uint32_t got)
     if (k->dead)
         return;
     if (!k->added) {
-        conn_line(k);
+        conn_hello(k);
         return;
     }
     if (got & EPOLLOUT && k->held_len)

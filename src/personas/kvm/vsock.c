@@ -23,6 +23,7 @@
 #include "abi/virtio_vsock.h"
 #include "core/err.h"
 #include "core/iov.h"
+#include "core/usock.h"
 #include "devices.h"
 
 enum {
@@ -31,7 +32,6 @@ enum {
     VSOCK_BUF = 64 << 10,
     VSOCK_CONNS = 256,
     VSOCK_ORPHANS = 64,
-    VSOCK_LINE = 32,
     VSOCK_RX = 0,
     VSOCK_TX = 1,
     VSOCK_QUEUES = 3,
@@ -64,8 +64,7 @@ struct vsock_conn {
     uint32_t sent, guest_alloc, guest_fwd; /* towards the guest, free-running bytes */
     uint32_t forwarded, told;              /* from the guest: passed on, and as it knows */
     uint32_t buf_at, buf_used;
-    char line[VSOCK_LINE];
-    unsigned line_len;
+    struct usock_hello hello;
     uint8_t buf[VSOCK_BUF];
 };
 
@@ -419,15 +418,12 @@ static void conn_data(struct vsock_conn *c, const struct vq_chain *b, uint32_t l
 
 static void conn_response(struct vsock_conn *c)
 {
-    char line[VSOCK_LINE];
-    int n = snprintf(line, sizeof(line), "OK %u\n", c->host_port);
-
     if (c->state != VSOCK_REQUESTED) {
         c->owed |= OWE_RST;
         return;
     }
     c->state = VSOCK_OPEN;
-    if (send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+    if (!usock_welcome(c->fd, c->host_port))
         c->owed |= OWE_RST;
 }
 
@@ -529,30 +525,18 @@ static void vsock_kick(struct virtio *v, struct virtio_queue *q, bool on_loop)
 /* true: c goes on. */
 static bool conn_greeting(struct vsock_conn *c)
 {
-    unsigned port;
-    char end;
+    uint32_t port;
+    int rc = usock_hello(c->fd, &c->hello, &port);
 
-    while (c->line_len < VSOCK_LINE - 1) {
-        ssize_t n = recv(c->fd, c->line + c->line_len, 1, MSG_DONTWAIT);
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return true;
-        if (n <= 0)
-            return false;
-        if (c->line[c->line_len++] != '\n')
-            continue;
-        c->line[c->line_len] = 0;
-        if (sscanf(c->line, "CONNECT %u%c", &port, &end) != 2 || end != '\n')
-            return false;
-        do {
-            c->host_port = VSOCK_HOST_PORTS + c->s->next_port++ % VSOCK_HOST_PORTS;
-        } while (conn_find(c->s, c->host_port, port));
-        c->guest_port = port;
-        c->state = VSOCK_REQUESTED;
-        c->owed = OWE_REQUEST;
-        return true;
-    }
-    return false;
+    if (rc <= 0)
+        return rc == 0;
+    do {
+        c->host_port = VSOCK_HOST_PORTS + c->s->next_port++ % VSOCK_HOST_PORTS;
+    } while (conn_find(c->s, c->host_port, port));
+    c->guest_port = port;
+    c->state = VSOCK_REQUESTED;
+    c->owed = OWE_REQUEST;
+    return true;
 }
 
 static void conn_ready(struct watch *w, uint32_t got)
@@ -603,8 +587,10 @@ static void vsock_close_all(void *arg)
     struct vsock *s = arg;
 
     device_lock(&s->v.pci.dev);
-    while (s->conns)
-        conn_free(s->conns);
+    for (struct vsock_conn *c = s->conns, *next; c; c = next) {
+        next = c->next;
+        conn_free(c);
+    }
     virtio_release(&s->v, NULL);
     device_unlock(&s->v.pci.dev);
 }
