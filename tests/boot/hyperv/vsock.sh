@@ -10,7 +10,7 @@ host()
 {
     local code=0
     mkdir "$work/tree"
-    cc -O2 -static -o "$work/tree/vsock" "$top/tests/boot/hyperv/vsock.c" || {
+    cc -O2 -static -o "$work/tree/vsock" "$top/tests/boot/kit/guest-vsock.c" || {
         echo "verdict: error it does not compile"
         return 1
     }
