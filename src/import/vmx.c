@@ -540,7 +540,7 @@ static const struct read_rule rules[] = {
     {"pciBridge", "hospes lays out the bus itself"},
     {"svga.", "the display is chosen when running"},
     {"mks.", "the display is chosen when running"},
-    {"vmci", "VMCI is not offered; tools fall back to the backdoor"},
+    {"vmci", "VMCI is there, by the number that it had, with --persona vmware,vsock=PATH"},
     {"usb", "USB devices are not attached"},
     {"ehci", "USB devices are not attached"},
     {"sound", "there is no sound device"},

@@ -5,7 +5,8 @@
  * Documents: the public guest drivers in Linux and open-vm-tools; no VMware product was compared.
  * Threads: as persona.h says; `lock` guards what the backdoor's vCPUs and the loop share.
  *
- * Options: guestinfo.KEY=VALUE: variables that the guest's tools read; svga: a display of VMware's.
+ * Options: guestinfo.KEY=VALUE: variables that the guest's tools read; svga: a display of VMware's;
+ * vsock=PATH,cid=N: sockets between guest and host, see vmci.h.
  */
 #define _GNU_SOURCE /* gettid */
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include "personas/nics.h"
 #include "personas/vmware/rpc.h"
 #include "personas/vmware/svga.h"
+#include "personas/vmware/vmci.h"
 #include "personas/vmware/vmware.h"
 #include "personas/vmware/vmxnet3.h"
 
@@ -59,6 +61,7 @@ static void vmware_destroy(struct persona *p)
     rpc_destroy(w->rpc);
     pthread_mutex_destroy(&w->lock);
     free(w->steal);
+    free(w->vsock);
     free(w);
 }
 
@@ -90,6 +93,24 @@ static int variables(struct vmware *w, struct cfg *c, struct err *e)
             return err_exit(e, EX_USAGE_, EINVAL, "--persona vmware,%s: too long or too many", key);
     }
     return 0;
+}
+
+/* A machine's number on the bus is the end of its UUID, as ESXi has it. */
+static int sockets(struct vmware *w, struct cfg *c, struct err *e)
+{
+    const char *path = cfg_get(c, "vsock");
+    uint64_t cid = 0;
+    int rc = cfg_u64(c, "cid", VMCI_CID_MIN, VMCI_CID_MAX, &cid, e);
+
+    if (rc == 0 && cid && !path)
+        rc = err_exit(e, EX_USAGE_, EINVAL, "--persona vmware,cid= has no use without vsock=PATH");
+    if (rc < 0 || !path)
+        return rc;
+    if (!cid)
+        cid = min_u64(max_u64(be32_at(w->uuid + 12), VMCI_CID_MIN), VMCI_CID_MAX);
+    w->cid = (uint32_t)cid;
+    w->vsock = strdup(path);
+    return w->vsock ? 0 : err_set(e, ENOMEM, "no memory for the persona");
 }
 
 /* The serial number is the UUID's bytes as they lie in the SMBIOS table. */
@@ -147,6 +168,8 @@ static int vmware_create(const struct persona_env *env, struct persona **out, st
     rc = w->steal ? rpc_create(&w->rpc, e) : err_set(e, ENOMEM, "no memory for the persona");
     if (rc == 0 && env->opts)
         rc = variables(w, env->opts, e);
+    if (rc == 0 && env->opts)
+        rc = sockets(w, env->opts, e);
     w->started = now_ns();
     if (rc == 0)
         rpc_facts(w->rpc, facts, w);
@@ -222,6 +245,13 @@ static int vmware_nic_slot(struct persona *p, size_t n)
     for (unsigned i = 0; i < w->adapters; i++)
         at += w->adapter[i].kind != ADAPTER_LSILOGIC;
     return (int)(160 + at % 4 * 32 + at / 4 * 1024);
+}
+
+static int vmware_finish(struct persona *p, struct err *e)
+{
+    struct vmware *w = vmware_of(p);
+
+    return w->vsock ? vmci_create(&p->env.dev, w->cid, w->vsock, e) : 0;
 }
 
 static void vmware_smbios(struct persona *p, struct smbios_id *out)
@@ -383,6 +413,7 @@ const struct persona_ops persona_vmware = {
     .grew = vmware_grew,
     .add_nic = vmware_add_nic,
     .nic_slot = vmware_nic_slot,
+    .finish = vmware_finish,
     .smbios = vmware_smbios,
     .ask = vmware_ask,
     .data_set = vmware_data_set,

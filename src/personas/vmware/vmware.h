@@ -82,8 +82,10 @@ struct vmware {
     struct vmware_steal_clock *steal; /* one per processor */
     struct alarm steal_tick;
     struct task steal_begin, bind_mouse, meet; /* what vCPUs want of the loop */
-    uint64_t started;                          /* ns */
-    uint64_t calls, unknown_calls;             /* of the backdoor */
+    char *vsock;                               /* NULL: no sockets to the host */
+    uint32_t cid;
+    uint64_t started;              /* ns */
+    uint64_t calls, unknown_calls; /* of the backdoor */
     uint64_t command_calls[VMWARE_COMMANDS];
 };
 
