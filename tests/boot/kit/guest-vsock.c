@@ -7,6 +7,7 @@
  *   vsock drop PORT BYTES   connects to the host, sends and closes
  *   vsock get PORT BYTES    connects to the host and reads until that ends
  *   vsock refused PORT      connects to where nobody listens
+ *   vsock hold PORT         connects to the host, waits for a byte, and keeps the connection
  */
 #include <err.h>
 #include <linux/vm_sockets.h>
@@ -136,6 +137,18 @@ static void refused(const char *port)
     warn("connect");
 }
 
+static void hold(const char *port)
+{
+    int fd = host(port);
+    char c;
+
+    if (read(fd, &c, 1) != 1)
+        err(1, "the host's byte");
+    puts("the guest holds on");
+    fflush(stdout);
+    pause();
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 2 ? argv[1] : "";
@@ -151,7 +164,9 @@ int main(int argc, char **argv)
         get_pattern(argv[2], n);
     else if (!strcmp(what, "refused"))
         refused(argv[2]);
+    else if (!strcmp(what, "hold"))
+        hold(argv[2]);
     else
-        errx(64, "usage: vsock echo PORT [N] | send|drop|get PORT BYTES | refused PORT");
+        errx(64, "usage: vsock echo PORT [N] | send|drop|get PORT BYTES | refused|hold PORT");
     return 0;
 }

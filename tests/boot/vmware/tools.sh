@@ -2,20 +2,24 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # set by or read by the runner
 # With Debian's open-vm-tools in the guest: variables go both ways, the guest tells its name and address, its
-# clock is set, its file systems freeze and thaw with their scripts, and it is shut down through its tools.
+# clock is set, its file systems freeze and thaw with their scripts, and it is shut down through its tools. They try
+# sockets first where there are any, and then use the backdoor.
+variants='sockets=no sockets=yes'
 lib=/usr/lib/x86_64-linux-gnu/open-vm-tools/plugins
 kernel=6.1
 modules='vmxnet3 vmw_pvscsi sd_mod crc32c_generic ext4'
+[ "${sockets:-no}" = no ] || modules="$modules vmw_vmci vsock vmw_vsock_vmci_transport"
 programs="/usr/bin/vmtoolsd /usr/bin/vmware-checkvm /usr/bin/vmware-rpctool /usr/bin/vmware-toolbox-cmd
 $lib/vmsvc/libguestInfo.so $lib/vmsvc/libpowerOps.so $lib/vmsvc/libtimeSync.so $lib/vmsvc/libvmbackup.so"
 timeout=500
 
 host()
 {
-    local code=0 begun
+    local code=0 begun more
     truncate -s 64M "$work/disk.img"
     mkfs.ext4 -q "$work/disk.img"
-    begin --name vmt --cpus 2 --nic user --persona vmware,guestinfo.metadata=from-the-start \
+    [ "$sockets" = no ] || more=,vsock=$work/sock
+    begin --name vmt --cpus 2 --nic user --persona "vmware,guestinfo.metadata=from-the-start${more:-}" \
         --disk "$work/disk.img,format=raw,write"
     wait_said 'guest is ready' || { ended; return; }
     wait_printed 10.0.2.15 100 "$hospes" info vmt || said="$said; no address in info"
