@@ -3,9 +3,10 @@
 # shellcheck disable=SC2034,SC2154 # set by or read by the runner
 # Sockets over VMCI, both ways: two programs of the host's at once get back what they sent to the guest's listener, the
 # guest's bytes arrive at listeners of the host's however it closes, the host's arrive when it closes at once, and where
-# nobody listens is told to both.
-variants='kernel=6.1 kernel=6.12'
+# nobody listens is told to both. The same after the driver was taken away and came back.
+variants='kernel=6.1 kernel=6.12,sandbox=strict'
 modules='vmw_vmci vsock vmw_vsock_vmci_transport vmw_pvscsi sd_mod crc32c_generic ext4'
+args="--cpus 2 ${sandbox:+--sandbox $sandbox}"
 timeout=300
 
 host()
@@ -86,6 +87,7 @@ END
         'sent: 3000000 bytes, right' 'dropped: 3000007 bytes, right'; do
         grep -q "$said" "$work/peer.txt" || echo "verdict: failure the host did not see '$said'"
     done
+    [ "$(grep -c '^dropped: .* right' "$work/peer.txt")" = 2 ] || echo "verdict: failure the second driver's bytes did not arrive"
     return $code
 }
 
@@ -98,6 +100,13 @@ guest()
     /mnt/vsock drop 6001 3000007 || failure "no second connection to the host"
     /mnt/vsock get 6002 3000000 || failure "the host's bytes did not arrive"
     /mnt/vsock refused 6999 || failure "a connection to nobody"
+    rmmod vmw_vsock_vmci_transport || failure "the transport cannot be taken away"
+    rmmod vmw_vmci || failure "the driver cannot be taken away"
+    for module in vmw_vmci vmw_vsock_vmci_transport; do
+        insmod "$(grep "/$module.ko" /modules)" || failure "$module does not come back"
+    done
+    /mnt/vsock drop 6001 3000007 || failure "no connection by the second driver"
     dmesg | grep -i vmci
+    sleep 1 # the host reads what is left
     success
 }
