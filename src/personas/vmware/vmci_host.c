@@ -6,6 +6,10 @@
  * in the guest's queue, what the guest does not read stays in the host's socket. A guest that
  * closes leaves what it had sent in memory of ours, one queue at most, until the host has read it.
  *
+ * A guest tells when its queue was empty, with an exit for each byte of that packet. One that sends
+ * much would do so for every write, so its queue is not shown to be empty for a while: the last
+ * byte stays, for it to see, and the loop looks by itself.
+ *
  * Threads: the loop's, under the device's lock.
  */
 #define _GNU_SOURCE
@@ -23,10 +27,14 @@
 #define LATE_NS UINT64_C(5000000000)         /* a guest whose driver knows no sockets is silent */
 #define SETTLE_NS UINT64_C(200000000)        /* until it must know that it is connected */
 #define FIRST_HOST_PORT UINT32_C(0x40000000) /* of programs that connected to PATH */
-enum { ROUNDS = 8 };                         /* of one connection before the others have a turn */
+#define STREAM_NS UINT64_C(20000000)         /* between packets of a guest that sends much */
+#define POLL_NS UINT64_C(500000)
+enum { STREAM_BYTES = 1024, POLLS = 4 };
+enum { ROUNDS = 8 }; /* of one connection before the others have a turn */
 
 static void conn_ready(struct watch *w, uint32_t got);
 static void conn_late(struct alarm *a);
+static void conn_poll(struct alarm *a);
 
 /* --- the socket --- */
 
@@ -104,14 +112,33 @@ static void owe_read(struct vmci_conn *c, uint32_t ready)
     }
 }
 
+/* Shows the guest that n more bytes are gone; what waits then is the new `ready`. */
+static bool show_taken(struct vmci_conn *c, uint32_t n, uint32_t *ready)
+{
+    struct vmci_qp *q = c->qp;
+    uint32_t was = q->shown, room;
+
+    c->head_wraps += q->head + n >= q->produce_size;
+    if (!vmci_qp_took(c->v, q, n, c->polling) || !vmci_qp_look(c->v, q, ready, &room) ||
+        (*ready && q->shown != q->head && !vmci_qp_took(c->v, q, 0, false))) {
+        vmci_conn_reset(c);
+        return false;
+    }
+    /* It was full: the guest may have gone to sleep over that. */
+    if (!c->old_protocol &&
+        (q->head + q->produce_size - was) % q->produce_size + *ready == q->produce_size - 1)
+        c->guest_waits_to_send = true;
+    owe_read(c, *ready);
+    return true;
+}
+
 /* Passes on up to `ready` bytes, and what has come meanwhile is the new `ready`. false: c is not
  * open any more, or nothing went. */
 static bool take_some(struct vmci_conn *c, uint32_t *ready)
 {
     struct iovec iov[VMCI_QUEUE_PIECES];
-    struct vmci_qp *q = c->qp;
-    uint32_t done, room;
-    int cnt = vmci_qp_map(c->v, q, false, *ready, iov);
+    uint32_t done;
+    int cnt = vmci_qp_map(c->v, c->qp, false, *ready, iov);
 
     if (cnt < 0) {
         vmci_conn_reset(c);
@@ -119,18 +146,41 @@ static bool take_some(struct vmci_conn *c, uint32_t *ready)
     }
     if (!send_iov(c, iov, (size_t)cnt, &done))
         conn_host_deaf(c);
-    if (done == 0)
-        return false;
-    c->head_wraps += q->head + done >= q->produce_size;
-    if (!vmci_qp_took(c->v, q, done) || !vmci_qp_look(c->v, q, ready, &room)) {
-        vmci_conn_reset(c);
-        return false;
+    return done != 0 && show_taken(c, done, ready);
+}
+
+/* Before `ready` bytes are taken: shall the loop look by itself from now on? */
+static void pace(struct vmci_conn *c, uint32_t ready)
+{
+    uint64_t now = loop_now(vmci_loop(c->v));
+
+    if (c->old_protocol || c->qp->produce_size < VMCI_PAGE_SIZE)
+        return;
+    if (c->wrote && c->wrote_before && ready >= STREAM_BYTES && now - c->wrote_at < STREAM_NS)
+        c->polling = true;
+    if (c->wrote) {
+        c->wrote = false;
+        c->wrote_before = true;
+        c->wrote_at = now;
     }
-    /* It was full: the guest may have gone to sleep over that. */
-    if (!c->old_protocol && *ready + done == q->produce_size - 1)
-        c->guest_waits_to_send = true;
-    owe_read(c, *ready);
-    return true;
+    if (ready)
+        c->polls = POLLS;
+}
+
+/* After all was taken: when it is looked again. */
+static void pace_next(struct vmci_conn *c)
+{
+    uint32_t ready;
+
+    if (!c->polling)
+        return;
+    if (c->polls && !c->passed_end) {
+        loop_arm(vmci_loop(c->v), &c->poll, loop_now(vmci_loop(c->v)) + POLL_NS);
+        return;
+    }
+    c->polling = false;
+    if (show_taken(c, 0, &ready) && ready)
+        vmci_conn_todo(c);
 }
 
 static void pass_end(struct vmci_conn *c)
@@ -151,6 +201,7 @@ static bool conn_take(struct vmci_conn *c)
         return false;
     }
     owe_read(c, ready);
+    pace(c, ready);
     while (ready && !c->passed_end) {
         if (rounds++ == ROUNDS) {
             vmci_conn_todo(c);
@@ -160,6 +211,7 @@ static bool conn_take(struct vmci_conn *c)
             return c->state == CONN_OPEN && !c->passed_end;
     }
     pass_end(c);
+    pace_next(c);
     if (c->old_protocol && !c->said_waiting_read && !c->passed_end) {
         c->said_waiting_read = true;
         vmci_conn_owe(c, OWE_WAITING_READ);
@@ -289,6 +341,7 @@ static void conn_socket(struct vmci_conn *c, int fd)
 {
     c->w = (struct watch){.fd = fd, .ready = conn_ready};
     c->late.fire = conn_late;
+    c->poll.fire = conn_poll;
 }
 
 static void conn_call(struct vmci_conn *c)
@@ -389,6 +442,7 @@ static void conn_free(struct vmci_conn *c)
     c->v->count--;
     conn_hang_up(c);
     loop_disarm(vmci_loop(c->v), &c->late);
+    loop_disarm(vmci_loop(c->v), &c->poll);
     free(c->held);
     free(c);
 }
@@ -419,6 +473,18 @@ static void conn_late(struct alarm *a)
         vmci_conn_reset(c);
     else if (c->state == CONN_OPEN)
         vmci_conn_settled(c);
+    device_unlock(&c->v->pci.dev);
+}
+
+static void conn_poll(struct alarm *a)
+{
+    struct vmci_conn *c = container_of(a, struct vmci_conn, poll);
+
+    device_lock(&c->v->pci.dev);
+    if (c->state == CONN_OPEN) {
+        c->polls -= c->polls != 0;
+        conn_run(c);
+    }
     device_unlock(&c->v->pci.dev);
 }
 

@@ -35,6 +35,7 @@ struct vmci_qp {
     struct vmci_conn *conn; /* NULL: nobody of the host's has it */
     uint32_t produce_size, consume_size;
     uint32_t head;    /* how far the host has read the produce queue */
+    uint32_t shown;   /* and says that it has */
     uint32_t tail;    /* how far it has written the consume queue */
     uint32_t consume; /* index in ppn[] of that queue's header */
     uint64_t ppn[];
@@ -98,7 +99,13 @@ struct vmci_conn {
     bool said_waiting_read; /* old protocol: the guest was told that the host waits */
     bool said_waiting_write;
     uint32_t head_wraps, tail_wraps;
-    uint8_t *held; /* what the guest had sent when it closed */
+    bool wrote;        /* the guest has said that its queue is not empty any more */
+    bool wrote_before; /* that was at: */
+    uint64_t wrote_at; /* ns */
+    struct alarm poll; /* looks without being told */
+    bool polling;
+    unsigned polls; /* that are left, if all find nothing */
+    uint8_t *held;  /* what the guest had sent when it closed */
     uint32_t held_len, held_at;
 };
 
@@ -171,8 +178,8 @@ MUST bool vmci_qp_look(struct vmci *v, const struct vmci_qp *q, uint32_t *ready,
  * in memory. */
 MUST int vmci_qp_map(struct vmci *v, const struct vmci_qp *q, bool consume, uint32_t n,
                      struct iovec *iov);
-/* Moves on; the guest sees it. false: as above. */
-MUST bool vmci_qp_took(struct vmci *v, struct vmci_qp *q, uint32_t n);
+/* Moves on; the guest sees it. false: as above. keep: it does not see the last byte go. */
+MUST bool vmci_qp_took(struct vmci *v, struct vmci_qp *q, uint32_t n, bool keep);
 MUST bool vmci_qp_gave(struct vmci *v, struct vmci_qp *q, uint32_t n);
 
 /* --- vmci_sock.c: connections as the guest sees them --- */

@@ -209,14 +209,15 @@ int vmci_qp_map(struct vmci *v, const struct vmci_qp *q, bool consume, uint32_t 
     return (int)count;
 }
 
-bool vmci_qp_took(struct vmci *v, struct vmci_qp *q, uint32_t n)
+bool vmci_qp_took(struct vmci *v, struct vmci_qp *q, uint32_t n, bool keep)
 {
     struct vmci_queue_header *h = header(v, q, true);
 
     if (!h)
         return false;
     q->head = (q->head + n) % q->produce_size;
-    shared_store64(&h->consumer_head, q->head);
+    q->shown = keep ? (q->head + q->produce_size - 1) % q->produce_size : q->head;
+    shared_store64(&h->consumer_head, q->shown);
     shared_barrier(); /* before it is looked whether the guest has gone to sleep */
     return true;
 }

@@ -242,6 +242,7 @@ static void notified(struct vmci_conn *c, const struct vmci_transport_packet *p)
     switch (p->type) {
     case VMCI_TRANSPORT_PACKET_TYPE_WROTE:
         c->said_waiting_read = false;
+        c->wrote = true;
         break;
     case VMCI_TRANSPORT_PACKET_TYPE_READ:
         c->said_waiting_write = false;

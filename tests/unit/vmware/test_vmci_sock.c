@@ -220,6 +220,16 @@ static void a_slow_guest_holds_the_program(void **state)
     close(fd);
 }
 
+/* Writes as Linux does: it tells only when the queue was empty. true: it has told. */
+static bool guest_sends(const uint8_t *p, uint32_t n)
+{
+    vg_write(&g, p, n);
+    if (g.size - 1 - vg_room(&g) != n)
+        return false;
+    vg_packet(&g, WROTE, VG_PORT, VG_HOST_PORT, 0);
+    return true;
+}
+
 static void a_slow_program_holds_the_guest(void **state)
 {
     static uint8_t piece[65536];
@@ -237,10 +247,10 @@ static void a_slow_program_holds_the_guest(void **state)
         for (uint32_t i = 0; i < n; i++)
             piece[i] = nth(sent + i);
         if (n) {
-            vg_write(&g, piece, n);
+            (void)guest_sends(piece, n);
             sent += n;
             full = vg_room(&g) == 0; /* the guest sleeps until it is told */
-            vg_packet(&g, WROTE, VG_PORT, VG_HOST_PORT, 0);
+            fake_env_advance(&g.f, sent % 5 * 400000);
         }
         while ((type = vg_received(&g)) != VG_NOTHING) {
             assert_int_equal(type, READ);
@@ -250,6 +260,10 @@ static void a_slow_program_holds_the_guest(void **state)
         if (!full && sent < total)
             continue;
         k = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
+        if (k < 0) {
+            fake_env_advance(&g.f, 500000);
+            k = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
+        }
         assert_true(k > 0); /* the guest sleeps and the program has nothing: a wake-up was lost */
         for (ssize_t i = 0; i < k; i++)
             assert_int_equal(piece[i], nth(got_bytes + (size_t)i));
@@ -257,6 +271,68 @@ static void a_slow_program_holds_the_guest(void **state)
         fake_env_run(&g.f);
     }
     assert_true(reads > 0);
+    close(fd);
+}
+
+static size_t program_has(int fd)
+{
+    static uint8_t piece[65536];
+    ssize_t n;
+    size_t all = 0;
+
+    fake_env_run(&g.f);
+    while ((n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT)) > 0)
+        all += (size_t)n;
+    return all;
+}
+
+static void a_guest_that_sends_much_need_not_tell(void **state)
+{
+    static const uint8_t piece[4096];
+    int fd = vg_connect(&g);
+
+    assert_true(guest_sends(piece, 4096));
+    assert_true(guest_sends(piece, 4096)); /* the second within 20 ms: more will come */
+    assert_int_equal(program_has(fd), 8192);
+    for (int i = 0; i < 10; i++) {
+        assert_false(guest_sends(piece, 4096));
+        assert_int_equal(program_has(fd), 0);
+        fake_env_advance(&g.f, 500000);
+        assert_int_equal(program_has(fd), 4096);
+    }
+    for (int i = 0; i < 4; i++)
+        fake_env_advance(&g.f, 500000);
+    assert_true(guest_sends(piece, 4096)); /* it was silent for a while */
+    assert_int_equal(program_has(fd), 4096);
+    for (int i = 0; i < 5; i++)
+        fake_env_advance(&g.f, 10000000);
+    for (int i = 0; i < 5; i++)
+        assert_true(guest_sends(piece, 10)); /* questions, not a stream */
+    assert_int_equal(program_has(fd), 50);
+    close(fd);
+}
+
+/* A guest that fills its queue while the loop looks by itself is told of the room. */
+static void a_guest_that_fills_its_queue_unasked_is_woken(void **state)
+{
+    static const uint8_t piece[VG_SIZE];
+    int fd = vg_connect(&g);
+
+    assert_true(guest_sends(piece, 4096));
+    assert_true(guest_sends(piece, 4096));
+    assert_int_equal(vg_room(&g), g.size - 2); /* a byte that was taken is still shown */
+    assert_false(guest_sends(piece, g.size - 2));
+    fake_env_advance(&g.f, 500000);
+    assert_int_equal(vg_received(&g), READ);
+    assert_int_equal(program_has(fd), 8192 + g.size - 2);
+    for (int i = 0; i < 3; i++)
+        fake_env_advance(&g.f, 500000);
+    assert_false(guest_sends(piece, g.size - 2)); /* just before the loop stops looking */
+    fake_env_advance(&g.f, 500000);
+    assert_int_equal(vg_received(&g), READ);
+    assert_int_equal(program_has(fd), g.size - 2);
+    vg_packet(&g, SHUTDOWN, VG_PORT, VG_HOST_PORT, SEND_SHUTDOWN);
+    vg_wants_end(&g, fd);
     close(fd);
 }
 
@@ -498,6 +574,8 @@ int main(void)
         TEST(a_silent_guest_is_given_up),
         TEST(a_slow_guest_holds_the_program),
         TEST(a_slow_program_holds_the_guest),
+        TEST(a_guest_that_sends_much_need_not_tell),
+        TEST(a_guest_that_fills_its_queue_unasked_is_woken),
         TEST(what_a_closed_guest_has_sent_arrives),
         TEST(what_a_closed_program_has_sent_arrives),
         TEST(places_outside_a_queue_end_the_connection),
