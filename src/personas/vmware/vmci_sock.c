@@ -74,10 +74,17 @@ void vmci_conn_die(struct vmci_conn *c)
     vmci_conn_todo(c);
 }
 
+/* Something is owed, and may be said now. */
+static bool may_tell(const struct vmci_conn *c)
+{
+    return c->owed && (!c->attach_told || c->settled || c->state != CONN_OPEN);
+}
+
 void vmci_conn_owe(struct vmci_conn *c, unsigned what)
 {
     c->owed |= what;
-    vmci_tell(c->v);
+    if (may_tell(c))
+        vmci_tell(c->v);
 }
 
 void vmci_conn_reset(struct vmci_conn *c)
@@ -423,11 +430,6 @@ static uint32_t finish(const struct vmci *v, struct vmci_transport_packet *p,
     p->dg.payload_size = le64_of(sizeof(*p) - sizeof(p->dg));
     memcpy(to, p, sizeof(*p));
     return sizeof(*p);
-}
-
-static bool may_tell(const struct vmci_conn *c)
-{
-    return c->owed && (!c->attach_told || c->settled || c->state != CONN_OPEN);
 }
 
 bool vmci_sock_owes(const struct vmci *v)
