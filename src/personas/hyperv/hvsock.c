@@ -5,7 +5,9 @@
  * Each connection is a channel of its own: the type is the service,
  * <port>-facb-11e6-bd58-64006a7986d3, the instance names the connection. Data are pipe messages;
  * one without bytes is the end of a direction. When both have ended the channel goes, but not what
- * the guest has not read yet. Not modelled: services that are not ports. Threads: the loop's.
+ * the guest has not read yet. A guest that closes its channel has sent what lies in the ring: the
+ * connection lives on without a channel until the host's program has taken that. Not modelled:
+ * services that are not ports. Threads: the loop's.
  */
 #include "hvsock.h"
 
@@ -23,6 +25,8 @@
 #include "core/usock.h"
 
 enum { HVSOCK_MESSAGE = 16 << 10, HVSOCK_PACKET = 20 << 10, HVSOCK_MAX = 256 };
+/* What is kept of a closed channel at most, twice the largest ring that Linux makes. */
+enum { HVSOCK_KEEP = 512 << 10 };
 enum { HVSOCK_RS5 = 1 };                    /* of an offer's parameters */
 #define HVSOCK_OPEN_NS UINT64_C(5000000000) /* a guest without a listener never opens */
 #define HVSOCK_LOOK_NS UINT64_C(1000000)    /* until it is looked whether the guest has read all */
@@ -44,6 +48,7 @@ struct hvconn {
     struct alarm late;
     uint64_t look_ns; /* until it is looked again whether the guest has read all; 0: not yet */
     bool added, from_host, dead;
+    bool closed;              /* by the guest: what is held goes to the socket, and then it ends */
     bool muted;               /* w is not watched: a socket that hung up is not silent otherwise */
     bool host_end, guest_end; /* that side will send no more */
     uint32_t port;
@@ -61,12 +66,17 @@ struct hvsock {
     struct alarm reap;
 };
 
+static void conn_reap_soon(struct hvconn *k)
+{
+    loop_arm(k->s->b->loop, &k->s->reap, loop_now(k->s->b->loop));
+}
+
 static void conn_die(struct hvconn *k)
 {
     if (k->dead)
         return;
     k->dead = true;
-    loop_arm(k->s->b->loop, &k->s->reap, loop_now(k->s->b->loop));
+    conn_reap_soon(k);
 }
 
 static void conn_free(struct hvconn *k)
@@ -92,6 +102,10 @@ static void hvsock_reap(struct alarm *a)
     for (struct hvconn **at = &s->conns; *at;) {
         struct hvconn *k = *at;
 
+        if (k->closed && k->added) {
+            vmbus_remove(&k->c);
+            k->added = false;
+        }
         if (!k->dead) {
             at = &k->next;
             continue;
@@ -126,13 +140,13 @@ static void conn_look(struct alarm *a)
     conn_ended(container_of(a, struct hvconn, late));
 }
 
-/* The oldest of those that only wait for their guest to read makes room for another. */
+/* The oldest of those that only wait for a side to read makes room for another. */
 static void conn_make_room(struct hvsock *s)
 {
     struct hvconn *oldest = NULL;
 
     for (struct hvconn *k = s->conns; k; k = k->next)
-        oldest = k->look_ns && !k->dead ? k : oldest;
+        oldest = (k->look_ns || k->closed) && !k->dead ? k : oldest;
     if (!oldest)
         return;
     conn_die(oldest);
@@ -207,20 +221,30 @@ static void conn_flush_held(struct hvconn *k)
     }
     k->held_len -= (size_t)n;
     memmove(k->held, k->held + n, k->held_len);
-    if (k->held_len == 0)
+    if (k->held_len == 0 && k->closed)
+        conn_die(k);
+    else if (k->held_len == 0)
         vmbus_resume(&k->c);
+}
+
+/* *len bytes of data at p->data + 8; false: p is no message. */
+static bool conn_message(struct vmbus_channel *c, const struct ring_packet *p, uint32_t *len)
+{
+    *len = p->data_len >= 8 ? le32_at(p->data + 4) : UINT32_MAX;
+    if (p->type == VM_PKT_DATA_INBAND && range_in(8, *len, p->data_len))
+        return true;
+    vmbus_fault(c, "a message of %zu bytes is malformed", p->data_len);
+    return false;
 }
 
 static void conn_packet(struct vmbus_channel *c, const struct ring_packet *p)
 {
     struct hvconn *k = c->owner;
-    uint32_t len = p->data_len >= 8 ? le32_at(p->data + 4) : UINT32_MAX;
+    uint32_t len;
     ssize_t n;
 
-    if (p->type != VM_PKT_DATA_INBAND || !range_in(8, len, p->data_len)) {
-        vmbus_fault(c, "a message of %zu bytes is malformed", p->data_len);
+    if (!conn_message(c, p, &len))
         return;
-    }
     if (len == 0) {
         k->guest_end = true;
         (void)shutdown(k->w.fd, SHUT_WR);
@@ -254,9 +278,49 @@ static bool conn_open(struct vmbus_channel *c)
     return true;
 }
 
-static void conn_gone(struct vmbus_channel *c)
+/* Takes what lies in the ring of a channel that is being closed. */
+static void conn_keep(struct hvconn *k)
 {
-    conn_die(c->owner);
+    size_t room = k->held_len + min_u64(k->c.in.size, HVSOCK_KEEP);
+    uint8_t *held = realloc(k->held, max_u64(room, HVSOCK_PACKET));
+    struct ring_packet p;
+    uint32_t len;
+
+    if (!held)
+        return;
+    k->held = held;
+    while (ring_take(&k->c.in, k->c.buf, HVSOCK_PACKET, &p) > 0 && conn_message(&k->c, &p, &len) &&
+           len && len <= room - k->held_len) {
+        memcpy(k->held + k->held_len, p.data + 8, len);
+        k->held_len += len;
+    }
+}
+
+static void conn_closed(struct vmbus_channel *c)
+{
+    struct hvconn *k = c->owner;
+
+    if (k->dead || k->closed)
+        return;
+    k->closed = true;
+    loop_disarm(k->s->b->loop, &k->late);
+    conn_reap_soon(k);
+    if (!k->guest_end && !c->broken)
+        conn_keep(k);
+    if (k->held_len)
+        conn_flush_held(k);
+    if (k->held_len && !k->dead)
+        conn_want(k);
+    else
+        conn_die(k);
+}
+
+static void conn_released(struct vmbus_channel *c)
+{
+    struct hvconn *k = c->owner;
+
+    if (!k->closed)
+        conn_die(k);
 }
 
 static void conn_room(struct vmbus_channel *c)
@@ -275,9 +339,9 @@ static const struct vmbus_class hvsock_class = {
     .name = "hvsock",
     .packet_max = HVSOCK_PACKET,
     .open = conn_open,
-    .close = conn_gone,
+    .close = conn_closed,
     .packet = conn_packet,
-    .released = conn_gone,
+    .released = conn_released,
     .room = conn_room,
     .describe = conn_describe,
 };
@@ -339,7 +403,7 @@ static void conn_ready(struct watch *w, uint32_t got)
 
     if (k->dead)
         return;
-    if (!k->added) {
+    if (!k->added && !k->closed) {
         conn_hello(k);
         return;
     }

@@ -36,7 +36,8 @@ struct vmbus_class {
     bool monitored;    /* Hyper-V gives it a monitor */
     /* The rings stand, c->userdata is there. false: refused. */
     bool (*open)(struct vmbus_channel *c);
-    /* The rings are gone: nothing can be sent. Called once for each open. */
+    /* Nothing can be sent any more. What the guest had sent can still be taken from c->in, by way
+     * of c->buf, until this returns. Called once for each open. */
     void (*close)(struct vmbus_channel *c);
     /* A packet; all of p lies in the channel's buffer until the call returns. */
     void (*packet)(struct vmbus_channel *c, const struct ring_packet *p);

@@ -148,35 +148,126 @@ static void the_guest_reaches_a_listener_of_the_host(void **state)
     usock_unlisten(listener, at);
 }
 
-static void a_slow_reader_holds_the_guest(void **state)
+/* Sends until the socket takes no more, and then until the ring is nearly full. Bytes. */
+static size_t fill(uint32_t relid)
 {
     static uint8_t m[8 + 4000] = {1, 0, 0, 0, 0xa0, 0x0f};
-    static uint8_t text[65536];
-    size_t sent = 0, got = 0;
-    uint32_t relid;
-    int fd, small = 4096;
-    ssize_t n;
+    size_t sent = 0;
 
-    relid = call(&fd, "CONNECT 5\n");
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-    assert_int_equal(hv_open(&g, relid, 0), 0);
-    fake_env_run(&g.f);
-    for (unsigned i = 0; i < 200; i++) {
+    while (sent < 200 * 4000) {
         uint32_t *ring = hv_ram(&g, HV_RINGS + relid * 2 * HV_RING_PAGES * 4096, 8);
 
         if ((ring[0] - ring[1] + 28672) % 28672 > 20000)
-            break; /* nobody takes them: the ring is nearly full */
+            break;
+        for (size_t i = 8; i < sizeof(m); i++)
+            m[i] = (uint8_t)((sent + i - 8) % 251);
         hv_put(&g, relid, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, m, sizeof(m));
         fake_env_run(&g.f);
         sent += 4000;
     }
     assert_true(sent < 200 * 4000);
+    return sent;
+}
+
+/* What fill() sent, up to the end of the stream or of what is there. Bytes; *ended: to the end. */
+static size_t drain(int fd, bool *ended)
+{
+    static uint8_t text[65536];
+    size_t got = 0;
+    ssize_t n;
+
     while ((n = read(fd, text, sizeof(text))) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            assert_int_equal(text[i], (got + (size_t)i) % 251);
         got += (size_t)n;
         fake_env_run(&g.f);
     }
-    assert_int_equal(got, sent + 5); /* "OK 5\n" */
+    *ended = n == 0;
+    return got;
+}
+
+/* Connects, with little room in the socket, and takes the greeting. */
+static uint32_t call_small(int *fd)
+{
+    int small = 4096;
+    uint32_t relid = call(fd, "CONNECT 5\n");
+    char text[8];
+
+    assert_int_equal(setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    fake_env_run(&g.f);
+    assert_int_equal(read(*fd, text, sizeof(text)), 5); /* "OK 5\n" */
+    return relid;
+}
+
+static void a_slow_reader_holds_the_guest(void **state)
+{
+    uint32_t relid;
+    size_t sent;
+    bool ended;
+    int fd;
+
+    relid = call_small(&fd);
+    sent = fill(relid);
+    assert_int_equal(drain(fd, &ended), sent);
+    assert_false(ended);
     close(fd);
+}
+
+static void what_a_guest_sent_before_it_closed_is_read_to_its_end(void **state)
+{
+    struct vmbus_channel_relid r = {.header.msgtype = le32_of(CHANNELMSG_RELID_RELEASED)};
+    uint32_t relid;
+    size_t sent;
+    bool ended;
+    int fd;
+
+    relid = call_small(&fd);
+    sent = fill(relid);
+    say(relid, ""); /* in the ring, too */
+    hv_close(&g, relid);
+    r.child_relid = le32_of(relid);
+    assert_int_equal(hv_post(&g, &r, sizeof(r)), 0);
+    assert_true(loop_step(g.f.env.loop, 0) == 0); /* nor does it keep the loop awake */
+    assert_int_equal(drain(fd, &ended), sent);
+    assert_true(ended);
+    close(fd);
+}
+
+/* The close may be seen before the signal that data are there. */
+static void data_right_before_a_close_are_not_lost(void **state)
+{
+    uint32_t relid;
+    char text[64];
+    int fd;
+
+    relid = call(&fd, "CONNECT 5\n");
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    fake_env_run(&g.f);
+    assert_int_equal(read(fd, text, sizeof(text)), 5);
+    g.busy = true;
+    ((uint32_t *)hv_ram(&g, HV_RINGS + relid * 2 * HV_RING_PAGES * 4096, 12))[2] =
+        1; /* no signal */
+    hv_put(&g, relid, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, "\1\0\0\0\3\0\0\0bye", 11);
+    hv_close(&g, relid);
+    assert_int_equal(read(fd, text, sizeof(text)), 3);
+    assert_memory_equal(text, "bye", 3);
+    assert_int_equal(read(fd, text, sizeof(text)), 0);
+    close(fd);
+}
+
+/* Nobody will read it: nothing waits for that. */
+static void a_program_that_left_ends_what_is_kept_for_it(void **state)
+{
+    uint32_t relid;
+    int fd;
+
+    relid = call_small(&fd);
+    fill(relid);
+    hv_close(&g, relid);
+    close(fd);
+    fake_env_run(&g.f);
+    assert_true(loop_step(g.f.env.loop, 0) == 0);
 }
 
 /* Reads all that the host has sent; true: up to its end. */
@@ -284,6 +375,9 @@ int main(void)
         T(a_guest_that_does_not_listen_is_given_up),
         T(the_guest_reaches_a_listener_of_the_host),
         T(a_slow_reader_holds_the_guest),
+        T(what_a_guest_sent_before_it_closed_is_read_to_its_end),
+        T(data_right_before_a_close_are_not_lost),
+        T(a_program_that_left_ends_what_is_kept_for_it),
         T(what_a_guest_has_not_read_outlives_both_ends),
         T(what_a_gone_host_has_sent_is_read_to_its_end),
         T(unread_connections_make_room),
