@@ -38,7 +38,8 @@ enum {
 };
 #define VSOCK_HOST_PORTS UINT32_C(0x40000000) /* ports of host programs that connected to P */
 
-enum vsock_state { VSOCK_GREETING, VSOCK_REQUESTED, VSOCK_OPEN };
+/* VSOCK_LEFT: the guest knows nothing of it any more; what waits goes to the host's program. */
+enum vsock_state { VSOCK_GREETING, VSOCK_REQUESTED, VSOCK_OPEN, VSOCK_LEFT };
 
 /* Packets that a connection owes the guest, sent as receive buffers come. */
 enum vsock_owed {
@@ -93,7 +94,8 @@ static struct vsock *vsock_of(struct virtio *v)
 static struct vsock_conn *conn_find(struct vsock *s, uint32_t host_port, uint32_t guest_port)
 {
     for (struct vsock_conn *c = s->conns; c; c = c->next) {
-        if (c->state != VSOCK_GREETING && c->host_port == host_port && c->guest_port == guest_port)
+        if (c->state != VSOCK_GREETING && c->state != VSOCK_LEFT && c->host_port == host_port &&
+            c->guest_port == guest_port)
             return c;
     }
     return NULL;
@@ -132,23 +134,6 @@ static void conn_rewatch(struct vsock_conn *c)
 
 static void conn_ready(struct watch *w, uint32_t got);
 
-static struct vsock_conn *conn_new(struct vsock *s, int fd, enum vsock_state state)
-{
-    struct vsock_conn *c = s->count < VSOCK_CONNS ? malloc(sizeof(*c)) : NULL;
-
-    if (!c)
-        return NULL;
-    memset(c, 0, offsetof(struct vsock_conn, buf));
-    c->s = s;
-    c->fd = fd;
-    c->state = state;
-    c->watch = (struct watch){.fd = fd, .ready = conn_ready};
-    c->next = s->conns;
-    s->conns = c;
-    s->count++;
-    return c;
-}
-
 static void conn_free(struct vsock_conn *c)
 {
     struct vsock *s = c->s;
@@ -161,6 +146,37 @@ static void conn_free(struct vsock_conn *c)
     loop_unwatch(s->v.pci.dev.env.loop, &c->watch);
     close(c->fd);
     free(c);
+}
+
+/* Those that a program of the host's does not read make room for others. */
+static void conn_make_room(struct vsock *s)
+{
+    struct vsock_conn *c = s->conns;
+
+    while (c && c->state != VSOCK_LEFT)
+        c = c->next;
+    if (c)
+        conn_free(c);
+}
+
+static struct vsock_conn *conn_new(struct vsock *s, int fd, enum vsock_state state)
+{
+    struct vsock_conn *c;
+
+    if (s->count >= VSOCK_CONNS)
+        conn_make_room(s);
+    c = s->count < VSOCK_CONNS ? malloc(sizeof(*c)) : NULL;
+    if (!c)
+        return NULL;
+    memset(c, 0, offsetof(struct vsock_conn, buf));
+    c->s = s;
+    c->fd = fd;
+    c->state = state;
+    c->watch = (struct watch){.fd = fd, .ready = conn_ready};
+    c->next = s->conns;
+    s->conns = c;
+    s->count++;
+    return c;
 }
 
 /* Passes on what waits. false: the host's end is gone. */
@@ -181,6 +197,17 @@ static bool conn_drain(struct vsock_conn *c)
     if (c->guest_shut == (VIRTIO_VSOCK_SHUTDOWN_F_SEND | VIRTIO_VSOCK_SHUTDOWN_F_RECEIVE))
         c->owed |= OWE_RST;
     return true;
+}
+
+/* The guest has let go of c. What it had sent is still the host program's. */
+static void conn_leave(struct vsock_conn *c)
+{
+    c->state = VSOCK_LEFT;
+    c->owed = 0;
+    if (c->buf_used)
+        conn_rewatch(c);
+    if (!c->buf_used || c->owed)
+        conn_free(c);
 }
 
 /* After bytes were passed on: the guest may send again. */
@@ -271,6 +298,8 @@ static bool conn_serve(struct vsock_conn *c, const struct vq_chain *b, uint32_t 
     uint32_t data = 0;
     uint16_t op;
 
+    if (c->state == VSOCK_LEFT)
+        return false;
     if (c->state == VSOCK_OPEN && c->readable && !c->host_eof && !(c->owed & ~(unsigned)OWE_CREDIT))
         data = conn_read(c, b);
     op = data ? VIRTIO_VSOCK_OP_RW : conn_next_op(c);
@@ -437,7 +466,10 @@ static void conn_packet(struct vsock_conn *c, const struct virtio_vsock_hdr *h,
         conn_response(c);
         break;
     case VIRTIO_VSOCK_OP_RST:
-        conn_free(c);
+        if (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_F_SEND)
+            conn_leave(c); /* Linux, which waits 8 s for our answer to a close */
+        else
+            conn_free(c);
         return;
     case VIRTIO_VSOCK_OP_SHUTDOWN:
         c->guest_shut |=
@@ -545,7 +577,10 @@ static void conn_ready(struct watch *w, uint32_t got)
     struct vsock *s = c->s;
 
     device_lock(&s->v.pci.dev);
-    if (!s->v.running) {
+    if (c->state == VSOCK_LEFT) {
+        if (!conn_drain(c) || !c->buf_used)
+            conn_free(c);
+    } else if (!s->v.running) {
         /* the reset closes it soon */
     } else if (c->state == VSOCK_GREETING && !conn_greeting(c)) {
         conn_free(c);
@@ -589,7 +624,8 @@ static void vsock_close_all(void *arg)
     device_lock(&s->v.pci.dev);
     for (struct vsock_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        conn_free(c);
+        if (c->state != VSOCK_LEFT)
+            conn_leave(c);
     }
     virtio_release(&s->v, NULL);
     device_unlock(&s->v.pci.dev);
@@ -615,6 +651,10 @@ static void vsock_destroy(struct virtio *v)
 {
     struct vsock *s = vsock_of(v);
 
+    for (struct vsock_conn *c = s->conns, *next; c; c = next) {
+        next = c->next;
+        conn_free(c);
+    }
     loop_unwatch(v->pci.dev.env.loop, &s->listener);
     close(s->listener.fd);
     unlink(s->path);

@@ -135,7 +135,7 @@ static int unix_connect(struct bench *b)
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    strcpy(a.sun_path, b->path);
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s", b->path);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
     return fd;
 }
@@ -320,6 +320,102 @@ static void a_reset_closes_every_connection(void **state)
     bench_close(&b);
 }
 
+/* Fills socket and buffer of a connection whose program does not read: bytes. */
+static size_t fill(struct bench *b, uint32_t guest_port)
+{
+    uint8_t m[4000];
+    size_t sent = 0;
+
+    for (uint32_t taken = 0; sent - taken + sizeof(m) <= BUF; sent += sizeof(m)) {
+        for (size_t i = 0; i < sizeof(m); i++)
+            m[i] = (uint8_t)((sent + i) % 251);
+        packet(b, VIRTIO_VSOCK_OP_RW, guest_port, 5, m, sizeof(m));
+        while (received(b) == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
+            taken = le32_get(b->h.fwd_cnt);
+    }
+    return sent;
+}
+
+/* What fill() sent; the connection must then be at its end. */
+static size_t drain(struct bench *b, int fd)
+{
+    static uint8_t text[65536];
+    size_t got = 0;
+    ssize_t n;
+
+    while ((n = recv(fd, text, sizeof(text), MSG_DONTWAIT)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            assert_int_equal(text[i], (got + (size_t)i) % 251);
+        got += (size_t)n;
+        fake_env_run(&b->g.f);
+    }
+    assert_int_equal(n, 0);
+    close(fd);
+    return got;
+}
+
+static int connection(struct bench *b, int server, uint32_t guest_port)
+{
+    int fd, small = 4096;
+
+    packet(b, VIRTIO_VSOCK_OP_REQUEST, guest_port, 5, NULL, 0);
+    assert_int_equal(received(b), VIRTIO_VSOCK_OP_RESPONSE);
+    fd = accept(server, NULL, NULL);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    return fd;
+}
+
+/* Linux closes, waits 8 s for a reset, and sends one itself. */
+static void what_a_guest_sent_before_it_closed_is_read_to_its_end(void **state)
+{
+    struct bench b;
+    int server, fd, again, other;
+    size_t sent;
+
+    bench_open(&b, 120);
+    server = unix_listen(&b, 5);
+    fd = connection(&b, server, 7);
+    sent = fill(&b, 7);
+    packet_from(&b, CID, VIRTIO_VSOCK_OP_SHUTDOWN, 7, 5, NULL, 0, 3);
+    assert_int_equal(received(&b), -1);
+    packet(&b, VIRTIO_VSOCK_OP_RST, 7, 5, NULL, 0);
+    again = connection(&b, server, 7); /* the port is free */
+    assert_int_equal(drain(&b, fd), sent);
+    packet(&b, VIRTIO_VSOCK_OP_RST, 7, 5, NULL, 0);
+    assert_int_equal(drain(&b, again), 0);
+    other = connection(&b, server, 8); /* a reset alone throws away */
+    sent = fill(&b, 8);
+    packet(&b, VIRTIO_VSOCK_OP_RST, 8, 5, NULL, 0);
+    assert_true(drain(&b, other) < sent);
+    assert_int_equal(received(&b), -1);
+    close(server);
+    unix_unlink(&b, 5);
+    bench_close(&b);
+}
+
+static void what_a_guest_sent_outlives_its_reset(void **state)
+{
+    struct bench b;
+    int server, fd, gone;
+    size_t sent;
+
+    bench_open(&b, 120);
+    server = unix_listen(&b, 5);
+    fd = connection(&b, server, 7);
+    sent = fill(&b, 7);
+    gone = connection(&b, server, 8);
+    fill(&b, 8);
+    guest_status_set(&b.g, 0);
+    fake_env_run(&b.g.f);
+    assert_int_equal(guest_status(&b.g), 0);
+    assert_true(loop_step(b.g.f.env.loop, 0) == 0); /* nor does it keep the loop awake */
+    close(gone);
+    assert_int_equal(drain(&b, fd), sent);
+    close(server);
+    unix_unlink(&b, 5);
+    bench_close(&b);
+}
+
 static void answers_wait_for_receive_buffers(void **state)
 {
     struct bench b;
@@ -362,6 +458,8 @@ int main(void)
         cmocka_unit_test(wrong_packets_get_a_reset_or_nothing),
         cmocka_unit_test(credit_holds_both_ways),
         cmocka_unit_test(a_reset_closes_every_connection),
+        cmocka_unit_test(what_a_guest_sent_before_it_closed_is_read_to_its_end),
+        cmocka_unit_test(what_a_guest_sent_outlives_its_reset),
         cmocka_unit_test(answers_wait_for_receive_buffers),
         cmocka_unit_test(a_path_in_use_is_an_error),
     };
