@@ -130,7 +130,8 @@ unsigned pci_root_devfn(const struct pci_dev *p)
 
 static void intx_update(struct pci_dev *p)
 {
-    bool up = p->intx_up && !(pci_config_get16(p, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
+    bool up =
+        p->intx_up && !p->hidden && !(pci_config_get16(p, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
     unsigned pin = p->config[PCI_INTERRUPT_PIN];
     struct pci_bus *b = p->bus;
 
@@ -244,9 +245,14 @@ void pci_hide(struct pci_dev *p, bool hide)
     if (!b)
         return;
     device_lock(&b->host);
+    device_lock(&p->dev);
+    p->hidden = hide;
+    intx_update(p);
     if (hide)
         pci_bar_unmap_all(p);
-    p->hidden = hide;
+    else
+        pci_bar_update(p);
+    device_unlock(&p->dev);
     device_unlock(&b->host);
 }
 

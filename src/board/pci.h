@@ -134,8 +134,9 @@ MUST int pci_add(struct pci_bus *b, struct pci_dev *p, int devfn, struct err *e)
  * then frees the model. Also for a p that was initialised and never added. No lock is held. */
 void pci_remove(struct pci_dev *p);
 
-/* p answers no configuration access and no BAR of it is decoded, until the next reset or until it
- * is shown again: another driver has taken over what it leads to. Any thread, no lock held. */
+/* p answers no configuration access, no BAR of it is decoded and its pin pulls nothing, until the
+ * next reset or until it is shown again: another driver has taken over what it leads to. Any
+ * thread, no lock held. */
 void pci_hide(struct pci_dev *p, bool hide);
 
 /* Raises vector v by MSI-X or MSI when the guest has switched that on; a masked vector becomes

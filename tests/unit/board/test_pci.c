@@ -244,6 +244,34 @@ static void intx_is_level_and_can_be_switched_off(void **state)
     assert_false(fake_irqs_line(&f.irqs, gsi));
 }
 
+/* Another driver has taken over what it leads to: nobody would take the interrupt back. */
+static void a_hidden_function_lets_go_of_its_wire(void **state)
+{
+    unsigned gsi = pci_gsi(A >> 3, 0);
+    uint64_t bar[6];
+    struct dut *t;
+
+    (void)state;
+    t = dut_add(1, A);
+    fake_pci_map(&f, A, bar);
+    pci_intx(&t->p, true);
+    pci_hide(&t->p, true);
+    assert_int_equal(fake_pci_read(&f, A, 0, 4), 0xffffffff);
+    assert_int_equal(fake_env_in(&f, bar[0], 1), 0xff);
+    assert_false(fake_irqs_line(&f.irqs, gsi));
+    pci_intx(&t->p, false);
+    pci_intx(&t->p, true);
+    assert_false(fake_irqs_line(&f.irqs, gsi));
+    pci_hide(&t->p, false);
+    assert_true(fake_irqs_line(&f.irqs, gsi));
+    assert_int_equal(fake_env_in(&f, bar[0], 1), 1);
+    pci_hide(&t->p, true);
+    pci_bus_reset(f.env.pci);
+    assert_int_equal(fake_pci_read(&f, A, 0, 4), 0x56781234);
+    pci_intx(&t->p, true);
+    assert_true(fake_irqs_line(&f.irqs, gsi));
+}
+
 static void msix_delivers_masks_and_keeps_pending(void **state)
 {
     uint64_t bar[6];
@@ -502,6 +530,7 @@ int main(void)
         PCI_TEST(a_bar_on_top_of_another_waits),
         PCI_TEST(bars_in_impossible_places_are_not_decoded),
         PCI_TEST(intx_is_level_and_can_be_switched_off),
+        PCI_TEST(a_hidden_function_lets_go_of_its_wire),
         PCI_TEST(msix_delivers_masks_and_keeps_pending),
         PCI_TEST(msi_delivers_masks_and_clips),
         PCI_TEST(reset_takes_everything_back),
