@@ -287,6 +287,7 @@ static uint64_t config_read(struct pci_dev *p, unsigned off, unsigned size)
 {
     uint64_t v = 0;
 
+    pci_msix_config_reading(p, off, size);
     if (p->config_reading) {
         device_lock(&p->dev);
         p->config_reading(p, off, size);

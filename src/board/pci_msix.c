@@ -297,7 +297,6 @@ static void msi_update(struct pci_dev *p)
         vector_set(p->dev.env.irqs, &p->msi->v[i], msi_on(p) && i < allowed && !(mask >> i & 1),
                    le64_at(c + PCI_MSI_ADDRESS_LO), data);
     }
-    msi_pending_show(p);
 }
 
 /* --- both --- */
@@ -319,6 +318,13 @@ bool pci_notify(struct pci_dev *p, unsigned v)
 static bool touches_cap(unsigned off, unsigned size, unsigned cap, unsigned len)
 {
     return off < cap + len && off + size > cap;
+}
+
+/* Vectors become pending on any thread, so it is looked when it is asked. Under the bus's lock. */
+void pci_msix_config_reading(struct pci_dev *p, unsigned off, unsigned size)
+{
+    if (p->msi && touches_cap(off, size, p->msi->cap + PCI_MSI_PENDING_64, 4))
+        msi_pending_show(p);
 }
 
 void pci_msix_config_written(struct pci_dev *p, unsigned off, unsigned size)
@@ -351,7 +357,6 @@ void pci_msix_reset(struct pci_dev *p)
         msi_update(p);
         for (unsigned i = 0; i < p->msi->vectors; i++)
             p->msi->v[i].pending = false;
-        msi_pending_show(p);
     }
 }
 

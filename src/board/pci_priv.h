@@ -42,6 +42,7 @@ void pci_bar_unmap_all(struct pci_dev *p);
 bool pci_bar_is_mem64(const struct pci_bar *bar);
 
 /* pci_msix.c. */
+void pci_msix_config_reading(struct pci_dev *p, unsigned off, unsigned size);
 void pci_msix_config_written(struct pci_dev *p, unsigned off, unsigned size);
 struct device *pci_msix_bar_owner(struct pci_dev *p, unsigned bar);
 void pci_msix_reset(struct pci_dev *p);

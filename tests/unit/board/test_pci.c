@@ -329,10 +329,13 @@ static void msi_delivers_masks_and_clips(void **state)
     assert_int_equal(fake_irqs_take(&f.irqs, 0x60), 1);
     assert_int_equal(fake_irqs_take(&f.irqs, 0x62), 1);
     fake_pci_write(&f, A, cap + 16, 4, 4);
+    assert_int_equal(fake_pci_read(&f, A, cap + 20, 4), 0);
     pci_notify(&t->p, 2);
     assert_int_equal(fake_irqs_take(&f.irqs, 0x62), 0);
+    assert_int_equal(fake_pci_read(&f, A, cap + 20, 1), 4);
     fake_pci_write(&f, A, cap + 16, 4, 0);
     assert_int_equal(fake_irqs_take(&f.irqs, 0x62), 1);
+    assert_int_equal(fake_pci_read(&f, A, cap + 20, 4), 0);
     /* One vector: all share it; more than offered is what is offered */
     fake_pci_write(&f, A, cap + 2, 2, 0x01);
     pci_notify(&t->p, 3);
