@@ -28,9 +28,17 @@ enum { EVENT_NOTICE = 2, NAMESPACE_CHANGED = 0 };
 
 /* --- completions --- */
 
-static bool cq_full(const struct nvme_cq *c)
+/* Entries that the guest has not taken. */
+static uint32_t cq_used(const struct nvme_cq *c)
 {
-    return (c->tail + 1) % c->size == c->head;
+    return c->tail >= c->head ? c->tail - c->head : c->tail + c->size - c->head;
+}
+
+/* There is room for one more than the answers to all commands that were begun. So each has its
+ * place when it ends, and a queue that nobody empties holds back its own commands alone. */
+static bool cq_room(const struct nvme_cq *c)
+{
+    return c->flying + cq_used(c) + 1 < c->size;
 }
 
 static void fatal(struct nvme *n, const char *why)
@@ -124,13 +132,8 @@ void nvme_end(struct nvme_request *r, uint16_t status, uint32_t result)
         ready_end(n);
         return;
     }
-    if (n->full || cq_full(&n->s.cq[s->cq])) {
-        r->next = NULL;
-        *n->full_end = r;
-        n->full_end = &r->next;
-        return;
-    }
     n->count.errors += status != NVME_SUCCESS;
+    n->s.cq[s->cq].flying--;
     post(n, r);
     give_back(r);
     if (--s->flying == 0 && s->deleting)
@@ -139,8 +142,12 @@ void nvme_end(struct nvme_request *r, uint16_t status, uint32_t result)
 
 void nvme_park(struct nvme_request *r)
 {
-    r->ctl->flying--;
-    r->ctl->s.sq[r->sq].flying--;
+    struct nvme *n = r->ctl;
+    struct nvme_sq *s = &n->s.sq[r->sq];
+
+    n->flying--;
+    n->s.cq[s->cq].flying--;
+    s->flying--;
     give_back(r);
 }
 
@@ -168,7 +175,7 @@ static void events_run(struct nvme *n)
     for (unsigned type = 0; type < ARRAY_SIZE(n->s.told); type++) {
         struct nvme_request r = {.ctl = n, .result = n->s.told[type] & 0x7fffffff};
 
-        if (!n->s.told[type] || n->s.unread[type] || n->s.events == 0 || cq_full(&n->s.cq[0]))
+        if (!n->s.told[type] || n->s.unread[type] || n->s.events == 0 || !cq_room(&n->s.cq[0]))
             continue;
         n->s.told[type] = 0;
         n->s.unread[type] = true;
@@ -210,7 +217,7 @@ static void fetch(struct nvme *n, unsigned q)
 {
     struct nvme_sq *s = &n->s.sq[q];
 
-    while (s->size && s->head != s->tail && !s->deleting && !n->full &&
+    while (s->size && s->head != s->tail && !s->deleting && cq_room(&n->s.cq[s->cq]) &&
            !(n->s.csts & NVME_CSTS_CFS)) {
         struct nvme_sqe c;
         struct nvme_request *r;
@@ -226,6 +233,7 @@ static void fetch(struct nvme *n, unsigned q)
         }
         s->head = s->head + 1 == s->size ? 0 : s->head + 1;
         s->flying++;
+        n->s.cq[s->cq].flying++;
         r->cid = le16_get(c.cid);
         if (c.flags) /* fused, or an SGL */
             nvme_end(r, NVME_INVALID_FIELD | NVME_DNR, 0);
@@ -242,22 +250,20 @@ static void fetch_all(struct nvme *n)
         fetch(n, q);
 }
 
-/* Room in a completion queue: what waited for it, in order, then new commands. */
-static void head_moved(struct nvme *n)
+/* Room in a completion queue: for what waited, then for new commands. */
+static void head_moved(struct nvme *n, unsigned cq)
 {
-    struct nvme_request *r = n->full;
-
-    n->full = NULL;
-    n->full_end = &n->full;
-    while (r) {
-        struct nvme_request *next = r->next;
-
-        n->flying++; /* it ends again */
-        nvme_end(r, r->status, r->result);
-        r = next;
+    if (cq == 0)
+        events_run(n);
+    for (unsigned q = 0; q < NVME_QUEUES; q++) {
+        if (n->s.sq[q].cq == cq)
+            fetch(n, q);
     }
-    if (!n->full)
-        fetch_all(n);
+}
+
+static bool takes_what_is_there(const struct nvme_cq *c, uint32_t head)
+{
+    return (head + c->size - c->head) % c->size <= cq_used(c);
 }
 
 static void doorbell(struct nvme *n, unsigned off, uint32_t v)
@@ -268,15 +274,12 @@ static void doorbell(struct nvme *n, unsigned off, uint32_t v)
     if (!(n->s.csts & NVME_CSTS_RDY) || !(n->s.cc & NVME_CC_EN))
         return;
     size = q >= NVME_QUEUES ? 0 : i % 2 ? n->s.cq[q].size : n->s.sq[q].size;
-    if (v >= size) {
+    if (v >= size || (i % 2 && !takes_what_is_there(&n->s.cq[q], v))) {
         guest_fault(&n->pci.dev, "doorbell %u is rung with %u", i, v);
         nvme_event(n, EVENT_ERROR, size ? BAD_DOORBELL_VALUE : BAD_DOORBELL, NVME_LOG_ERROR);
     } else if (i % 2) {
         n->s.cq[q].head = v;
-        if (n->full)
-            head_moved(n);
-        if (q == 0)
-            events_run(n);
+        head_moved(n, q);
     } else {
         n->s.sq[q].tail = v;
         fetch(n, q);
@@ -328,17 +331,7 @@ void nvme_go_on(struct nvme *n)
 /* What is in flight ends for nobody. */
 static void forget(struct nvme *n)
 {
-    struct nvme_request *r = n->full;
-
     n->life++;
-    n->full = NULL;
-    n->full_end = &n->full;
-    while (r) {
-        struct nvme_request *next = r->next;
-
-        give_back(r);
-        r = next;
-    }
     for (unsigned q = 0; q < NVME_QUEUES; q++) {
         if (n->deleter[q]) {
             n->flying--;
@@ -565,7 +558,6 @@ static int nvme_create(const struct env *env, const struct nvme_cfg *c, struct n
     }
     n->submit.run = submit_all;
     n->wait_end = &n->waiting;
-    n->full_end = &n->full;
     for (unsigned i = 0; i < NVME_REQUESTS; i++) {
         n->request[i].ctl = n;
         give_back(&n->request[i]);

@@ -32,6 +32,7 @@ struct nvme_sq {
 struct nvme_cq {
     gpa_t at;
     uint32_t size, head, tail;
+    uint32_t flying; /* commands that will put an entry in */
     uint16_t vector, users;
     bool phase, interrupts;
     bool raise; /* entries were put in since the last interrupt */
@@ -50,7 +51,7 @@ struct nvme_state {
     uint32_t changed; /* namespaces that did since their log was read, by number less one */
 };
 
-/* A command on its way, or one that waits for room in its completion queue. */
+/* A command on its way. */
 struct nvme_request {
     struct nvme *ctl;
     struct nvme_request *next;
@@ -87,7 +88,6 @@ struct nvme {
     struct nvme_request *request; /* NVME_REQUESTS */
     struct nvme_request *spare;
     struct nvme_request *waiting, **wait_end;  /* for the loop to submit */
-    struct nvme_request *full, **full_end;     /* ended, and the completion queue has no room */
     struct nvme_request *deleter[NVME_QUEUES]; /* commands that wait for their queue */
     struct task submit;                        /* on the loop: all that is waiting */
     bool by_pin;                               /* interrupts are no messages */
@@ -98,7 +98,7 @@ struct nvme {
 };
 
 /* nvme.c */
-/* The command has ended: an entry now, or when there is room. r goes back to the spare ones. */
+/* The command has ended: r goes back to the spare ones. */
 void nvme_end(struct nvme_request *r, uint16_t status, uint32_t result);
 void nvme_interrupts(struct nvme *n); /* after any entries */
 /* Tells of an event (chapter 5.2): type 0 error, 1 health, 2 notice; the log that has more. */

@@ -12,15 +12,16 @@
 #include "fakes/fake_mem_disk.h"
 #include "fakes/fake_pci.h"
 
-enum { DEVFN = 1 << 3, GSI_SLOT = 1, BLOCKS = 4096, ASQ = 0x10000, ACQ = 0x11000, SQ = 0x12000 };
-enum { CQ = 0x13000, DATA = 0x40000, LIST = 0x20000, VECTOR = 0x50, ENTRIES = 8 };
+enum { DEVFN = 1 << 3, GSI_SLOT = 1, BLOCKS = 4096, ASQ = 0x10000, ACQ = 0x11000 };
+enum { DATA = 0x40000, LIST = 0x20000, VECTOR = 0x50, ENTRIES = 8 };
+enum { QUEUES = 3 }; /* pairs, the admin queues among them */
 
 static struct fake_env f;
 static struct nvme *nvme;
 static struct mem_disk *disk;
 static uint64_t bar[6];
-static unsigned closed, tail[2], head[2];
-static bool phase[2];
+static unsigned closed, tail[QUEUES], head[QUEUES];
+static bool phase[QUEUES];
 
 static uint32_t rd(unsigned reg)
 {
@@ -40,16 +41,26 @@ static uint8_t *ram(gpa_t at, size_t n)
     return p;
 }
 
+static gpa_t sq_at(unsigned q)
+{
+    return ASQ + q * 0x2000u;
+}
+
+static gpa_t cq_at(unsigned q)
+{
+    return ACQ + q * 0x2000u;
+}
+
 static void enable(void)
 {
-    memset(ram(ACQ, 4096), 0, 4096);
-    memset(ram(CQ, 4096), 0, 4096);
+    for (unsigned q = 0; q < QUEUES; q++)
+        memset(ram(cq_at(q), 4096), 0, 4096);
     wr(NVME_AQA, (ENTRIES - 1) | (ENTRIES - 1) << 16);
     wr(NVME_ASQ, ASQ);
     wr(NVME_ACQ, ACQ);
     wr(NVME_CC, NVME_CC_EN | 6 << NVME_CC_IOSQES | 4 << NVME_CC_IOCQES);
     assert_int_equal(rd(NVME_CSTS), NVME_CSTS_RDY);
-    for (unsigned q = 0; q < 2; q++) {
+    for (unsigned q = 0; q < QUEUES; q++) {
         tail[q] = head[q] = 0;
         phase[q] = true;
     }
@@ -85,7 +96,7 @@ static int teardown(void **state)
 
 static void put(unsigned q, const struct nvme_sqe *c)
 {
-    memcpy(ram((q ? SQ : ASQ) + tail[q] * 64u, 64), c, 64);
+    memcpy(ram(sq_at(q) + tail[q] * 64u, 64), c, 64);
     tail[q] = (tail[q] + 1) % ENTRIES;
 }
 
@@ -96,7 +107,7 @@ static void ring(unsigned q)
 
 static bool got(unsigned q)
 {
-    const uint8_t *p = ram((q ? CQ : ACQ) + head[q] * 16u, 16);
+    const uint8_t *p = ram(cq_at(q) + head[q] * 16u, 16);
 
     return (le16_at(p + 14) & 1) == phase[q];
 }
@@ -104,7 +115,7 @@ static bool got(unsigned q)
 /* Takes an entry: its status, and its result and id if wanted. */
 static unsigned reap(unsigned q, uint32_t *result, unsigned *cid)
 {
-    const uint8_t *p = ram((q ? CQ : ACQ) + head[q] * 16u, 16);
+    const uint8_t *p = ram(cq_at(q) + head[q] * 16u, 16);
 
     assert_true(got(q));
     if (result)
@@ -146,15 +157,20 @@ static struct nvme_sqe rw(uint8_t op, uint64_t lba, unsigned blocks, gpa_t prp1,
                              .cdw12 = le32_of(blocks - 1)};
 }
 
-static void queues(unsigned vector)
+static void pair(unsigned q, unsigned vector)
 {
-    struct nvme_sqe cq = admin(NVME_CREATE_IO_CQ, 0, 1 | (ENTRIES - 1) << 16, 3 | vector << 16);
-    struct nvme_sqe sq = admin(NVME_CREATE_IO_SQ, 0, 1 | (ENTRIES - 1) << 16, 1 | 1 << 16);
+    struct nvme_sqe cq = admin(NVME_CREATE_IO_CQ, 0, q | (ENTRIES - 1) << 16, 3 | vector << 16);
+    struct nvme_sqe sq = admin(NVME_CREATE_IO_SQ, 0, q | (ENTRIES - 1) << 16, 1 | q << 16);
 
-    cq.prp1 = le64_of(CQ);
-    sq.prp1 = le64_of(SQ);
+    cq.prp1 = le64_of(cq_at(q));
+    sq.prp1 = le64_of(sq_at(q));
     assert_int_equal(run(0, cq, NULL), NVME_SUCCESS);
     assert_int_equal(run(0, sq, NULL), NVME_SUCCESS);
+}
+
+static void queues(unsigned vector)
+{
+    pair(1, vector);
 }
 
 static void identity(void **state)
@@ -304,6 +320,70 @@ static void vectors_and_a_full_completion_queue(void **state)
         assert_int_equal(reap(1, NULL, NULL), NVME_SUCCESS); /* the last had no room at first */
     assert_false(got(1));
     assert_false(fake_irqs_line(&f.irqs, pci_gsi(GSI_SLOT, 0)));
+}
+
+/* A processor that takes no completions is no reason for the others to wait. */
+static void a_full_completion_queue_holds_its_own_alone(void **state)
+{
+    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
+
+    (void)state;
+    pair(1, 0);
+    pair(2, 0);
+    for (unsigned i = 0; i < ENTRIES - 1; i++)
+        put(1, &read);
+    ring(1);
+    fake_env_run(&f);
+    put(1, &read);
+    ring(1);
+    fake_env_run(&f);
+    for (unsigned i = 0; i < 3 * ENTRIES; i++)
+        assert_int_equal(run(2, read, NULL), NVME_SUCCESS);
+    assert_int_equal(run(0, admin(NVME_GET_FEATURES, 0, NVME_FEAT_QUEUES, 0), NULL), NVME_SUCCESS);
+    for (unsigned i = 0; i < ENTRIES; i++)
+        assert_int_equal(reap(1, NULL, NULL), NVME_SUCCESS);
+    assert_false(got(1));
+}
+
+/* Nor is one that puts more commands than it has completions, to a disk that is slow. */
+static void commands_wait_for_room_to_be_answered(void **state)
+{
+    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
+
+    (void)state;
+    queues(0);
+    for (unsigned i = 0; i < 3; i++)
+        put(1, &read);
+    ring(1);
+    fake_env_run(&f); /* three entries are not taken */
+    disk->slow = disk->hold = true;
+    for (unsigned i = 0; i < ENTRIES - 1; i++)
+        put(1, &read);
+    ring(1);
+    fake_env_run(&f);
+    disk->hold = false;
+    assert_int_equal(mem_disk_release(disk), ENTRIES - 1 - 3);
+    fake_env_run(&f);
+    for (unsigned i = 0; i < ENTRIES - 1 + 3; i++) {
+        assert_int_equal(reap(1, NULL, NULL), NVME_SUCCESS);
+        fake_env_run(&f);
+    }
+    assert_false(got(1));
+}
+
+static void entries_that_are_not_there_cannot_be_taken(void **state)
+{
+    struct nvme_sqe aer = admin(NVME_ASYNC_EVENT_REQUEST, 0, 0, 0);
+    uint32_t v = 0;
+
+    (void)state;
+    queues(0);
+    put(0, &aer);
+    ring(0);
+    wr(NVME_DOORBELLS + 8 + 4, 3);
+    assert_int_equal(reap(0, &v, NULL), NVME_SUCCESS);
+    assert_int_equal(v, 0 | 1 << 8 | NVME_LOG_ERROR << 16); /* a value that the doorbell has not */
+    assert_int_equal(run(1, rw(NVME_READ, 1, 1, DATA, 0), NULL), NVME_SUCCESS);
 }
 
 static void queues_are_checked(void **state)
@@ -566,6 +646,9 @@ int main(void)
         TEST(lists_that_lie_are_errors),
         TEST(flush_zero_and_trim),
         TEST(vectors_and_a_full_completion_queue),
+        TEST(a_full_completion_queue_holds_its_own_alone),
+        TEST(commands_wait_for_room_to_be_answered),
+        TEST(entries_that_are_not_there_cannot_be_taken),
         TEST(queues_are_checked),
         TEST(a_queue_goes_after_its_commands),
         TEST(features),
