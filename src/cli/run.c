@@ -23,6 +23,7 @@
 #include "console/console.h"
 #include "core/cfg.h"
 #include "core/log.h"
+#include "core/loop.h"
 #include "host/host.h"
 #include "host/probe.h"
 #include "host/sandbox.h"
@@ -327,23 +328,42 @@ static void run_banner(struct run *r, struct machine *m)
 
 /* --- the run --- */
 
-static struct machine *run_machine;
+enum { RUN_PATIENCE_S = 10 };
+
+static struct machine *volatile run_machine; /* NULL: it runs no more */
+static volatile sig_atomic_t run_signalled;
 
 static void run_on_signal(int sig)
 {
-    machine_interrupt(run_machine);
+    run_signalled = true;
+    if (run_machine)
+        machine_interrupt(run_machine);
 }
 
-static void run_signals(struct machine *m)
+static void run_signals(void)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction sa = {.sa_handler = run_on_signal, .sa_flags = (int)SA_RESTART};
 
-    run_machine = m;
     sigemptyset(&sa.sa_mask);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-        sigaction(ends[i], m ? &sa : &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+        sigaction(ends[i], &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* The guest's memory may not go while a disk may still write there, so a disk that does not answer
+ * keeps the machine. But not for ever from who wants it to end: this is the plug of that disk. */
+static void run_waits(void *arg, const char *what, unsigned seconds)
+{
+    if (seconds < RUN_PATIENCE_S || (!run_signalled && !machine_unplugged(arg)))
+        return;
+    log_line(LOG_ERROR, what, "gives no answer: the machine ends without it");
+    console_restore_terminal();
+    fprintf(stderr,
+            "hospes: %s has given no answer for %u s, and the machine ends without it; look at the "
+            "storage behind it, and check an image there before its next use\n",
+            what, seconds);
+    _exit(EX_INTERRUPTED);
 }
 
 /* The exit code, after a word on standard error where the end is not plain. */
@@ -406,12 +426,14 @@ static int run_plan(struct run *r, struct err *e)
         return rc;
     }
     run_banner(r, m);
-    run_signals(m);
+    run_machine = m;
+    run_signals();
+    loop_on_wait(machine_loop(m), run_waits, m);
     detach_ready();
     rc = run_sandbox_open(r, e);
     if (rc == 0)
         rc = machine_run(m, &end, e);
-    run_signals(NULL);
+    run_machine = NULL;
     if (rc == 0)
         rc = run_end(r, m, end);
     machine_destroy(m);

@@ -11,7 +11,8 @@
 #include "cli/line.h"
 #include "machine/remote.h"
 
-enum { STOP_CALL_MS = 5000, STOP_TIMEOUT_S = 60 };
+/* A machine leaves a disk without an answer 10 s after it began to wait. */
+enum { STOP_CALL_MS = 5000, STOP_NOW_MS = 15000, STOP_TIMEOUT_S = 60 };
 
 struct stop {
     bool now, json;
@@ -103,7 +104,7 @@ static int stop_wait(struct remote *r, int64_t until, char *end, size_t room, st
 static int stop_machine(const struct stop *s, const char *name, struct err *e)
 {
     int64_t start = stop_clock_ms(),
-            until = start + (s->now ? STOP_CALL_MS : (int64_t)s->timeout * 1000);
+            until = start + (s->now ? STOP_NOW_MS : (int64_t)s->timeout * 1000);
     struct json_object *req = json_object_new_object(), *answer = NULL;
     char how[64] = "the plug", end[64];
     struct remote *r;
@@ -127,10 +128,14 @@ static int stop_machine(const struct stop *s, const char *name, struct err *e)
     } else if (rc == 0) {
         if (s->json)
             stop_tell(s, name, how, false, "runs", stop_clock_ms() - start);
-        rc = err_exit(e, EX_HOST_IO, ETIMEDOUT,
-                      "%s was asked by %s and still runs after %u s; ask again, or stop it with "
-                      "--now",
-                      name, how, s->timeout);
+        rc = s->now ? err_exit(e, EX_HOST_IO, ETIMEDOUT,
+                               "%s still runs %d s after its plug was pulled: the host does not "
+                               "let it go; look at the storage of its disks",
+                               name, STOP_NOW_MS / 1000)
+                    : err_exit(e, EX_HOST_IO, ETIMEDOUT,
+                               "%s was asked by %s and still runs after %u s; ask again, or stop "
+                               "it with --now",
+                               name, how, s->timeout);
     }
     remote_close(r);
     return rc;

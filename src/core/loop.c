@@ -14,8 +14,10 @@
 
 #include "core/bell.h"
 #include "core/err.h"
+#include "core/log.h"
 
-enum { LOOP_BATCH = 32 };
+enum { LOOP_BATCH = 32, LOOP_PATIENCE_S = 5 };
+#define LOOP_SECOND_NS INT64_C(1000000000)
 
 struct post {
     struct task t; /* first */
@@ -45,6 +47,9 @@ struct loop {
     pthread_cond_t ran;
     struct task *head, **tail;
     size_t asked; /* length of that list */
+
+    void (*on_wait)(void *arg, const char *what, unsigned seconds); /* may be NULL */
+    void *wait_arg;
 };
 
 static void post_run(struct task *t);
@@ -445,4 +450,38 @@ void loop_stop(struct loop *l)
 {
     __atomic_store_n(&l->stop, true, __ATOMIC_RELEASE);
     wake(l);
+}
+
+/* --- waiting for requests --- */
+
+void loop_on_wait(struct loop *l, void (*fn)(void *arg, const char *what, unsigned seconds),
+                  void *arg)
+{
+    l->on_wait = fn;
+    l->wait_arg = arg;
+}
+
+void loop_drain(struct loop *l, const char *what, bool (*busy)(void *arg), void *arg)
+{
+    unsigned seconds = 0, tell = LOOP_PATIENCE_S;
+    uint64_t start = loop_now(l);
+    int rc = 0;
+
+    while (busy(arg) && rc >= 0) {
+        unsigned now;
+
+        rc = loop_step(l, LOOP_SECOND_NS);
+        now = (unsigned)((loop_now(l) - start) / LOOP_SECOND_NS);
+        if (now == seconds)
+            continue;
+        seconds = now;
+        if (seconds >= tell) {
+            log_line(LOG_WARN, what, "waits for requests that have no answer for %u s", seconds);
+            tell = 2 * seconds;
+        }
+        if (l->on_wait)
+            l->on_wait(l->wait_arg, what, seconds);
+    }
+    if (seconds >= LOOP_PATIENCE_S)
+        log_line(LOG_WARN, what, "waits no longer, after %u s", seconds);
 }

@@ -74,6 +74,18 @@ void loop_stop(struct loop *l);
  * Returns the number of callbacks that ran or -errno. */
 int loop_step(struct loop *l, int64_t timeout_ns);
 
+/* Serves events until busy(arg) is false: for who is about to free, or to give to others, what
+ * requests in flight still use. They end by callbacks of l. On l's thread, within its callbacks
+ * too, or while l does not run; with no lock that a callback wants. Nothing else ends it, neither
+ * time nor loop_stop(), but an l that cannot go on at all. What waits for long is named in the log
+ * after some seconds, and then ever less often: `what` is a device's id or a file. */
+void loop_drain(struct loop *l, const char *what, bool (*busy)(void *arg), void *arg);
+
+/* From now on loop_drain() calls fn, once it waits for a second and then every second: for who may
+ * end the process when nobody wants to wait any longer. */
+void loop_on_wait(struct loop *l, void (*fn)(void *arg, const char *what, unsigned seconds),
+                  void *arg);
+
 /* Fake clock only: moves it forward; alarms fire in loop_step(). */
 void loop_advance(struct loop *l, uint64_t ns);
 

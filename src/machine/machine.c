@@ -110,6 +110,11 @@ unsigned machine_test_value(const struct machine *m)
     return m->test_value;
 }
 
+bool machine_unplugged(const struct machine *m)
+{
+    return m->ended && (m->end == END_STOPPED || m->end == END_INTERRUPTED);
+}
+
 void machine_interrupt(struct machine *m)
 {
     bell_ring(m->interrupt.fd);

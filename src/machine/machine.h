@@ -37,6 +37,9 @@ const char *machine_why(const struct machine *m);
 /* END_TEST: what the process ends with. */
 unsigned machine_test_value(const struct machine *m);
 
+/* Somebody wants it to end, and not the guest: END_STOPPED or END_INTERRUPTED. Loop's thread. */
+bool machine_unplugged(const struct machine *m);
+
 /* Any thread, also inside a signal handler: ends machine_run() with END_INTERRUPTED. */
 void machine_interrupt(struct machine *m);
 

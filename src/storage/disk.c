@@ -216,14 +216,19 @@ static int make_async(struct disk *d)
     return 0;
 }
 
+static bool busy(void *arg)
+{
+    return ((const struct disk *)arg)->inflight;
+}
+
 void disk_close(struct disk *d)
 {
     if (!d)
         return;
-    while (d->inflight && loop_step(d->loop, -1) >= 0)
-        ;
-    if (d->loop)
+    if (d->loop) {
+        loop_drain(d->loop, d->path ? d->path : "disk", busy, d);
         loop_disarm(d->loop, &d->late);
+    }
     d->ops->close(d);
 }
 

@@ -390,6 +390,11 @@ static void ahci_io(struct device *d, unsigned region, uint64_t off, unsigned si
 
 /* --- life --- */
 
+static bool port_busy(void *arg)
+{
+    return ((const struct ahci_unit *)arg)->flying;
+}
+
 /* Waits for what writes the guest's memory: a new kernel is loaded there next. */
 static void ahci_reset(struct device *d)
 {
@@ -398,8 +403,7 @@ static void ahci_reset(struct device *d)
     for (unsigned i = 0; i < AHCI_PORTS; i++) {
         forget(&a->port[i]);
         a->port[i].s.cmd = 0; /* nothing starts any more */
-        while (a->port[i].flying && loop_step(d->env.loop, -1) >= 0)
-            continue;
+        loop_drain(d->env.loop, d->env.id, port_busy, &a->port[i]);
         if (a->port[i].target)
             scsi_reset(a->port[i].target, -1); /* its tray may be locked */
     }
@@ -422,8 +426,7 @@ void ahci_detach(struct ahci *a, unsigned port)
     struct ahci_unit *p = &a->port[port];
 
     p->s.cmd = 0; /* nothing starts any more */
-    while (p->flying)
-        (void)loop_step(a->pci.dev.env.loop, 10000000);
+    loop_drain(a->pci.dev.env.loop, a->pci.dev.env.id, port_busy, p);
     if (!p->borrowed)
         disk_close(p->disk);
     scsi_target_destroy(p->target);

@@ -619,13 +619,18 @@ static void floppy_io(struct device *d, unsigned region, uint64_t off, unsigned 
 
 /* --- life --- */
 
+static bool floppy_busy(void *arg)
+{
+    return ((const struct floppy *)arg)->flying;
+}
+
 static void floppy_reset(struct device *d)
 {
     struct floppy *f = (struct floppy *)d;
 
     f->stale = f->flying;
-    while (f->flying && loop_step(d->env.loop, -1) >= 0) /* or the first command finds it busy */
-        continue;
+    /* Or the first command finds it busy. */
+    loop_drain(d->env.loop, "floppy", floppy_busy, f);
     f->s = (struct floppy_state){.dor = DOR_NORESET | DOR_GATE};
     for (unsigned i = 0; i < FLOPPY_DRIVES; i++) {
         f->drive[i].cylinder = 0;
@@ -638,8 +643,7 @@ static void floppy_destroy(struct device *d)
 {
     struct floppy *f = (struct floppy *)d;
 
-    while (f->flying)
-        (void)loop_step(d->env.loop, 10000000);
+    loop_drain(d->env.loop, "floppy", floppy_busy, f);
     for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
         disk_close(f->drive[i].disk);
     chipset_free(d, REGIONS, f->irq);

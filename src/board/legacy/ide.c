@@ -436,13 +436,17 @@ bool ide_disc_changed(struct ide *i, const struct disk *disk)
     return false;
 }
 
+static bool channel_busy(void *arg)
+{
+    return ((const struct ide_channel *)arg)->flying;
+}
+
 void ide_detach(struct ide *i, unsigned unit)
 {
     struct ide_channel *c = &i->channel[unit / 2 % 2];
     struct ide_unit *u = &c->unit[unit % 2];
 
-    while (c->flying)
-        (void)loop_step(i->pci.dev.env.loop, 10000000);
+    loop_drain(i->pci.dev.env.loop, i->pci.dev.env.id, channel_busy, c);
     if (u->kind == IDE_DISK && !u->borrowed)
         disk_close(u->disk);
     scsi_target_destroy(u->target);
@@ -474,8 +478,7 @@ static void ide_reset(struct device *d)
         struct ide_channel *c = &i->channel[n];
 
         c->stale = c->flying;
-        while (c->flying && loop_step(d->env.loop, -1) >= 0)
-            continue;
+        loop_drain(d->env.loop, d->env.id, channel_busy, c);
         c->s = (struct ide_channel_state){0};
         for (unsigned k = 0; k < 2; k++) {
             c->unit[k].hidden = false;

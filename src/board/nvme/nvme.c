@@ -491,14 +491,18 @@ static void nvme_io(struct device *d, unsigned region, uint64_t off, unsigned si
 
 /* --- life --- */
 
+static bool nvme_busy(void *arg)
+{
+    return ((const struct nvme *)arg)->flying;
+}
+
 /* Waits for what writes the guest's memory: a new kernel is loaded there next. */
 static void nvme_reset(struct device *d)
 {
     struct nvme *n = (struct nvme *)d;
 
     forget(n); /* nothing starts any more */
-    while (n->flying && loop_step(d->env.loop, -1) >= 0)
-        continue;
+    loop_drain(d->env.loop, d->env.id, nvme_busy, n);
     memset(&n->s, 0, sizeof(n->s));
     features_begin(n);
     pci_intx(&n->pci, false);
@@ -510,8 +514,7 @@ static void nvme_destroy(struct device *d)
 
     forget(n); /* nothing starts any more */
     n->s.csts = 0;
-    while (n->flying)
-        (void)loop_step(d->env.loop, 10000000);
+    loop_drain(d->env.loop, d->env.id, nvme_busy, n);
     loop_forget(d->env.loop, &n->submit);
     for (unsigned i = 0; i < n->namespaces; i++)
         disk_close(n->ns[i].disk);

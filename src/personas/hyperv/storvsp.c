@@ -25,8 +25,6 @@ enum {
     STORVSP_IOV = STORVSP_TRANSFER / VMBUS_PAGE + 2,
     STORVSP_FLYING = 2048, /* requests at once */
     STORVSP_PACKET = 16 << 10,
-    STORVSP_DRAIN = 500, /* rounds of the loop that a destruction waits for */
-    STORVSP_DRAIN_NS = 10000000,
     STORVSP_IDE_INSTANCE = 0x8899,
 };
 
@@ -576,22 +574,23 @@ int storvsp_create(struct vmbus *b, const char *id, int ide, unsigned channels,
     return 0;
 }
 
+static bool storvsp_busy(void *arg)
+{
+    return ((const struct storvsp *)arg)->flying;
+}
+
 void storvsp_destroy(struct storvsp *s)
 {
     for (unsigned i = 0; i < s->channels; i++)
         vmbus_remove(&s->channel[i]);
     /* What the disks still work on comes back here. */
-    for (unsigned i = 0; s->flying && i < STORVSP_DRAIN; i++) {
-        if (loop_step(s->b->loop, STORVSP_DRAIN_NS) < 0)
-            break;
-    }
+    loop_drain(s->b->loop, s->id, storvsp_busy, s);
     storvsp_free(s);
 }
 
 void storvsp_reset(struct storvsp *s)
 {
-    while (s->flying && loop_step(s->b->loop, -1) >= 0)
-        continue;
+    loop_drain(s->b->loop, s->id, storvsp_busy, s);
     scsi_reset(s->target, -1);
 }
 

@@ -315,10 +315,9 @@ void virtio_set_status(struct virtio *v, uint8_t status)
 /* --- life --- */
 
 /* Both run on the loop's thread with the vCPUs stopped. What is held completes through the loop. */
-static void drain(struct virtio *v)
+static bool busy(void *arg)
 {
-    while (v->held && loop_step(v->pci.dev.env.loop, -1) >= 0)
-        continue;
+    return ((const struct virtio *)arg)->held;
 }
 
 void virtio_device_reset(struct device *d)
@@ -328,7 +327,7 @@ void virtio_device_reset(struct device *d)
     device_lock(d);
     reset_begin(v);
     device_unlock(d);
-    drain(v);
+    loop_drain(d->env.loop, d->env.id, busy, v);
     v->generation = 0;
 }
 

@@ -89,23 +89,21 @@ void handover_end(struct handover *o)
     ended(o);
 }
 
-/* What waits is submitted by the loop that is stepped. */
-static void drain_here(struct handover *o)
+static bool handover_busy(void *arg)
 {
-    int rc = 0;
+    struct handover *o = arg;
+    bool any;
 
-    while (o->inflight && rc >= 0) {
-        pthread_mutex_unlock(o->lock);
-        rc = loop_step(o->loop, -1);
-        pthread_mutex_lock(o->lock);
-    }
+    pthread_mutex_lock(o->lock);
+    any = o->inflight;
+    pthread_mutex_unlock(o->lock);
+    return any;
 }
 
+/* What waits is submitted by the loop. */
 void handover_finish(struct handover *o)
 {
-    pthread_mutex_lock(o->lock);
-    drain_here(o);
-    pthread_mutex_unlock(o->lock);
+    loop_drain(o->loop, o->what, handover_busy, o);
 }
 
 void handover_drain(struct handover *o)
@@ -113,7 +111,9 @@ void handover_drain(struct handover *o)
     struct timespec until;
 
     if (loop_is_mine(o->loop)) {
-        drain_here(o);
+        pthread_mutex_unlock(o->lock);
+        handover_finish(o);
+        pthread_mutex_lock(o->lock);
         return;
     }
     clock_gettime(CLOCK_MONOTONIC, &until);

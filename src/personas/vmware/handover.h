@@ -30,6 +30,7 @@ struct handed {
 struct handover {
     struct loop *loop;
     pthread_mutex_t *lock;
+    const char *what;               /* the device's id, for the log */
     void (*done)(struct handed *h); /* the command has ended; on the loop, with the lock held */
     void (*turn)(struct handed *h); /* the same for one without a target, whose turn it is */
     struct handed *waiting, **wait_end;
@@ -40,7 +41,8 @@ struct handover {
     struct watch kick;
 };
 
-/* done is set, turn if there are such requests. 0 or -errno; then, too, it is destroyed. */
+/* what and done are set, turn if there are such requests. 0 or -errno; then, too, it is destroyed.
+ */
 MUST int handover_init(struct handover *o, struct loop *l, pthread_mutex_t *lock);
 /* No command flies. Those that never began are given to drop(). */
 void handover_destroy(struct handover *o, void (*drop)(struct handed *h));

@@ -404,6 +404,7 @@ static int set_up(struct mpt *p, const struct env *env, struct err *e)
                               .count = MPT_TARGETS,
                               .tell = mpt_tell};
     p->starved_end = &p->starved;
+    p->late.what = env->id;
     p->late.done = mpt_request_done;
     p->late.turn = mpt_request_turn;
     rc = handover_init(&p->late, env->loop, &p->pci.dev.lock);

@@ -350,6 +350,7 @@ static int set_up(struct pvscsi *p, const struct env *env, struct err *e)
     p->full.run = pvscsi_retry_soon;
     p->more.run = pvscsi_serve_more;
     p->look = (struct watch){.fd = -1, .want = EPOLLIN, .ready = pvscsi_look};
+    p->late.what = env->id;
     p->late.done = pvscsi_request_done;
     rc = handover_init(&p->late, env->loop, &p->pci.dev.lock);
     if (rc < 0)

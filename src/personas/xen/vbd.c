@@ -106,6 +106,11 @@ static void vbd_disconnect(struct xenbus_dev *d)
         queue_down(&b->q[i]);
 }
 
+static bool vbd_busy(void *arg)
+{
+    return ((const struct disk *)arg)->inflight;
+}
+
 /* A reset gives the guest's memory to what comes next: nothing may be read into it then, nor what
  * is found there be written. */
 static void vbd_drain(struct xenbus_dev *d)
@@ -114,8 +119,7 @@ static void vbd_drain(struct xenbus_dev *d)
 
     for (unsigned i = 0; i < VBD_QUEUES; i++)
         vbd_waiting_drop(&b->q[i]);
-    while (b->disk->inflight && loop_step(d->x->p.env.dev.loop, -1) >= 0)
-        continue;
+    loop_drain(d->x->p.env.dev.loop, b->disk->path ? b->disk->path : "vbd", vbd_busy, b->disk);
 }
 
 static int map_ring(struct vbd_queue *q)

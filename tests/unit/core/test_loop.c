@@ -3,11 +3,14 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/bell.h"
 #include "core/err.h"
+#include "core/log.h"
 #include "core/loop.h"
 
 struct timed {
@@ -242,6 +245,78 @@ static void alarms_leave_time_for_others(void **state)
     loop_destroy(m[0].l);
 }
 
+/* --- waiting for requests --- */
+
+struct slow {
+    struct loop *l;
+    struct watch bell;
+    unsigned left;
+    unsigned calls, last;
+};
+
+/* Each look at it is a second later. */
+static bool slow_busy(void *arg)
+{
+    struct slow *s = arg;
+
+    if (s->left == 0)
+        return false;
+    s->left--;
+    loop_advance(s->l, 1000000000);
+    bell_ring(s->bell.fd);
+    return true;
+}
+
+static void slow_ready(struct watch *w, uint32_t got)
+{
+    (void)got;
+    bell_take(w->fd);
+}
+
+static void slow_waits(void *arg, const char *what, unsigned seconds)
+{
+    struct slow *s = arg;
+
+    assert_string_equal(what, "disk0");
+    s->calls++;
+    s->last = seconds;
+}
+
+static void a_long_wait_is_told(void **state)
+{
+    char path[] = "/tmp/loop-XXXXXX", text[4096] = "";
+    int fd = mkstemp(path), lines = 0;
+    struct slow s = {.bell = {.want = EPOLLIN, .ready = slow_ready}};
+    struct err e = {0};
+
+    (void)state;
+    assert_int_equal(loop_create_fake(&s.l, &e), 0);
+    s.bell.fd = bell_make();
+    assert_int_equal(loop_watch(s.l, &s.bell), 0);
+    assert_int_equal(log_open(path, LOG_INFO, &e), 0);
+    loop_on_wait(s.l, slow_waits, &s);
+    s.left = 4;
+    loop_drain(s.l, "disk0", slow_busy, &s);
+    assert_int_equal(s.calls, 4);
+    assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), 0); /* not long enough */
+    s.left = 25;
+    loop_stop(s.l); /* who stops the loop does not end what still uses memory */
+    loop_drain(s.l, "disk0", slow_busy, &s);
+    log_close();
+    assert_int_equal(s.calls, 4 + 25);
+    assert_int_equal(s.last, 25);
+    assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    for (const char *p = text; (p = strchr(p, '\n')); p++)
+        lines++;
+    assert_int_equal(lines, 4); /* after 5, 10 and 20 s, and the end */
+    assert_non_null(strstr(text, "disk0"));
+    close(fd);
+    unlink(path);
+    loop_unwatch(s.l, &s.bell);
+    close(s.bell.fd);
+    loop_destroy(s.l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +326,7 @@ int main(void)
         cmocka_unit_test(tasks_run_once_a_round),
         cmocka_unit_test(posts_leave_time_for_alarms),
         cmocka_unit_test(alarms_leave_time_for_others),
+        cmocka_unit_test(a_long_wait_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
