@@ -104,19 +104,6 @@ static int convert(struct export *x, size_t i, const struct plan_disk *d, const 
     return rc;
 }
 
-int export_floppy(struct export *x, size_t i, const struct plan_disk *d, const char *product,
-                  bool *is, struct err *e)
-{
-    char key[24], why[100];
-
-    *is = plan_floppy(d);
-    if (!*is)
-        return 0;
-    snprintf(key, sizeof(key), "disk%zu", i);
-    snprintf(why, sizeof(why), "a floppy is no part of %s; put it into the drive there", product);
-    return export_tell(x, key, d->path ? d->path : "an empty drive", NULL, why, e);
-}
-
 int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                 char **out, struct err *e)
 {

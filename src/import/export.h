@@ -57,11 +57,6 @@ MUST int export_tell(struct export *x, const char *key, const char *value, const
 MUST int export_disk(struct export *x, size_t i, const struct plan_disk *d, const char *suffixes,
                      char **out, struct err *e);
 
-/* Is it a floppy? They have no place in `product`, so its disk is told as one to be put in there.
- */
-MUST int export_floppy(struct export *x, size_t i, const struct plan_disk *d, const char *product,
-                       bool *is, struct err *e);
-
 /* Disks and cards in the order in which firmware tries them; how many. */
 enum { EXPORT_BOOT_MAX = 80 };
 struct export_boot {

@@ -32,6 +32,7 @@ struct hyperv_out {
     char id[37]; /* the machine's, as Hyper-V names its files */
     unsigned devices;
     bool drive[2][2]; /* IDE drives that are taken */
+    bool floppy;      /* and the floppy drive */
     int next_scsi;
     int rc;
 };
@@ -115,7 +116,7 @@ static const struct standing standing[] = {
     {"655bc5c5-a784-46b7-81bc-e26328f7eb0e", "Microsoft Emulated I8042 Controller", 1},
     {"87045ce9-5323-438f-93bb-1e83dcbce18e", "Microsoft Emulated DMA Controller", 1},
     {"7d80d3db-61ee-4879-8879-5609f1100ad0", "Microsoft Emulated Video S3", 1},
-    {"8f0d2762-0b00-4e04-af4f-19010527cb93", "Microsoft Emulated Floppy Controller", 1},
+    {HYPERV_FLOPPY, "Microsoft Emulated Floppy Controller", 1},
     {"8e3a359f-559a-4b6a-98a9-1690a6100ed7", "Microsoft Emulated Serial Controller", 3},
     {HYPERV_IDE, "Microsoft Emulated IDE Controller", 1},
     {"58f75a6d-d949-4320-99e1-a2a2576d581c", "Microsoft Synthetic Mouse", 3},
@@ -162,17 +163,18 @@ static void put_bios(struct hyperv_out *o)
 
 static void put_boot(struct hyperv_out *o)
 {
-    static const char *const words[] = {"HardDrive", "Optical", "Network"};
+    static const char *const words[] = {"HardDrive", "Optical", "Network", "Floppy"};
     struct export_boot order[EXPORT_BOOT_MAX];
     size_t n = export_boot(o->p, order);
-    bool used[3] = {false};
+    bool used[ARRAY_SIZE(words)] = {false};
     int next = 0;
 
-    for (size_t i = 0; i < n && next < 3; i++) {
-        int kind = order[i].card ? 2 : o->p->disk[order[i].i].cdrom ? 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct plan_disk *d = &o->p->disk[order[i].i];
+        int kind = order[i].card ? 2 : plan_floppy(d) ? 3 : d->cdrom ? 1 : 0;
         char path[80];
 
-        if (used[kind] || (!kind && plan_floppy(&o->p->disk[order[i].i])))
+        if (used[kind])
             continue;
         used[kind] = true;
         snprintf(path, sizeof(path), "_" HYPERV_BIOS "_/boot/device%d", next++);
@@ -249,6 +251,36 @@ static void put_place(struct hyperv_out *o, const char *where, const char *file,
     text(o, path, type);
 }
 
+static bool is_uefi(const struct hyperv_out *o)
+{
+    return o->p->firmware && strcmp(o->p->firmware, "uefi") == 0;
+}
+
+/* Only a machine of generation 1 has a drive, and only one. The bytes are those of any image. */
+static void put_floppy(struct hyperv_out *o, size_t i)
+{
+    const struct plan_disk *d = &o->p->disk[i];
+    const char *base = d->path ? path_last(d->path) : "";
+    char told[24], name[300] = "";
+
+    snprintf(told, sizeof(told), "disk%zu", i);
+    if (is_uefi(o) || o->floppy) {
+        o->rc = export_tell(o->x, told, d->path ? d->path : "an empty drive", NULL,
+                            "Hyper-V has one floppy drive, and none in machines with UEFI", o->e);
+        return;
+    }
+    o->floppy = true;
+    if (d->path) {
+        snprintf(name, sizeof(name), "%.*s.vfd", (int)min_u64(path_suffix(base) - base, 255), base);
+        snprintf(told, sizeof(told), "disk%zu file", i);
+        o->rc = export_tell(o->x, told, d->path, name,
+                            "Hyper-V knows floppies by that suffix; put a copy of that name into "
+                            "the folder " DISKS " of the export",
+                            o->e);
+    }
+    put_place(o, "_" HYPERV_FLOPPY "_/controller0/drive0", name, "VFD");
+}
+
 /* Hyper-V's import looks for disks by their names in the folder for them. */
 static void put_drive(struct hyperv_out *o, size_t i, const char *where)
 {
@@ -274,9 +306,7 @@ static void put_drive(struct hyperv_out *o, size_t i, const char *where)
 
 static bool is_ide(const struct hyperv_out *o, const struct plan_disk *d)
 {
-    bool uefi = o->p->firmware && strcmp(o->p->firmware, "uefi") == 0;
-
-    return !uefi && d->bus && strcmp(d->bus, "ide") == 0 && d->controller >= 0 &&
+    return !is_uefi(o) && d->bus && strcmp(d->bus, "ide") == 0 && d->controller >= 0 &&
            d->controller < 2 && d->unit >= 0 && d->unit < 2 && !o->drive[d->controller][d->unit];
 }
 
@@ -287,11 +317,11 @@ static void put_disks(struct hyperv_out *o)
     for (size_t i = 0; i < o->p->disks && o->rc == 0; i++) {
         const struct plan_disk *d = &o->p->disk[i];
         bool scsi = d->bus && strcmp(d->bus, "scsi") == 0 && d->controller >= 0 && d->unit >= 0;
-        bool floppy;
 
-        o->rc = export_floppy(o->x, i, d, "what Hyper-V imports", &floppy, o->e);
-        if (o->rc < 0 || floppy)
+        if (plan_floppy(d)) {
+            put_floppy(o, i);
             continue;
+        }
         if (is_ide(o, d)) {
             o->drive[d->controller][d->unit] = true;
             snprintf(where, sizeof(where), "_" HYPERV_IDE "_/controller%d/drive%d", d->controller,

@@ -109,10 +109,11 @@ static void put_files(struct ovf_out *o)
     buf_add(o->b, "  <References>\n");
     for (size_t i = 0; i < o->p->disks && o->rc == 0; i++) {
         char *name = NULL, key[24];
+        bool floppy = plan_floppy(&o->p->disk[i]);
 
-        if (plan_floppy(&o->p->disk[i]) || !o->p->disk[i].path)
-            continue; /* told with its item; an empty drive has none */
-        o->rc = export_disk(o->x, i, &o->p->disk[i], suffixes, &name, o->e);
+        if (!o->p->disk[i].path)
+            continue; /* an empty drive has none */
+        o->rc = export_disk(o->x, i, &o->p->disk[i], floppy ? NULL : suffixes, &name, o->e);
         snprintf(key, sizeof(key), "disk%zu", i);
         if (o->rc == 0 && name[0] == '/') {
             const char *base = path_last(name);
@@ -216,17 +217,37 @@ static const char *bus_of(const struct plan_disk *d)
     return kind_of(d->bus) ? d->bus : "ahci";
 }
 
+/* parent: its controller's id, 0: none. */
+static void put_drive(struct ovf_out *o, size_t i, const char *name, unsigned type, unsigned parent)
+{
+    const struct plan_disk *d = &o->p->disk[i];
+    char text[32];
+
+    o->disk_id[i] = item_begin(o);
+    if (d->unit >= 0)
+        number(o, "rasd:AddressOnParent", (unsigned)d->unit);
+    element(o, "rasd:ElementName", name);
+    snprintf(text, sizeof(text), "ovf:/%s%zu", type == 17 ? "disk/disk" : "file/file", i + 1);
+    if (d->path) /* else it is an empty drive */
+        element(o, "rasd:HostResource", text);
+    number(o, "rasd:InstanceID", o->next);
+    if (parent)
+        number(o, "rasd:Parent", parent);
+    number(o, "rasd:ResourceType", type);
+    item_end(o, NULL);
+}
+
 static void put_disk(struct ovf_out *o, size_t i)
 {
     const struct plan_disk *d = &o->p->disk[i];
     const char *bus = bus_of(d);
     unsigned parent = 0;
     char text[32];
-    bool floppy;
 
-    o->rc = export_floppy(o->x, i, d, "an OVF", &floppy, o->e);
-    if (o->rc < 0 || floppy)
+    if (plan_floppy(d)) {
+        put_drive(o, i, "Floppy drive", 14, 0);
         return;
+    }
     for (size_t k = 0; k < o->mades; k++) {
         if (o->made[k].number == (d->controller < 0 ? 0 : d->controller) &&
             strcmp(o->made[k].bus, bus) == 0)
@@ -236,18 +257,8 @@ static void put_disk(struct ovf_out *o, size_t i)
         snprintf(text, sizeof(text), "disk%zu bus", i);
         o->rc = export_tell(o->x, text, d->bus, bus, "an OVF has no such bus", o->e);
     }
-    o->disk_id[i] = item_begin(o);
-    if (d->unit >= 0)
-        number(o, "rasd:AddressOnParent", (unsigned)d->unit);
-    element(o, "rasd:ElementName", d->cdrom ? "CD drive" : "Hard disk");
-    snprintf(text, sizeof(text), "ovf:/%s%zu", d->cdrom ? "file/file" : "disk/disk", i + 1);
-    if (d->path) /* else it is an empty drive */
-        element(o, "rasd:HostResource", text);
-    number(o, "rasd:InstanceID", o->next);
-    if (parent && (d->bus || d->controller >= 0))
-        number(o, "rasd:Parent", parent);
-    number(o, "rasd:ResourceType", d->cdrom ? 15 : 17);
-    item_end(o, NULL);
+    put_drive(o, i, d->cdrom ? "CD drive" : "Hard disk", d->cdrom ? 15 : 17,
+              d->bus || d->controller >= 0 ? parent : 0);
 }
 
 static void put_card(struct ovf_out *o, size_t at)
@@ -395,15 +406,14 @@ static void put_boot(struct ovf_out *o)
     for (size_t k = 0; k < n; k++) {
         size_t i = order[k].i;
 
-        if (!order[k].card && plan_floppy(&o->p->disk[i]))
-            continue;
         buf_fmt(o->b,
                 "    <vmw:BootOrderSection ovf:required=\"false\" vmw:instanceId=\"%u\" "
                 "vmw:type=\"%s\">\n      <Info>Boot order</Info>\n    </vmw:BootOrderSection>\n",
                 order[k].card ? o->card_id[i] : o->disk_id[i],
-                order[k].card         ? "net"
-                : o->p->disk[i].cdrom ? "cdrom"
-                                      : "disk");
+                order[k].card                 ? "net"
+                : plan_floppy(&o->p->disk[i]) ? "floppy"
+                : o->p->disk[i].cdrom         ? "cdrom"
+                                              : "disk");
     }
 }
 

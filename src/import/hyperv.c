@@ -65,24 +65,21 @@ static void take_genid(struct reading *r, struct node *n)
 
 static void take_boot(struct reading *r, struct node *bios)
 {
+    static const struct {
+        const char *word;
+        char kind;
+    } words[] = {{"HardDrive", 'c'}, {"Optical", 'd'}, {"Network", 'n'}, {"Floppy", 'a'}};
     unsigned next = 1;
 
     for (int i = 0; i < 4; i++) {
         char path[32];
         struct node *device;
-        bool hd, cd;
 
         snprintf(path, sizeof(path), "boot/device%d", i);
         device = node_get(bios, path);
-        hd = node_is(device, "HardDrive");
-        cd = node_is(device, "Optical");
-        for (size_t k = 0; k < r->p->disks && (hd || cd); k++) {
-            if (r->p->disk[k].cdrom == cd && !r->p->disk[k].boot)
-                r->p->disk[k].boot = next++;
-        }
-        for (size_t k = 0; k < r->p->nics && node_is(device, "Network"); k++) {
-            if (!r->p->nic[k].boot)
-                r->p->nic[k].boot = next++;
+        for (size_t k = 0; k < ARRAY_SIZE(words); k++) {
+            if (node_is(device, words[k].word))
+                read_boot_kind(r, words[k].kind, &next);
         }
         read_keep(r, device);
     }
@@ -195,6 +192,18 @@ static void take_ide(struct reading *r)
     take_drives(r, node_first(ide, "controller1"), "ide", 1);
 }
 
+/* A machine of generation 1 has one, of which the file says what is in it. */
+static void take_floppy(struct reading *r)
+{
+    struct node *drive = node_get(settings_of(r, HYPERV_FLOPPY), "controller0/drive0");
+    struct node *path = node_first(drive, "pathname"), *type = node_first(drive, "type");
+
+    if (!node_is(type, "VFD"))
+        return;
+    (void)read_floppy(r, path, NULL);
+    read_keep(r, type);
+}
+
 static void take_scsi(struct reading *r, struct node *settings, int number)
 {
     struct plan_controller *c = read_controller(r, "scsi", number);
@@ -242,7 +251,7 @@ static void take_manifest(struct reading *r, struct node *c)
         else if (name && strcasestr(name, "Emulated Ethernet"))
             take_card(r, settings_of(r, instance), "dec21140");
         else
-            used = false;
+            used = strcasecmp(class, HYPERV_FLOPPY) == 0;
         if (used)
             read_keep_all(r, v);
     }
@@ -281,6 +290,7 @@ static void take(struct reading *r)
     r->p->nics_said = true;
     take_ide(r);
     take_manifest(r, c);
+    take_floppy(r);
     take_bios(r);
     take_tpm(r);
     read_rest(r, rules);

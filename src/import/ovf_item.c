@@ -377,6 +377,26 @@ static void take_disk(struct ovf *o, struct ovf_item *it)
     keep_item(o, it);
 }
 
+/* Its file is one of the package's; what an OVF says of a host's own drive is not here. */
+static void take_floppy(struct ovf *o, struct ovf_item *it)
+{
+    struct node *host = node_get(it->n, "HostResource");
+    const char *file = host && host->value ? resource(host->value, "file") : NULL;
+    struct plan_disk *d =
+        read_floppy(o->r, file ? NULL : host,
+                    !file && host && host->value && *host->value ? READ_HOST_DRIVE : NULL);
+
+    if (!d) {
+        read_drop_all(o->r, it->n, "a PC has two floppy drives");
+        return;
+    }
+    if (file && !take_file(o, it, file, d))
+        return;
+    it->disk = (unsigned)o->r->p->disks;
+    read_keep(o->r, host);
+    keep_item(o, it);
+}
+
 /* --- network cards --- */
 
 static void take_card(struct ovf *o, struct ovf_item *it)
@@ -481,8 +501,6 @@ static void take_others(struct ovf *o, struct ovf_item *it)
         take_card(o, it);
     else if (it->type == CIM_DISK || it->type == CIM_CDROM || it->type == CIM_DVD)
         take_disk(o, it);
-    else if (it->type == CIM_FLOPPY)
-        read_drop_all(o->r, it->n, "floppies are not taken out of an OVF; --floppy adds one");
     else if (it->type == CIM_OTHER && strcasestr(it->subtype, "vtpm"))
         read_tpm(o->r, node_get(it->n, "ResourceSubType"), "2.0");
     if (it->type == CIM_PROCESSOR || it->type == CIM_MEMORY)
@@ -524,6 +542,10 @@ void ovf_items(struct ovf *o)
     }
     for (size_t i = 0; i < o->items; i++)
         take_others(o, &o->item[i]);
+    for (size_t i = 0; i < o->items; i++) {
+        if (o->item[i].type == CIM_FLOPPY)
+            take_floppy(o, &o->item[i]);
+    }
     take_boot(o);
 }
 

@@ -551,6 +551,56 @@ static void floppies_are_brought_along(void **state)
     assert_null(plan.disk[1].path);
 }
 
+static void floppies_of_ovf_and_hyperv_are_brought_along(void **state)
+{
+    unsigned gone = 0;
+
+    (void)state;
+    assert_int_equal(
+        take_text("a.ovf",
+                  "<Envelope><References><File href='a.flp' id='f'/><File href='a.vmdk' id='d'/>"
+                  "</References><DiskSection><Disk diskId='1' fileRef='d'/></DiskSection>"
+                  "<VirtualSystem><VirtualHardwareSection>"
+                  "<Item><InstanceID>3</InstanceID><ResourceType>14</ResourceType>"
+                  "<HostResource>ovf:/file/f</HostResource></Item>"
+                  "<Item><ResourceType>14</ResourceType>"
+                  "<HostResource>A:</HostResource></Item>"
+                  "<Item><ResourceType>14</ResourceType></Item>"
+                  "<Item><ResourceType>17</ResourceType><HostResource>ovf:/disk/1</HostResource>"
+                  "</Item></VirtualHardwareSection>"
+                  "<BootOrderSection instanceId='3' type='floppy'/></VirtualSystem></Envelope>"),
+        0);
+    assert_int_equal(plan.disks, 3);
+    assert_true(ends(plan.disk[0].path, "/a.vmdk"));
+    assert_string_equal(plan.disk[1].bus, "floppy");
+    assert_true(ends(plan.disk[1].path, "/a.flp"));
+    assert_int_equal(plan.disk[1].boot, 1);
+    assert_string_equal(plan.disk[2].bus, "floppy");
+    assert_null(plan.disk[2].path); /* the host's own */
+    assert_int_equal(plan.disk[2].unit, 1);
+    for (size_t i = 0; i < report.count; i++)
+        gone += report.lines[i].to && strcmp(report.lines[i].to, "none") == 0;
+    assert_int_equal(gone, 1);
+    assert_int_equal(
+        take_text("a.xml",
+                  "<configuration><properties><name>a</name><subtype>0</subtype></properties>"
+                  "<settings/><_83f8638b-8dca-4152-9eda-2ca8b33039b4_><controller0><drive0>"
+                  "<type>VHD</type><pathname>a.vhd</pathname></drive0></controller0>"
+                  "</_83f8638b-8dca-4152-9eda-2ca8b33039b4_>"
+                  "<_8f0d2762-0b00-4e04-af4f-19010527cb93_><controller0><drive0><type>VFD</type>"
+                  "<pathname>C:\\a.vfd</pathname></drive0></controller0>"
+                  "</_8f0d2762-0b00-4e04-af4f-19010527cb93_>"
+                  "<_ac6b8dc1-3257-4a70-b1b2-a9c9215659ad_><boot><device0>Floppy</device0>"
+                  "<device1>HardDrive</device1></boot>"
+                  "</_ac6b8dc1-3257-4a70-b1b2-a9c9215659ad_></configuration>"),
+        0);
+    assert_int_equal(plan.disks, 2);
+    assert_int_equal(plan.disk[0].boot, 2);
+    assert_string_equal(plan.disk[1].bus, "floppy");
+    assert_true(ends(plan.disk[1].path, "/a.vfd"));
+    assert_int_equal(plan.disk[1].boot, 1);
+}
+
 static void a_folder_with_several_descriptions_is_refused(void **state)
 {
     (void)state;
@@ -604,6 +654,7 @@ int main(void)
         T(of_proxmox_older_words_and_cloud_init_are_known),
         T(drives_without_a_disc_are_brought_along),
         T(floppies_are_brought_along),
+        T(floppies_of_ovf_and_hyperv_are_brought_along),
         T(a_folder_with_several_descriptions_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
