@@ -318,8 +318,20 @@ static void every_register_takes_anything(void **state)
     fake_env_run(&f);
 }
 
+/* Operations over those of the disk, which are plain_ops. */
+static const struct disk_ops *plain_ops;
+
+static struct disk_ops *over_disk(void)
+{
+    static struct disk_ops ops;
+
+    plain_ops = disk->disk.ops;
+    ops = *plain_ops;
+    disk->disk.ops = &ops;
+    return &ops;
+}
+
 static unsigned refills;
-static int (*plain_try)(struct disk *d, struct disk_req *r);
 
 /* Another processor adds a request while one is served, and reads what was answered. */
 static int try_and_refill(struct disk *d, struct disk_req *r)
@@ -329,21 +341,17 @@ static int try_and_refill(struct disk *d, struct disk_req *r)
         shared_store32(&state_page()->cmp_cons_idx, le32_get(state_page()->cmp_prod_idx));
         shared_store32(&state_page()->req_prod_idx, ++prod);
     }
-    return plain_try(d, r);
+    return plain_ops->try(d, r);
 }
 
 static void a_ring_that_is_never_empty_holds_nobody(void **state)
 {
-    static struct disk_ops ops;
     struct pvscsi_req_desc d;
     uint64_t served;
 
     (void)state;
     settle();
-    ops = *disk->disk.ops;
-    plain_try = ops.try;
-    ops.try = try_and_refill;
-    disk->disk.ops = &ops;
+    over_disk()->try = try_and_refill;
     refills = 100;
     d = request(read2, 10, DATA, 1024, PVSCSI_FLAG_CMD_DIR_TOHOST);
     served = dut->served_inline;
@@ -355,32 +363,27 @@ static void a_ring_that_is_never_empty_holds_nobody(void **state)
     assert_int_equal(dut->served_inline - served, 64); /* the loop's, between others */
     fake_env_run(&f);
     assert_int_equal(dut->served_inline - served, 132);
-    ops.try = plain_try;
+    disk->disk.ops = plain_ops;
 }
 
-static void (*plain_close)(struct disk *d);
 static uint32_t answers;
 
 static void close_and_count(struct disk *d)
 {
     answers = le32_get(state_page()->cmp_prod_idx);
-    plain_close(d);
+    plain_ops->close(d);
 }
 
 /* What the loop has begun or is to begin names targets, which go with the adapter. */
 static void an_adapter_ends_after_its_requests(void **state)
 {
-    static struct disk_ops ops;
     static const uint8_t inquiry[6] = {INQUIRY, 0, 0, 0, 36};
     struct pvscsi_req_desc d;
     uint32_t before;
 
     (void)state;
     settle();
-    ops = *disk->disk.ops;
-    plain_close = ops.close;
-    ops.close = close_and_count;
-    disk->disk.ops = &ops;
+    over_disk()->close = close_and_count;
     before = le32_get(state_page()->cmp_prod_idx);
     d = request(inquiry, 6, DATA, 36, PVSCSI_FLAG_CMD_DIR_TOHOST);
     for (unsigned i = 0; i < 3; i++) {
