@@ -412,16 +412,25 @@ static void queues_are_checked(void **state)
                      NVME_INVALID_QUEUE_ID | NVME_DNR);
 }
 
-static void a_queue_goes_after_its_commands(void **state)
+/* A queue with a read that the disk holds back. */
+static void hold_a_read(void)
 {
-    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0), gone = admin(NVME_DELETE_IO_SQ, 0, 1, 0);
+    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
 
-    (void)state;
     queues(0);
-    disk->slow = disk->hold = true;
+    disk->hold = true;
     put(1, &read);
     ring(1);
     fake_env_run(&f);
+    assert_non_null(disk->held);
+}
+
+static void a_queue_goes_after_its_commands(void **state)
+{
+    struct nvme_sqe gone = admin(NVME_DELETE_IO_SQ, 0, 1, 0);
+
+    (void)state;
+    hold_a_read();
     put(0, &gone);
     ring(0);
     fake_env_run(&f);
@@ -524,11 +533,7 @@ static void a_reset_waits_for_what_is_in_flight(void **state)
     struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
 
     (void)state;
-    queues(0);
-    disk->slow = disk->hold = true;
-    put(1, &read);
-    ring(1);
-    fake_env_run(&f);
+    hold_a_read();
     wr(NVME_CC, 0);
     assert_int_equal(rd(NVME_CSTS), NVME_CSTS_RDY);
     disk->hold = false;
@@ -564,15 +569,8 @@ static void an_event_waits_for_room(void **state)
 /* The next kernel is loaded into that memory. */
 static void after_a_reset_nothing_writes_memory(void **state)
 {
-    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
-
     (void)state;
-    queues(0);
-    disk->hold = true;
-    put(1, &read);
-    ring(1);
-    fake_env_run(&f);
-    assert_non_null(disk->held);
+    hold_a_read();
     mem_disk_release_soon(disk);
     pci_bus_reset(f.env.pci);
     assert_null(disk->held);
@@ -595,14 +593,8 @@ static void a_shutdown_flushes(void **state)
 /* A driver in a hurry tells it to shut down and switches it off by one write. */
 static void a_shutdown_with_the_end_ends(void **state)
 {
-    struct nvme_sqe read = rw(NVME_READ, 1, 1, DATA, 0);
-
     (void)state;
-    queues(0);
-    disk->slow = disk->hold = true;
-    put(1, &read);
-    ring(1);
-    fake_env_run(&f);
+    hold_a_read();
     wr(NVME_CC, 1 << 14);
     fake_env_run(&f);
     assert_int_equal(rd(NVME_CSTS) & NVME_CSTS_RDY, NVME_CSTS_RDY);
