@@ -1,59 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the front ends of other systems than Linux look for in the store, and what they do with it.
  */
-#include "unit.h"
+#include "backend_kit.h"
 
-#include <stdlib.h>
-
-#include "core/err.h"
-#include "fakes/fake_env.h"
 #include "fakes/fake_pci.h"
-#include "personas/poll.h"
 #include "personas/xen/platform.h"
 #include "personas/xen/vbd.h"
 #include "personas/xen/vif.h"
-#include "personas/xen/xenbus.h"
 #include "virtio/loopnet.h"
 #include "virtio/memdisk.h"
 
 #define FRONT "/local/domain/1/device/"
 #define BACK "/local/domain/0/backend/"
 
-static struct fake_env f;
-static struct xen *x;
 static struct loopnet *net;
-
-static int setup(void **state)
-{
-    struct err e;
-
-    (void)state;
-    fake_env_create(&f, 2 * MiB);
-    x = calloc(1, sizeof(*x));
-    assert_non_null(x);
-    x->p.env.dev = f.env;
-    x->p.env.cpus = 1;
-    assert_int_equal(xenstore_create(&x->store, &e), 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    xenbus_destroy(x);
-    poller_destroy(x->poller);
-    xenstore_destroy(x->store);
-    free(x);
-    fake_env_destroy(&f);
-    return 0;
-}
-
-static void run(void)
-{
-    xenstore_run(x->store);
-    fake_env_run(&f);
-    xenstore_run(x->store);
-}
 
 static void add_disk(unsigned n, bool cdrom)
 {
