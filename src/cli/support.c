@@ -383,19 +383,21 @@ static int bundle_write_both(struct support_case *c, const char *out, const char
                              struct err *e)
 {
     char part[1100];
+    struct stat st;
+    bool device = stat(map, &st) == 0 && !S_ISREG(st.st_mode); /* /dev/null: it is not wanted */
     int rc = bundle_places(out, map, e);
 
     if (rc < 0)
         return rc;
     snprintf(part, sizeof(part), "%s.%d", map, (int)getpid());
-    rc = case_write_map(c, part, e);
+    rc = case_write_map(c, device ? map : part, e);
     if (rc == 0)
         rc = case_write(c, out, e);
-    if (rc == 0 && rename(part, map) < 0)
+    if (rc == 0 && !device && rename(part, map) < 0)
         rc = err_exit(e, EX_HOST_IO, errno, "cannot write %s: %s", map, strerror(errno));
-    if (rc < 0)
+    if (rc < 0 && !device)
         unlink(part);
-    else
+    else if (rc == 0)
         line_print(2, "%s; what the names stand for is in %s, which stays with you", out, map);
     return rc;
 }

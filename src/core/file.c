@@ -74,12 +74,32 @@ static int fill(int fd, const char *path, const void *data, size_t len)
     return rc;
 }
 
+/* Into what is no file, for a rename would put one in the place of a device. A pipe that nobody
+ * reads is an error, and no wait. */
+static int pour(const char *path, const void *data, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -errno;
+    rc = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0 ? -errno
+                                                                  : file_write(fd, data, len);
+    if (close(fd) < 0 && rc == 0)
+        rc = -errno;
+    return rc;
+}
+
 int file_replace(const char *path, const void *data, size_t len, mode_t mode)
 {
     static unsigned count;
+    struct stat st;
     char *beside;
     int fd, rc;
 
+    if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+        return pour(path, data, len);
+    if (lstat(path, &st) == 0 && (S_ISBLK(st.st_mode) || S_ISSOCK(st.st_mode)))
+        return -EPERM;
     if (asprintf(&beside, "%s.%ld-%u.part", path, (long)getpid(),
                  __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED)) < 0)
         return -ENOMEM;

@@ -16,7 +16,9 @@ MUST ssize_t file_read(int fd, void *buf, size_t n, uint64_t off);
 
 /* Makes path hold these len bytes, by a file beside it that is synced and renamed: who reads sees
  * the old file or the new one, after a power cut as well, and a failure leaves the old one. A file
- * that is there keeps its mode; a new one gets mode, less the umask. 0 or -errno. Any thread. */
+ * that is there keeps its mode; a new one gets mode, less the umask. A terminal, a pipe or another
+ * such device takes the bytes and stays what it is; a disk or a socket stays and is -EPERM. 0 or
+ * -errno. Any thread. */
 MUST int file_replace(const char *path, const void *data, size_t len, mode_t mode);
 
 /* Makes the folders of the first n bytes of path, one in the other, unless they are there. -errno:

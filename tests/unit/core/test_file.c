@@ -91,6 +91,31 @@ static void failure_leaves_the_old_one(void **state)
     holds("old", 0600);
 }
 
+/* As `-o /dev/null` of somebody who may put a file in its place. */
+static void a_device_takes_the_bytes_and_stays(void **state)
+{
+    char link[96], got[8] = "";
+    struct stat st;
+    int fd;
+
+    (void)state;
+    snprintf(link, sizeof(link), "%s/null", dir);
+    assert_int_equal(symlink("/dev/null", link), 0);
+    assert_int_equal(file_replace(link, "new", 3, 0600), 0);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(file_replace(path, "new", 3, 0600), -ENXIO); /* nobody reads */
+    fd = open(path, O_RDONLY | O_NONBLOCK);
+    assert_int_equal(file_replace(path, "new", 3, 0600), 0);
+    assert_int_equal(read(fd, got, sizeof(got)), 3);
+    assert_string_equal(got, "new");
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    close(fd);
+}
+
 static void full_device_is_told(void **state)
 {
     int fd = open("/dev/full", O_WRONLY);
@@ -145,6 +170,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(makes_and_replaces, set_up, clean_up),
         cmocka_unit_test_setup_teardown(reads_to_the_end, set_up, clean_up),
         cmocka_unit_test_setup_teardown(failure_leaves_the_old_one, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(a_device_takes_the_bytes_and_stays, set_up, clean_up),
         cmocka_unit_test(full_device_is_told),
         cmocka_unit_test_setup_teardown(folders_are_made_in_each_other, set_up, clean_up),
         cmocka_unit_test_setup_teardown(programs_are_looked_for_in_order, set_up, clean_up),
