@@ -162,19 +162,28 @@ static void key_checksum(const struct seckey *k, uint8_t out[32])
     crypto_generichash_final(&st, out, 32);
 }
 
-int key_write(const struct seckey *k, const char *base, const char *comment, struct err *e)
+/* One line, whatever the name is. */
+static void comment_of(const char *text, char out[200])
 {
-    char path[1024], text[1024], b64[512];
+    snprintf(out, 200, "%s", text);
+    for (char *c = out; *c; c++)
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
+}
+
+int key_write(const struct seckey *k, const char *base, const char *name, struct err *e)
+{
+    char path[1024], text[1024], b64[512], comment[200];
     uint8_t b[KEY_SEC_BYTES] = "Ed\0\0B2", *at = b + KEY_SEC_HEAD;
     int n = snprintf(path, sizeof(path), "%s.key", base), rc;
 
     if (n < 0 || (size_t)n >= sizeof(path))
         return err_exit(e, EX_USAGE_, ENAMETOOLONG, "the name of the key is too long");
+    comment_of(name, comment);
     memcpy(at, k->pub.number, KEY_NUMBER);
     memcpy(at + KEY_NUMBER, k->key, KEY_SECRET);
     key_checksum(k, at + KEY_NUMBER + KEY_SECRET);
     sodium_bin2base64(b64, sizeof(b64), b, sizeof(b), sodium_base64_VARIANT_ORIGINAL);
-    snprintf(text, sizeof(text), "untrusted comment: secret key of %.200s\n%s\n", comment, b64);
+    snprintf(text, sizeof(text), "untrusted comment: secret key of %s\n%s\n", comment, b64);
     rc = key_write_text(path, 0600, text, e);
     sodium_memzero(b, sizeof(b));
     sodium_memzero(b64, sizeof(b64));
@@ -182,7 +191,7 @@ int key_write(const struct seckey *k, const char *base, const char *comment, str
     if (rc < 0)
         return rc;
     pubkey_to_text(&k->pub, b64);
-    snprintf(text, sizeof(text), "untrusted comment: %.200s\n%.100s\n", comment, b64);
+    snprintf(text, sizeof(text), "untrusted comment: %s\n%.100s\n", comment, b64);
     snprintf(path, sizeof(path), "%s.pub", base);
     rc = key_write_text(path, 0644, text, e);
     if (rc < 0) { /* half a pair is no use */

@@ -31,7 +31,7 @@ MUST int sha256_file(const char *path, char out[V_SHA_TEXT], uint64_t *size, str
 
 MUST int key_make(struct seckey *out, struct err *e);
 /* Writes base.key (mode 0600) and base.pub; refuses to replace either. */
-MUST int key_write(const struct seckey *k, const char *base, const char *comment, struct err *e);
+MUST int key_write(const struct seckey *k, const char *base, const char *name, struct err *e);
 MUST int key_read_secret(const char *path, struct seckey *out, struct err *e);
 MUST int key_read_public(const char *path, struct pubkey *out, struct err *e);
 /* Text of the second line of a .pub file, there and back. */

@@ -263,7 +263,7 @@ static void keys_come_back_from_their_files(void **state)
     size_t len;
 
     snprintf(base, sizeof(base), "%s/k", lab.dir);
-    assert_int_equal(key_write(&one, base, "k", &e), 0);
+    assert_int_equal(key_write(&one, base, "k\nin two lines", &e), 0);
     assert_int_equal(key_write(&two, base, "k", &e), -EEXIST);
     snprintf(file, sizeof(file), "%s.key", base);
     assert_int_equal(key_read_secret(file, &back, &e), 0);
