@@ -577,7 +577,7 @@ const struct cli_command catalogue_merge = {
 static void verify_fault(void *arg, const char *fault)
 {
     (void)arg;
-    fprintf(stderr, "hospes: %s\n", fault);
+    line_complain("hospes: %s", fault);
 }
 
 /* The index is brought up to date first: it may only have been behind. Entries that cannot be read

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/line.h"
+
 enum { CLI_COLUMN = 26 };
 
 static void cli_help_line(const char *name, const char *arg, const char *about)
@@ -44,7 +46,7 @@ char *cli_absolute(const char *file)
 
 int cli_fail(const struct err *e)
 {
-    fprintf(stderr, "hospes: %s\n", e->msg);
+    line_complain("hospes: %s", e->msg);
     return e->exit;
 }
 

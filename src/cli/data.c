@@ -48,7 +48,7 @@ static int data_show(const struct data *d, const char *name, const char *prefix,
     } else {
         json_object_object_foreach(pairs, key, value)
         {
-            printf("%s=%s\n", key, json_object_get_string(value));
+            line_print(2, "%s=%s", key, json_object_get_string(value));
         }
     }
     json_object_put(answer);

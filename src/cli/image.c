@@ -149,7 +149,7 @@ static void print_facts(const struct facts *f, bool json)
         const struct fact *x = &f->v[i];
 
         if (!json && x->text)
-            printf("%-18s %s\n", x->key, x->text);
+            line_print(19, "%-18s %s", x->key, x->text);
         else if (!json)
             printf("%-18s %" PRIu64 "\n", x->key, x->number);
         else
@@ -247,8 +247,8 @@ static void tell(void *arg, enum finding kind, bool fixed, const char *text)
     const struct image_args *a = arg;
 
     if (!a->json)
-        printf("%s: %s%s\n", fixed ? "repaired" : words[kind], text,
-               fixed && kind == FINDING_LEAK ? " (leak)" : "");
+        line_print(2, "%s: %s%s", fixed ? "repaired" : words[kind], text,
+                   fixed && kind == FINDING_LEAK ? " (leak)" : "");
 }
 
 static void print_report(const struct image_report *r, const char *path, const char *format,

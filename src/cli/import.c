@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/line.h"
 #include "core/file.h"
 
 struct import {
@@ -94,7 +95,7 @@ static int import_save(const struct import *i, const char *text, struct err *e)
 static void import_need(void *arg, const char *text)
 {
     fflush(stdout); /* a note that goes to the same file stands after what was said before it */
-    fprintf(stderr, "hospes: note: %s\n", text);
+    line_complain("hospes: note: %s", text);
 }
 
 static int import_go(const struct import *i, const char *path, struct err *e)

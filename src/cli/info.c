@@ -32,7 +32,7 @@ static const struct cli_option info_options[] = {
 
 static void info_value(int indent, const char *key, struct json_object *v)
 {
-    printf("%*s%-*s %s\n", indent, "", 24 - indent, key, json_object_get_string(v));
+    line_print(25, "%*s%-*s %s", indent, "", 24 - indent, key, json_object_get_string(v));
 }
 
 /* A list of parts: each has its id and model, and facts below them. */
@@ -44,7 +44,8 @@ static void info_parts(struct json_object *list)
         struct json_object *part = json_object_array_get_idx(list, i);
         const char *model = remote_text(part, "model");
 
-        printf("\n%s%s%s\n", remote_text(part, "id"), model ? "  " : "", model ? model : "");
+        printf("\n");
+        line_print(2, "%s%s%s", remote_text(part, "id"), model ? "  " : "", model ? model : "");
         json_object_object_foreach(part, key, v)
         {
             if (strcmp(key, "id") != 0 && strcmp(key, "model") != 0)
@@ -75,7 +76,7 @@ static void info_tree(struct json_object *o)
 {
     json_object_object_foreach(o, path, v)
     {
-        printf("%s = \"%s\"\n", path, json_object_get_string(v));
+        line_print(2, "%s = \"%s\"", path, json_object_get_string(v));
     }
 }
 

@@ -23,17 +23,32 @@ unsigned line_width(int fd)
     return w.ws_col;
 }
 
+static void line_out(FILE *out, unsigned width, unsigned indent, const char *fmt, va_list ap)
+{
+    char *text;
+
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    fold_line(out, text ? text : "", width, indent);
+    free(text);
+}
+
 void line_print(unsigned indent, const char *fmt, ...)
 {
     va_list ap;
-    char *text;
 
     va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = NULL;
+    line_out(stdout, line_width(STDOUT_FILENO), indent, fmt, ap);
     va_end(ap);
-    fold_line(stdout, text ? text : "", line_width(STDOUT_FILENO), indent);
-    free(text);
+}
+
+void line_complain(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    line_out(stderr, 0, 0, fmt, ap);
+    va_end(ap);
 }
 
 void line_json(struct json_object *o)

@@ -9,6 +9,9 @@ struct json_object;
 
 /* Prints a line to standard output as fold_line() does; without the line feed in `fmt`. */
 void line_print(unsigned indent, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Prints a line to standard error, as one line whatever width it has. Like those of line_print(),
+ * what a guest, an image or a file's name says in it moves no cursor and begins no line. */
+void line_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Prints an object on one line of standard output and lets go of it. */
 void line_json(struct json_object *o);
 /* The columns of the terminal that fd is; 0: it is none, or too narrow to fold lines for. */

@@ -75,7 +75,7 @@ static int ls_one(void *arg, const char *name, const char *path)
     if (remote_open(name, &r, &e) < 0) {
         /* A stale socket is cleared away without a word, and one that ends now is no news. */
         if (e.code != ENOENT && e.code != ECONNRESET)
-            fprintf(stderr, "hospes: %s\n", e.msg);
+            line_complain("hospes: %s", e.msg);
         return 0;
     }
     rc = remote_call(r, "info", NULL, LS_TIMEOUT_MS, &answer, &e);

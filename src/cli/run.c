@@ -19,6 +19,7 @@
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/detach.h"
+#include "cli/line.h"
 #include "cli/soft.h"
 #include "console/console.h"
 #include "core/cfg.h"
@@ -283,7 +284,7 @@ static void run_fact(struct run *r, const char *key, const char *value)
     struct json_object *o;
 
     if (!r->json) {
-        fprintf(stderr, "%s: %s\n", key, value);
+        line_complain("%s: %s", key, value);
         return;
     }
     o = json_object_new_object();
@@ -359,10 +360,9 @@ static void run_waits(void *arg, const char *what, unsigned seconds)
         return;
     log_line(LOG_ERROR, what, "gives no answer: the machine ends without it");
     console_restore_terminal();
-    fprintf(stderr,
-            "hospes: %s has given no answer for %u s, and the machine ends without it; look at the "
-            "storage behind it, and check an image there before its next use\n",
-            what, seconds);
+    line_complain("hospes: %s has given no answer for %u s, and the machine ends without it; look "
+                  "at the storage behind it, and check an image there before its next use",
+                  what, seconds);
     _exit(EX_INTERRUPTED);
 }
 
@@ -391,7 +391,7 @@ static int run_end(struct run *r, const struct machine *m, enum machine_end end)
         json_object_object_add(o, "exit", json_object_new_int(code));
         run_fact_json(r, o);
     } else if (end == END_CRASHED || end == END_RESETS) {
-        fprintf(stderr, "hospes: the guest %s: %s\n", ends[end].word, machine_why(m));
+        line_complain("hospes: the guest %s: %s", ends[end].word, machine_why(m));
     }
     return code;
 }

@@ -39,7 +39,7 @@ static void told_print(const struct told *t, const char *name, const char *text,
 
     if (!t->json) {
         if (obeyed)
-            printf("%s: %s\n", name, text);
+            line_print(2, "%s: %s", name, text);
         return;
     }
     o = json_object_new_object();

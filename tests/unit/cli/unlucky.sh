@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# unlucky.sh HOSPES - names and files that nobody should have given: a device in place of a file, texts that would move a
+# terminal's cursor.
+set -euo pipefail
+hospes=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail()
+{
+    echo "unlucky: $*"
+    exit 1
+}
+
+# ends CODE COMMAND...: within ten seconds, and with one line of complaint without control characters.
+ends()
+{
+    local code=0 wanted=$1
+    shift
+    timeout 10 "$hospes" "$@" </dev/null >out 2>said || code=$?
+    [ $code = "$wanted" ] || fail "$*: exit code $code, not $wanted: $(cat said)"
+    [ "$wanted" = 0 ] || [ "$(wc -l <said)" = 1 ] || fail "$*: it says $(cat -v said)"
+    if LC_ALL=C grep -q '[^ -~]' said; then fail "$*: it says $(cat -v said)"; fi
+}
+
+printf 'config.version = "8"\nmemsize = "64"\n' >m.vmx
+mkfifo pipe
+
+# What an image says of its parent goes to a terminal.
+python3 - evil.qcow2 <<'END'
+import struct, sys
+parent = b"x\x1b]0;title\x07\x1b[31m\nhospes: all is well"
+head = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 72, len(parent), 16, 1 << 20, 0, 1, 0x30000, 0x10000, 1, 0, 0)
+open(sys.argv[1], "wb").write(head + parent + bytes(0x50000))
+END
+ends 0 image info evil.qcow2
+if tr -d '\n' <out | LC_ALL=C grep -q '[^ -~]'; then fail "image info prints $(cat -v out)"; fi
+if ! grep -q 'all is well' out || grep -q '^hospes:' out; then fail "image info prints $(cat -v out)"; fi
+ends 66 image info --backing-chain evil.qcow2
+ends 66 import $'no\nsuch\e[31mfile'
+
+# A device takes what is written to it, and stays what it is.
+ln -s /dev/null null
+ends 0 import -o null m.vmx
+[ -L null ] || fail "import put a file in the place of a link to /dev/null"
+ends 74 import -o pipe m.vmx
+[ -p pipe ] || fail "import put a file in the place of a pipe"
+ends 0 support bundle --log m.vmx --map null --out bundle
+[ -L null ] || fail "support put a file in the place of a link to /dev/null"
