@@ -4,28 +4,33 @@
 #include "cli/describe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/line.h"
 #include "core/err.h"
+#include "core/file.h"
 #include "core/ids.h"
 
 enum { PLAN_MAX = 1 << 20, REPORT_INDENT = 15 };
 
 static bool is_plan(const char *path)
 {
-    FILE *f = fopen(path, "rbe");
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); /* a pipe has no writer */
     char head[512];
-    size_t n = f ? fread(head, 1, sizeof(head) - 1, f) : 0;
+    ssize_t n = fd < 0 ? -1 : file_read(fd, head, sizeof(head) - 1, 0);
 
-    if (f)
-        fclose(f);
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        return false;
     head[n] = '\0';
-    return head[strspn(head, " \t\r\n")] == '{' && strlen(head) == n;
+    return head[strspn(head, " \t\r\n")] == '{' && strlen(head) == (size_t)n;
 }
 
 bool describe_is(const char *path)

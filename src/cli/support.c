@@ -636,6 +636,8 @@ static int reproduce(const struct support_args *a, const char *path, struct err 
     rc = plan_from_json(p, text, e);
     if (rc == 0)
         rc = plan_check(p, e);
+    if (rc < 0)
+        rc = err_wrap(e, "%s", path);
     if (rc == 0 && strcmp(a->target, "bare") == 0)
         reproduce_bare(stdout, p);
     else if (rc == 0)

@@ -654,5 +654,8 @@ int image_copy(struct disk *src, struct disk *dst, const struct copy_cfg *c, str
     pthread_mutex_destroy(&k.writing);
     pthread_mutex_destroy(&k.lock);
     pthread_cond_destroy(&k.turn);
+    if (rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG)
+        return err_set(e, -rc, "cannot write '%s': %s; make room, or choose another place",
+                       dst->path ? dst->path : "the new image", strerror(-rc));
     return rc < 0 ? err_set(e, -rc, "cannot copy the disk: %s", strerror(-rc)) : 0;
 }

@@ -427,7 +427,8 @@ static int open_error(const struct file_cfg *c, int code, struct err *e)
                            c->path, strerror(code));
         return err_set(e, code, "no permission to open disk image '%s' for %s; %s", c->path,
                        c->readonly ? "reading" : "writing",
-                       c->readonly ? "change its mode or owner" : "open it as a snapshot instead");
+                       c->readonly ? "change its mode or owner"
+                                   : "change its mode or owner, or use a snapshot of it");
     default:
         return err_set(e, code, "cannot open disk image '%s': %s", c->path, strerror(code));
     }

@@ -150,10 +150,9 @@ static int read_tail(int fd, const char *path, size_t most, struct vbuf *b, bool
 
     *cut = false;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return err_exit(e, EX_MISSING, errno, "cannot read %s: %s", path, strerror(errno));
+        return err_set(e, errno, "cannot read %s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
-        return err_exit(e, EX_MISSING, EINVAL, "cannot read %s: it is neither a file nor a pipe",
-                        path);
+        return err_set(e, EINVAL, "cannot read %s: it is neither a file nor a pipe", path);
     if (S_ISREG(st.st_mode) && st.st_size > (off_t)most)
         *cut = lseek(fd, st.st_size - (off_t)most, SEEK_SET) > 0;
     while (!b->failed && (n = read(fd, chunk, sizeof(chunk))) > 0) {

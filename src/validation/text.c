@@ -28,7 +28,9 @@ int vtext_read(const char *path, size_t max, char **out, size_t *len, struct err
         return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
     while (!b.failed && b.len <= max && (n = read(fd, chunk, sizeof(chunk))) > 0)
         vbuf_add(&b, chunk, (size_t)n);
-    if (n < 0)
+    if (n < 0 && errno == EISDIR)
+        rc = err_exit(e, EX_BAD_INPUT, EISDIR, "%s is a folder; name a file", path);
+    else if (n < 0)
         rc = err_set(e, errno, "cannot read %s: %s", path, strerror(errno));
     else if (b.len > max)
         rc = err_exit(e, EX_BAD_INPUT, EFBIG, "%s is larger than %zu bytes", path, max);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# unlucky.sh HOSPES - names and files that nobody should have given: a device in place of a file, texts that would move a
-# terminal's cursor.
+# unlucky.sh HOSPES - names and files that nobody should have given: a pipe in place of an image, a device in place of a
+# file, texts that would move a terminal's cursor.
 set -euo pipefail
 hospes=$(realpath "$1")
 work=$(mktemp -d)
@@ -27,6 +27,17 @@ ends()
 
 printf 'config.version = "8"\nmemsize = "64"\n' >m.vmx
 mkfifo pipe
+mkdir folder
+
+ends 65 inspect pipe
+ends 65 run --host kvm pipe
+ends 65 image info pipe
+ends 65 validate verify folder
+ends 65 support bundle --log folder
+ends 66 support bundle --log nothing
+printf x >plan.json
+ends 65 support reproduce plan.json
+grep -q '^hospes: plan.json: ' said || fail "it does not say which file is no plan: $(cat said)"
 
 # What an image says of its parent goes to a terminal.
 python3 - evil.qcow2 <<'END'

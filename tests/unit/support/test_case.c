@@ -155,7 +155,7 @@ static void a_file_that_is_not_there_is_an_error(void **state)
     assert_true(case_add_file(c, "log.txt", "a test", "/nowhere/at/all", 100, &e) < 0);
     assert_int_equal(e.exit, EX_MISSING);
     assert_true(case_add_file(c, "log.txt", "a test", dir, 100, &e) < 0);
-    assert_int_equal(e.exit, EX_MISSING);
+    assert_int_equal(e.exit, EX_BAD_INPUT);
 }
 
 /* As `--log <(journalctl)` gives it. */
