@@ -189,6 +189,21 @@ static int no_address(const char *where, struct err *e)
                     "'%s' is nowhere to serve; unix=PATH and tcp=ADDRESS:PORT are", where);
 }
 
+/* Resolvers take numbers modulo 65536. */
+static bool no_port(const char *text)
+{
+    return !*text || (strspn(text, "0123456789") == strlen(text) &&
+                      (strlen(text) > 5 || strtoul(text, NULL, 10) > UINT16_MAX));
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_in6 a = {.sin6_port = 0}; /* in IPv4's the port lies in the same place */
+    socklen_t n = sizeof(a);
+
+    return getsockname(fd, (struct sockaddr *)&a, &n) < 0 ? 0 : ntohs(a.sin6_port);
+}
+
 static int listen_at(const struct addrinfo *a)
 {
     int one = 1, rc, fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -212,7 +227,7 @@ static int listen_tcp(struct nbd *n, const char *where, struct err *e)
     int rc;
 
     want.ai_flags = AI_PASSIVE;
-    if (!colon || (size_t)(colon - where) >= sizeof(host) || !colon[1])
+    if (!colon || (size_t)(colon - where) >= sizeof(host) || no_port(colon + 1))
         return no_address(where, e);
     if (where[0] == '[' && colon > where + 1 && colon[-1] == ']')
         snprintf(host, sizeof(host), "%.*s", (int)(colon - where - 2), where + 1);
@@ -225,7 +240,8 @@ static int listen_tcp(struct nbd *n, const char *where, struct err *e)
     freeaddrinfo(found);
     if (n->listener < 0)
         return err_set(e, -n->listener, "cannot listen at %s: %s", where, strerror(-n->listener));
-    return asprintf(&n->uri, "nbd://%s", where) < 0 ? err_set(e, ENOMEM, "no memory to serve") : 0;
+    rc = asprintf(&n->uri, "nbd://%.*s:%u", (int)(colon - where), where, port_of(n->listener));
+    return rc < 0 ? err_set(e, ENOMEM, "no memory to serve") : 0;
 }
 
 static int listen_unix(struct nbd *n, const char *path, struct err *e)

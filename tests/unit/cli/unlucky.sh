@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # unlucky.sh HOSPES - names and files that nobody should have given: a pipe in place of an image, a device in place of a
-# file, texts that would move a terminal's cursor.
+# file, texts that would move a terminal's cursor, ports that there are not.
 set -euo pipefail
 hospes=$(realpath "$1")
 work=$(mktemp -d)
@@ -26,6 +26,7 @@ ends()
 }
 
 printf 'config.version = "8"\nmemsize = "64"\n' >m.vmx
+truncate -s 1M disk.img
 mkfifo pipe
 mkdir folder
 
@@ -60,3 +61,15 @@ ends 74 import -o pipe m.vmx
 [ -p pipe ] || fail "import put a file in the place of a pipe"
 ends 0 support bundle --log m.vmx --map null --out bundle
 [ -L null ] || fail "support put a file in the place of a link to /dev/null"
+
+ends 64 image serve -f raw --nbd tcp=127.0.0.1:99999 disk.img
+ends 64 image serve -f raw --nbd tcp=127.0.0.1:65536 disk.img
+timeout 5 "$hospes" image serve -f raw --nbd tcp=127.0.0.1:0 disk.img 2>said &
+server=$!
+for _ in $(seq 40); do
+    [ ! -s said ] || break
+    sleep 0.1
+done
+kill $server
+wait $server || true
+grep -Eq ' at nbd://127.0.0.1:[1-9][0-9]*$' said || fail "nobody can find port 0: $(cat said)"
