@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -274,12 +275,16 @@ static pid_t pool_child(const struct pool *p, int *status)
 static int pool_start(struct pool *p, struct err *e)
 {
     size_t i = p->started++;
-    pid_t pid;
+    pid_t parent = getpid(), pid;
 
     fflush(stdout);
     pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* nobody waits for the cell any more */
+        if (getppid() != parent)
+            _exit(VALIDATE_ERROR);
         _exit(p->a->soft ? pool_soft(p->j, p->a, i) : pool_cell(p->j, i));
+    }
     if (pid < 0)
         return err_exit(e, EX_HOST_IO, errno, "cannot start a process: %s", strerror(errno));
     p->pid[i] = pid;

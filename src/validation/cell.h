@@ -6,6 +6,7 @@
 #include "validation/initrd.h"
 #include "validation/runner.h"
 #include "validation/session.h"
+#include "validation/sweep.h"
 
 enum { CELL_DISK_MIB = 64 };
 
@@ -14,8 +15,9 @@ struct cell_run {
     const struct vcell *cell;
     const struct vguest *guest;
     char id[VPLAN_CELL_ID], persona[16];
-    char dir[V_PATH];  /* where its files are written */
-    char work[V_PATH]; /* disks, sockets */
+    char dir[V_PATH];       /* where its files are written */
+    char work[V_PATH];      /* disks, sockets */
+    struct sweeper sweeper; /* of both */
     char initrd[V_PATH], disk[V_PATH], append[1024];
     uint64_t disk_bytes;
     struct vlog log;

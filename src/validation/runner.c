@@ -628,6 +628,8 @@ static int cell_folders(struct cell_run *c, struct err *e)
         rc = vtext_mkdir(c->dir, e);
     if (rc == 0)
         rc = vtext_mktemp(c->work, c->cfg->scratch, "cell", e);
+    if (rc == 0)
+        rc = sweeper_begin(&c->sweeper, (const char *const[]){c->dir, c->work}, 2, e);
     return rc;
 }
 
@@ -668,6 +670,7 @@ int runner_cell(const struct runner_cfg *cfg, size_t index, struct vrecord *r, b
         vtext_remove(c->dir);
     if (c->work[0])
         vtext_remove(c->work);
+    sweeper_end(&c->sweeper);
     vlog_free(&c->log);
     free(c);
     return rc < 0 ? err_wrap(e, "cell %zu", index + 1) : 0;

@@ -3,8 +3,11 @@
  */
 #define _GNU_SOURCE
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -12,6 +15,7 @@
 #include "lab.h"
 #include "unit.h"
 #include "validation/cell.h"
+#include "validation/sweep.h"
 
 static struct lab lab;
 static struct vrecord r;
@@ -36,6 +40,36 @@ static enum vstatus status(const char *id)
 
     assert_non_null(c);
     return c->status;
+}
+
+/* Disks of cells are in memory, and ^C comes often. */
+static void what_a_killed_cell_leaves_goes(void **state)
+{
+    char dir[V_PATH], work[V_PATH], file[V_PATH];
+    struct sweeper s = {0};
+    struct err e = {0};
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(vtext_mktemp(dir, lab.dir, "dir", &e), 0);
+    assert_int_equal(vtext_mktemp(work, lab.dir, "work", &e), 0);
+    assert_int_equal(vpath(file, work, "disk.img", &e), 0);
+    assert_int_equal(vtext_write(file, "x", 1, &e), 0);
+    assert_int_equal(sweeper_begin(&s, (const char *const[]){dir}, 1, &e), 0);
+    sweeper_end(&s); /* the cell has ended by itself */
+    assert_int_equal(access(dir, F_OK), 0);
+    sweeper_end(&s);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    pid = fork();
+    if (pid == 0) {
+        if (sweeper_begin(&s, (const char *const[]){dir, work}, 2, &e) == 0)
+            raise(SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(waitpid(-1, NULL, 0) > 0); /* who swept, now that it is ours */
+    assert_int_equal(access(dir, F_OK), -1);
+    assert_int_equal(access(work, F_OK), -1);
 }
 
 static void all_that_passes_is_validated(void **state)
@@ -312,6 +346,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(what_a_killed_cell_leaves_goes),
         TEST(all_that_passes_is_validated),
         TEST(a_second_run_finds_the_first),
         TEST(a_pass_at_the_second_attempt_is_flaky),
