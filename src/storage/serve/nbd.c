@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "storage/serve/nbd.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -244,6 +245,25 @@ static int listen_tcp(struct nbd *n, const char *where, struct err *e)
     return rc < 0 ? err_set(e, ENOMEM, "no memory to serve") : 0;
 }
 
+/* The URI of a path, which may hold anything (RFC 3986 2.1). malloc()ed; NULL: no memory. */
+static char *unix_uri(const char *path)
+{
+    static const char head[] = "nbd+unix:///?socket=";
+    char *uri = malloc(sizeof(head) + 3 * strlen(path)), *at = uri;
+
+    if (!uri)
+        return NULL;
+    at = stpcpy(at, head);
+    for (; *path; path++) {
+        if (isalnum((unsigned char)*path) || strchr("-._~/", *path))
+            *at++ = *path;
+        else
+            at += sprintf(at, "%%%02X", (unsigned char)*path);
+    }
+    *at = '\0';
+    return uri;
+}
+
 static int listen_unix(struct nbd *n, const char *path, struct err *e)
 {
     int rc = usock_listen(path, &n->listener, e);
@@ -251,7 +271,8 @@ static int listen_unix(struct nbd *n, const char *path, struct err *e)
     if (rc < 0)
         return rc;
     n->path = strdup(path);
-    if (!n->path || asprintf(&n->uri, "nbd+unix:///?socket=%s", path) < 0)
+    n->uri = unix_uri(path);
+    if (!n->path || !n->uri)
         return err_set(e, ENOMEM, "no memory to serve");
     return 0;
 }

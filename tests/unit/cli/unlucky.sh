@@ -64,12 +64,19 @@ ends 0 support bundle --log m.vmx --map null --out bundle
 
 ends 64 image serve -f raw --nbd tcp=127.0.0.1:99999 disk.img
 ends 64 image serve -f raw --nbd tcp=127.0.0.1:65536 disk.img
-timeout 5 "$hospes" image serve -f raw --nbd tcp=127.0.0.1:0 disk.img 2>said &
-server=$!
-for _ in $(seq 40); do
-    [ ! -s said ] || break
-    sleep 0.1
-done
-kill $server
-wait $server || true
+# served WHERE: what a server says of its place.
+served()
+{
+    : >said
+    timeout 5 "$hospes" image serve -f raw --nbd "$1" disk.img 2>said &
+    for _ in $(seq 40); do
+        [ ! -s said ] || break
+        sleep 0.1
+    done
+    kill $!
+    wait $! || true
+}
+served tcp=127.0.0.1:0
 grep -Eq ' at nbd://127.0.0.1:[1-9][0-9]*$' said || fail "nobody can find port 0: $(cat said)"
+served 'unix=s p&ü'
+grep -q ' at nbd+unix:///?socket=s%20p%26%C3%BC$' said || fail "that is no URI: $(cat said)"
