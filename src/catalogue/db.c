@@ -53,6 +53,7 @@ static const struct dl_symbol libsqlite3[] = {
 struct sqlite {
     struct db d; /* first */
     sqlite3 *s;
+    char *where;
     sqlite3_stmt *last;          /* that runs now */
     sqlite3_stmt *kept[DB_KEPT]; /* that ran before, by turns */
     unsigned turn;
@@ -65,14 +66,24 @@ static struct sqlite *sqlite_of(struct db *d)
 
 static int sqlite_error(struct sqlite *q, struct err *e)
 {
+    static const struct {
+        int code, is;
+        const char *advice;
+    } known[] = {
+        {SQLITE_FULL, ENOSPC, "; make room there"},
+        {SQLITE_BUSY, EBUSY, "; try again when the other process is done"},
+        {SQLITE_NOTADB, EIO, "; delete the file, it is made again"},
+        {SQLITE_CORRUPT, EIO, "; delete the file, it is made again"},
+        {SQLITE_ERROR, EIO, "; delete the file, it is made again"}, /* other tables than ours */
+    };
     int code = sqlite3_errcode(q->s);
+    const char *text = sqlite3_errmsg(q->s);
 
-    return err_set(e,
-                   code == SQLITE_FULL   ? ENOSPC
-                   : code == SQLITE_BUSY ? EBUSY
-                                         : EIO,
-                   "the catalogue's index: %s; delete the file, it is made again",
-                   sqlite3_errmsg(q->s));
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (code == known[i].code)
+            return err_set(e, known[i].is, "the index %s: %s%s", q->where, text, known[i].advice);
+    }
+    return err_set(e, EIO, "the index %s: %s", q->where, text);
 }
 
 static void sqlite_db_close(struct db *d)
@@ -82,6 +93,7 @@ static void sqlite_db_close(struct db *d)
     for (unsigned i = 0; i < DB_KEPT; i++)
         sqlite3_finalize(q->kept[i]);
     sqlite3_close(q->s);
+    free(q->where);
     free(q);
 }
 
@@ -92,8 +104,12 @@ static int sqlite_db_open(const char *where, struct db **out, struct err *e)
 
     if (rc < 0)
         return rc;
-    if (!q)
+    if (q)
+        q->where = strdup(where);
+    if (!q || !q->where) {
+        free(q);
         return err_set(e, ENOMEM, "no memory for the catalogue's index");
+    }
     q->d.ops = &db_sqlite;
     if (sqlite3_open(where, &q->s) != SQLITE_OK) {
         rc = err_set(e, EIO, "cannot open the index %s: %s", where,

@@ -176,6 +176,10 @@ int trust_read(const char *path, struct trust *t, struct err *e)
     } else {
         free(text);
         rc = key_read_public(path, &key, e); /* names the file itself */
+        if (rc == -EINVAL)
+            rc = err_set(e, EINVAL,
+                         "%s is neither a list of keys that are trusted nor a minisign public key",
+                         path);
         return rc < 0 ? rc : trust_add(t, &key, path, all, e);
     }
     free(text);

@@ -306,6 +306,23 @@ static void an_index_is_made_again_when_it_does_not_fit(void **state)
     assert_string_equal(the_cell.persona, "xen");
 }
 
+/* What cannot be read is named, with what helps. */
+static void an_index_that_is_none_says_so(void **state)
+{
+    char path[400];
+    struct err e = {0};
+    struct index *ix;
+    struct store s;
+
+    snprintf(path, sizeof(path), "%s/index.sqlite", cat);
+    assert_int_equal(vtext_write(path, "garbage", 7, &e), 0);
+    assert_int_equal(store_open(cat, false, &s, &e), 0);
+    assert_true(index_open(&s, NULL, &ix, &e) < 0);
+    assert_non_null(strstr(e.msg, path));
+    assert_non_null(strstr(e.msg, "delete the file"));
+    store_close(&s);
+}
+
 static bool last_remade;
 
 /* Changes the index behind its back, even if it watches, and returns how many faults are found. */
@@ -662,6 +679,7 @@ int main(void)
         TEST(a_newer_host_makes_a_cell_stale),
         TEST(each_changed_byte_is_found_and_named),
         TEST(an_index_is_made_again_when_it_does_not_fit),
+        TEST(an_index_that_is_none_says_so),
         TEST(an_index_that_lies_is_found),
         TEST(an_index_that_somebody_changed_is_made_again),
         TEST(a_key_that_is_trusted_no_more_makes_no_tick),
