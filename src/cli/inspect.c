@@ -211,7 +211,7 @@ static int inspect_print(const struct inspect_args *a, const struct inspect *i,
     json = inspect_json(i, p->persona, p->persona_why);
     if (!json)
         return err_set(e, ENOMEM, "no memory for the answer");
-    printf("%s\n", json);
+    line_utf8(stdout, json);
     free(json);
     return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef HOSPES_CLI_LINE_H
 #define HOSPES_CLI_LINE_H
 
+#include <stdio.h>
+
 #include "core/core.h"
 
 struct json_object;
@@ -12,6 +14,9 @@ void line_print(unsigned indent, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints a line to standard error, as one line whatever width it has. Like those of line_print(),
  * what a guest, an image or a file's name says in it moves no cursor and begins no line. */
 void line_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Prints JSON and a line feed. Names of files may hold bytes that are no UTF-8, which JSON has to
+ * be: each becomes U+FFFD. */
+void line_utf8(FILE *out, const char *json);
 /* Prints an object on one line of standard output and lets go of it. */
 void line_json(struct json_object *o);
 /* The columns of the terminal that fd is; 0: it is none, or too narrow to fold lines for. */

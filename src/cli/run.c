@@ -273,7 +273,7 @@ static const struct cli_option run_options[] = {
 
 static void run_fact_json(struct run *r, struct json_object *o)
 {
-    fprintf(r->facts, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+    line_utf8(r->facts, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
     fflush(r->facts);
     json_object_put(o);
 }

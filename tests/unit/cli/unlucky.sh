@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # unlucky.sh HOSPES - names and files that nobody should have given: a pipe in place of an image, a device in place of a
-# file, texts that would move a terminal's cursor, ports that there are not.
+# file, texts that are none or would move a terminal's cursor, ports that there are not.
 set -euo pipefail
 hospes=$(realpath "$1")
 work=$(mktemp -d)
@@ -52,6 +52,15 @@ if tr -d '\n' <out | LC_ALL=C grep -q '[^ -~]'; then fail "image info prints $(c
 if ! grep -q 'all is well' out || grep -q '^hospes:' out; then fail "image info prints $(cat -v out)"; fi
 ends 66 image info --backing-chain evil.qcow2
 ends 66 import $'no\nsuch\e[31mfile'
+
+# A name that is no text; JSON is, always.
+cp disk.img $'b\xff\xc3\xa9\xe2\x82.img'
+for words in 'image info' inspect; do
+    # shellcheck disable=SC2086 # two words
+    ends 0 $words --json $'b\xff\xc3\xa9\xe2\x82.img'
+    python3 -c 'import json; assert "b\ufffd\u00e9\ufffd\ufffd.img" in str(json.load(open("out", encoding="utf-8")))' ||
+        fail "$words: that is no JSON: $(cat -v out)"
+done
 
 # A device takes what is written to it, and stays what it is.
 ln -s /dev/null null
