@@ -102,6 +102,11 @@ static int in_use(int fd, const char *path, struct err *e)
     int pid = holder_of(fd);
     char who[40] = "another process";
 
+    if (pid == getpid())
+        return err_set(e, EBUSY,
+                       "disk image '%s' is open here already, for another disk: give each disk an "
+                       "image of its own",
+                       path);
     if (pid)
         snprintf(who, sizeof(who), "process %d", pid);
     return err_set(e, EBUSY,

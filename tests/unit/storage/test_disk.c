@@ -3,11 +3,14 @@
 #include "scratch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "storage/file.h"
 #include "storage/filter/filter.h"
+#include "storage/lock.h"
 
 static struct loop *loop;
 
@@ -155,23 +158,63 @@ static void bad_files_have_their_sentence(void **state)
     assert_null(d);
 }
 
-static void a_writer_excludes_others_by_pid(void **state)
+/* In another process, until the pipe ends. */
+static void hold_lock(const char *path, int ready, int until)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct err e;
+    char byte;
+
+    if (lock_take(fd, true, path, &e) == 0 && write(ready, "", 1) == 1)
+        (void)!read(until, &byte, 1);
+    _exit(0);
+}
+
+static void a_writer_is_named_by_its_pid(void **state)
+{
+    const char *path = scratch_path("a");
+    struct disk_cfg c = {.path = path, .format = "raw"};
+    int ready[2], until[2];
+    struct disk *d;
+    struct err e;
+    char pid[32], byte;
+    pid_t holder;
+
+    (void)state;
+    scratch_fill(path, 4096, 0);
+    assert_int_equal(pipe(ready) + pipe(until), 0);
+    holder = fork();
+    if (holder == 0) {
+        close(until[1]);
+        hold_lock(path, ready[1], until[0]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(disk_open(&c, loop, &d, &e), -EBUSY);
+    assert_int_equal(e.exit, EX_IN_USE);
+    snprintf(pid, sizeof(pid), "process %d:", (int)holder);
+    assert_non_null(strstr(e.msg, pid));
+    assert_non_null(strstr(e.msg, "option -U of 'hospes image convert'"));
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(until[i]);
+    }
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
+}
+
+static void a_writer_excludes_others(void **state)
 {
     const char *path = scratch_path("a");
     struct disk_cfg c = {.path = path, .format = "raw"};
     struct disk *d, *d2;
     struct err e;
-    char pid[32];
 
     (void)state;
     scratch_fill(path, 4096, 0);
     d = open_raw(path, false);
     assert_int_equal(disk_open(&c, loop, &d2, &e), -EBUSY);
     assert_int_equal(e.exit, EX_IN_USE);
-    snprintf(pid, sizeof(pid), "process %d", (int)getpid());
-    assert_non_null(strstr(e.msg, pid));
-    assert_non_null(strstr(e.msg, "option -U of 'hospes image convert'"));
-    c.snapshot = true; /* would read below a writer */
+    assert_non_null(strstr(e.msg, "open here already")); /* somebody gave it twice */
+    c.snapshot = true;                                   /* would read below a writer */
     assert_int_equal(disk_open(&c, loop, &d2, &e), -EBUSY);
     c.no_lock = true;
     assert_int_equal(disk_open(&c, loop, &d2, &e), 0);
@@ -288,7 +331,8 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused_late),
         cmocka_unit_test(try_answers_from_the_page_cache),
         cmocka_unit_test(bad_files_have_their_sentence),
-        cmocka_unit_test(a_writer_excludes_others_by_pid),
+        cmocka_unit_test(a_writer_is_named_by_its_pid),
+        cmocka_unit_test(a_writer_excludes_others),
         cmocka_unit_test(qemu_img_respects_our_lock),
         cmocka_unit_test(the_nth_request_fails_and_only_that),
         cmocka_unit_test(delay_and_rate_hold_requests),
