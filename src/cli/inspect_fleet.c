@@ -30,13 +30,13 @@ static void print_table(const struct fleet *f)
             unread++;
         else
             sure[m->boots]++;
-        printf("%-*.*s  %-8s  %-8s  %-8s  %-38.38s  %s\n", (int)wide, (int)wide, m->name, m->from,
-               m->persona < 0 ? "-" : persona_names[m->persona],
-               m->persona < 0 ? "-" : sure_names[m->boots], m->system ? m->system : "-", m->file);
+        line_row("%-*.*s  %-8s  %-8s  %-8s  %-38.38s  %s", (int)wide, (int)wide, m->name, m->from,
+                 m->persona < 0 ? "-" : persona_names[m->persona],
+                 m->persona < 0 ? "-" : sure_names[m->boots], m->system ? m->system : "-", m->file);
         if (m->problem)
-            printf("%-*s  problem: %s\n", (int)wide, "", m->problem);
+            line_row("%-*s  problem: %s", (int)wide, "", m->problem);
         else if (m->boots < SURE_LIKELY && m->why)
-            printf("%-*s  %s\n", (int)wide, "", m->why);
+            line_row("%-*s  %s", (int)wide, "", m->why);
     }
     printf("\n%zu machines: %u boot, %u likely, %u unknown, %u unlikely, %u not; %u cannot be "
            "read%s\n",

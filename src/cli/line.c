@@ -42,6 +42,15 @@ void line_print(unsigned indent, const char *fmt, ...)
     va_end(ap);
 }
 
+void line_row(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    line_out(stdout, 0, 0, fmt, ap);
+    va_end(ap);
+}
+
 void line_complain(const char *fmt, ...)
 {
     va_list ap;

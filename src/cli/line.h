@@ -11,6 +11,8 @@ struct json_object;
 
 /* Prints a line to standard output as fold_line() does; without the line feed in `fmt`. */
 void line_print(unsigned indent, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same for a row of a table, which is not folded. */
+void line_row(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Prints a line to standard error, as one line whatever width it has. Like those of line_print(),
  * what a guest, an image or a file's name says in it moves no cursor and begins no line. */
 void line_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);

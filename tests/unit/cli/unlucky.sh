@@ -51,6 +51,10 @@ ends 0 image info evil.qcow2
 if tr -d '\n' <out | LC_ALL=C grep -q '[^ -~]'; then fail "image info prints $(cat -v out)"; fi
 if ! grep -q 'all is well' out || grep -q '^hospes:' out; then fail "image info prints $(cat -v out)"; fi
 ends 66 image info --backing-chain evil.qcow2
+mkdir fleet
+cp evil.qcow2 $'fleet/a\n\e[31mb.qcow2'
+ends 0 inspect --fleet fleet
+if tr -d '\n' <out | LC_ALL=C grep -q '[^ -~]' || ! grep -q 'qcow2$' out; then fail "inspect prints $(cat -v out)"; fi
 ends 66 import $'no\nsuch\e[31mfile'
 
 # A name that is no text; JSON is, always.
