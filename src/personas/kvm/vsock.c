@@ -10,7 +10,6 @@
  * Not modelled: datagrams and SOCK_SEQPACKET, transport reset events. Threads: the loop, under the
  * device's lock; stop() may come from a vCPU and posts.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -392,25 +391,15 @@ static void vsock_refuse(struct vsock *s, const struct virtio_vsock_hdr *in)
     };
 }
 
-static int unix_socket(const char *path, struct sockaddr_un *a)
-{
-    *a = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(a->sun_path))
-        return -ENAMETOOLONG;
-    memcpy(a->sun_path, path, strlen(path));
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-}
-
 static void vsock_request(struct vsock *s, const struct virtio_vsock_hdr *h)
 {
     char path[sizeof(s->path) + 16];
     struct vsock_conn *c = NULL;
-    struct sockaddr_un a;
-    int fd;
+    struct err e;
+    int fd = -1;
 
     snprintf(path, sizeof(path), "%s_%u", s->path, le32_get(h->dst_port));
-    fd = unix_socket(path, &a);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+    if (usock_connect(path, &fd, &e) == 0)
         c = conn_new(s, fd, VSOCK_OPEN);
     if (!c) {
         if (fd >= 0)
@@ -600,7 +589,7 @@ static void conn_ready(struct watch *w, uint32_t got)
 static void vsock_accept(struct watch *w, uint32_t got)
 {
     struct vsock *s = container_of(w, struct vsock, listener);
-    int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = usock_accept(w->fd);
     struct vsock_conn *c = NULL;
 
     if (fd < 0)
@@ -656,8 +645,7 @@ static void vsock_destroy(struct virtio *v)
         conn_free(c);
     }
     loop_unwatch(v->pci.dev.env.loop, &s->listener);
-    close(s->listener.fd);
-    unlink(s->path);
+    usock_unlisten(s->listener.fd, s->path);
 }
 
 static void vsock_describe(struct virtio *v, struct dump *out)
@@ -681,24 +669,15 @@ static const struct virtio_class vsock_class = {
 
 static int vsock_listen(struct vsock *s, const char *path, struct err *e)
 {
-    struct sockaddr_un a;
-    int fd = unix_socket(path, &a);
+    int rc, fd;
 
     /* "_" and ten digits must fit as well. */
-    if (fd == -ENAMETOOLONG || strlen(path) + 11 >= sizeof(s->path)) {
-        if (fd >= 0)
-            close(fd);
+    if (strlen(path) + 11 >= sizeof(s->path))
         return err_exit(e, EX_USAGE_, ENAMETOOLONG,
                         "vsock=%s is too long for a Unix socket; use a shorter path", path);
-    }
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 16) < 0) {
-        int code = errno;
-
-        if (fd >= 0)
-            close(fd);
-        return err_set(e, code, "cannot listen on vsock=%s: %s%s", path, strerror(code),
-                       code == EADDRINUSE ? "; remove the file if no machine uses it" : "");
-    }
+    rc = usock_listen(path, &fd, e);
+    if (rc < 0)
+        return err_wrap(e, "vsock");
     memcpy(s->path, path, strlen(path) + 1);
     s->listener = (struct watch){.fd = fd, .want = EPOLLIN, .ready = vsock_accept};
     return 0;

@@ -433,6 +433,26 @@ static void answers_wait_for_receive_buffers(void **state)
     bench_close(&b);
 }
 
+/* As a machine that was killed leaves it. */
+static void a_socket_that_nobody_serves_is_replaced(void **state)
+{
+    struct virtio_options o = {.indirect = true, .devfn = -1};
+    struct bench b = {.dir = "/tmp/vsock-XXXXXX"};
+    struct fake_env f;
+    struct err e = {0};
+    char path[80];
+
+    (void)state;
+    assert_non_null(mkdtemp(b.dir));
+    snprintf(b.path, sizeof(b.path), "%s/s", b.dir);
+    snprintf(path, sizeof(path), "%s_5", b.path);
+    close(unix_listen(&b, 5));
+    fake_env_create(&f, 1 << 20);
+    assert_int_equal(vsock_create(&f.env, &o, CID, path, &e), 0);
+    fake_env_destroy(&f);
+    assert_int_equal(rmdir(b.dir), 0); /* it took the name away */
+}
+
 static void a_path_in_use_is_an_error(void **state)
 {
     struct virtio_options o = {.indirect = true, .devfn = -1};
@@ -441,7 +461,7 @@ static void a_path_in_use_is_an_error(void **state)
     char path[200];
 
     bench_open(&b, 1);
-    assert_int_equal(vsock_create(&b.g.f.env, &o, CID, b.path, &e), -EADDRINUSE);
+    assert_int_equal(vsock_create(&b.g.f.env, &o, CID, b.path, &e), -EBUSY);
     assert_non_null(strstr(e.msg, b.path));
     memset(path, 'a', sizeof(path));
     path[199] = 0;
@@ -461,6 +481,7 @@ int main(void)
         cmocka_unit_test(what_a_guest_sent_before_it_closed_is_read_to_its_end),
         cmocka_unit_test(what_a_guest_sent_outlives_its_reset),
         cmocka_unit_test(answers_wait_for_receive_buffers),
+        cmocka_unit_test(a_socket_that_nobody_serves_is_replaced),
         cmocka_unit_test(a_path_in_use_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
