@@ -223,6 +223,12 @@ static void channel_watch(struct vmbus_channel *c)
     bursts_wait(&c->bursts, &c->in.head->write_index, c->in.at);
 }
 
+/* Not before the answers to earlier ones have found room: they would pile up. */
+static bool channel_takes(const struct vmbus_channel *c)
+{
+    return c->open && !c->broken && !c->paused && (!c->backlog || c->class->unanswered);
+}
+
 /* At most *left packets. true: those were there, and there may be more. */
 static bool channel_drain(struct vmbus_channel *c, unsigned *left)
 {
@@ -230,7 +236,7 @@ static bool channel_drain(struct vmbus_channel *c, unsigned *left)
     uint64_t moved = 0;
     int rc = 0;
 
-    for (; *left && c->open && !c->broken && !c->paused && !c->backlog; --*left) {
+    for (; *left && channel_takes(c); --*left) {
         rc = ring_take(&c->in, c->buf, c->class->packet_max, &p);
         if (rc <= 0)
             break;

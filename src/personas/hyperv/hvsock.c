@@ -338,6 +338,7 @@ static void conn_describe(struct vmbus_channel *c, struct dump *out)
 static const struct vmbus_class hvsock_class = {
     .name = "hvsock",
     .packet_max = HVSOCK_PACKET,
+    .unanswered = true, /* else a guest that writes before it reads, and we, would wait for good */
     .open = conn_open,
     .close = conn_closed,
     .packet = conn_packet,

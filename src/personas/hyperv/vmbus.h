@@ -34,6 +34,7 @@ struct vmbus_class {
     const char *name;  /* "storvsc", for logs and info */
     size_t packet_max; /* bytes: a longer packet breaks the channel */
     bool monitored;    /* Hyper-V gives it a monitor */
+    bool unanswered;   /* no packet of the guest's makes one of ours: it is taken at any time */
     /* The rings stand, c->userdata is there. false: refused. */
     bool (*open)(struct vmbus_channel *c);
     /* Nothing can be sent any more. What the guest had sent can still be taken from c->in, by way

@@ -335,6 +335,28 @@ static void what_a_gone_host_has_sent_is_read_to_its_end(void **state)
     assert_int_equal(hv_message(&g, message), CHANNELMSG_RESCIND_CHANNELOFFER);
 }
 
+/* As an echo service does: it writes what it has got before it reads more. */
+static void a_guest_that_must_write_before_it_reads_is_heard(void **state)
+{
+    static char sent[100000], text[sizeof(sent)];
+    uint32_t relid;
+    size_t n;
+    int fd;
+
+    relid = call(&fd, "CONNECT 5\n");
+    assert_int_equal(hv_open(&g, relid, 0), 0);
+    assert_int_equal(read(fd, text, 5), 5);
+    assert_int_equal(write(fd, sent, sizeof(sent)), sizeof(sent)); /* more than the ring holds */
+    fake_env_run(&g.f);
+    for (int i = 0; i < 3; i++) {
+        say(relid, "echo");
+        assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 4);
+    }
+    assert_false(read_all(relid, text, &n));
+    assert_int_equal(n, sizeof(sent));
+    close(fd);
+}
+
 /* Connections that only wait for their guest to read are no reason to refuse others. */
 static void unread_connections_make_room(void **state)
 {
@@ -380,6 +402,7 @@ int main(void)
         T(a_program_that_left_ends_what_is_kept_for_it),
         T(what_a_guest_has_not_read_outlives_both_ends),
         T(what_a_gone_host_has_sent_is_read_to_its_end),
+        T(a_guest_that_must_write_before_it_reads_is_heard),
         T(unread_connections_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
