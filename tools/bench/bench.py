@@ -191,6 +191,7 @@ def main():
                    help="fail when hospes takes 0.5 %% more instructions, or any more user exits, than in FILE")
     p.add_argument("--peers", default="pc,q35,microvm,hospes")
     p.add_argument("--kvmtool", metavar="LKVM", help="also measure this kvmtool binary")
+    p.add_argument("--emulator", metavar="QEMU", help="the QEMU that makes the counted machine, where that of the package falls silent")
     p.add_argument("--hospes", default="build/hospes", metavar="FILE")
     p.add_argument("--out", default="build/bench", metavar="DIR")
     p.add_argument("--seed", type=int, default=1)
@@ -210,7 +211,7 @@ def main():
     if "hospes" in peers and not os.path.exists(args.hospes):
         sys.exit("bench: %s is not there: run ./dev build" % args.hospes)
     lab = Lab(os.path.abspath(args.guests), os.path.abspath(args.out), os.path.abspath(args.hospes),
-              args.kvmtool)
+              args.kvmtool, args.emulator)
     result = {"version": 1, "meter": args.meter, "seed": args.seed, "jobs": {}, "stalls": [], "seeds": {}}
     names = []
     for group in args.groups or ("boot", "exits", "block", "net", "memory"):

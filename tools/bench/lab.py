@@ -82,8 +82,9 @@ def cc(out, *arguments):
 class Lab:
     """Files that the jobs name: build/bench of this tree, or /bench inside the outer machine."""
 
-    def __init__(self, guests, out, hospes, kvmtool):
+    def __init__(self, guests, out, hospes, kvmtool, emulator):
         self.guests, self.out, self.hospes_built, self.kvmtool_built = guests, out, hospes, kvmtool
+        self.emulator = emulator or QEMU
         self.inside = False
         self.host_kernel = "6.1"
         os.makedirs(out, exist_ok=True)
@@ -176,7 +177,7 @@ class Lab:
             os.path.join(self.guests, self.host_kernel), "--module", "kvm_amd", "--init", init, *words)
         meter = ["-icount", "shift=0,sleep=off"] if icount else []
         return self.watch([
-            QEMU, "-accel", "tcg", *meter, "-rtc", "clock=vm,base=2026-01-01T00:00:00",
+            self.emulator, "-L", "/usr/share/qemu", "-L", "/usr/share/seabios", "-accel", "tcg", *meter, "-rtc", "clock=vm,base=2026-01-01T00:00:00",
             "-seed", str(seed), "-smp", "1", "-cpu", "max,+svm,-erms,-fsrm", "-m", "2048",
             "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
             "-kernel", os.path.join(self.guests, self.host_kernel, "vmlinuz"), "-initrd", initrd,
