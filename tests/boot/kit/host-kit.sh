@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # Sourced by bash before a boot test, on the host side. The runner sets: hospes (the binary), kernel_image, initrd,
-# vmm. The verdict is looked for on standard output.
+# top, vmm. The verdict is looked for on standard output.
 
 # An empty folder of the test's own, in memory: sockets and FIFOs do not work on files shared by 9p.
 work=$(mktemp -d /dev/shm/boot-test-XXXXXX)
@@ -48,6 +48,16 @@ with_iperf()
     "$@" || code=$?
     kill $server
     return $code
+}
+
+# vsock_program: makes the folder $work/tree, with guest-vsock.c in it as vsock.
+vsock_program()
+{
+    mkdir "$work/tree"
+    # shellcheck disable=SC2154 # set by the runner
+    cc -O2 -static -o "$work/tree/vsock" "$top/tests/boot/kit/guest-vsock.c" && return
+    echo "verdict: error it does not compile"
+    return 1
 }
 
 # kexec_run kexec|kdump: run with a disk of 512 MiB that has the guest's kernel and initramfs, and one of 640 MiB that a core is

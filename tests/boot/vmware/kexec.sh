@@ -12,11 +12,7 @@ timeout=400
 host()
 {
     local code=0
-    mkdir "$work/tree"
-    cc -O2 -static -o "$work/tree/vsock" "$top/tests/boot/kit/guest-vsock.c" || {
-        echo "verdict: error it does not compile"
-        return 1
-    }
+    vsock_program || return 1
     cp "$kernel_image" "$work/tree/vmlinuz"
     cp "$initrd" "$work/tree/initrd"
     truncate -s 512M "$work/tree.img"

@@ -12,11 +12,7 @@ timeout=300
 host()
 {
     local code=0
-    mkdir "$work/tree"
-    cc -O2 -static -o "$work/tree/vsock" "$top/tests/boot/kit/guest-vsock.c" || {
-        echo "verdict: error it does not compile"
-        return 1
-    }
+    vsock_program || return 1
     truncate -s 32M "$work/a.img"
     mkfs.ext4 -q -d "$work/tree" "$work/a.img"
     cat >"$work/peer.py" <<'END'
